@@ -1,0 +1,44 @@
+//! The sizes of everything on the wire. All are in bytes unless the name says otherwise.
+//!
+//! Limits of the service (queue length, retention, pages) live in the supervisor; these are the
+//! ones that both ends must agree on.
+
+/// The largest source text of one execution.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
+
+/// The largest result text; longer ones are cut at a character boundary and flagged.
+pub const RESULT_BYTES_MAX: usize = 1 << 20;
+
+/// The largest error text (message and stack); longer ones are cut and flagged.
+pub const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// The largest preview of a result (a bounded inspection of the value).
+pub const PREVIEW_BYTES_MAX: usize = 4 << 10;
+
+/// The largest piece of console output in one frame. A longer write is split.
+pub const CONSOLE_CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// The largest version text in Hello.
+pub const VERSION_BYTES_MAX: usize = 64;
+
+/// Bytes of the length prefix of a frame: a little-endian `u32` that does not count itself.
+pub const FRAME_HEADER_BYTES: usize = 4;
+
+/// Room for a message's tag, lengths and small fields beside its texts.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// The largest payload of a frame to the worker.
+pub const FRAME_TO_WORKER_BYTES_MAX: usize = SOURCE_BYTES_MAX + MESSAGE_OVERHEAD_BYTES;
+
+/// The largest payload of a frame from the worker.
+pub const FRAME_FROM_WORKER_BYTES_MAX: usize =
+    RESULT_BYTES_MAX + PREVIEW_BYTES_MAX + MESSAGE_OVERHEAD_BYTES;
+
+const _: () = {
+    assert!(FRAME_TO_WORKER_BYTES_MAX <= u32::MAX as usize);
+    assert!(FRAME_FROM_WORKER_BYTES_MAX <= u32::MAX as usize);
+    assert!(CONSOLE_CHUNK_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_FROM_WORKER_BYTES_MAX);
+    assert!(ERROR_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_FROM_WORKER_BYTES_MAX);
+    assert!(4 * VERSION_BYTES_MAX <= MESSAGE_OVERHEAD_BYTES);
+    assert!(PREVIEW_BYTES_MAX <= RESULT_BYTES_MAX);
+};

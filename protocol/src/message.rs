@@ -1,0 +1,132 @@
+//! The messages, one enum for each direction.
+//!
+//! Constructors check nothing; [`crate::codec`] refuses to encode or decode a message that breaks a
+//! limit, so that neither end can be made to hold more than it agreed to.
+
+use bincode::{Decode, Encode};
+
+/// What the supervisor says.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ToWorker {
+    /// Run this, once.
+    Start(Start),
+}
+
+/// One execution, complete.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Start {
+    /// JavaScript or TypeScript, at most [`crate::limits::SOURCE_BYTES_MAX`].
+    pub source: String,
+    /// What the worker is to keep to. The supervisor enforces the same from outside.
+    pub limits: ExecutionLimits,
+}
+
+/// The limits of one execution that a worker can keep itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ExecutionLimits {
+    /// V8's heap, in bytes, beyond what the runtime itself takes.
+    pub heap_bytes: u64,
+    /// Array buffers and WebAssembly memories, in bytes, together.
+    pub buffer_bytes: u64,
+    /// CPU time, in seconds; the backstop behind the supervisor's deadline.
+    pub cpu_seconds: u32,
+}
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum FromWorker {
+    /// The first message, before any byte of a user has been read.
+    Hello(Hello),
+    /// Console output, in order.
+    Console(Console),
+    /// The last message.
+    Finished(Finished),
+}
+
+/// Who is there.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Hello {
+    /// [`crate::PROTOCOL_VERSION`] of the worker.
+    pub protocol_version: u32,
+    /// The worker's package version.
+    pub worker_version: String,
+    /// The version of the V8 that it links.
+    pub v8_version: String,
+}
+
+/// A piece of console output: UTF-8, cut anywhere between characters, with its line ends.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Console {
+    /// At most [`crate::limits::CONSOLE_CHUNK_BYTES_MAX`].
+    pub text: String,
+}
+
+/// How the execution ended, in the worker's words.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Finished {
+    /// The script ran to its end, and so did everything that it started.
+    Completed(Completion),
+    /// The script failed.
+    Failed(Failure),
+}
+
+/// The value of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Completion {
+    /// `String(value)`, at most [`crate::limits::RESULT_BYTES_MAX`].
+    pub result: Text,
+    /// A bounded inspection of the value, at most [`crate::limits::PREVIEW_BYTES_MAX`].
+    pub preview: Text,
+}
+
+/// Why a script failed.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Failure {
+    /// The kind, for machines.
+    pub kind: FailureKind,
+    /// Message, stack and positions for people, at most [`crate::limits::ERROR_BYTES_MAX`].
+    pub error: Text,
+}
+
+/// The kinds of failure that a worker reports itself. It may also simply die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum FailureKind {
+    /// The source is neither JavaScript nor TypeScript.
+    Syntax,
+    /// An exception, or a rejected promise as the value.
+    Exception,
+    /// A promise was rejected and nobody handled it.
+    UnhandledRejection,
+    /// The script waits for something that can no longer happen.
+    NothingLeftToWaitFor,
+    /// The value cannot be converted to a string.
+    Unprintable,
+    /// V8's heap limit or the buffer budget was reached.
+    Memory,
+}
+
+/// A text that may have been cut to its limit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Text {
+    /// The text, or its beginning.
+    pub text: String,
+    /// Whether anything was cut.
+    pub truncated: bool,
+}
+
+impl Text {
+    /// Keeps as much of `text` as fits into `bytes_max`, whole characters only.
+    pub fn cut(mut text: String, bytes_max: usize) -> Self {
+        if text.len() <= bytes_max {
+            return Self {
+                text,
+                truncated: false,
+            };
+        }
+        text.truncate(text.floor_char_boundary(bytes_max));
+        Self {
+            text,
+            truncated: true,
+        }
+    }
+}

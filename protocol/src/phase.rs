@@ -1,0 +1,87 @@
+//! Which message is legal now.
+//!
+//! ```text
+//! Booting ──Hello──▶ Parked ──Start──▶ Running ──Finished──▶ Done
+//!                                      │     ▲
+//!                                      └─Console
+//! ```
+//!
+//! Both ends run the same machine over everything that they send and receive. The supervisor kills a
+//! worker at the first [`Violation`]; the worker exits with [`crate::exit::ExitCode::Protocol`].
+
+use crate::message::{FromWorker, ToWorker};
+
+/// Where the conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The worker has not said Hello.
+    Booting,
+    /// Confined and ready; no user byte has been sent.
+    Parked,
+    /// The script runs.
+    Running,
+    /// The worker has said its last word.
+    Done,
+}
+
+/// A message that is not legal in its phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{message} is not legal while {phase:?}")]
+pub struct Violation {
+    /// The phase that it came in.
+    pub phase: Phase,
+    /// The name of the message.
+    pub message: &'static str,
+}
+
+impl Phase {
+    /// The phase after a message from the worker.
+    ///
+    /// # Errors
+    /// [`Violation`] when the message is not legal now; the conversation is over then.
+    pub const fn on_from_worker(self, message: &FromWorker) -> Result<Self, Violation> {
+        match (self, message) {
+            (Self::Booting, FromWorker::Hello(_)) => Ok(Self::Parked),
+            (Self::Running, FromWorker::Console(_)) => Ok(Self::Running),
+            (Self::Running, FromWorker::Finished(_)) => Ok(Self::Done),
+            (Self::Booting | Self::Parked | Self::Running | Self::Done, _) => Err(Violation {
+                phase: self,
+                message: message.name(),
+            }),
+        }
+    }
+
+    /// The phase after a message to the worker.
+    ///
+    /// # Errors
+    /// [`Violation`] when the message is not legal now; the conversation is over then.
+    pub const fn on_to_worker(self, message: &ToWorker) -> Result<Self, Violation> {
+        match (self, message) {
+            (Self::Parked, ToWorker::Start(_)) => Ok(Self::Running),
+            (Self::Booting | Self::Running | Self::Done, ToWorker::Start(_)) => Err(Violation {
+                phase: self,
+                message: message.name(),
+            }),
+        }
+    }
+}
+
+impl FromWorker {
+    /// The name of the message, for errors and traces.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "Hello",
+            Self::Console(_) => "Console",
+            Self::Finished(_) => "Finished",
+        }
+    }
+}
+
+impl ToWorker {
+    /// The name of the message, for errors and traces.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "Start",
+        }
+    }
+}
