@@ -1,0 +1,264 @@
+//! What values and errors look like to a person, with positions in the user's own source.
+
+use deno_core::v8;
+use mcp_v8_protocol::message::FailureKind;
+
+use crate::runtime::outcome::Outcome;
+use crate::runtime::realm::Hooks;
+use crate::runtime::repl::Position;
+use crate::runtime::state::State;
+
+/// The bounds of a result's preview: nesting, entries of a collection, characters of a string.
+const PREVIEW_DEPTH: i32 = 3;
+const PREVIEW_ENTRIES: i32 = 50;
+const PREVIEW_STRING_CHARS: i32 = 500;
+
+/// The bounds of an inspected error.
+const ERROR_DEPTH: i32 = 4;
+
+/// The name that V8 gives to a script without one, which is what a user's script is.
+const USER_SCRIPT: &str = "<anonymous>";
+
+/// Installs the callbacks that see errors before a script does.
+pub(crate) fn install(isolate: &mut v8::Isolate) {
+    isolate.set_capture_stack_trace_for_uncaught_exceptions(true, 10);
+    isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
+    isolate.set_promise_reject_callback(promise_rejected);
+    isolate.add_message_listener(message);
+}
+
+/// The one callback that V8 keeps inside the heap.
+pub(crate) fn error_listener() -> v8::ExternalReference {
+    v8::ExternalReference { message }
+}
+
+/// Formats a stack as V8 does, without frames of the runtime's own scripts, and with positions mapped
+/// back to the source. With this callback installed V8 never calls `Error.prepareStackTrace`, which
+/// would hand a script the functions of the frames below it.
+fn prepare_stack_trace<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    error: v8::Local<'s, v8::Value>,
+    sites: v8::Local<'s, v8::Array>,
+) -> v8::Local<'s, v8::Value> {
+    let mut text = header(scope, error);
+    for index in 0..sites.length() {
+        if let Some(frame) = frame(scope, sites, index) {
+            text.push_str("\n    at ");
+            text.push_str(&frame);
+        }
+    }
+    v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
+}
+
+/// `Name: message`, by the rules of `Error.prototype.toString`.
+fn header(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<'_, v8::Value>) -> String {
+    v8::tc_scope!(let scope, scope);
+    let Ok(object) = v8::Local::<v8::Object>::try_from(error) else { return String::new() };
+    let property = |name: &str| {
+        let key = v8::String::new(scope, name)?;
+        let value = object.get(scope, key.into())?;
+        if value.is_undefined() {
+            return None;
+        }
+        Some(value.to_string(scope)?.to_rust_string_lossy(scope))
+    };
+    let name = property("name").unwrap_or_else(|| "Error".to_owned());
+    let message = property("message").unwrap_or_default();
+    match (name.is_empty(), message.is_empty()) {
+        (_, true) => name,
+        (true, false) => message,
+        (false, false) => format!("{name}: {message}"),
+    }
+}
+
+fn frame(
+    scope: &mut v8::PinScope<'_, '_>,
+    sites: v8::Local<'_, v8::Array>,
+    index: u32,
+) -> Option<String> {
+    v8::tc_scope!(let scope, scope);
+    let site = v8::Local::<v8::Object>::try_from(sites.get_index(scope, index)?).ok()?;
+    let call = |name: &str| {
+        let key = v8::String::new(scope, name)?;
+        let method = v8::Local::<v8::Function>::try_from(site.get(scope, key.into())?).ok()?;
+        let value = method.call(scope, site.into(), &[])?;
+        Some(value.to_string(scope)?.to_rust_string_lossy(scope))
+    };
+    let text = call("toString")?;
+    if text.contains("ext:") && call("getScriptNameOrSourceURL")?.starts_with("ext:") {
+        return None;
+    }
+    Some(map_frame(scope, text))
+}
+
+/// Maps the `<anonymous>:line:column` at the end of a frame back to the source.
+fn map_frame(isolate: &v8::Isolate, text: String) -> String {
+    let state = State::of(isolate);
+    let positions = state.positions.borrow();
+    let Some(positions) = positions.as_ref() else { return text };
+    let mapped = (|| {
+        let start = text.rfind(USER_SCRIPT)?;
+        let rest = text[start..].strip_prefix(USER_SCRIPT)?.strip_prefix(':')?;
+        let (digits, tail) = rest.split_at(rest.find(')').unwrap_or(rest.len()));
+        let (line, column) = digits.split_once(':')?;
+        let at = Position { line: line.parse().ok()?, column: column.parse().ok()? };
+        let Position { line, column } = positions.original(at);
+        Some(format!("{}{USER_SCRIPT}:{line}:{column}{tail}", &text[..start]))
+    })();
+    mapped.unwrap_or(text)
+}
+
+unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
+    v8::callback_scope!(unsafe scope, &message);
+    let state = State::of(scope);
+    let promise = v8::Global::new(scope, message.get_promise());
+    match message.get_event() {
+        v8::PromiseRejectEvent::PromiseRejectWithNoHandler => {
+            let reason = message.get_value().unwrap_or_else(|| v8::undefined(scope).into());
+            let reason = v8::Global::new(scope, reason);
+            state.rejections.borrow_mut().push((promise, reason));
+        }
+        v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
+            state.rejections.borrow_mut().retain(|(known, _)| *known != promise);
+        }
+        v8::PromiseRejectEvent::PromiseRejectAfterResolved
+        | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
+    }
+}
+
+/// Exceptions that V8 itself reports: those of `queueMicrotask` callbacks.
+unsafe extern "C" fn message(message: v8::Local<'_, v8::Message>, error: v8::Local<'_, v8::Value>) {
+    v8::callback_scope!(unsafe scope, message);
+    State::of(scope).report_uncaught(v8::Global::new(scope, error));
+}
+
+/// The outcome for a primitive value.
+pub(crate) fn describe_primitive(text: String, is_string: bool) -> Outcome {
+    let preview = if is_string { quote(&text) } else { text.clone() };
+    Outcome::Completed { result: text, preview }
+}
+
+/// A string as a developer would write it, cut like every other preview.
+fn quote(text: &str) -> String {
+    let limit = usize::try_from(PREVIEW_STRING_CHARS).unwrap_or(usize::MAX);
+    match text.char_indices().nth(limit) {
+        None => format!("{text:?}"),
+        Some((end, _)) => {
+            let more = text[end..].chars().count();
+            format!("{:?}... {more} more characters", &text[..end])
+        }
+    }
+}
+
+/// The outcome for an object or function: `String(value)` and an inspection.
+///
+/// # Errors
+/// The outcome of a value that has no text.
+pub(crate) fn describe_value(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    value: v8::Local<'_, v8::Value>,
+) -> Result<Outcome, Outcome> {
+    if let Ok(symbol) = v8::Local::<v8::Symbol>::try_from(value) {
+        let description = symbol.description(scope);
+        let text = if description.is_undefined() {
+            String::new()
+        } else {
+            description.to_rust_string_lossy(scope)
+        };
+        return Ok(describe_primitive(format!("Symbol({text})"), false));
+    }
+    if !value.is_object() {
+        let text = value.to_rust_string_lossy(scope);
+        return Ok(describe_primitive(text, value.is_string()));
+    }
+    let preview = inspect(scope, hooks, value, PREVIEW_DEPTH);
+    v8::tc_scope!(let scope, scope);
+    match value.to_string(scope) {
+        Some(text) => {
+            let result = text.to_rust_string_lossy(scope);
+            Ok(Outcome::Completed { result, preview: preview.unwrap_or_default() })
+        }
+        None => {
+            let why = scope.exception().map(|error| error.to_rust_string_lossy(scope));
+            let why = why.unwrap_or_default();
+            Err(Outcome::failed(
+                FailureKind::Unprintable,
+                format!("The value of the script cannot be converted to a string: {why}"),
+            ))
+        }
+    }
+}
+
+/// The outcome of a script that threw at its top level, or did not compile.
+pub(crate) fn describe_evaluation_error(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    value: v8::Local<'_, v8::Value>,
+    at: Position,
+    compiled: bool,
+) -> Outcome {
+    let state = State::of(scope);
+    let at = state.positions.borrow().as_ref().map_or(at, |positions| positions.original(at));
+    let place = format!("    at {USER_SCRIPT}:{}:{}", at.line, at.column);
+    if !compiled && value.is_native_error() && header(scope, value).starts_with("SyntaxError") {
+        return Outcome::failed(FailureKind::Syntax, format!("{}\n{place}", header(scope, value)));
+    }
+    let outcome = describe_thrown(scope, hooks, value, FailureKind::Exception);
+    match outcome {
+        // What is not an Error has no stack: its place is all there is.
+        Outcome::Failed { kind, error } if !value.is_native_error() => {
+            Outcome::failed(kind, format!("{error}\n{place}"))
+        }
+        other => other,
+    }
+}
+
+/// The outcome for something thrown.
+pub(crate) fn describe_thrown(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    value: v8::Local<'_, v8::Value>,
+    kind: FailureKind,
+) -> Outcome {
+    let text = inspect(scope, hooks, value, ERROR_DEPTH)
+        .or_else(|| stack_of(scope, value))
+        .unwrap_or_else(|| "an error that cannot be shown".to_owned());
+    if value.is_native_error() {
+        Outcome::failed(kind, text)
+    } else {
+        Outcome::failed(kind, format!("Uncaught {text}"))
+    }
+}
+
+fn stack_of(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<'_, v8::Value>) -> Option<String> {
+    v8::tc_scope!(let scope, scope);
+    let object = v8::Local::<v8::Object>::try_from(value).ok()?;
+    let key = v8::String::new(scope, "stack")?;
+    let stack = object.get(scope, key.into())?;
+    stack.is_string().then(|| stack.to_rust_string_lossy(scope))
+}
+
+/// Deno's inspection of a value, bounded.
+fn inspect(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    value: v8::Local<'_, v8::Value>,
+    depth: i32,
+) -> Option<String> {
+    v8::tc_scope!(let scope, scope);
+    let options = v8::Object::new(scope);
+    for (name, limit) in [
+        ("depth", depth),
+        ("iterableLimit", PREVIEW_ENTRIES),
+        ("strAbbreviateSize", PREVIEW_STRING_CHARS),
+    ] {
+        let key = v8::String::new(scope, name)?;
+        let limit = v8::Integer::new(scope, limit);
+        options.set(scope, key.into(), limit.into())?;
+    }
+    let undefined = v8::undefined(scope).into();
+    let function = v8::Local::new(scope, &hooks.inspect_value);
+    let text = function.call(scope, undefined, &[value, options.into()])?;
+    Some(text.to_rust_string_lossy(scope))
+}

@@ -1,0 +1,172 @@
+//! Runs a script until nothing is left to do.
+//!
+//! One turn: microtasks, V8's own tasks, then one timer that is due. Between turns nothing runs, so
+//! rejections that nobody handled by then are failures.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use deno_core::v8;
+use mcp_v8_protocol::message::FailureKind;
+
+use crate::runtime::outcome::Outcome;
+use crate::runtime::realm::Hooks;
+use crate::runtime::repl::{Evaluation, Repl};
+use crate::runtime::state::State;
+use crate::runtime::{engine, errors};
+
+const NOTHING_LEFT: &str = "The script waits for a promise that can no longer be settled: no timer \
+and no other work is left that could settle it. Resolve or reject it, or do not await it.";
+
+/// The value of a script, on its way to its text.
+enum Value<'s> {
+    /// The evaluation has not answered.
+    Awaited,
+    /// It answered with a promise, which is awaited in turn.
+    Promised(v8::Local<'s, v8::Promise>),
+    /// The text is known; what is left of the script still runs.
+    Known(Outcome),
+}
+
+/// Runs `source` (JavaScript) and everything that it starts.
+pub(crate) fn run(
+    scope: &mut v8::PinScope<'_, '_>,
+    repl: &mut Repl,
+    hooks: &Hooks,
+    state: &Rc<State>,
+    source: &str,
+) -> Outcome {
+    let id = repl.evaluate(source);
+    let mut value = Value::Awaited;
+    loop {
+        turn(scope);
+        value = match advance(scope, repl, hooks, id, value) {
+            Ok(value) => value,
+            Err(outcome) => return outcome,
+        };
+        if let Some(outcome) = unhandled(scope, hooks, state, &value) {
+            return outcome;
+        }
+        if !wait_and_fire(scope, hooks, state) {
+            break;
+        }
+    }
+    match value {
+        Value::Known(outcome) => outcome,
+        Value::Awaited | Value::Promised(_) => {
+            Outcome::failed(FailureKind::NothingLeftToWaitFor, NOTHING_LEFT)
+        }
+    }
+}
+
+fn turn(scope: &mut v8::PinScope<'_, '_>) {
+    loop {
+        scope.perform_microtask_checkpoint();
+        if !v8::Platform::pump_message_loop(engine::initialize(), scope, false) {
+            return;
+        }
+    }
+}
+
+/// Takes the value a step further; `Err` ends the run.
+fn advance<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    repl: &mut Repl,
+    hooks: &Hooks,
+    id: i32,
+    value: Value<'s>,
+) -> Result<Value<'s>, Outcome> {
+    let value = match value {
+        Value::Awaited => match repl.take_evaluation(scope, id) {
+            None => return Ok(Value::Awaited),
+            Some(evaluation) => answered(scope, hooks, evaluation)?,
+        },
+        other => other,
+    };
+    let Value::Promised(promise) = value else { return Ok(value) };
+    match promise.state() {
+        v8::PromiseState::Pending => Ok(Value::Promised(promise)),
+        v8::PromiseState::Fulfilled => {
+            let settled = promise.result(scope);
+            Ok(Value::Known(errors::describe_value(scope, hooks, settled)?))
+        }
+        v8::PromiseState::Rejected => {
+            let reason = promise.result(scope);
+            Err(errors::describe_thrown(scope, hooks, reason, FailureKind::Exception))
+        }
+    }
+}
+
+fn answered<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    hooks: &Hooks,
+    evaluation: Evaluation<'s>,
+) -> Result<Value<'s>, Outcome> {
+    match evaluation {
+        Evaluation::Primitive { text, is_string } => {
+            Ok(Value::Known(errors::describe_primitive(text, is_string)))
+        }
+        Evaluation::Object(object) => match v8::Local::<v8::Promise>::try_from(object) {
+            Ok(promise) => {
+                promise.mark_as_handled();
+                Ok(Value::Promised(promise))
+            }
+            Err(_) => Ok(Value::Known(errors::describe_value(scope, hooks, object)?)),
+        },
+        Evaluation::Thrown { value, at, compiled } => {
+            Err(errors::describe_evaluation_error(scope, hooks, value, at, compiled))
+        }
+    }
+}
+
+/// An uncaught exception or an unhandled rejection, if there is one.
+fn unhandled(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    state: &Rc<State>,
+    value: &Value<'_>,
+) -> Option<Outcome> {
+    if let Some(error) = state.uncaught.borrow_mut().take() {
+        let error = v8::Local::new(scope, error);
+        return Some(errors::describe_thrown(scope, hooks, error, FailureKind::Exception));
+    }
+    let rejections = std::mem::take(&mut *state.rejections.borrow_mut());
+    for (promise, reason) in rejections {
+        let awaited = match value {
+            Value::Promised(awaited) => *awaited == v8::Local::new(scope, &promise),
+            Value::Awaited | Value::Known(_) => false,
+        };
+        if !awaited {
+            let reason = v8::Local::new(scope, reason);
+            let kind = FailureKind::UnhandledRejection;
+            return Some(errors::describe_thrown(scope, hooks, reason, kind));
+        }
+    }
+    None
+}
+
+/// Waits for the next timer and runs it. False when nothing is left that keeps the script alive.
+fn wait_and_fire(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, state: &Rc<State>) -> bool {
+    let due = {
+        let mut timers = state.timers.borrow_mut();
+        if !timers.keep_alive() {
+            return false;
+        }
+        timers.next_due()
+    };
+    let Some(due) = due else { return false };
+    let now = Instant::now();
+    if due > now {
+        std::thread::sleep(due - now);
+    }
+    let Some(id) = state.timers.borrow_mut().take_due(Instant::now()) else { return true };
+    v8::tc_scope!(let scope, scope);
+    let undefined = v8::undefined(scope).into();
+    let id = v8::Number::new(scope, f64::from(id)).into();
+    let run_timer = v8::Local::new(scope, &hooks.run_timer);
+    let _returned = run_timer.call(scope, undefined, &[id]);
+    if let Some(exception) = scope.exception() {
+        state.report_uncaught(v8::Global::new(scope, exception));
+    }
+    true
+}

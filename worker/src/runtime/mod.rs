@@ -1,0 +1,51 @@
+//! The runtime: one isolate, one context, web globals, and the means to run one script in it.
+//!
+//! # Why not `deno_core::JsRuntime`
+//!
+//! A stored heap is a V8 snapshot made on top of a V8 snapshot, again and again. deno_core's own
+//! snapshot layer is made for one generation: it numbers its script sources as external strings in a
+//! table that changes between generations (a crash at the second one as soon as a web script is
+//! loaded), and it makes its op bindings anew each time (5.6 to 33 KB of growth a step). So isolate,
+//! context, host functions and event loop are made here directly on `deno_core::v8`, the same for
+//! executions with and without a heap, with
+//!
+//! * a fixed table of external references ([`crate::web::ops`] and the inspector's, in order);
+//! * Deno's scripts for the web globals handed over as ordinary strings, each loaded at the first use
+//!   of a global ([`scripts`]), so that a heap holds what its scripts used;
+//! * V8's REPL mode for redeclaration, top-level await and the completion value together ([`repl`]);
+//! * Deno's inspector for what values look like ([`inspector_ops`]).
+//!
+//! What that gives is measured by `scripts/bench` (`runtime_*` figures) and held by
+//! `tests/snapshots.rs`: a thousand generations with URL, timers, console and TextEncoder used in each
+//! grow by their scripts only, and a warm runtime forks.
+//!
+//! # How a script runs
+//!
+//! ```text
+//! source ─▶ typescript ─▶ repl::evaluate ─▶ event_loop::run_until_idle ─▶ Outcome
+//!                              │                   │
+//!                              └── console ────────┴──▶ Host
+//! ```
+
+mod engine;
+mod errors;
+mod event_loop;
+mod inspector_ops;
+mod memory;
+mod outcome;
+mod realm;
+mod repl;
+mod scripts;
+mod state;
+mod timers;
+
+pub use engine::v8_version;
+pub use outcome::Outcome;
+pub use realm::{Realm, Snapshot};
+pub(crate) use scripts::source;
+pub(crate) use state::State;
+pub use state::Host;
+pub(crate) use timers::TimerId;
+pub(crate) use errors::error_listener;
+pub(crate) use inspector_ops::InspectorOp;
+pub(crate) use repl::Position;

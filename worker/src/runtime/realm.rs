@@ -1,0 +1,245 @@
+//! One isolate with one context, from nothing or from a snapshot.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use deno_core::v8;
+use mcp_v8_protocol::message::ExecutionLimits;
+
+use crate::runtime::memory::{BASE_HEAP_BYTES, CODE_RANGE_BYTES, HeapLimit};
+use crate::runtime::outcome::Outcome;
+use crate::runtime::repl::Repl;
+use crate::runtime::state::{Host, State};
+use crate::runtime::{engine, errors, event_loop, inspector_ops, scripts};
+use crate::typescript;
+use crate::web::ops;
+
+/// A heap as bytes: V8's snapshot of an isolate and its context.
+pub type Snapshot = Vec<u8>;
+
+/// The index of the hooks object among the context's snapshot data.
+const HOOKS_INDEX: usize = 0;
+
+/// The functions that the bootstrap script gives the host.
+pub(crate) struct Hooks {
+    pub(crate) run_timer: v8::Global<v8::Function>,
+    pub(crate) inspect_value: v8::Global<v8::Function>,
+    forget_random_numbers: v8::Global<v8::Function>,
+    load_everything: v8::Global<v8::Function>,
+}
+
+/// A runtime that has run no script yet. It is used for one script, then thrown away.
+pub struct Realm {
+    // Dropped in this order: the inspector, then every handle, then the isolate.
+    repl: Option<Repl>,
+    hooks: Hooks,
+    hooks_object: v8::Global<v8::Object>,
+    context: v8::Global<v8::Context>,
+    state: Rc<State>,
+    heap_limit: Rc<HeapLimit>,
+    isolate: v8::OwnedIsolate,
+}
+
+impl std::fmt::Debug for Realm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Realm").finish_non_exhaustive()
+    }
+}
+
+impl Realm {
+    /// A runtime for a script whose heap is not kept, with every web global loaded.
+    pub fn for_run() -> Self {
+        let mut realm = Self::open(|params, references| {
+            v8::Isolate::new(params.external_references(references))
+        }, None);
+        realm.load_everything();
+        realm.connect();
+        realm
+    }
+
+    /// A runtime whose heap can be taken with [`Realm::into_snapshot`]: fresh, or restored. Web
+    /// globals are loaded when they are used.
+    ///
+    /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
+    pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
+        let restored = snapshot.is_some();
+        let mut realm = Self::open(
+            |params, references| match snapshot {
+                None => v8::Isolate::snapshot_creator(Some(references), Some(params)),
+                Some(blob) => v8::Isolate::snapshot_creator_from_existing_snapshot(
+                    blob.into(),
+                    Some(references),
+                    Some(params),
+                ),
+            },
+            Some(restored),
+        );
+        realm.connect();
+        realm
+    }
+
+    fn open(
+        make: impl FnOnce(v8::CreateParams, Cow<'static, [v8::ExternalReference]>) -> v8::OwnedIsolate,
+        heap: Option<bool>,
+    ) -> Self {
+        let platform = engine::initialize();
+        let inspector = inspector_ops::ops();
+        let references = Cow::Owned(ops::external_references(&inspector));
+        let state = State::new();
+        let buffers = &state.buffers;
+        // The runtime's own buffers are made before a limit is known.
+        buffers.set(BASE_HEAP_BYTES);
+        let params = v8::CreateParams::default()
+            .heap_limits(0, BASE_HEAP_BYTES)
+            .set_code_range_size_in_bytes(CODE_RANGE_BYTES)
+            .array_buffer_allocator(buffers.allocator())
+            .allow_atomics_wait(false)
+            .cpp_heap(v8::cppgc::Heap::create(
+                platform.clone(),
+                v8::cppgc::HeapCreateParams::default(),
+            ));
+        let mut isolate = make(params, references);
+        isolate.set_slot(Rc::clone(&state));
+        isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
+        errors::install(&mut isolate);
+        let heap_limit = HeapLimit::new(Rc::clone(&state));
+        heap_limit.install(&mut isolate);
+
+        let (context, hooks_object, hooks) = {
+            v8::scope!(let scope, &mut isolate);
+            let context = v8::Context::new(scope, v8::ContextOptions::default());
+            let scope = &mut v8::ContextScope::new(scope, context);
+            let hooks = if heap == Some(true) {
+                restored_hooks(scope)
+            } else {
+                run_bootstrap(scope, &inspector)
+            };
+            let functions = Hooks::of(scope, hooks);
+            (v8::Global::new(scope, context), v8::Global::new(scope, hooks), functions)
+        };
+        Self { repl: None, hooks, hooks_object, context, state, heap_limit, isolate }
+    }
+
+    /// Connects the inspector session that evaluates scripts.
+    fn connect(&mut self) {
+        let repl = Repl::connect(&mut self.isolate, &self.context);
+        self.repl = Some(repl);
+    }
+
+    fn load_everything(&mut self) {
+        v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+        let undefined = v8::undefined(scope).into();
+        let load = v8::Local::new(scope, &self.hooks.load_everything);
+        assert!(load.call(scope, undefined, &[]).is_some(), "the web scripts load");
+    }
+
+    /// Runs one script to its end, and everything that it started.
+    pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        self.heap_limit.set(bytes(limits.heap_bytes));
+        self.state.buffers.set(bytes(limits.buffer_bytes).saturating_add(BASE_HEAP_BYTES));
+        self.state.started.set(std::time::Instant::now());
+        *self.state.host.borrow_mut() = Some(host);
+        let lowered = typescript::lower(source);
+        *self.state.positions.borrow_mut() = lowered.positions;
+        let Some(repl) = self.repl.as_mut() else { unreachable!("connected when it was made") };
+        v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+        event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
+    }
+
+    /// Takes the host back after [`Realm::run`].
+    pub fn take_host(&mut self) -> Option<Box<dyn Host>> {
+        self.state.host.borrow_mut().take()
+    }
+
+    /// Turns the heap into bytes. `None` when V8 cannot; some heaps make V8 end the process.
+    pub fn into_snapshot(mut self) -> Option<Snapshot> {
+        {
+            v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+            let undefined = v8::undefined(scope).into();
+            let forget = v8::Local::new(scope, &self.hooks.forget_random_numbers);
+            let _forgotten = forget.call(scope, undefined, &[]);
+            if let Some(repl) = self.repl.take() {
+                repl.disconnect(scope);
+            }
+            let context = scope.get_current_context();
+            let hooks = v8::Local::new(scope, &self.hooks_object);
+            let index = scope.add_context_data(context, hooks);
+            assert_eq!(index, HOOKS_INDEX, "the hooks are the only data of the context");
+        }
+        inspector_ops::forget();
+        self.state.rejections.borrow_mut().clear();
+        self.state.uncaught.borrow_mut().take();
+        self.state.handed_over.borrow_mut().take();
+        let Self { hooks, hooks_object, context, state, mut isolate, .. } = self;
+        {
+            v8::scope!(let scope, &mut isolate);
+            let local = v8::Local::new(scope, &context);
+            scope.set_default_context(local);
+        }
+        drop((hooks, hooks_object, context));
+        let _slot = isolate.remove_slot::<Rc<State>>();
+        drop(state);
+        let blob = isolate.create_blob(v8::FunctionCodeHandling::Keep)?;
+        Some(blob.to_vec())
+    }
+}
+
+fn run_bootstrap<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    inspector: &[inspector_ops::InspectorOp],
+) -> v8::Local<'s, v8::Object> {
+    v8::tc_scope!(let scope, scope);
+    let made = (|| {
+        let ops = ops::bind(scope, inspector)?;
+        let names: Vec<v8::Local<'_, v8::Value>> = scripts::primordial_names()
+            .into_iter()
+            .filter_map(|name| v8::String::new(scope, name).map(Into::into))
+            .collect();
+        let names = v8::Array::new_with_elements(scope, &names);
+        let parameters = [v8::String::new(scope, "ops")?, v8::String::new(scope, "primordialNames")?];
+        let text = v8::String::new(scope, scripts::BOOTSTRAP)?;
+        let function =
+            ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
+        let undefined = v8::undefined(scope).into();
+        let hooks = function.call(scope, undefined, &[ops.into(), names.into()])?;
+        v8::Local::<v8::Object>::try_from(hooks).ok()
+    })();
+    match made {
+        Some(hooks) => hooks,
+        None => {
+            let why = scope.exception().map(|error| error.to_rust_string_lossy(scope));
+            panic!("the bootstrap script reads nothing but this program, and runs: {why:?}")
+        }
+    }
+}
+
+fn restored_hooks<'s>(scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Object> {
+    match scope.get_context_data_from_snapshot_once::<v8::Object>(HOOKS_INDEX) {
+        Ok(hooks) => hooks,
+        Err(error) => panic!("a heap of this build holds the hooks: {error}"),
+    }
+}
+
+impl Hooks {
+    fn of(scope: &mut v8::PinScope<'_, '_>, hooks: v8::Local<'_, v8::Object>) -> Self {
+        let function = |name: &str| {
+            let key = v8::String::new(scope, name)?;
+            let value = hooks.get(scope, key.into())?;
+            let function = v8::Local::<v8::Function>::try_from(value).ok()?;
+            Some(v8::Global::new(scope, function))
+        };
+        match (
+            function("runTimer"),
+            function("inspectValue"),
+            function("forgetRandomNumbers"),
+            function("loadEverything"),
+        ) {
+            (Some(run_timer), Some(inspect_value), Some(forget_random_numbers), Some(load_everything)) => {
+                Self { run_timer, inspect_value, forget_random_numbers, load_everything }
+            }
+            _ => unreachable!("the bootstrap script returns these four"),
+        }
+    }
+}
+

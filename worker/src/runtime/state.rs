@@ -1,0 +1,82 @@
+//! What the host keeps for one isolate, for the callbacks that V8 makes.
+//!
+//! It hangs in an isolate slot as an `Rc`, so a callback borrows only the part that it needs, for no
+//! longer than it needs it: a callback that runs a script may be entered again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use deno_core::v8;
+
+use crate::runtime::memory::BufferBudget;
+use crate::runtime::timers::Timers;
+use crate::typescript::PositionMap;
+use crate::web::decoders::Decoders;
+
+/// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
+pub trait Host {
+    /// Takes one piece of console output, with its line ends, now.
+    fn console(&mut self, text: &str);
+
+    /// Tells that V8's heap limit was reached. The process cannot go on: V8 is in the middle of an
+    /// allocation, no script may run, and this must not return.
+    fn heap_limit_reached(&mut self) -> !;
+}
+
+/// The host's side of one isolate.
+pub(crate) struct State {
+    pub(crate) host: RefCell<Option<Box<dyn Host>>>,
+    pub(crate) buffers: Arc<BufferBudget>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) decoders: RefCell<Decoders>,
+    /// Rejected promises that nobody has handled yet.
+    pub(crate) rejections: RefCell<Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>>,
+    /// The first exception that reached the event loop.
+    pub(crate) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
+    /// What `op_url_get_serialization` gives next.
+    pub(crate) url_serialization: RefCell<String>,
+    /// Maps positions in lowered TypeScript back to the source.
+    pub(crate) positions: RefCell<Option<PositionMap>>,
+    /// The zero of `performance.now()` and of timers.
+    pub(crate) started: Cell<Instant>,
+    /// The value that the host asked the inspector to hand over.
+    pub(crate) handed_over: RefCell<Option<v8::Global<v8::Value>>>,
+}
+
+impl State {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            host: RefCell::new(None),
+            buffers: Arc::default(),
+            timers: RefCell::default(),
+            decoders: RefCell::default(),
+            rejections: RefCell::default(),
+            uncaught: RefCell::default(),
+            url_serialization: RefCell::default(),
+            positions: RefCell::default(),
+            started: Cell::new(Instant::now()),
+            handed_over: RefCell::default(),
+        })
+    }
+
+    /// The state of the isolate that a callback runs in.
+    pub(crate) fn of(isolate: &v8::Isolate) -> Rc<Self> {
+        match isolate.get_slot::<Rc<Self>>() {
+            Some(state) => Rc::clone(state),
+            None => unreachable!("the slot is filled before any callback is installed"),
+        }
+    }
+
+    /// Keeps the first exception that no script caught.
+    pub(crate) fn report_uncaught(&self, error: v8::Global<v8::Value>) {
+        self.uncaught.borrow_mut().get_or_insert(error);
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}

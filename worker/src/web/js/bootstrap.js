@@ -1,0 +1,478 @@
+// Makes the small world that Deno's web scripts expect (`core`, `primordials`, `internals`) and the
+// global scope that a user's script sees.
+//
+// Runs once, when a context is made, before any script of a user. It is the body of a function whose
+// parameters are `ops` (the host functions) and `primordialNames` (the names that the scripts take
+// from `primordials`). It returns the functions that the host calls, by name.
+//
+// Nothing made here is reachable from a user's script except what is defined on the global object at
+// the end. Whatever is in here is also in every stored heap, so it is small: each web global is loaded
+// at its first use.
+"use strict";
+
+// V8 has a native one, but not in isolates that make snapshots.
+function queueMicrotask(callback) {
+  if (typeof callback !== "function") {
+    throw new TypeError("Failed to execute 'queueMicrotask': Argument 1 is not a function");
+  }
+  ops.op_queue_microtask(callback);
+}
+
+// ---- primordials ---------------------------------------------------------------------------------
+// The engine's own functions as they were before any script could change them, under the names that
+// Deno's scripts use: ArrayPrototypePush, ObjectDefineProperty, TypedArrayPrototypeGetBuffer...
+// Kept raw, and bound when a script takes them: a bound copy of each would double the heap's base.
+
+const { apply, bind, call } = Function.prototype;
+const uncurryThis = bind.bind(call);
+const applyBind = bind.bind(apply);
+const { defineProperty, getOwnPropertyDescriptor, ownKeys, getPrototypeOf, setPrototypeOf } = Reflect;
+
+class Method {
+  constructor(fn) {
+    this.fn = fn;
+  }
+}
+
+function suffix(key) {
+  const text = typeof key === "symbol" ? `Symbol.${key.description.slice(7)}` : key;
+  return text.startsWith("Symbol.")
+    ? `Symbol${text[7].toUpperCase()}${text.slice(8)}`
+    : `${text[0].toUpperCase()}${text.slice(1)}`;
+}
+
+function collectPrimordials(wanted) {
+  const raw = { __proto__: null };
+  const put = (name, value) => {
+    if (wanted.has(name)) raw[name] = value;
+  };
+  const collect = (source, prefix, wrap) => {
+    for (const key of ownKeys(source)) {
+      if (typeof key === "symbol" && !key.description?.startsWith("Symbol.")) continue;
+      const name = suffix(key);
+      const { get, set, value } = getOwnPropertyDescriptor(source, key);
+      if (get !== undefined) {
+        put(`${prefix}Get${name}`, new Method(get));
+        if (set !== undefined) put(`${prefix}Set${name}`, new Method(set));
+      } else {
+        put(`${prefix}${name}`, typeof value === "function" ? wrap(value, source) : value);
+        put(`${prefix}${name}Apply`, value);
+      }
+    }
+  };
+  const asIs = (value) => value;
+  const asMethod = (value) => new Method(value);
+  const bound = (value, source) => uncurryThis(bind)(value, source);
+
+  for (const name of ["JSON", "Math", "Proxy", "Reflect", "Atomics"]) {
+    collect(globalThis[name], name, asIs);
+  }
+  for (const name of ownKeys(globalThis)) {
+    const { value } = getOwnPropertyDescriptor(globalThis, name);
+    if (typeof value !== "function" || typeof name !== "string") continue;
+    put(name, value);
+    if (value.prototype === undefined || !/^[A-Z]/.test(name)) continue;
+    collect(value, name, name === "Promise" ? bound : asIs);
+    collect(value.prototype, `${name}Prototype`, asMethod);
+  }
+  const hidden = {
+    ArrayIterator: { prototype: getPrototypeOf([][Symbol.iterator]()) },
+    AsyncGenerator: getPrototypeOf(async function* () {}),
+    Generator: getPrototypeOf(function* () {}),
+    MapIterator: { prototype: getPrototypeOf(new Map()[Symbol.iterator]()) },
+    SetIterator: { prototype: getPrototypeOf(new Set()[Symbol.iterator]()) },
+    StringIterator: { prototype: getPrototypeOf(""[Symbol.iterator]()) },
+    TypedArray: getPrototypeOf(Uint8Array),
+  };
+  for (const name of ownKeys(hidden)) {
+    put(name, hidden[name]);
+    collect(hidden[name], name, asMethod);
+    collect(hidden[name].prototype, `${name}Prototype`, asMethod);
+  }
+  put("globalThis", globalThis);
+  put("indirectEval", eval);
+  put("queueMicrotask", queueMicrotask);
+  put("ArrayPrototypeToString", new Method(Array.prototype.join));
+  put("TypedArrayPrototypeToString", new Method(hidden.TypedArray.prototype.join));
+  return raw;
+}
+
+// Iterators and collections whose methods are their own, so that a script that replaced
+// `Array.prototype[Symbol.iterator]` breaks its own loops and not those of URL or the streams.
+const ArrayIteratorMethods = freezeAll((Base) =>
+  class SafeArrayIterator {
+    #array;
+    #index = 0;
+    constructor(array) {
+      this.#array = array;
+    }
+    next() {
+      if (this.#array === undefined || this.#index >= this.#array.length) {
+        this.#array = undefined;
+        return { value: undefined, done: true };
+      }
+      return { value: this.#array[this.#index++], done: false };
+    }
+    [Base]() {
+      return this;
+    }
+  }, Symbol.iterator);
+
+function freezeAll(make, base) {
+  const made = make(base);
+  setPrototypeOf(made.prototype, null);
+  Object.freeze(made.prototype);
+  return Object.freeze(made);
+}
+
+function safeIterator(method, next) {
+  const start = uncurryThis(method);
+  const step = uncurryThis(next);
+  return freezeAll((iterator) =>
+    class SafeIterator {
+      #inner;
+      constructor(iterable) {
+        this.#inner = start(iterable);
+      }
+      next() {
+        return step(this.#inner);
+      }
+      [iterator]() {
+        return this;
+      }
+    }, Symbol.iterator);
+}
+
+function safeClass(Base, iterators) {
+  const Safe = {
+    [Base.name]: class extends Base {
+      constructor(...given) {
+        super(...new ArrayIteratorMethods(given));
+      }
+    },
+  }[Base.name];
+  for (const key of ownKeys(Base.prototype)) {
+    if (key === "constructor") continue;
+    const descriptor = getOwnPropertyDescriptor(Base.prototype, key);
+    const Iterator = iterators[key];
+    if (Iterator !== undefined) {
+      descriptor.value = function () {
+        return new Iterator(this);
+      };
+    }
+    defineProperty(Safe.prototype, key, descriptor);
+  }
+  for (const key of ownKeys(Base)) {
+    if (getOwnPropertyDescriptor(Safe, key) === undefined) {
+      defineProperty(Safe, key, getOwnPropertyDescriptor(Base, key));
+    }
+  }
+  setPrototypeOf(Safe.prototype, null);
+  Object.freeze(Safe.prototype);
+  return Object.freeze(Safe);
+}
+
+// A safe collection made from an iterable takes its entries without the user's iterators.
+function safeCollection(Base, insert, iterators) {
+  const Plain = safeClass(Base, iterators);
+  const add = uncurryThis(Base.prototype[insert]);
+  return class extends Plain {
+    constructor(entries) {
+      super();
+      if (entries === undefined || entries === null) return;
+      for (const entry of new ArrayIteratorMethods(entries)) {
+        if (insert === "set") add(this, entry[0], entry[1]);
+        else add(this, entry);
+      }
+    }
+  };
+}
+
+const safeMakers = {
+  __proto__: null,
+  SafeArrayIterator: () => ArrayIteratorMethods,
+  SafeMapIterator: () =>
+    safeIterator(pristine.mapIterator, pristine.mapNext),
+  SafeSetIterator: () => safeIterator(pristine.setIterator, pristine.setNext),
+  SafeStringIterator: () => safeIterator(pristine.stringIterator, pristine.stringNext),
+  SafeMap: () => safeCollection(pristine.Map, "set", { [Symbol.iterator]: safe("SafeMapIterator"), entries: safe("SafeMapIterator") }),
+  SafeSet: () => safeCollection(pristine.Set, "add", { [Symbol.iterator]: safe("SafeSetIterator"), values: safe("SafeSetIterator") }),
+  SafeWeakMap: () => safeCollection(pristine.WeakMap, "set", {}),
+  SafeWeakSet: () => safeCollection(pristine.WeakSet, "add", {}),
+  SafeRegExp: () => safeClass(pristine.RegExp, {}),
+  SafeFinalizationRegistry: () => safeClass(pristine.FinalizationRegistry, {}),
+  SafeWeakRef: () => safeClass(pristine.WeakRef, {}),
+  PromisePrototypeCatch: () => (promise, onRejected) => pristine.then(promise, undefined, onRejected),
+  SafePromisePrototypeFinally: () => (promise, onFinally) =>
+    pristine.then(
+      promise,
+      (value) => (onFinally(), value),
+      (error) => {
+        onFinally();
+        throw error;
+      },
+    ),
+  SafePromiseAll: () => (promises) =>
+    new pristine.Promise((resolve, reject) => {
+      const results = [];
+      let waiting = promises.length;
+      if (waiting === 0) resolve(results);
+      for (let i = 0; i < promises.length; i++) {
+        pristine.then(pristine.resolve(promises[i]), (value) => {
+          defineProperty(results, i, { __proto__: null, value, configurable: true, enumerable: true, writable: true });
+          if (--waiting === 0) resolve(results);
+        }, reject);
+      }
+    }),
+  uncurryThis: () => uncurryThis,
+  applyBind: () => applyBind,
+};
+
+const pristine = {
+  Map, Set, WeakMap, WeakSet, RegExp, FinalizationRegistry, WeakRef, Promise,
+  mapIterator: Map.prototype[Symbol.iterator],
+  mapNext: getPrototypeOf(new Map()[Symbol.iterator]()).next,
+  setIterator: Set.prototype[Symbol.iterator],
+  setNext: getPrototypeOf(new Set()[Symbol.iterator]()).next,
+  stringIterator: String.prototype[Symbol.iterator],
+  stringNext: getPrototypeOf(""[Symbol.iterator]()).next,
+  then: uncurryThis(Promise.prototype.then),
+  resolve: uncurryThis(bind)(Promise.resolve, Promise),
+};
+
+const safeMade = { __proto__: null };
+function safe(name) {
+  return (safeMade[name] ??= safeMakers[name]());
+}
+
+const rawPrimordials = collectPrimordials(new Set(primordialNames));
+const MethodPrototype = Method.prototype;
+
+const primordials = new Proxy({ __proto__: null }, {
+  __proto__: null,
+  get(_target, name) {
+    if (name in safeMakers) return safe(name);
+    const raw = rawPrimordials[name];
+    const method = typeof raw === "object" && raw !== null && getPrototypeOf(raw) === MethodPrototype;
+    const fn = method ? raw.fn : raw;
+    if (typeof name === "string" && name.endsWith("Apply") && !(name in { ReflectApply: 0, FunctionPrototypeApply: 0 })) {
+      return applyBind(fn);
+    }
+    return method ? uncurryThis(fn) : raw;
+  },
+});
+
+// ---- core ----------------------------------------------------------------------------------------
+
+const internals = { __proto__: null };
+const loaded = { __proto__: null };
+const cloners = { __proto__: null };
+const hostObjectBrand = Symbol("hostObjectBrand");
+const hasOwn = uncurryThis(Object.prototype.hasOwnProperty);
+
+const timers = {
+  __proto__: null,
+  lastId: 0,
+  callbacks: { __proto__: null },
+};
+
+function createTimer(callback, delay, _args, repeat) {
+  const id = ++timers.lastId;
+  timers.callbacks[id] = { __proto__: null, callback, repeat };
+  ops.op_timer_start(id, delay > 0 ? delay : 0, repeat);
+  return { __proto__: null, _timerId: id };
+}
+
+function cancelTimer(timer) {
+  delete timers.callbacks[timer._timerId];
+  ops.op_timer_cancel(timer._timerId);
+}
+
+const core = {
+  __proto__: null,
+  ops,
+  internals,
+  build: { __proto__: null, os: "linux" },
+  hostObjectBrand,
+  BadResourcePrototype: { __proto__: null },
+  loadExtScript(name) {
+    if (!(name in loaded)) loaded[name] = ops.op_load_script(name)(bootstrap);
+    return loaded[name];
+  },
+  isArrayBuffer: ops.op_is_array_buffer,
+  isAnyArrayBuffer: ops.op_is_any_array_buffer,
+  isDataView: ops.op_is_data_view,
+  isProxy: ops.op_is_proxy,
+  isSharedArrayBuffer: ops.op_is_shared_array_buffer,
+  isTypedArray: ops.op_is_typed_array,
+  encode: ops.op_encode,
+  decode: ops.op_decode,
+  structuredClone: (value, transfer) => ops.op_structured_clone(value, transfer, hostObjectBrand, cloneHostObject),
+  registerCloneableResource(type, deserialize) {
+    cloners[type] = deserialize;
+  },
+  registerTransferableResource() {},
+  createTimer,
+  createSystemTimer: (callback, delay) => {
+    const timer = createTimer(callback, delay, undefined, false);
+    ops.op_timer_unref(timer._timerId, true);
+    return timer;
+  },
+  cancelTimer,
+  refTimer: (timer) => ops.op_timer_unref(timer._timerId, false),
+  unrefTimer: (timer) => ops.op_timer_unref(timer._timerId, true),
+  getAsyncContext: () => undefined,
+  setAsyncContext() {},
+  destructureError: (error) => ({ __proto__: null, exceptionMessage: `${error}`, frames: [] }),
+  reportUnhandledException: ops.op_report_exception,
+  refOpPromise() {},
+  unrefOpPromise() {},
+  tryClose() {},
+};
+
+function cloneHostObject(object) {
+  const brand = object[hostObjectBrand];
+  const data = typeof brand === "function" ? uncurryThis(brand)(object) : undefined;
+  const clone = data === undefined ? undefined : cloners[data.type];
+  if (clone === undefined) throw new TypeError("Cannot clone object of unsupported type.");
+  return clone(data);
+}
+
+const bootstrap = { __proto__: null, core, internals, primordials };
+
+// ---- blobs ---------------------------------------------------------------------------------------
+// The bytes of blobs are kept on the script's side, so that a stored heap holds them.
+
+const blobParts = { __proto__: null };
+const blobUrls = { __proto__: null };
+const sliceBytes = uncurryThis(getPrototypeOf(Uint8Array.prototype).slice);
+let lastBlobPart = 0;
+
+function addBlobPart(bytes) {
+  const id = `${++lastBlobPart}`;
+  blobParts[id] = bytes;
+  return id;
+}
+
+ops.op_blob_create_part = (bytes) => addBlobPart(sliceBytes(bytes));
+ops.op_blob_slice_part = (id, { start, len }) => addBlobPart(sliceBytes(blobParts[id], start, start + len));
+ops.op_blob_read_part = (id) => sliceBytes(blobParts[id]);
+ops.op_blob_clone_part = (id) => ({ __proto__: null, uuid: addBlobPart(blobParts[id]), size: blobParts[id].length });
+ops.op_blob_remove_part = (id) => delete blobParts[id];
+ops.op_blob_create_object_url = (mediaType, parts) => {
+  const url = `blob:null/${core.loadExtScript("ext:mcp_v8/crypto.js").crypto.randomUUID()}`;
+  blobUrls[url] = { __proto__: null, mediaType, parts };
+  return url;
+};
+ops.op_blob_revoke_object_url = (url) => delete blobUrls[url];
+ops.op_blob_from_object_url = (url) => blobUrls[url] ?? null;
+
+// ---- what the host calls -------------------------------------------------------------------------
+
+function runTimer(id) {
+  const timer = timers.callbacks[id];
+  if (timer === undefined) return;
+  if (!timer.repeat) delete timers.callbacks[id];
+  timer.callback();
+}
+
+function inspectValue(value, options) {
+  return core.loadExtScript("ext:deno_web/01_console.js").inspect(value, options);
+}
+
+// ---- Math.random ---------------------------------------------------------------------------------
+// V8's own generator is part of the isolate: forked workers and restored heaps would repeat it. The
+// engine's seed is fixed for that reason (equal heaps have equal bytes); this one is truly random.
+
+const randomNumbers = new Float64Array(64);
+let randomLeft = 0;
+const mathRandom = {
+  random() {
+    if (randomLeft === 0) {
+      ops.op_random_numbers(randomNumbers);
+      randomLeft = 64;
+    }
+    return randomNumbers[--randomLeft];
+  },
+}.random;
+const fillNumbers = uncurryThis(getPrototypeOf(Float64Array.prototype).fill);
+
+function forgetRandomNumbers() {
+  fillNumbers(randomNumbers, 0);
+  randomLeft = 0;
+}
+
+// ---- the global scope ----------------------------------------------------------------------------
+
+const lazyGlobals = {
+  __proto__: null,
+  "ext:deno_web/00_url.js": ["URL", "URLSearchParams"],
+  "ext:deno_web/01_dom_exception.js": ["DOMException"],
+  "ext:deno_web/02_event.js": [
+    "CloseEvent", "CustomEvent", "ErrorEvent", "Event", "EventTarget", "MessageEvent",
+    "ProgressEvent", "PromiseRejectionEvent", "reportError",
+  ],
+  "ext:deno_web/02_timers.js": ["clearInterval", "clearTimeout", "setInterval", "setTimeout"],
+  "ext:deno_web/03_abort_signal.js": ["AbortController", "AbortSignal"],
+  "ext:deno_web/05_base64.js": ["atob", "btoa"],
+  "ext:deno_web/06_streams.js": [
+    "ByteLengthQueuingStrategy", "CountQueuingStrategy", "ReadableByteStreamController",
+    "ReadableStream", "ReadableStreamBYOBReader", "ReadableStreamBYOBRequest",
+    "ReadableStreamDefaultController", "ReadableStreamDefaultReader", "TransformStream",
+    "TransformStreamDefaultController", "WritableStream", "WritableStreamDefaultController",
+    "WritableStreamDefaultWriter",
+  ],
+  "ext:deno_web/08_text_encoding.js": [
+    "TextDecoder", "TextDecoderStream", "TextEncoder", "TextEncoderStream",
+  ],
+  "ext:deno_web/09_file.js": ["Blob", "File"],
+  "ext:deno_web/15_performance.js": [
+    "Performance", "PerformanceEntry", "PerformanceMark", "PerformanceMeasure", "performance",
+  ],
+  //CRYPTO "ext:mcp_v8/crypto.js": ["Crypto", "CryptoKey", "SubtleCrypto", "crypto"],
+  "ext:mcp_v8/structured_clone.js": ["structuredClone"],
+};
+
+function defineValue(name, value) {
+  defineProperty(globalThis, name, {
+    __proto__: null,
+    value,
+    configurable: true,
+    enumerable: !/^[A-Z]/.test(name),
+    writable: true,
+  });
+}
+
+function defineLazy(name, script) {
+  defineProperty(globalThis, name, {
+    __proto__: null,
+    configurable: true,
+    enumerable: !/^[A-Z]/.test(name),
+    get() {
+      const value = core.loadExtScript(script)[name];
+      defineValue(name, value);
+      return value;
+    },
+    set(value) {
+      defineValue(name, value);
+    },
+  });
+}
+
+for (const script in lazyGlobals) {
+  for (const name of lazyGlobals[script]) defineLazy(name, script);
+}
+defineValue("queueMicrotask", queueMicrotask);
+defineValue("console", core.loadExtScript("ext:mcp_v8/console.js").console);
+defineProperty(globalThis, "console", { __proto__: null, enumerable: false });
+defineProperty(Math, "random", { __proto__: null, value: mathRandom, configurable: true, enumerable: false, writable: true });
+defineProperty(globalThis, Symbol.toStringTag, { __proto__: null, value: "global", configurable: true, enumerable: false, writable: false });
+
+function loadEverything() {
+  for (const script in lazyGlobals) {
+    for (const name of lazyGlobals[script]) globalThis[name];
+  }
+  core.loadExtScript("ext:deno_web/01_console.js");
+}
+
+return { __proto__: null, runTimer, inspectValue, forgetRandomNumbers, loadEverything };

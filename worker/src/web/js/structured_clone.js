@@ -1,0 +1,42 @@
+// structuredClone(value, { transfer }): the algorithm is V8's serializer; what V8 does not know (Blob,
+// DOMException) clones itself through the brand that its class registered.
+//
+// Also the part of Deno's message-port script that other scripts ask for. There are no message ports.
+(function () {
+const { core, primordials } = __bootstrap;
+const {
+  ObjectDefineProperty,
+  ObjectPrototypeIsPrototypeOf,
+  Symbol,
+  TypeErrorPrototype,
+} = primordials;
+
+const notSerializable = Symbol("[[NotSerializable]]");
+
+function markNotSerializable(prototype) {
+  ObjectDefineProperty(prototype, notSerializable, { __proto__: null, value: true });
+}
+
+function structuredClone(value, options) {
+  const webidl = core.loadExtScript("ext:deno_webidl/00_webidl.js");
+  const { DOMException } = core.loadExtScript("ext:deno_web/01_dom_exception.js");
+  const prefix = "Failed to execute 'structuredClone'";
+  webidl.requiredArguments(arguments.length, 1, prefix);
+  const transfer = options?.transfer === undefined
+    ? []
+    : webidl.converters["sequence<object>"](options.transfer, prefix, "transfer");
+  if (typeof value === "object" && value !== null && value[notSerializable] === true) {
+    throw new DOMException("Cannot clone object of unsupported type.", "DataCloneError");
+  }
+  try {
+    return core.structuredClone(value, transfer);
+  } catch (error) {
+    if (ObjectPrototypeIsPrototypeOf(TypeErrorPrototype, error)) {
+      throw new DOMException(error.message, "DataCloneError");
+    }
+    throw error;
+  }
+}
+
+return { markNotSerializable, structuredClone };
+})();
