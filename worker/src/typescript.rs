@@ -7,10 +7,10 @@
 //! JavaScript, or wrong, and then V8 says why.
 
 use deno_core::sourcemap::SourceMap;
+use serde_json::json;
 use swc_common::errors::Handler;
 use swc_common::sync::Lrc;
 use swc_common::{GLOBALS, Globals};
-use serde_json::json;
 use swc_ts_fast_strip::{ErrorCode, Mode, Options, TransformOutput, operate};
 
 use crate::runtime::Position;
@@ -35,8 +35,14 @@ pub(crate) struct PositionMap(SourceMap);
 impl PositionMap {
     /// The position in the source; the given one when nothing is known about it.
     pub(crate) fn original(&self, at: Position) -> Position {
-        match self.0.lookup_token(at.line.saturating_sub(1), at.column.saturating_sub(1)) {
-            Some(token) => Position { line: token.get_src_line() + 1, column: token.get_src_col() + 1 },
+        match self
+            .0
+            .lookup_token(at.line.saturating_sub(1), at.column.saturating_sub(1))
+        {
+            Some(token) => Position {
+                line: token.get_src_line() + 1,
+                column: token.get_src_col() + 1,
+            },
             None => at,
         }
     }
@@ -44,16 +50,25 @@ impl PositionMap {
 
 /// Makes JavaScript of TypeScript or JavaScript.
 pub(crate) fn lower(source: &str) -> Lowered {
-    let as_it_is = || Lowered { source: source.to_owned(), positions: None };
+    let as_it_is = || Lowered {
+        source: source.to_owned(),
+        positions: None,
+    };
     if nesting(source) > NESTING_MAX {
         return as_it_is();
     }
     match strip(source, Mode::StripOnly) {
-        Ok(output) => Lowered { source: output.code, positions: None },
+        Ok(output) => Lowered {
+            source: output.code,
+            positions: None,
+        },
         Err(ErrorCode::UnsupportedSyntax) => match strip(source, Mode::Transform) {
             Ok(TransformOutput { code, map }) => {
                 let map = map.and_then(|map| SourceMap::from_slice(map.as_bytes()).ok());
-                Lowered { source: code, positions: map.map(PositionMap) }
+                Lowered {
+                    source: code,
+                    positions: map.map(PositionMap),
+                }
             }
             Err(_) => as_it_is(),
         },
@@ -102,7 +117,14 @@ mod tests {
 
     #[test]
     fn javascript_stays_as_it_is() {
-        for source in ["1 + 1", "let x = await f(); x", "with (o) { y }", "a\n/* é */ ?? 'ü'", "010", ""] {
+        for source in [
+            "1 + 1",
+            "let x = await f(); x",
+            "with (o) { y }",
+            "a\n/* é */ ?? 'ü'",
+            "010",
+            "",
+        ] {
             assert_eq!(lower(source).source, source);
         }
     }
@@ -112,15 +134,22 @@ mod tests {
         let source = "const p: Point<string> = { n: 1 } as Point<string>; p.n";
         let lowered = lower(source).source;
         assert_eq!(lowered.len(), source.len());
-        assert_eq!(lowered, "const p                = { n: 1 }                 ; p.n");
+        assert_eq!(
+            lowered,
+            "const p                = { n: 1 }                 ; p.n"
+        );
     }
 
     #[test]
     fn enums_are_lowered_and_positions_mapped_back() {
         let lowered = lower("enum A { X = 1 }\n\n  throw new Error(String(A.X))");
         let positions = lowered.positions.expect("an enum moves code");
-        let (index, line) =
-            lowered.source.lines().enumerate().find(|(_, line)| line.contains("throw")).unwrap();
+        let (index, line) = lowered
+            .source
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains("throw"))
+            .unwrap();
         let at = Position {
             line: u32::try_from(index).unwrap() + 1,
             column: u32::try_from(line.find("throw").unwrap()).unwrap() + 1,

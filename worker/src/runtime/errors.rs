@@ -53,7 +53,9 @@ fn prepare_stack_trace<'s>(
 /// `Name: message`, by the rules of `Error.prototype.toString`.
 fn header(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<'_, v8::Value>) -> String {
     v8::tc_scope!(let scope, scope);
-    let Ok(object) = v8::Local::<v8::Object>::try_from(error) else { return String::new() };
+    let Ok(object) = v8::Local::<v8::Object>::try_from(error) else {
+        return String::new();
+    };
     let property = |name: &str| {
         let key = v8::String::new(scope, name)?;
         let value = object.get(scope, key.into())?;
@@ -95,15 +97,23 @@ fn frame(
 fn map_frame(isolate: &v8::Isolate, text: String) -> String {
     let state = State::of(isolate);
     let positions = state.positions.borrow();
-    let Some(positions) = positions.as_ref() else { return text };
+    let Some(positions) = positions.as_ref() else {
+        return text;
+    };
     let mapped = (|| {
         let start = text.rfind(USER_SCRIPT)?;
         let rest = text[start..].strip_prefix(USER_SCRIPT)?.strip_prefix(':')?;
         let (digits, tail) = rest.split_at(rest.find(')').unwrap_or(rest.len()));
         let (line, column) = digits.split_once(':')?;
-        let at = Position { line: line.parse().ok()?, column: column.parse().ok()? };
+        let at = Position {
+            line: line.parse().ok()?,
+            column: column.parse().ok()?,
+        };
         let Position { line, column } = positions.original(at);
-        Some(format!("{}{USER_SCRIPT}:{line}:{column}{tail}", &text[..start]))
+        Some(format!(
+            "{}{USER_SCRIPT}:{line}:{column}{tail}",
+            &text[..start]
+        ))
     })();
     mapped.unwrap_or(text)
 }
@@ -114,12 +124,17 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
     let promise = v8::Global::new(scope, message.get_promise());
     match message.get_event() {
         v8::PromiseRejectEvent::PromiseRejectWithNoHandler => {
-            let reason = message.get_value().unwrap_or_else(|| v8::undefined(scope).into());
+            let reason = message
+                .get_value()
+                .unwrap_or_else(|| v8::undefined(scope).into());
             let reason = v8::Global::new(scope, reason);
             state.rejections.borrow_mut().push((promise, reason));
         }
         v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
-            state.rejections.borrow_mut().retain(|(known, _)| *known != promise);
+            state
+                .rejections
+                .borrow_mut()
+                .retain(|(known, _)| *known != promise);
         }
         v8::PromiseRejectEvent::PromiseRejectAfterResolved
         | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
@@ -134,8 +149,15 @@ unsafe extern "C" fn message(message: v8::Local<'_, v8::Message>, error: v8::Loc
 
 /// The outcome for a primitive value.
 pub(crate) fn describe_primitive(text: String, is_string: bool) -> Outcome {
-    let preview = if is_string { quote(&text) } else { text.clone() };
-    Outcome::Completed { result: text, preview }
+    let preview = if is_string {
+        quote(&text)
+    } else {
+        text.clone()
+    };
+    Outcome::Completed {
+        result: text,
+        preview,
+    }
 }
 
 /// A string as a developer would write it, cut like every other preview.
@@ -177,10 +199,15 @@ pub(crate) fn describe_value(
     match value.to_string(scope) {
         Some(text) => {
             let result = text.to_rust_string_lossy(scope);
-            Ok(Outcome::Completed { result, preview: preview.unwrap_or_default() })
+            Ok(Outcome::Completed {
+                result,
+                preview: preview.unwrap_or_default(),
+            })
         }
         None => {
-            let why = scope.exception().map(|error| error.to_rust_string_lossy(scope));
+            let why = scope
+                .exception()
+                .map(|error| error.to_rust_string_lossy(scope));
             let why = why.unwrap_or_default();
             Err(Outcome::failed(
                 FailureKind::Unprintable,
@@ -199,10 +226,17 @@ pub(crate) fn describe_evaluation_error(
     compiled: bool,
 ) -> Outcome {
     let state = State::of(scope);
-    let at = state.positions.borrow().as_ref().map_or(at, |positions| positions.original(at));
+    let at = state
+        .positions
+        .borrow()
+        .as_ref()
+        .map_or(at, |positions| positions.original(at));
     let place = format!("    at {USER_SCRIPT}:{}:{}", at.line, at.column);
     if !compiled && value.is_native_error() && header(scope, value).starts_with("SyntaxError") {
-        return Outcome::failed(FailureKind::Syntax, format!("{}\n{place}", header(scope, value)));
+        return Outcome::failed(
+            FailureKind::Syntax,
+            format!("{}\n{place}", header(scope, value)),
+        );
     }
     let outcome = describe_thrown(scope, hooks, value, FailureKind::Exception);
     match outcome {

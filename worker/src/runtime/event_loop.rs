@@ -83,7 +83,9 @@ fn advance<'s>(
         },
         other => other,
     };
-    let Value::Promised(promise) = value else { return Ok(value) };
+    let Value::Promised(promise) = value else {
+        return Ok(value);
+    };
     match promise.state() {
         v8::PromiseState::Pending => Ok(Value::Promised(promise)),
         v8::PromiseState::Fulfilled => {
@@ -92,7 +94,12 @@ fn advance<'s>(
         }
         v8::PromiseState::Rejected => {
             let reason = promise.result(scope);
-            Err(errors::describe_thrown(scope, hooks, reason, FailureKind::Exception))
+            Err(errors::describe_thrown(
+                scope,
+                hooks,
+                reason,
+                FailureKind::Exception,
+            ))
         }
     }
 }
@@ -113,9 +120,13 @@ fn answered<'s>(
             }
             Err(_) => Ok(Value::Known(errors::describe_value(scope, hooks, object)?)),
         },
-        Evaluation::Thrown { value, at, compiled } => {
-            Err(errors::describe_evaluation_error(scope, hooks, value, at, compiled))
-        }
+        Evaluation::Thrown {
+            value,
+            at,
+            compiled,
+        } => Err(errors::describe_evaluation_error(
+            scope, hooks, value, at, compiled,
+        )),
     }
 }
 
@@ -128,7 +139,12 @@ fn unhandled(
 ) -> Option<Outcome> {
     if let Some(error) = state.uncaught.borrow_mut().take() {
         let error = v8::Local::new(scope, error);
-        return Some(errors::describe_thrown(scope, hooks, error, FailureKind::Exception));
+        return Some(errors::describe_thrown(
+            scope,
+            hooks,
+            error,
+            FailureKind::Exception,
+        ));
     }
     let rejections = std::mem::take(&mut *state.rejections.borrow_mut());
     for (promise, reason) in rejections {
@@ -159,7 +175,9 @@ fn wait_and_fire(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, state: &Rc<Sta
     if due > now {
         std::thread::sleep(due - now);
     }
-    let Some(id) = state.timers.borrow_mut().take_due(Instant::now()) else { return true };
+    let Some(id) = state.timers.borrow_mut().take_due(Instant::now()) else {
+        return true;
+    };
     v8::tc_scope!(let scope, scope);
     let undefined = v8::undefined(scope).into();
     let id = v8::Number::new(scope, f64::from(id)).into();

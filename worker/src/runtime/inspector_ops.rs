@@ -75,7 +75,11 @@ fn make_donor() -> Donor {
             // and every member of the union is one pointer.
             let function = unsafe { function.function };
             let record: *const deno_core::_ops::OpCtx = record;
-            seen.push(InspectorOp { name, function, record: record.cast_mut().cast() });
+            seen.push(InspectorOp {
+                name,
+                function,
+                record: record.cast_mut().cast(),
+            });
         });
         Some(note)
     };
@@ -85,8 +89,15 @@ fn make_donor() -> Donor {
     };
     let guard = tokio.enter();
     let mut donor = JsRuntime::new(RuntimeOptions {
-        extensions: vec![deno_webidl::deno_webidl::init(), super::scripts::web_extension()],
+        extensions: vec![
+            deno_webidl::deno_webidl::init(),
+            super::scripts::web_extension(),
+        ],
         op_metrics_factory_fn: Some(Box::new(metrics)),
+        create_params: Some(
+            v8::CreateParams::default()
+                .set_code_range_size_in_bytes(super::memory::CODE_RANGE_BYTES),
+        ),
         ..RuntimeOptions::default()
     });
     for name in NAMES {
@@ -99,6 +110,10 @@ fn make_donor() -> Donor {
     std::mem::forget(donor);
     let mut ops = found.borrow().clone();
     ops.sort_by_key(|op| op.name);
-    assert_eq!(ops.len(), NAMES.len(), "deno_web publishes the inspector's ops under these names");
+    assert_eq!(
+        ops.len(),
+        NAMES.len(),
+        "deno_web publishes the inspector's ops under these names"
+    );
     Donor { ops, state }
 }

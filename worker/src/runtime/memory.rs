@@ -34,7 +34,11 @@ pub(crate) struct HeapLimit {
 
 impl HeapLimit {
     pub(crate) fn new(state: Rc<State>) -> Rc<Self> {
-        Rc::new(Self { execution_bytes: Cell::new(0), raised: Cell::new(false), state })
+        Rc::new(Self {
+            execution_bytes: Cell::new(0),
+            raised: Cell::new(false),
+            state,
+        })
     }
 
     /// Sets the limit of the execution that begins, in bytes beyond the runtime's own.
@@ -88,7 +92,10 @@ impl BufferBudget {
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let used = self
+            .used
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
         if used > self.limit.load(Ordering::Relaxed) {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
             return false;

@@ -40,12 +40,12 @@ mod state;
 mod timers;
 
 pub use engine::v8_version;
-pub use outcome::Outcome;
-pub use realm::{Realm, Snapshot};
-pub(crate) use scripts::source;
-pub(crate) use state::State;
-pub use state::Host;
-pub(crate) use timers::TimerId;
 pub(crate) use errors::error_listener;
 pub(crate) use inspector_ops::InspectorOp;
+pub use outcome::Outcome;
+pub use realm::{Realm, Snapshot};
 pub(crate) use repl::Position;
+pub(crate) use scripts::source;
+pub use state::Host;
+pub(crate) use state::State;
+pub(crate) use timers::TimerId;

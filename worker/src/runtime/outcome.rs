@@ -24,7 +24,10 @@ pub enum Outcome {
 
 impl Outcome {
     pub(crate) fn failed(kind: FailureKind, error: impl Into<String>) -> Self {
-        Self::Failed { kind, error: error.into() }
+        Self::Failed {
+            kind,
+            error: error.into(),
+        }
     }
 }
 
@@ -35,9 +38,10 @@ impl From<Outcome> for Finished {
                 result: Text::cut(result, RESULT_BYTES_MAX),
                 preview: Text::cut(preview, PREVIEW_BYTES_MAX),
             }),
-            Outcome::Failed { kind, error } => {
-                Self::Failed(Failure { kind, error: Text::cut(error, ERROR_BYTES_MAX) })
-            }
+            Outcome::Failed { kind, error } => Self::Failed(Failure {
+                kind,
+                error: Text::cut(error, ERROR_BYTES_MAX),
+            }),
         }
     }
 }

@@ -49,9 +49,10 @@ impl std::fmt::Debug for Realm {
 impl Realm {
     /// A runtime for a script whose heap is not kept, with every web global loaded.
     pub fn for_run() -> Self {
-        let mut realm = Self::open(|params, references| {
-            v8::Isolate::new(params.external_references(references))
-        }, None);
+        let mut realm = Self::open(
+            |params, references| v8::Isolate::new(params.external_references(references)),
+            None,
+        );
         realm.load_everything();
         realm.connect();
         realm
@@ -115,9 +116,21 @@ impl Realm {
                 run_bootstrap(scope, &inspector)
             };
             let functions = Hooks::of(scope, hooks);
-            (v8::Global::new(scope, context), v8::Global::new(scope, hooks), functions)
+            (
+                v8::Global::new(scope, context),
+                v8::Global::new(scope, hooks),
+                functions,
+            )
         };
-        Self { repl: None, hooks, hooks_object, context, state, heap_limit, isolate }
+        Self {
+            repl: None,
+            hooks,
+            hooks_object,
+            context,
+            state,
+            heap_limit,
+            isolate,
+        }
     }
 
     /// Connects the inspector session that evaluates scripts.
@@ -130,19 +143,26 @@ impl Realm {
         v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
         let undefined = v8::undefined(scope).into();
         let load = v8::Local::new(scope, &self.hooks.load_everything);
-        assert!(load.call(scope, undefined, &[]).is_some(), "the web scripts load");
+        assert!(
+            load.call(scope, undefined, &[]).is_some(),
+            "the web scripts load"
+        );
     }
 
     /// Runs one script to its end, and everything that it started.
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         self.heap_limit.set(bytes(limits.heap_bytes));
-        self.state.buffers.set(bytes(limits.buffer_bytes).saturating_add(BASE_HEAP_BYTES));
+        self.state
+            .buffers
+            .set(bytes(limits.buffer_bytes).saturating_add(BASE_HEAP_BYTES));
         self.state.started.set(std::time::Instant::now());
         *self.state.host.borrow_mut() = Some(host);
         let lowered = typescript::lower(source);
         *self.state.positions.borrow_mut() = lowered.positions;
-        let Some(repl) = self.repl.as_mut() else { unreachable!("connected when it was made") };
+        let Some(repl) = self.repl.as_mut() else {
+            unreachable!("connected when it was made")
+        };
         v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
         event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
     }
@@ -165,13 +185,23 @@ impl Realm {
             let context = scope.get_current_context();
             let hooks = v8::Local::new(scope, &self.hooks_object);
             let index = scope.add_context_data(context, hooks);
-            assert_eq!(index, HOOKS_INDEX, "the hooks are the only data of the context");
+            assert_eq!(
+                index, HOOKS_INDEX,
+                "the hooks are the only data of the context"
+            );
         }
         inspector_ops::forget();
         self.state.rejections.borrow_mut().clear();
         self.state.uncaught.borrow_mut().take();
         self.state.handed_over.borrow_mut().take();
-        let Self { hooks, hooks_object, context, state, mut isolate, .. } = self;
+        let Self {
+            hooks,
+            hooks_object,
+            context,
+            state,
+            mut isolate,
+            ..
+        } = self;
         {
             v8::scope!(let scope, &mut isolate);
             let local = v8::Local::new(scope, &context);
@@ -197,10 +227,12 @@ fn run_bootstrap<'s>(
             .filter_map(|name| v8::String::new(scope, name).map(Into::into))
             .collect();
         let names = v8::Array::new_with_elements(scope, &names);
-        let parameters = [v8::String::new(scope, "ops")?, v8::String::new(scope, "primordialNames")?];
+        let parameters = [
+            v8::String::new(scope, "ops")?,
+            v8::String::new(scope, "primordialNames")?,
+        ];
         let text = v8::String::new(scope, scripts::BOOTSTRAP)?;
-        let function =
-            ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
+        let function = ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
         let undefined = v8::undefined(scope).into();
         let hooks = function.call(scope, undefined, &[ops.into(), names.into()])?;
         v8::Local::<v8::Object>::try_from(hooks).ok()
@@ -208,7 +240,9 @@ fn run_bootstrap<'s>(
     match made {
         Some(hooks) => hooks,
         None => {
-            let why = scope.exception().map(|error| error.to_rust_string_lossy(scope));
+            let why = scope
+                .exception()
+                .map(|error| error.to_rust_string_lossy(scope));
             panic!("the bootstrap script reads nothing but this program, and runs: {why:?}")
         }
     }
@@ -235,11 +269,18 @@ impl Hooks {
             function("forgetRandomNumbers"),
             function("loadEverything"),
         ) {
-            (Some(run_timer), Some(inspect_value), Some(forget_random_numbers), Some(load_everything)) => {
-                Self { run_timer, inspect_value, forget_random_numbers, load_everything }
-            }
+            (
+                Some(run_timer),
+                Some(inspect_value),
+                Some(forget_random_numbers),
+                Some(load_everything),
+            ) => Self {
+                run_timer,
+                inspect_value,
+                forget_random_numbers,
+                load_everything,
+            },
             _ => unreachable!("the bootstrap script returns these four"),
         }
     }
 }
-

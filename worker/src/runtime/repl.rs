@@ -41,7 +41,10 @@ struct Messages {
 impl ChannelImpl for Inbox {
     fn send_response(&self, call_id: i32, message: v8::UniquePtr<StringBuffer>) {
         if let Some(message) = message.as_ref() {
-            self.0.borrow_mut().responses.push((call_id, text_of(message)));
+            self.0
+                .borrow_mut()
+                .responses
+                .push((call_id, text_of(message)));
         }
     }
     fn send_notification(&self, message: v8::UniquePtr<StringBuffer>) {
@@ -108,7 +111,11 @@ pub(crate) enum Evaluation<'s> {
     /// An object or function.
     Object(v8::Local<'s, v8::Value>),
     /// An exception; `compile_error` is the position of a source that did not compile.
-    Thrown { value: v8::Local<'s, v8::Value>, at: Position, compiled: bool },
+    Thrown {
+        value: v8::Local<'s, v8::Value>,
+        at: Position,
+        compiled: bool,
+    },
 }
 
 /// An inspector session that evaluates scripts.
@@ -135,7 +142,13 @@ impl Repl {
             StringView::from(&b"{}"[..]),
             V8InspectorClientTrustLevel::FullyTrusted,
         );
-        let mut repl = Self { session, inspector, inbox, sink_id: String::new(), last_id: 0 };
+        let mut repl = Self {
+            session,
+            inspector,
+            inbox,
+            sink_id: String::new(),
+            last_id: 0,
+        };
         repl.send("Runtime.enable", &json!({}));
         repl.sink_id = repl.id_of_sink(scope);
         remove_inspector_console(scope);
@@ -146,7 +159,9 @@ impl Repl {
     /// Lets go of the context, as a snapshot needs it.
     pub(crate) fn disconnect(self, scope: &mut v8::PinScope<'_, '_>) {
         let context = scope.get_current_context();
-        let Self { session, inspector, .. } = self;
+        let Self {
+            session, inspector, ..
+        } = self;
         drop(session);
         inspector.context_destroyed(context);
         drop(inspector);
@@ -183,12 +198,15 @@ impl Repl {
         let thrown = details.exception.unwrap_or(answer.result);
         let value = match self.value_of(scope, thrown) {
             Evaluation::Object(value) => value,
-            Evaluation::Primitive { text, .. } => {
-                v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
-            }
+            Evaluation::Primitive { text, .. } => v8::String::new(scope, &text)
+                .map_or_else(|| v8::undefined(scope).into(), Into::into),
             Evaluation::Thrown { value, .. } => value,
         };
-        Some(Evaluation::Thrown { value, at, compiled })
+        Some(Evaluation::Thrown {
+            value,
+            at,
+            compiled,
+        })
     }
 
     fn value_of<'s>(
@@ -203,7 +221,11 @@ impl Repl {
             return Evaluation::Object(value);
         }
         let is_string = remote.kind == "string";
-        let text = match (&remote.value, remote.unserializable_value, remote.description) {
+        let text = match (
+            &remote.value,
+            remote.unserializable_value,
+            remote.description,
+        ) {
             (Some(Value::String(text)), _, _) => text.clone(),
             (_, Some(text), _) if remote.kind == "bigint" => text.trim_end_matches('n').to_owned(),
             (_, Some(text), _) if text == "-0" => "0".to_owned(),
@@ -260,17 +282,22 @@ impl Repl {
         let message = json!({ "id": self.last_id, "method": method, "params": params }).to_string();
         // An ASCII text can go as it is; anything else must be UTF-16, the session's other encoding.
         if message.is_ascii() {
-            self.session.dispatch_protocol_message(StringView::from(message.as_bytes()));
+            self.session
+                .dispatch_protocol_message(StringView::from(message.as_bytes()));
         } else {
             let units: Vec<u16> = message.encode_utf16().collect();
-            self.session.dispatch_protocol_message(StringView::from(&units[..]));
+            self.session
+                .dispatch_protocol_message(StringView::from(&units[..]));
         }
         self.last_id
     }
 
     fn take_result(&mut self, id: i32) -> Option<Value> {
         let mut messages = self.inbox.0.borrow_mut();
-        let index = messages.responses.iter().position(|(known, _)| *known == id)?;
+        let index = messages
+            .responses
+            .iter()
+            .position(|(known, _)| *known == id)?;
         let (_, text) = messages.responses.swap_remove(index);
         drop(messages);
         let mut response: Value = serde_json::from_str(&text).ok()?;

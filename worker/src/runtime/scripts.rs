@@ -10,13 +10,21 @@ use deno_core::Extension;
 
 /// Ours. They have the shape of Deno's: an immediately called function that reads `__bootstrap`.
 const OWN: &[(&str, &str)] = &[
-    ("ext:mcp_v8/console.js", include_str!("../web/js/console.js")),
-    ("ext:mcp_v8/structured_clone.js", include_str!("../web/js/structured_clone.js")),
+    (
+        "ext:mcp_v8/console.js",
+        include_str!("../web/js/console.js"),
+    ),
+    (
+        "ext:mcp_v8/structured_clone.js",
+        include_str!("../web/js/structured_clone.js"),
+    ),
 ];
 
 /// A script that Deno's scripts ask for and that is ours here: there are no message ports.
-const REPLACED: &[(&str, &str)] =
-    &[("ext:deno_web/13_message_port.js", "ext:mcp_v8/structured_clone.js")];
+const REPLACED: &[(&str, &str)] = &[(
+    "ext:deno_web/13_message_port.js",
+    "ext:mcp_v8/structured_clone.js",
+)];
 
 /// The function body that makes `core`, `primordials` and the global scope.
 pub(crate) const BOOTSTRAP: &str = include_str!("../web/js/bootstrap.js");
@@ -24,7 +32,10 @@ pub(crate) const BOOTSTRAP: &str = include_str!("../web/js/bootstrap.js");
 fn sources() -> &'static Vec<(&'static str, String)> {
     static SOURCES: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
     SOURCES.get_or_init(|| {
-        let mut all: Vec<_> = OWN.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+        let mut all: Vec<_> = OWN
+            .iter()
+            .map(|(name, text)| (*name, (*text).to_owned()))
+            .collect();
         for extension in [deno_webidl::deno_webidl::init(), web_extension()] {
             for file in extension.lazy_loaded_js_files.iter() {
                 if let Ok(code) = file.load() {
@@ -48,16 +59,26 @@ pub(crate) fn web_extension() -> Extension {
 
 /// The text of a script, by the name that scripts use in `core.loadExtScript`.
 pub(crate) fn source(name: &str) -> Option<&'static str> {
-    let name = REPLACED.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to);
-    sources().iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
+    let name = REPLACED
+        .iter()
+        .find(|(from, _)| *from == name)
+        .map_or(name, |(_, to)| to);
+    sources()
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| text.as_str())
 }
 
 /// The names that any script takes from `primordials`, so that no others are kept in a heap.
 pub(crate) fn primordial_names() -> BTreeSet<&'static str> {
     let mut names = BTreeSet::new();
     for (_, text) in sources() {
-        let Some(end) = text.find("} = primordials") else { continue };
-        let Some(start) = text[..end].rfind('{') else { continue };
+        let Some(end) = text.find("} = primordials") else {
+            continue;
+        };
+        let Some(start) = text[..end].rfind('{') else {
+            continue;
+        };
         let list = &text[start + 1..end];
         for line in list.lines() {
             let code = line.split("//").next().unwrap_or_default();
@@ -76,7 +97,9 @@ pub(crate) fn primordial_names() -> BTreeSet<&'static str> {
 /// Names used as `primordials.Name`.
 fn inline_names(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split("primordials.").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -104,6 +127,11 @@ mod tests {
         let names = primordial_names();
         assert!(names.contains("ArrayPrototypePush"));
         assert!(names.contains("TypedArrayPrototypeGetSymbolToStringTag"));
-        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric())), "{names:?}");
+        assert!(
+            names
+                .iter()
+                .all(|name| name.chars().all(|c| c.is_ascii_alphanumeric())),
+            "{names:?}"
+        );
     }
 }

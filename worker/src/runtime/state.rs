@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deno_core::v8;
+use mcp_v8_protocol::message::FromWorker;
 
+use crate::conversation::ConversationError;
 use crate::runtime::memory::BufferBudget;
 use crate::runtime::timers::Timers;
 use crate::typescript::PositionMap;
@@ -19,6 +21,12 @@ use crate::web::decoders::Decoders;
 pub trait Host {
     /// Takes one piece of console output, with its line ends, now.
     fn console(&mut self, text: &str);
+
+    /// Says the last word.
+    ///
+    /// # Errors
+    /// [`ConversationError`] when nobody listens.
+    fn finished(&mut self, message: &FromWorker) -> Result<(), ConversationError>;
 
     /// Tells that V8's heap limit was reached. The process cannot go on: V8 is in the middle of an
     /// allocation, no script may run, and this must not return.

@@ -33,11 +33,22 @@ pub(crate) struct Timers {
 impl Timers {
     /// Starts a timer; a delay that is not a number counts as zero.
     pub(crate) fn start(&mut self, id: TimerId, delay_ms: f64, repeats: bool, now: Instant) {
-        let delay_ms = if delay_ms >= 0.0 { delay_ms.min(DELAY_MS_MAX) } else { 0.0 };
+        let delay_ms = if delay_ms >= 0.0 {
+            delay_ms.min(DELAY_MS_MAX)
+        } else {
+            0.0
+        };
         let delay = Duration::from_secs_f64(delay_ms / 1000.0);
         let interval = repeats.then(|| delay.max(INTERVAL_MIN));
         self.turns += 1;
-        self.live.insert(id, Timer { interval, unref: false, turn: self.turns });
+        self.live.insert(
+            id,
+            Timer {
+                interval,
+                unref: false,
+                turn: self.turns,
+            },
+        );
         self.queue.push(Reverse((now + delay, self.turns, id)));
     }
 

@@ -56,7 +56,10 @@ impl v8::ValueSerializerImpl for Writer<'_> {
         let undefined = v8::undefined(scope).into();
         let cloned = clone.call(scope, undefined, &[object.into()])?;
         let cloned = v8::Local::<v8::Object>::try_from(cloned).ok()?;
-        self.0.cloned.borrow_mut().push(v8::Global::new(scope, cloned));
+        self.0
+            .cloned
+            .borrow_mut()
+            .push(v8::Global::new(scope, cloned));
         Some(true)
     }
 }
@@ -92,7 +95,9 @@ fn structured_clone<'s>(
         cloned: RefCell::default(),
         next: Cell::new(0),
     };
-    let Some(transfer) = transferred(scope, args.get(1)) else { return };
+    let Some(transfer) = transferred(scope, args.get(1)) else {
+        return;
+    };
     let context = scope.get_current_context();
     let bytes = {
         let serializer = v8::ValueSerializer::new(scope, Box::new(Writer(&hosts)));
@@ -128,12 +133,18 @@ fn transferred<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     list: v8::Local<'s, v8::Value>,
 ) -> Option<Vec<v8::Local<'s, v8::ArrayBuffer>>> {
-    let Ok(list) = v8::Local::<v8::Array>::try_from(list) else { return Some(Vec::new()) };
+    let Ok(list) = v8::Local::<v8::Array>::try_from(list) else {
+        return Some(Vec::new());
+    };
     let mut buffers: Vec<v8::Local<'s, v8::ArrayBuffer>> = Vec::new();
     for index in 0..list.length() {
         let value = list.get_index(scope, index)?;
         match v8::Local::<v8::ArrayBuffer>::try_from(value) {
-            Ok(buffer) if buffer.is_detachable() && !buffer.was_detached() && !buffers.contains(&buffer) => {
+            Ok(buffer)
+                if buffer.is_detachable()
+                    && !buffer.was_detached()
+                    && !buffers.contains(&buffer) =>
+            {
                 buffers.push(buffer);
             }
             _ => {

@@ -23,7 +23,9 @@ pub(crate) enum DecodeTextError {
     #[error("The text is too long")]
     TooLong,
     /// No such decoder in this run.
-    #[error("This TextDecoder was in the middle of a stream when its heap was stored; make a new one")]
+    #[error(
+        "This TextDecoder was in the middle of a stream when its heap was stored; make a new one"
+    )]
     Gone,
     /// Too many decoders are open.
     #[error("too many TextDecoders are in the middle of a stream")]
@@ -94,7 +96,9 @@ fn run(
     bytes: &[u8],
     last: bool,
 ) -> Result<Vec<u16>, DecodeTextError> {
-    let room = decoder.max_utf16_buffer_length(bytes.len()).ok_or(DecodeTextError::TooLong)?;
+    let room = decoder
+        .max_utf16_buffer_length(bytes.len())
+        .ok_or(DecodeTextError::TooLong)?;
     let mut text = vec![0; room];
     let written = if fatal {
         match decoder.decode_to_utf16_without_replacement(bytes, &mut text, last) {
@@ -132,9 +136,21 @@ mod tests {
 
     #[test]
     fn strict_decoders_refuse_what_others_replace() {
-        assert_eq!(text(decode_all("utf-8", false, false, b"a\xff").unwrap()), "a\u{fffd}");
-        assert_eq!(decode_all("utf-8", true, false, b"a\xff"), Err(DecodeTextError::Data));
-        assert_eq!(decode_all("no-such", true, false, b""), Err(DecodeTextError::Label));
-        assert_eq!(text(decode_all("windows-1252", true, false, b"\x80").unwrap()), "€");
+        assert_eq!(
+            text(decode_all("utf-8", false, false, b"a\xff").unwrap()),
+            "a\u{fffd}"
+        );
+        assert_eq!(
+            decode_all("utf-8", true, false, b"a\xff"),
+            Err(DecodeTextError::Data)
+        );
+        assert_eq!(
+            decode_all("no-such", true, false, b""),
+            Err(DecodeTextError::Label)
+        );
+        assert_eq!(
+            text(decode_all("windows-1252", true, false, b"\x80").unwrap()),
+            "€"
+        );
     }
 }

@@ -14,7 +14,10 @@ pub(crate) fn ops() -> Vec<Op> {
         ("op_encoding_encode_into", encode_into.map_fn_to()),
         ("op_encoding_normalize_label", normalize_label.map_fn_to()),
         ("op_encoding_decode_utf8", decode_utf8_keep_bom.map_fn_to()),
-        ("op_encoding_decode_utf8_ascii_only", decode_ascii_only.map_fn_to()),
+        (
+            "op_encoding_decode_utf8_ascii_only",
+            decode_ascii_only.map_fn_to(),
+        ),
         ("op_encoding_decode_single", decode_single.map_fn_to()),
         ("op_encoding_new_decoder", new_decoder.map_fn_to()),
         ("op_encoding_decode", decode.map_fn_to()),
@@ -62,7 +65,11 @@ fn decode_utf8(
     mut returned: v8::ReturnValue<'_>,
 ) {
     let bytes = bytes_of(args.get(0)).unwrap_or_default();
-    set_text(scope, &mut returned, decode_all("utf-8", false, false, &bytes));
+    set_text(
+        scope,
+        &mut returned,
+        decode_all("utf-8", false, false, &bytes),
+    );
 }
 
 /// `op_encoding_decode_utf8(bytes, ignoreBom)`.
@@ -73,7 +80,11 @@ fn decode_utf8_keep_bom(
 ) {
     let bytes = bytes_of(args.get(0)).unwrap_or_default();
     let ignore_bom = args.get(1).boolean_value(scope);
-    set_text(scope, &mut returned, decode_all("utf-8", false, ignore_bom, &bytes));
+    set_text(
+        scope,
+        &mut returned,
+        decode_all("utf-8", false, ignore_bom, &bytes),
+    );
 }
 
 /// `op_encoding_decode_utf8_ascii_only(bytes)`: the text when it is all ASCII, else null.
@@ -83,9 +94,9 @@ fn decode_ascii_only(
     mut returned: v8::ReturnValue<'_>,
 ) {
     let bytes = bytes_of(args.get(0)).unwrap_or_default();
-    let text = bytes.is_ascii().then(|| {
-        v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal)
-    });
+    let text = bytes
+        .is_ascii()
+        .then(|| v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal));
     match text.flatten() {
         Some(text) => returned.set(text.into()),
         None => returned.set_null(),
@@ -100,8 +111,15 @@ fn decode_single(
 ) {
     let bytes = bytes_of(args.get(0)).unwrap_or_default();
     let label = args.get(1).to_rust_string_lossy(scope);
-    let (fatal, ignore_bom) = (args.get(2).boolean_value(scope), args.get(3).boolean_value(scope));
-    set_text(scope, &mut returned, decode_all(&label, fatal, ignore_bom, &bytes));
+    let (fatal, ignore_bom) = (
+        args.get(2).boolean_value(scope),
+        args.get(3).boolean_value(scope),
+    );
+    set_text(
+        scope,
+        &mut returned,
+        decode_all(&label, fatal, ignore_bom, &bytes),
+    );
 }
 
 /// `op_encoding_new_decoder(label, fatal, ignoreBom)`: the number of a decoder.
@@ -111,8 +129,14 @@ fn new_decoder(
     mut returned: v8::ReturnValue<'_>,
 ) {
     let label = args.get(0).to_rust_string_lossy(scope);
-    let (fatal, ignore_bom) = (args.get(1).boolean_value(scope), args.get(2).boolean_value(scope));
-    let opened = State::of(scope).decoders.borrow_mut().open(&label, fatal, ignore_bom);
+    let (fatal, ignore_bom) = (
+        args.get(1).boolean_value(scope),
+        args.get(2).boolean_value(scope),
+    );
+    let opened = State::of(scope)
+        .decoders
+        .borrow_mut()
+        .open(&label, fatal, ignore_bom);
     match opened {
         Ok(id) => returned.set_uint32(id),
         Err(error) => throw_range_error(scope, &error.to_string()),
@@ -128,7 +152,10 @@ fn decode(
     let bytes = bytes_of(args.get(0)).unwrap_or_default();
     let id = args.get(1).uint32_value(scope).unwrap_or_default();
     let last = !args.get(2).boolean_value(scope);
-    let text = State::of(scope).decoders.borrow_mut().decode(id, &bytes, last);
+    let text = State::of(scope)
+        .decoders
+        .borrow_mut()
+        .decode(id, &bytes, last);
     set_text(scope, &mut returned, text);
 }
 
@@ -140,7 +167,8 @@ fn encode_into(
 ) {
     const READ_UNIT: f64 = 4_294_967_296.0;
     let text = args.get(0).to_rust_string_lossy(scope);
-    let room = v8::Local::<v8::ArrayBufferView>::try_from(args.get(1)).map_or(0, |v| v.byte_length());
+    let room =
+        v8::Local::<v8::ArrayBufferView>::try_from(args.get(1)).map_or(0, |v| v.byte_length());
     let fitting = &text[..text.floor_char_boundary(room)];
     let read = u32::try_from(fitting.encode_utf16().count()).unwrap_or(u32::MAX);
     let written = u32::try_from(fitting.len()).unwrap_or(u32::MAX);
@@ -174,15 +202,23 @@ fn normalize_label(
 fn forgiving_base64(text: &str) -> Option<Vec<u8>> {
     use base64::Engine;
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-    let mut compact: String = text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ')).collect();
+    let mut compact: String = text
+        .chars()
+        .filter(|c| !matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' '))
+        .collect();
     if compact.len() % 4 == 0 {
-        let kept = compact.strip_suffix("==").or_else(|| compact.strip_suffix('=')).map(str::len);
+        let kept = compact
+            .strip_suffix("==")
+            .or_else(|| compact.strip_suffix('='))
+            .map(str::len);
         compact.truncate(kept.unwrap_or(compact.len()));
     }
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone);
-    GeneralPurpose::new(&base64::alphabet::STANDARD, config).decode(compact).ok()
+    GeneralPurpose::new(&base64::alphabet::STANDARD, config)
+        .decode(compact)
+        .ok()
 }
 
 /// `op_base64_atob(string)`: a string of bytes as characters.
@@ -192,9 +228,8 @@ fn atob(
     mut returned: v8::ReturnValue<'_>,
 ) {
     let text = args.get(0).to_rust_string_lossy(scope);
-    let decoded = forgiving_base64(&text).and_then(|bytes| {
-        v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal)
-    });
+    let decoded = forgiving_base64(&text)
+        .and_then(|bytes| v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal));
     match decoded {
         Some(text) => returned.set(text.into()),
         None => throw_type_error(scope, "Failed to decode base64"),
@@ -209,9 +244,15 @@ fn btoa(
 ) {
     use base64::Engine;
     let text = args.get(0).to_rust_string_lossy(scope);
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    let bytes: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).ok())
+        .collect();
     let encoded = bytes.and_then(|bytes| {
-        v8::String::new(scope, &base64::engine::general_purpose::STANDARD.encode(bytes))
+        v8::String::new(
+            scope,
+            &base64::engine::general_purpose::STANDARD.encode(bytes),
+        )
     });
     match encoded {
         Some(text) => returned.set(text.into()),

@@ -12,4 +12,3 @@ pub(crate) mod ops;
 mod time;
 mod url;
 mod values;
-

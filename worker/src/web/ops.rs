@@ -29,10 +29,14 @@ fn own() -> Vec<Op> {
 
 /// Every address that a heap may refer to, in an order that depends on this program only.
 pub(crate) fn external_references(inspector: &[InspectorOp]) -> Vec<v8::ExternalReference> {
-    let own = own().into_iter().map(|(_, function)| v8::ExternalReference { function });
+    let own = own()
+        .into_iter()
+        .map(|(_, function)| v8::ExternalReference { function });
     let lent = inspector.iter().flat_map(|op| {
         [
-            v8::ExternalReference { function: op.function },
+            v8::ExternalReference {
+                function: op.function,
+            },
             v8::ExternalReference { pointer: op.record },
         ]
     });
@@ -63,8 +67,8 @@ fn put(
     callback: v8::FunctionCallback,
     record: Option<*mut c_void>,
 ) -> Option<()> {
-    let mut builder = v8::Function::builder_raw(callback)
-        .constructor_behavior(v8::ConstructorBehavior::Throw);
+    let mut builder =
+        v8::Function::builder_raw(callback).constructor_behavior(v8::ConstructorBehavior::Throw);
     if let Some(record) = record {
         builder = builder.data(v8::External::new(scope, record).into());
     }
@@ -120,7 +124,10 @@ fn load_script(
 ) {
     let name = args.get(0).to_rust_string_lossy(scope);
     let function = source(&name).and_then(|text| {
-        let body = v8::String::new(scope, &format!("const exported =\n{text}\nreturn exported;"))?;
+        let body = v8::String::new(
+            scope,
+            &format!("const exported =\n{text}\nreturn exported;"),
+        )?;
         let parameter = v8::String::new(scope, "__bootstrap")?;
         compile_function(scope, &name, body, &[parameter])
     });
@@ -190,7 +197,9 @@ pub(crate) fn bytes_of(value: v8::Local<'_, v8::Value>) -> Option<Vec<u8>> {
     let store = if let Ok(buffer) = v8::Local::<v8::ArrayBuffer>::try_from(value) {
         buffer.get_backing_store()
     } else {
-        v8::Local::<v8::SharedArrayBuffer>::try_from(value).ok()?.get_backing_store()
+        v8::Local::<v8::SharedArrayBuffer>::try_from(value)
+            .ok()?
+            .get_backing_store()
     };
     Some(store.iter().map(std::cell::Cell::get).collect())
 }

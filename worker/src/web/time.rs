@@ -37,7 +37,10 @@ fn timer_start(
     let (id, delay_ms) = (timer_id(scope, &args), args.get(1).number_value(scope));
     let repeats = args.get(2).boolean_value(scope);
     let state = State::of(scope);
-    state.timers.borrow_mut().start(id, delay_ms.unwrap_or_default(), repeats, Instant::now());
+    state
+        .timers
+        .borrow_mut()
+        .start(id, delay_ms.unwrap_or_default(), repeats, Instant::now());
 }
 
 /// `op_timer_cancel(id)`.
@@ -110,7 +113,9 @@ fn time_origin(
     args: v8::FunctionCallbackArguments<'_>,
     _returned: v8::ReturnValue<'_>,
 ) {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let origin = coarse(wall.saturating_sub(State::of(scope).started.get().elapsed()));
     write_time(scope, &args, origin);
 }

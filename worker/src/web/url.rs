@@ -22,8 +22,14 @@ pub(crate) fn ops() -> Vec<Op> {
         ("op_url_parse_with_base", parse_with_base.map_fn_to()),
         ("op_url_reparse", reparse.map_fn_to()),
         ("op_url_get_serialization", get_serialization.map_fn_to()),
-        ("op_url_parse_search_params", parse_search_params.map_fn_to()),
-        ("op_url_stringify_search_params", stringify_search_params.map_fn_to()),
+        (
+            "op_url_parse_search_params",
+            parse_search_params.map_fn_to(),
+        ),
+        (
+            "op_url_stringify_search_params",
+            stringify_search_params.map_fn_to(),
+        ),
     ]
 }
 
@@ -46,7 +52,9 @@ fn parse_with_base(
 ) {
     let href = args.get(0).to_rust_string_lossy(scope);
     let base = args.get(1).to_rust_string_lossy(scope);
-    let url = Url::parse(&base).ok().and_then(|base| base.join(&href).ok());
+    let url = Url::parse(&base)
+        .ok()
+        .and_then(|base| base.join(&href).ok());
     returned.set_uint32(answer(scope, url, &href, args.get(2)));
 }
 
@@ -59,7 +67,9 @@ fn reparse(
     let href = args.get(0).to_rust_string_lossy(scope);
     let setter = args.get(1).uint32_value(scope).unwrap_or(u32::MAX);
     let value = args.get(2).to_rust_string_lossy(scope);
-    let url = Url::parse(&href).ok().and_then(|mut url| set_part(&mut url, setter, &value).map(|()| url));
+    let url = Url::parse(&href)
+        .ok()
+        .and_then(|mut url| set_part(&mut url, setter, &value).map(|()| url));
     returned.set_uint32(answer(scope, url, &href, args.get(3)));
 }
 
@@ -98,7 +108,10 @@ fn answer(
         parts.query_start.unwrap_or(0),
         parts.fragment_start.unwrap_or(0),
     ];
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    let bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_ne_bytes())
+        .collect();
     if write_into(components, &bytes).is_none() {
         return INVALID;
     }
@@ -135,8 +148,10 @@ fn parse_search_params(
     };
     let mut pairs = Vec::new();
     for (name, value) in form_urlencoded::parse(&bytes) {
-        let (Some(name), Some(value)) = (v8::String::new(scope, &name), v8::String::new(scope, &value))
-        else {
+        let (Some(name), Some(value)) = (
+            v8::String::new(scope, &name),
+            v8::String::new(scope, &value),
+        ) else {
             return throw_type_error(scope, "the parameters are too long");
         };
         pairs.push(v8::Array::new_with_elements(scope, &[name.into(), value.into()]).into());

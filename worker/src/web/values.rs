@@ -21,7 +21,8 @@ macro_rules! check {
 
 check!(is_array_buffer, |v| v.is_array_buffer());
 check!(is_shared_array_buffer, |v| v.is_shared_array_buffer());
-check!(is_any_array_buffer, |v| v.is_array_buffer() || v.is_shared_array_buffer());
+check!(is_any_array_buffer, |v| v.is_array_buffer()
+    || v.is_shared_array_buffer());
 check!(is_data_view, |v| v.is_data_view());
 check!(is_typed_array, |v| v.is_typed_array());
 check!(is_proxy, |v| v.is_proxy());
@@ -32,7 +33,10 @@ pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;
     vec![
         ("op_is_array_buffer", is_array_buffer.map_fn_to()),
-        ("op_is_shared_array_buffer", is_shared_array_buffer.map_fn_to()),
+        (
+            "op_is_shared_array_buffer",
+            is_shared_array_buffer.map_fn_to(),
+        ),
         ("op_is_any_array_buffer", is_any_array_buffer.map_fn_to()),
         ("op_is_data_view", is_data_view.map_fn_to()),
         ("op_is_typed_array", is_typed_array.map_fn_to()),

@@ -1,0 +1,164 @@
+//! The worker's half of the conversation with its supervisor, over any two streams.
+//!
+//! ```text
+//! prepare ─▶ Hello ─▶ wait for Start ─▶ tighten ─▶ run (Console*) ─▶ Finished
+//! ```
+//!
+//! Everything that trusts nothing but this program happens in `prepare`; the first byte of a user is
+//! read after Hello. The end of the input before Start means that the worker is not needed.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
+use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, ERROR_BYTES_MAX};
+use mcp_v8_protocol::message::{
+    Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start, Text,
+    ToWorker,
+};
+use mcp_v8_protocol::phase::{Phase, Violation};
+
+use crate::runtime::{Host, Realm, v8_version};
+
+/// How much is read from the supervisor at once, in bytes.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why a conversation broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ConversationError {
+    /// A stream broke.
+    #[error("cannot talk to the supervisor: {0}")]
+    Io(#[from] io::Error),
+    /// Bytes that are no message.
+    #[error("the supervisor sent {0}")]
+    Decode(#[from] DecodeError),
+    /// A message out of turn.
+    #[error("the supervisor broke the protocol: {0}")]
+    Violation(#[from] Violation),
+    /// Bytes behind Start.
+    #[error("the supervisor sent more than one message")]
+    TrailingInput,
+}
+
+/// What became of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The script ran, and Finished was said.
+    Finished,
+    /// The supervisor closed its end before Start.
+    NotNeeded,
+}
+
+/// Holds the conversation. `prepare` makes the runtime, before Hello; `tighten` is called with the
+/// limits of the execution before its source is looked at.
+///
+/// # Errors
+/// [`ConversationError`] when the other end broke the protocol or a stream failed.
+pub fn converse<O: Write + 'static>(
+    mut input: impl Read,
+    output: O,
+    prepare: impl FnOnce() -> Realm,
+    tighten: impl FnOnce(&ExecutionLimits),
+) -> Result<End, ConversationError> {
+    let mut realm = prepare();
+    let mut speaker = Speaker {
+        output,
+        phase: Phase::Booting,
+    };
+    speaker.say(&FromWorker::Hello(Hello {
+        protocol_version: PROTOCOL_VERSION,
+        worker_version: env!("CARGO_PKG_VERSION").to_owned(),
+        v8_version: v8_version().to_owned(),
+    }))?;
+    let Some(message) = read_one(&mut input)? else {
+        return Ok(End::NotNeeded);
+    };
+    speaker.phase = speaker.phase.on_to_worker(&message)?;
+    let ToWorker::Start(Start { source, limits }) = message;
+    tighten(&limits);
+    let outcome = realm.run(&source, &limits, Box::new(speaker));
+    let Some(mut host) = realm.take_host() else {
+        unreachable!("run leaves the host in its place")
+    };
+    host.finished(&FromWorker::Finished(outcome.into()))?;
+    // Tearing V8 down takes longer than most scripts; the process ends instead.
+    std::mem::forget(realm);
+    Ok(End::Finished)
+}
+
+fn read_one(input: &mut impl Read) -> Result<Option<ToWorker>, ConversationError> {
+    let mut frames = FrameReader::<ToWorker>::default();
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        if let Some(message) = frames.next_message()? {
+            return if frames.is_mid_frame() {
+                Err(ConversationError::TrailingInput)
+            } else {
+                Ok(Some(message))
+            };
+        }
+        match input.read(&mut bytes) {
+            Ok(0) if frames.is_mid_frame() => {
+                return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+            }
+            Ok(0) => return Ok(None),
+            Ok(read) => frames.push(&bytes[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Says things in turn.
+struct Speaker<O> {
+    output: O,
+    phase: Phase,
+}
+
+impl<O: Write> Speaker<O> {
+    fn say(&mut self, message: &FromWorker) -> Result<(), ConversationError> {
+        self.phase = self.phase.on_from_worker(message)?;
+        self.output.write_all(&encode(message)?)?;
+        self.output.flush()?;
+        Ok(())
+    }
+}
+
+impl<O: Write> Host for Speaker<O> {
+    fn console(&mut self, mut text: &str) {
+        while !text.is_empty() {
+            let (chunk, rest) = text.split_at(text.floor_char_boundary(CONSOLE_CHUNK_BYTES_MAX));
+            if self
+                .say(&FromWorker::Console(Console {
+                    text: chunk.to_owned(),
+                }))
+                .is_err()
+            {
+                // Nobody listens any more, and nobody will want the result.
+                end_process(ExitCode::Protocol);
+            }
+            text = rest;
+        }
+    }
+
+    fn finished(&mut self, message: &FromWorker) -> Result<(), ConversationError> {
+        self.say(message)
+    }
+
+    fn heap_limit_reached(&mut self) -> ! {
+        let error = Text::cut("The script used up its heap".to_owned(), ERROR_BYTES_MAX);
+        let last_word = Finished::Failed(Failure {
+            kind: FailureKind::Memory,
+            error,
+        });
+        let _nothing_else_can_be_done = self.say(&FromWorker::Finished(last_word));
+        end_process(ExitCode::HeapLimit)
+    }
+}
+
+/// Ends the process at once, without destructors: V8 may be anywhere.
+pub fn end_process(code: ExitCode) -> ! {
+    // SAFETY: `_exit` takes no pointer and does not return.
+    unsafe { libc::_exit(i32::from(code.code())) }
+}
