@@ -13,6 +13,7 @@ use mcp_v8_protocol::message::{ExecutionLimits, Finished, FromWorker, Start, ToW
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use crate::confine;
 use crate::conversation::{ConversationError, converse, end_process};
 use crate::runtime::Realm;
 
@@ -89,7 +90,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
         realm
     };
     set_alarm_handler()?;
-    converse(&input[..], terminal, prepare, |_| {})?;
+    converse(&input[..], terminal, prepare, |limits| {
+        if let Err(error) = confine::tighten(limits) {
+            show(&mut io::stderr(), &format!("{error}\n"));
+            end_process(ExitCode::StartFailed);
+        }
+    })?;
     // The terminal ends the process with the outcome's code at the last frame.
     Ok(ExitCode::Done)
 }

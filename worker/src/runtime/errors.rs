@@ -118,6 +118,23 @@ fn map_frame(isolate: &v8::Isolate, text: String) -> String {
     mapped.unwrap_or(text)
 }
 
+/// `import()`: rejected, with a reason that helps.
+pub(crate) fn refuse_import<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    _options: v8::Local<'s, v8::Data>,
+    _resource: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    _attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    let specifier = specifier.to_rust_string_lossy(scope);
+    let text = format!("Cannot import '{specifier}': there are no modules here; put all code into one script");
+    let text = v8::String::new(scope, &text)?;
+    let error = v8::Exception::type_error(scope, text);
+    let resolver = v8::PromiseResolver::new(scope)?;
+    resolver.reject(scope, error);
+    Some(resolver.get_promise(scope))
+}
+
 unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
     v8::callback_scope!(unsafe scope, &message);
     let state = State::of(scope);

@@ -4,19 +4,21 @@
 //! both. The kernel's limits (`crate::confine`) are the ones that hold.
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
-use std::cell::Cell;
 use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deno_core::v8;
+use mcp_v8_protocol::exit::ExitCode;
 
+use crate::conversation::end_process;
 use crate::runtime::state::State;
 
-/// What V8's own base and the web globals take, in bytes: the limit that an isolate is made with.
-/// An execution's own limit comes on top.
-pub(crate) const BASE_HEAP_BYTES: usize = 16 << 20;
+/// The heap that an isolate is made with, in bytes: above the largest limit of an execution and what
+/// the runtime itself takes. It is lowered when an execution's limit is known; V8 lowers a limit but
+/// does not raise it.
+pub(crate) const HEAP_BYTES_MAX: usize = 128 << 20;
 
 /// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.
 pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
@@ -24,51 +26,31 @@ pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
 /// What V8 expects of a buffer's address.
 const ALIGNMENT: usize = 16;
 
-/// What V8's near-heap-limit callback decides by.
-#[derive(Debug)]
-pub(crate) struct HeapLimit {
-    execution_bytes: Cell<usize>,
-    raised: Cell<bool>,
-    state: Rc<State>,
-}
-
-impl HeapLimit {
-    pub(crate) fn new(state: Rc<State>) -> Rc<Self> {
-        Rc::new(Self {
-            execution_bytes: Cell::new(0),
-            raised: Cell::new(false),
-            state,
-        })
-    }
-
-    /// Sets the limit of the execution that begins, in bytes beyond the runtime's own.
-    pub(crate) fn set(&self, bytes: usize) {
-        self.execution_bytes.set(bytes);
-    }
-
-    /// Installs the callback. The value must outlive the isolate.
-    pub(crate) fn install(self: &Rc<Self>, isolate: &mut v8::Isolate) {
-        let data = Rc::into_raw(Rc::clone(self));
-        isolate.add_near_heap_limit_callback(near_heap_limit, data.cast_mut().cast());
-    }
+/// Sets the heap limit of the execution that begins: `bytes` beyond what the runtime takes.
+pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: usize) {
+    let used = isolate.get_heap_statistics().used_heap_size();
+    // One count stays with V8 for as long as the isolate lives.
+    let data = Rc::into_raw(Rc::clone(state)).cast_mut().cast();
+    isolate.add_near_heap_limit_callback(near_heap_limit, data);
+    // Removing a callback is how V8 is told of a lower limit.
+    isolate.remove_near_heap_limit_callback(near_heap_limit, used.saturating_add(bytes));
+    isolate.add_near_heap_limit_callback(near_heap_limit, data);
 }
 
 /// Called by V8 in the middle of an allocation: nothing here may touch the heap.
 unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
-    // SAFETY: `install` leaked one count of this `Rc` for as long as the isolate lives, and V8 calls
-    // on the isolate's thread.
-    let limit = unsafe { &*data.cast::<HeapLimit>() };
-    let execution = limit.execution_bytes.get();
-    if !limit.raised.get() && execution > 0 {
-        limit.raised.set(true);
-        return current + execution;
+    // SAFETY: `limit_heap` leaked one count of this `Rc`, and V8 calls on the isolate's thread.
+    let state = unsafe { &*data.cast::<State>() };
+    // V8 counts array buffers too; they have a budget of their own, so it gets them back once.
+    let buffers = state.buffers.used.load(Ordering::Relaxed);
+    let given = state.heap_given_back.replace(buffers.max(state.heap_given_back.get()));
+    if buffers > given {
+        return current.saturating_add(buffers - given);
     }
-    match limit.state.host.try_borrow_mut() {
-        Ok(mut host) => match host.as_mut() {
-            Some(host) => host.heap_limit_reached(),
-            None => std::process::abort(),
-        },
-        Err(_) => std::process::abort(),
+    match state.host.try_borrow_mut().as_deref_mut() {
+        Ok(Some(host)) => host.heap_limit_reached(),
+        // In the middle of a console call, or after the last word: there is nothing to say.
+        Ok(None) | Err(_) => end_process(ExitCode::HeapLimit),
     }
 }
 
@@ -80,9 +62,10 @@ pub(crate) struct BufferBudget {
 }
 
 impl BufferBudget {
-    /// Sets the budget, in bytes.
+    /// Sets the budget, in bytes beyond what is in use.
     pub(crate) fn set(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
+        let used = self.used.load(Ordering::Relaxed);
+        self.limit.store(used.saturating_add(bytes), Ordering::Relaxed);
     }
 
     /// Whether so many more bytes fit.

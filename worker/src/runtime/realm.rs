@@ -6,7 +6,7 @@ use std::rc::Rc;
 use deno_core::v8;
 use mcp_v8_protocol::message::ExecutionLimits;
 
-use crate::runtime::memory::{BASE_HEAP_BYTES, CODE_RANGE_BYTES, HeapLimit};
+use crate::runtime::memory::{CODE_RANGE_BYTES, HEAP_BYTES_MAX, limit_heap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
 use crate::runtime::state::{Host, State};
@@ -36,7 +36,6 @@ pub struct Realm {
     hooks_object: v8::Global<v8::Object>,
     context: v8::Global<v8::Context>,
     state: Rc<State>,
-    heap_limit: Rc<HeapLimit>,
     isolate: v8::OwnedIsolate,
 }
 
@@ -89,9 +88,9 @@ impl Realm {
         let state = State::new();
         let buffers = &state.buffers;
         // The runtime's own buffers are made before a limit is known.
-        buffers.set(BASE_HEAP_BYTES);
+        buffers.set(HEAP_BYTES_MAX);
         let params = v8::CreateParams::default()
-            .heap_limits(0, BASE_HEAP_BYTES)
+            .heap_limits(0, HEAP_BYTES_MAX)
             .set_code_range_size_in_bytes(CODE_RANGE_BYTES)
             .array_buffer_allocator(buffers.allocator())
             .allow_atomics_wait(false)
@@ -101,10 +100,9 @@ impl Realm {
             ));
         let mut isolate = make(params, references);
         isolate.set_slot(Rc::clone(&state));
+        isolate.set_host_import_module_dynamically_callback(errors::refuse_import);
         isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
         errors::install(&mut isolate);
-        let heap_limit = HeapLimit::new(Rc::clone(&state));
-        heap_limit.install(&mut isolate);
 
         let (context, hooks_object, hooks) = {
             v8::scope!(let scope, &mut isolate);
@@ -128,7 +126,6 @@ impl Realm {
             hooks_object,
             context,
             state,
-            heap_limit,
             isolate,
         }
     }
@@ -152,10 +149,10 @@ impl Realm {
     /// Runs one script to its end, and everything that it started.
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        self.heap_limit.set(bytes(limits.heap_bytes));
+        limit_heap(&mut self.isolate, &self.state, bytes(limits.heap_bytes));
         self.state
             .buffers
-            .set(bytes(limits.buffer_bytes).saturating_add(BASE_HEAP_BYTES));
+            .set(bytes(limits.buffer_bytes));
         self.state.started.set(std::time::Instant::now());
         *self.state.host.borrow_mut() = Some(host);
         let lowered = typescript::lower(source);

@@ -130,7 +130,7 @@ mod tests {
         assert!(
             names
                 .iter()
-                .all(|name| name.chars().all(|c| c.is_ascii_alphanumeric())),
+                .all(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')),
             "{names:?}"
         );
     }

@@ -37,6 +37,8 @@ pub trait Host {
 pub(crate) struct State {
     pub(crate) host: RefCell<Option<Box<dyn Host>>>,
     pub(crate) buffers: Arc<BufferBudget>,
+    /// By how much the heap limit was raised for array buffers, in bytes.
+    pub(crate) heap_given_back: Cell<usize>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) decoders: RefCell<Decoders>,
     /// Rejected promises that nobody has handled yet.
@@ -58,6 +60,7 @@ impl State {
         Rc::new(Self {
             host: RefCell::new(None),
             buffers: Arc::default(),
+            heap_given_back: Cell::new(0),
             timers: RefCell::default(),
             decoders: RefCell::default(),
             rejections: RefCell::default(),

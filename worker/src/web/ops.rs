@@ -124,10 +124,9 @@ fn load_script(
 ) {
     let name = args.get(0).to_rust_string_lossy(scope);
     let function = source(&name).and_then(|text| {
-        let body = v8::String::new(
-            scope,
-            &format!("const exported =\n{text}\nreturn exported;"),
-        )?;
+        // Strict, so that `caller` shows a user's function nothing of the script.
+        let body = format!("'use strict'; const exported =\n{text}\nreturn exported;");
+        let body = v8::String::new(scope, &body)?;
         let parameter = v8::String::new(scope, "__bootstrap")?;
         compile_function(scope, &name, body, &[parameter])
     });

@@ -1,0 +1,106 @@
+//! A warm runtime forks: what the choice of runtime rests on (`mcp_v8_worker::runtime`).
+//!
+//! The fork server builds on this. Here one process makes a runtime and forks; each child runs a
+//! script in its copy and tells the result by a pipe.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+
+use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
+use mcp_v8_worker::conversation::ConversationError;
+use mcp_v8_worker::runtime::{Host, Outcome, Realm};
+
+const LIMITS: ExecutionLimits =
+    ExecutionLimits { heap_bytes: 32 << 20, buffer_bytes: 8 << 20, cpu_seconds: 60 };
+
+struct Silent;
+
+impl Host for Silent {
+    fn console(&mut self, _text: &str) {}
+    fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
+        Ok(())
+    }
+    fn heap_limit_reached(&mut self) -> ! {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(3) }
+    }
+}
+
+/// V8 marks its mappings as not to be inherited; `/proc/self/smaps` shows them by the flag `dc`.
+fn let_children_inherit_everything() {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut range = (0, 0);
+    for line in maps.lines() {
+        if let Some(flags) = line.strip_prefix("VmFlags:") {
+            if flags.split_whitespace().any(|flag| flag == "dc") {
+                let (start, end) = range;
+                // SAFETY: changes what a child inherits of a mapping of this process.
+                let done =
+                    unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DOFORK) };
+                assert_eq!(done, 0);
+            }
+        } else if let Some((start, rest)) = line.split_once('-')
+            && let (Ok(start), Some(Ok(end))) = (
+                usize::from_str_radix(start, 16),
+                rest.split(' ').next().map(|end| usize::from_str_radix(end, 16)),
+            )
+        {
+            range = (start, end);
+        }
+    }
+}
+
+fn run_in_child(realm: &mut Realm, source: &str) -> String {
+    let mut ends = [0; 2];
+    // SAFETY: fills two descriptors.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    // SAFETY: the test process has one thread that matters: the child touches nothing of the others.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let text = match realm.run(source, &LIMITS, Box::new(Silent)) {
+            Outcome::Completed { result, .. } => result,
+            Outcome::Failed { error, .. } => error,
+        };
+        // SAFETY: the descriptor is this process's.
+        let written = unsafe { File::from_raw_fd(ends[1]) }.write_all(text.as_bytes());
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(i32::from(written.is_err())) }
+    }
+    // SAFETY: the descriptors are this process's, and not used otherwise.
+    let (mut read, write) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
+    drop(write);
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    assert_eq!(status, 0, "{text}");
+    text
+}
+
+#[test]
+fn a_warm_runtime_runs_in_forked_children() {
+    let mut realm = Realm::for_run();
+    let_children_inherit_everything();
+    assert_eq!(run_in_child(&mut realm, "1 + 1"), "2");
+    assert_eq!(
+        run_in_child(
+            &mut realm,
+            "let a = []; for (let i = 0; i < 200000; i++) a.push({ i });
+             let s = 0; for (let i = 0; i < 3e6; i++) s += i % 7;
+             const wasm = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1,
+               127, 3, 2, 1, 0, 7, 7, 1, 3, 97, 100, 100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11]);
+             const { add } = new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports;
+             await new Promise((resolve) => setTimeout(resolve, 1));
+             console.log({ a: new URL('http://x/') });
+             add(20, 22) + a.length"
+        ),
+        "200042"
+    );
+    let random: Vec<String> =
+        (0..20).map(|_| run_in_child(&mut realm, "Math.random() + ' ' + Math.random()")).collect();
+    for (index, numbers) in random.iter().enumerate() {
+        assert!(!random[..index].contains(numbers), "{random:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Heaps chain: what the choice of runtime rests on (`mcp_v8_worker::runtime`).
+
+use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
+use mcp_v8_worker::conversation::ConversationError;
+use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
+
+const LIMITS: ExecutionLimits =
+    ExecutionLimits { heap_bytes: 32 << 20, buffer_bytes: 8 << 20, cpu_seconds: 60 };
+
+/// How much a generation may add, in bytes: the script itself, and the cell of a name that it declares
+/// again. V8 alone takes 544.
+const GROWTH_BYTES_MAX: usize = 160;
+
+struct Silent;
+
+impl Host for Silent {
+    fn console(&mut self, _text: &str) {}
+    fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
+        Ok(())
+    }
+    fn heap_limit_reached(&mut self) -> ! {
+        panic!("the heap limit was reached")
+    }
+}
+
+fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
+    let mut realm = Realm::for_heap(heap);
+    let outcome = realm.run(source, &LIMITS, Box::new(Silent));
+    drop(realm.take_host());
+    let Outcome::Completed { result, .. } = outcome else { panic!("{outcome:?}") };
+    (result, realm.into_snapshot().expect("this heap can be stored"))
+}
+
+#[test]
+fn a_thousand_generations_that_use_web_globals_do_not_grow() {
+    let source = "
+        globalThis.count = (globalThis.count ?? 0) + 1;
+        const url = new URL(`https://example.org/?n=${count}`);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        console.log('step', { count, url });
+        new TextDecoder().decode(new TextEncoder().encode(url.searchParams.get('n')))";
+    let (mut heap, mut warm) = (None, 0);
+    for generation in 1..=1000 {
+        let (result, next) = step(heap, source);
+        assert_eq!(result, generation.to_string());
+        if generation == 10 {
+            warm = next.len();
+        }
+        heap = Some(next);
+    }
+    let grown = heap.map_or(0, |heap| heap.len()) - warm;
+    assert!(grown <= 990 * GROWTH_BYTES_MAX, "{grown} bytes in 990 generations");
+}
+
+#[test]
+fn state_and_web_globals_survive() {
+    let (_, heap) = step(
+        None,
+        "let a = 1; const f = () => ++a; class P { #x = 5; get x() { return this.#x } }
+         const p = new P(); const m = new Map([[1n, /x/g]]); const u = new URL('http://a.b/c');
+         const blob = new Blob(['kept']); const ctl = new AbortController(); setTimeout(() => a++, 1); a",
+    );
+    let (result, heap) = step(
+        Some(heap),
+        "let a2 = f(); [a2, p.x, m.get(1n).source, u.host, await blob.text(), ctl.signal.aborted,
+          new URL('x', u).href, await new Promise((r) => setTimeout(() => r('timer'), 1))].join()",
+    );
+    assert_eq!(result, "3,5,x,a.b,kept,false,http://a.b/x,timer");
+    let (result, _) = step(Some(heap), "const f = 7; let P = 8; f + P");
+    assert_eq!(result, "15", "a name can be declared again, in its kind");
+}
+
+#[test]
+fn equal_states_have_equal_bytes_and_random_numbers_differ() {
+    let source = "let x = [1, { y: 'z' }]; x.length";
+    assert_eq!(step(None, source).1, step(None, source).1);
+    let (_, heap) = step(None, "let r = Math.random(); 1");
+    let numbers: Vec<String> =
+        (0..5).map(|_| step(Some(heap.clone()), "Math.random()").0).collect();
+    for (index, number) in numbers.iter().enumerate() {
+        assert!(!numbers[..index].contains(number), "{numbers:?}");
+    }
+}
