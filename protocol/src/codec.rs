@@ -2,7 +2,8 @@
 //!
 //! The reader is sans-I/O: give it bytes as they come, take messages out. It refuses a length above
 //! the direction's limit before it has allocated anything for it, refuses a message that breaks a
-//! text limit, and refuses bytes behind a message in its frame.
+//! text limit, and refuses bytes behind a message in its frame. A length that is only claimed, of a
+//! frame or of a text, costs no memory: what is held stays in proportion to what has come.
 //!
 //! bincode 2 is no longer maintained (RUSTSEC-2025-0141). It is used in this file only.
 
@@ -81,29 +82,33 @@ const fn config<const BYTES: usize>() -> Config<BYTES> {
 /// [`DecodeError`] when the message breaks a limit: the other end would refuse it.
 pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, DecodeError> {
     message.check()?;
-    let mut frame = vec![0; limits::FRAME_HEADER_BYTES];
-    let payload = bincode::encode_to_vec(
-        message,
+    // The prefix is a field in front of the message until its value is known.
+    let mut frame = bincode::encode_to_vec(
+        (0_u32, message),
         bincode::config::standard().with_fixed_int_encoding(),
     )
     .map_err(|_| DecodeError::Malformed { bytes: 0 })?;
+    let bytes = frame.len().saturating_sub(limits::FRAME_HEADER_BYTES);
+    let limit = M::FRAME_BYTES_MAX;
     let too_long = DecodeError::FrameTooLong {
-        bytes: payload.len() as u64,
-        limit: M::FRAME_BYTES_MAX,
+        bytes: bytes as u64,
+        limit,
     };
-    if payload.len() > M::FRAME_BYTES_MAX {
-        return Err(too_long);
+    match (u32::try_from(bytes), frame.first_chunk_mut()) {
+        (Ok(length), Some(prefix)) if bytes <= limit => *prefix = length.to_le_bytes(),
+        _ => return Err(too_long),
     }
-    let length = u32::try_from(payload.len()).map_err(|_| too_long)?;
-    frame[..limits::FRAME_HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&payload);
     Ok(frame)
 }
 
+/// A reader's buffer above twice this size is given back when it is no longer needed.
+const BUFFER_KEPT_BYTES: usize = 64 << 10;
+
 /// Takes bytes in any pieces and gives whole messages.
 ///
-/// It never holds more than one frame beyond what it was given, and after an error it gives nothing
-/// but that error: a conversation that was broken once stays broken.
+/// It never holds more than one unfinished frame and what was pushed since messages were last taken
+/// out, and gives the memory of a long frame back with the next push. After an error it gives
+/// nothing but that error: a conversation that was broken once stays broken.
 #[derive(Debug)]
 pub struct FrameReader<M> {
     buffer: Vec<u8>,
@@ -132,8 +137,24 @@ impl<M: Message> FrameReader<M> {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
+            let held = self.buffer.len() + bytes.len();
+            if self.buffer.capacity() > 2 * BUFFER_KEPT_BYTES.max(held) {
+                self.buffer.shrink_to(held);
+            }
         }
+        self.make_room_for(bytes.len());
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Doubles the buffer as a vector does, but not beyond one frame and one piece.
+    fn make_room_for(&mut self, bytes: usize) {
+        let held = self.buffer.len() + bytes;
+        let capacity = self.buffer.capacity();
+        if held > capacity {
+            let frame_bytes_max = limits::FRAME_HEADER_BYTES + M::FRAME_BYTES_MAX;
+            let wanted = (2 * capacity).min(frame_bytes_max + bytes).max(held);
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+        }
     }
 
     /// Whether bytes of an unfinished frame are held. At the end of a stream this means that the
@@ -186,26 +207,47 @@ impl<M: Message> FrameReader<M> {
 /// # Errors
 /// [`DecodeError`] when the bytes are not exactly one message within its limits.
 pub fn decode_payload<M: Message>(payload: &[u8]) -> Result<M, DecodeError> {
-    // bincode's limit bounds what it allocates; the larger direction's constant serves both, since
-    // a payload is already no longer than its own direction allows.
-    const LIMIT: usize = {
-        let (a, b) = (
-            limits::FRAME_TO_WORKER_BYTES_MAX,
-            limits::FRAME_FROM_WORKER_BYTES_MAX,
-        );
-        if a > b { a } else { b }
-    };
-    let (message, read): (M, usize) = bincode::decode_from_slice(payload, config::<LIMIT>())
-        .map_err(|_| DecodeError::Malformed {
-            bytes: payload.len(),
-        })?;
-    if read < payload.len() {
+    let bytes = payload.len();
+    if bytes > M::FRAME_BYTES_MAX {
+        return Err(DecodeError::FrameTooLong {
+            bytes: bytes as u64,
+            limit: M::FRAME_BYTES_MAX,
+        });
+    }
+    let (message, read): (M, usize) =
+        decode_in_proportion(payload).map_err(|_| DecodeError::Malformed { bytes })?;
+    if read < bytes {
         return Err(DecodeError::TrailingBytes {
-            bytes: payload.len() - read,
+            bytes: bytes - read,
         });
     }
     message.check()?;
     Ok(message)
+}
+
+/// Decodes with the smallest step of bincode's limit that fits the payload.
+///
+/// bincode allocates what a text's length claims, up to its limit, before it looks whether so many
+/// bytes are there; and the limit is a constant. A message never claims more than its payload has,
+/// so the steps keep a lie below four times the payload (or 256 bytes).
+fn decode_in_proportion<M: Message>(
+    payload: &[u8],
+) -> Result<(M, usize), bincode::error::DecodeError> {
+    const LAST: usize = 4 << 20;
+    const {
+        assert!(limits::FRAME_TO_WORKER_BYTES_MAX <= LAST);
+        assert!(limits::FRAME_FROM_WORKER_BYTES_MAX <= LAST);
+    }
+    match payload.len() {
+        0..=0x100 => bincode::decode_from_slice(payload, config::<0x100>()),
+        0x101..=0x400 => bincode::decode_from_slice(payload, config::<0x400>()),
+        0x401..=0x1000 => bincode::decode_from_slice(payload, config::<0x1000>()),
+        0x1001..=0x4000 => bincode::decode_from_slice(payload, config::<0x4000>()),
+        0x4001..=0x1_0000 => bincode::decode_from_slice(payload, config::<0x1_0000>()),
+        0x1_0001..=0x4_0000 => bincode::decode_from_slice(payload, config::<0x4_0000>()),
+        0x4_0001..=0x10_0000 => bincode::decode_from_slice(payload, config::<0x10_0000>()),
+        _ => bincode::decode_from_slice(payload, config::<LAST>()),
+    }
 }
 
 fn text(field: &'static str, text: &str, limit: usize) -> Result<(), DecodeError> {

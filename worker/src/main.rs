@@ -46,6 +46,7 @@ enum ServeError {
 }
 
 fn main() {
+    set_time_zone();
     let code = match Cli::try_parse() {
         Ok(Cli {
             command: Command::Run(args),
@@ -70,6 +71,12 @@ fn main() {
         }
     };
     end_process(code)
+}
+
+/// Scripts live in UTC.
+fn set_time_zone() {
+    // SAFETY: the process has one thread yet.
+    unsafe { std::env::set_var("TZ", "UTC") };
 }
 
 fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {

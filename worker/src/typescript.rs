@@ -6,6 +6,8 @@
 //! back. A source that TypeScript's grammar refuses goes to V8 as it is: it is either sloppy
 //! JavaScript, or wrong, and then V8 says why.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use deno_core::sourcemap::SourceMap;
 use serde_json::json;
 use swc_common::errors::Handler;
@@ -87,12 +89,17 @@ fn strip(source: &str, mode: Mode) -> Result<TransformOutput, ErrorCode> {
         }),
     };
     let options: Options = serde_json::from_value(options).map_err(|_| ErrorCode::Unknown)?;
-    GLOBALS.set(&Globals::default(), || {
-        let files: Lrc<swc_common::SourceMap> = Lrc::default();
-        // What it would print is of no use: V8 reports what is wrong.
-        let handler = Handler::with_emitter_writer(Box::new(std::io::sink()), Some(files.clone()));
-        operate(&files, &handler, source.to_owned(), options).map_err(|error| error.code)
-    })
+    let parse = || {
+        GLOBALS.set(&Globals::default(), || {
+            let files: Lrc<swc_common::SourceMap> = Lrc::default();
+            // What it would print is of no use: V8 reports what is wrong.
+            let handler =
+                Handler::with_emitter_writer(Box::new(std::io::sink()), Some(files.clone()));
+            operate(&files, &handler, source.to_owned(), options).map_err(|error| error.code)
+        })
+    };
+    // A defect of the parser must not cost a script that V8 understands.
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or(Err(ErrorCode::Unknown))
 }
 
 /// The deepest nesting of brackets, strings and comments not told apart: an upper bound.

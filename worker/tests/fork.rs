@@ -11,8 +11,11 @@ use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
 use mcp_v8_worker::runtime::{Host, Outcome, Realm};
 
-const LIMITS: ExecutionLimits =
-    ExecutionLimits { heap_bytes: 32 << 20, buffer_bytes: 8 << 20, cpu_seconds: 60 };
+const LIMITS: ExecutionLimits = ExecutionLimits {
+    heap_bytes: 32 << 20,
+    buffer_bytes: 8 << 20,
+    cpu_seconds: 60,
+};
 
 struct Silent;
 
@@ -29,7 +32,7 @@ impl Host for Silent {
 
 /// V8 marks its mappings as not to be inherited; `/proc/self/smaps` shows them by the flag `dc`.
 fn let_children_inherit_everything() {
-    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let maps = std::fs::read_to_string("/proc/self/smaps").expect("its own maps are readable");
     let mut range = (0, 0);
     for line in maps.lines() {
         if let Some(flags) = line.strip_prefix("VmFlags:") {
@@ -43,7 +46,9 @@ fn let_children_inherit_everything() {
         } else if let Some((start, rest)) = line.split_once('-')
             && let (Ok(start), Some(Ok(end))) = (
                 usize::from_str_radix(start, 16),
-                rest.split(' ').next().map(|end| usize::from_str_radix(end, 16)),
+                rest.split(' ')
+                    .next()
+                    .map(|end| usize::from_str_radix(end, 16)),
             )
         {
             range = (start, end);
@@ -71,7 +76,8 @@ fn run_in_child(realm: &mut Realm, source: &str) -> String {
     let (mut read, write) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
     drop(write);
     let mut text = String::new();
-    read.read_to_string(&mut text).unwrap();
+    read.read_to_string(&mut text)
+        .expect("a child writes UTF-8");
     let mut status = 0;
     // SAFETY: waits for the child made above.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
@@ -98,8 +104,9 @@ fn a_warm_runtime_runs_in_forked_children() {
         ),
         "200042"
     );
-    let random: Vec<String> =
-        (0..20).map(|_| run_in_child(&mut realm, "Math.random() + ' ' + Math.random()")).collect();
+    let random: Vec<String> = (0..20)
+        .map(|_| run_in_child(&mut realm, "Math.random() + ' ' + Math.random()"))
+        .collect();
     for (index, numbers) in random.iter().enumerate() {
         assert!(!random[..index].contains(numbers), "{random:?}");
     }

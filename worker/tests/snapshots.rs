@@ -4,8 +4,11 @@ use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
 use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
 
-const LIMITS: ExecutionLimits =
-    ExecutionLimits { heap_bytes: 32 << 20, buffer_bytes: 8 << 20, cpu_seconds: 60 };
+const LIMITS: ExecutionLimits = ExecutionLimits {
+    heap_bytes: 32 << 20,
+    buffer_bytes: 8 << 20,
+    cpu_seconds: 60,
+};
 
 /// How much a generation may add, in bytes: the script itself, and the cell of a name that it declares
 /// again. V8 alone takes 544.
@@ -27,8 +30,13 @@ fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
     let mut realm = Realm::for_heap(heap);
     let outcome = realm.run(source, &LIMITS, Box::new(Silent));
     drop(realm.take_host());
-    let Outcome::Completed { result, .. } = outcome else { panic!("{outcome:?}") };
-    (result, realm.into_snapshot().expect("this heap can be stored"))
+    let Outcome::Completed { result, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    (
+        result,
+        realm.into_snapshot().expect("this heap can be stored"),
+    )
 }
 
 #[test]
@@ -49,7 +57,10 @@ fn a_thousand_generations_that_use_web_globals_do_not_grow() {
         heap = Some(next);
     }
     let grown = heap.map_or(0, |heap| heap.len()) - warm;
-    assert!(grown <= 990 * GROWTH_BYTES_MAX, "{grown} bytes in 990 generations");
+    assert!(
+        grown <= 990 * GROWTH_BYTES_MAX,
+        "{grown} bytes in 990 generations"
+    );
 }
 
 #[test]
@@ -75,8 +86,9 @@ fn equal_states_have_equal_bytes_and_random_numbers_differ() {
     let source = "let x = [1, { y: 'z' }]; x.length";
     assert_eq!(step(None, source).1, step(None, source).1);
     let (_, heap) = step(None, "let r = Math.random(); 1");
-    let numbers: Vec<String> =
-        (0..5).map(|_| step(Some(heap.clone()), "Math.random()").0).collect();
+    let numbers: Vec<String> = (0..5)
+        .map(|_| step(Some(heap.clone()), "Math.random()").0)
+        .collect();
     for (index, number) in numbers.iter().enumerate() {
         assert!(!numbers[..index].contains(number), "{numbers:?}");
     }

@@ -127,13 +127,18 @@ pub(crate) fn refuse_import<'s>(
     _attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
     let specifier = specifier.to_rust_string_lossy(scope);
-    let text = format!("Cannot import '{specifier}': there are no modules here; put all code into one script");
+    let text = format!(
+        "Cannot import '{specifier}': there are no modules here; put all code into one script"
+    );
     let text = v8::String::new(scope, &text)?;
     let error = v8::Exception::type_error(scope, text);
     let resolver = v8::PromiseResolver::new(scope)?;
     resolver.reject(scope, error);
     Some(resolver.get_promise(scope))
 }
+
+/// Rejected promises that are remembered at once; a script that makes more has failed by the first.
+const REJECTIONS_MAX: usize = 10_000;
 
 unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
     v8::callback_scope!(unsafe scope, &message);
@@ -145,7 +150,10 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
                 .get_value()
                 .unwrap_or_else(|| v8::undefined(scope).into());
             let reason = v8::Global::new(scope, reason);
-            state.rejections.borrow_mut().push((promise, reason));
+            let mut rejections = state.rejections.borrow_mut();
+            if rejections.len() < REJECTIONS_MAX {
+                rejections.push((promise, reason));
+            }
         }
         v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
             state
@@ -164,28 +172,17 @@ unsafe extern "C" fn message(message: v8::Local<'_, v8::Message>, error: v8::Loc
     State::of(scope).report_uncaught(v8::Global::new(scope, error));
 }
 
-/// The outcome for a primitive value.
-pub(crate) fn describe_primitive(text: String, is_string: bool) -> Outcome {
-    let preview = if is_string {
-        quote(&text)
-    } else {
-        text.clone()
-    };
-    Outcome::Completed {
-        result: text,
-        preview,
-    }
-}
-
 /// A string as a developer would write it, cut like every other preview.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let limit = usize::try_from(PREVIEW_STRING_CHARS).unwrap_or(usize::MAX);
-    match text.char_indices().nth(limit) {
-        None => format!("{text:?}"),
-        Some((end, _)) => {
-            let more = text[end..].chars().count();
-            format!("{:?}... {more} more characters", &text[..end])
-        }
+    let end = text
+        .char_indices()
+        .nth(limit)
+        .map_or(text.len(), |(end, _)| end);
+    let quoted = serde_json::to_string(&text[..end]).unwrap_or_default();
+    match text[end..].chars().count() {
+        0 => quoted,
+        more => format!("{quoted}... {more} more characters"),
     }
 }
 
@@ -205,11 +202,25 @@ pub(crate) fn describe_value(
         } else {
             description.to_rust_string_lossy(scope)
         };
-        return Ok(describe_primitive(format!("Symbol({text})"), false));
+        let text = format!("Symbol({text})");
+        return Ok(Outcome::Completed {
+            result: text.clone(),
+            preview: text,
+        });
     }
     if !value.is_object() {
         let text = value.to_rust_string_lossy(scope);
-        return Ok(describe_primitive(text, value.is_string()));
+        let preview = if value.is_string() {
+            quote(&text)
+        } else if value.is_big_int() {
+            format!("{text}n")
+        } else {
+            text.clone()
+        };
+        return Ok(Outcome::Completed {
+            result: text,
+            preview,
+        });
     }
     let preview = inspect(scope, hooks, value, PREVIEW_DEPTH);
     v8::tc_scope!(let scope, scope);

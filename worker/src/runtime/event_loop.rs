@@ -19,11 +19,11 @@ const NOTHING_LEFT: &str = "The script waits for a promise that can no longer be
 and no other work is left that could settle it. Resolve or reject it, or do not await it.";
 
 /// The value of a script, on its way to its text.
-enum Value<'s> {
+enum Value {
     /// The evaluation has not answered.
     Awaited,
     /// It answered with a promise, which is awaited in turn.
-    Promised(v8::Local<'s, v8::Promise>),
+    Promised(v8::Global<v8::Promise>),
     /// The text is known; what is left of the script still runs.
     Known(Outcome),
 }
@@ -39,6 +39,8 @@ pub(crate) fn run(
     let id = repl.evaluate(source);
     let mut value = Value::Awaited;
     loop {
+        // Each turn has handles of its own: a script may take a great many.
+        v8::scope!(let scope, scope);
         turn(scope);
         value = match advance(scope, repl, hooks, id, value) {
             Ok(value) => value,
@@ -69,13 +71,13 @@ fn turn(scope: &mut v8::PinScope<'_, '_>) {
 }
 
 /// Takes the value a step further; `Err` ends the run.
-fn advance<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
+fn advance(
+    scope: &mut v8::PinScope<'_, '_>,
     repl: &mut Repl,
     hooks: &Hooks,
     id: i32,
-    value: Value<'s>,
-) -> Result<Value<'s>, Outcome> {
+    value: Value,
+) -> Result<Value, Outcome> {
     let value = match value {
         Value::Awaited => match repl.take_evaluation(scope, id) {
             None => return Ok(Value::Awaited),
@@ -83,11 +85,12 @@ fn advance<'s>(
         },
         other => other,
     };
-    let Value::Promised(promise) = value else {
+    let Value::Promised(global) = value else {
         return Ok(value);
     };
+    let promise = v8::Local::new(scope, &global);
     match promise.state() {
-        v8::PromiseState::Pending => Ok(Value::Promised(promise)),
+        v8::PromiseState::Pending => Ok(Value::Promised(global)),
         v8::PromiseState::Fulfilled => {
             let settled = promise.result(scope);
             Ok(Value::Known(errors::describe_value(scope, hooks, settled)?))
@@ -104,19 +107,20 @@ fn advance<'s>(
     }
 }
 
-fn answered<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
+fn answered(
+    scope: &mut v8::PinScope<'_, '_>,
     hooks: &Hooks,
-    evaluation: Evaluation<'s>,
-) -> Result<Value<'s>, Outcome> {
+    evaluation: Evaluation<'_>,
+) -> Result<Value, Outcome> {
     match evaluation {
-        Evaluation::Primitive { text, is_string } => {
-            Ok(Value::Known(errors::describe_primitive(text, is_string)))
-        }
+        Evaluation::Primitive { text, preview } => Ok(Value::Known(Outcome::Completed {
+            result: text,
+            preview,
+        })),
         Evaluation::Object(object) => match v8::Local::<v8::Promise>::try_from(object) {
             Ok(promise) => {
                 promise.mark_as_handled();
-                Ok(Value::Promised(promise))
+                Ok(Value::Promised(v8::Global::new(scope, promise)))
             }
             Err(_) => Ok(Value::Known(errors::describe_value(scope, hooks, object)?)),
         },
@@ -135,7 +139,7 @@ fn unhandled(
     scope: &mut v8::PinScope<'_, '_>,
     hooks: &Hooks,
     state: &Rc<State>,
-    value: &Value<'_>,
+    value: &Value,
 ) -> Option<Outcome> {
     if let Some(error) = state.uncaught.borrow_mut().take() {
         let error = v8::Local::new(scope, error);
@@ -149,7 +153,7 @@ fn unhandled(
     let rejections = std::mem::take(&mut *state.rejections.borrow_mut());
     for (promise, reason) in rejections {
         let awaited = match value {
-            Value::Promised(awaited) => *awaited == v8::Local::new(scope, &promise),
+            Value::Promised(awaited) => *awaited == promise,
             Value::Awaited | Value::Known(_) => false,
         };
         if !awaited {

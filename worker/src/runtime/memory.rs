@@ -4,7 +4,8 @@
 //! both. The kernel's limits (`crate::confine`) are the ones that hold.
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
-use std::ffi::c_void;
+use std::cell::RefCell;
+use std::ffi::{c_char, c_void};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,11 +27,18 @@ pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
 /// What V8 expects of a buffer's address.
 const ALIGNMENT: usize = 16;
 
+thread_local! {
+    /// Whom to tell when V8 runs out of memory elsewhere; V8 gives that callback no data.
+    static RUNNING: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
 /// Sets the heap limit of the execution that begins: `bytes` beyond what the runtime takes.
 pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: usize) {
     let used = isolate.get_heap_statistics().used_heap_size();
     // One count stays with V8 for as long as the isolate lives.
     let data = Rc::into_raw(Rc::clone(state)).cast_mut().cast();
+    RUNNING.set(Some(Rc::clone(state)));
+    isolate.set_oom_error_handler(out_of_memory);
     isolate.add_near_heap_limit_callback(near_heap_limit, data);
     // Removing a callback is how V8 is told of a lower limit.
     isolate.remove_near_heap_limit_callback(near_heap_limit, used.saturating_add(bytes));
@@ -43,10 +51,24 @@ unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial
     let state = unsafe { &*data.cast::<State>() };
     // V8 counts array buffers too; they have a budget of their own, so it gets them back once.
     let buffers = state.buffers.used.load(Ordering::Relaxed);
-    let given = state.heap_given_back.replace(buffers.max(state.heap_given_back.get()));
+    let given = state
+        .heap_given_back
+        .replace(buffers.max(state.heap_given_back.get()));
     if buffers > given {
         return current.saturating_add(buffers - given);
     }
+    say_last_word(state)
+}
+
+/// Called by V8 when an allocation failed for which it has no other way out.
+unsafe extern "C" fn out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
+    match RUNNING.with_borrow(Clone::clone) {
+        Some(state) => say_last_word(&state),
+        None => end_process(ExitCode::HeapLimit),
+    }
+}
+
+fn say_last_word(state: &State) -> ! {
     match state.host.try_borrow_mut().as_deref_mut() {
         Ok(Some(host)) => host.heap_limit_reached(),
         // In the middle of a console call, or after the last word: there is nothing to say.
@@ -65,7 +87,8 @@ impl BufferBudget {
     /// Sets the budget, in bytes beyond what is in use.
     pub(crate) fn set(&self, bytes: usize) {
         let used = self.used.load(Ordering::Relaxed);
-        self.limit.store(used.saturating_add(bytes), Ordering::Relaxed);
+        self.limit
+            .store(used.saturating_add(bytes), Ordering::Relaxed);
     }
 
     /// Whether so many more bytes fit.

@@ -150,9 +150,7 @@ impl Realm {
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         limit_heap(&mut self.isolate, &self.state, bytes(limits.heap_bytes));
-        self.state
-            .buffers
-            .set(bytes(limits.buffer_bytes));
+        self.state.buffers.set(bytes(limits.buffer_bytes));
         self.state.started.set(std::time::Instant::now());
         *self.state.host.borrow_mut() = Some(host);
         let lowered = typescript::lower(source);

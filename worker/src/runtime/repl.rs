@@ -20,6 +20,7 @@ use deno_core::v8::inspector::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::runtime::errors;
 use crate::runtime::state::State;
 use crate::web::ops;
 
@@ -62,11 +63,35 @@ impl ChannelImpl for Inbox {
 /// becomes U+FFFD, as anywhere else that a string leaves V8.
 fn text_of(message: &StringBuffer) -> String {
     let view = message.string();
-    match (view.characters8(), view.characters16()) {
+    let text = match (view.characters8(), view.characters16()) {
         (Some(bytes), _) => bytes.iter().map(|byte| char::from(*byte)).collect(),
         (None, Some(units)) => String::from_utf16_lossy(units),
         (None, None) => String::new(),
+    };
+    replace_lone_surrogates(text)
+}
+
+/// Replaces the escapes of lone surrogates, which V8 writes and JSON readers refuse, by those of
+/// U+FFFD.
+fn replace_lone_surrogates(mut json: String) -> String {
+    let unit_at = |json: &str, at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut at = 0;
+    while let Some(found) = json[at..].find('\\') {
+        at += found;
+        at += match unit_at(&json, at) {
+            None => 2,
+            Some(0xd800..=0xdbff) if matches!(unit_at(&json, at + 6), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                json.replace_range(at..at + 6, "\\ufffd");
+                6
+            }
+            Some(_) => 6,
+        };
     }
+    json
 }
 
 /// The session's description of a value.
@@ -106,8 +131,8 @@ pub(crate) struct Position {
 
 /// What became of an evaluation.
 pub(crate) enum Evaluation<'s> {
-    /// A primitive value, as `String(value)` gives it, and whether it is a string.
-    Primitive { text: String, is_string: bool },
+    /// A primitive value: as `String(value)` gives it, and as a developer would write it.
+    Primitive { text: String, preview: String },
     /// An object or function.
     Object(v8::Local<'s, v8::Value>),
     /// An exception; `compile_error` is the position of a source that did not compile.
@@ -220,23 +245,8 @@ impl Repl {
         {
             return Evaluation::Object(value);
         }
-        let is_string = remote.kind == "string";
-        let text = match (
-            &remote.value,
-            remote.unserializable_value,
-            remote.description,
-        ) {
-            (Some(Value::String(text)), _, _) => text.clone(),
-            (_, Some(text), _) if remote.kind == "bigint" => text.trim_end_matches('n').to_owned(),
-            (_, Some(text), _) if text == "-0" => "0".to_owned(),
-            (_, Some(text), _) => text,
-            // An object without an id is null.
-            (None, None, None) if remote.kind == "object" => "null".to_owned(),
-            (_, _, Some(text)) => text,
-            (Some(value), _, _) => value.to_string(),
-            (None, None, None) => remote.kind,
-        };
-        Evaluation::Primitive { text, is_string }
+        let (text, preview) = primitive_texts(remote);
+        Evaluation::Primitive { text, preview }
     }
 
     /// Gets the object itself for the session's id of it.
@@ -305,6 +315,33 @@ impl Repl {
     }
 }
 
+/// `String(value)` and a preview of a primitive value.
+fn primitive_texts(remote: RemoteObject) -> (String, String) {
+    let RemoteObject {
+        kind,
+        value,
+        unserializable_value,
+        description,
+        ..
+    } = remote;
+    match (kind.as_str(), value, unserializable_value, description) {
+        ("string", Some(Value::String(text)), _, _) => {
+            let preview = errors::quote(&text);
+            (text, preview)
+        }
+        ("bigint", _, Some(text), _) => (text.trim_end_matches('n').to_owned(), text),
+        (_, _, Some(text), _) if text == "-0" => ("0".to_owned(), text),
+        (_, _, Some(text), _) | (_, None, None, Some(text)) => (text.clone(), text),
+        (_, Some(value), None, description) => {
+            let text = description.unwrap_or_else(|| value.to_string());
+            (text.clone(), text)
+        }
+        // An object without an id is null; undefined has nothing but its type.
+        ("object", None, None, None) => ("null".to_owned(), "null".to_owned()),
+        (_, None, None, None) => (kind.clone(), kind),
+    }
+}
+
 /// The inspector adds two members to the console that it finds; they are native accessors that no
 /// snapshot can hold, and no business of a script.
 fn remove_inspector_console(scope: &mut v8::PinScope<'_, '_>) {
@@ -326,4 +363,25 @@ fn engine_console<'s>(scope: &mut v8::PinScope<'s, '_>) -> Option<v8::Local<'s, 
     let name = v8::String::new(scope, "console")?;
     let extras = scope.get_current_context().get_extras_binding_object(scope);
     v8::Local::<v8::Object>::try_from(extras.get(scope, name.into())?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_nothing_else() {
+        for (given, mended) in [
+            (r#""a\ud800b""#, r#""a\ufffdb""#),
+            (
+                r#""\udc00\ud83d\ude00\ud83d""#,
+                r#""\ufffd\ud83d\ude00\ufffd""#,
+            ),
+            (r#""\\ud800 \n\u00e9 ü""#, r#""\\ud800 \n\u00e9 ü""#),
+            (r#""\\\ud800""#, r#""\\\ufffd""#),
+        ] {
+            assert_eq!(replace_lone_surrogates(given.to_owned()), mended);
+            serde_json::from_str::<Value>(mended).expect("it is JSON now");
+        }
+    }
 }

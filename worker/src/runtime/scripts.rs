@@ -14,6 +14,27 @@ const OWN: &[(&str, &str)] = &[
         "ext:mcp_v8/console.js",
         include_str!("../web/js/console.js"),
     ),
+    ("ext:mcp_v8/crypto.js", include_str!("../web/js/crypto.js")),
+    (
+        "ext:mcp_v8/crypto_asymmetric.js",
+        include_str!("../web/js/crypto_asymmetric.js"),
+    ),
+    (
+        "ext:mcp_v8/crypto_jwk.js",
+        include_str!("../web/js/crypto_jwk.js"),
+    ),
+    (
+        "ext:mcp_v8/crypto_key.js",
+        include_str!("../web/js/crypto_key.js"),
+    ),
+    (
+        "ext:mcp_v8/crypto_params.js",
+        include_str!("../web/js/crypto_params.js"),
+    ),
+    (
+        "ext:mcp_v8/crypto_symmetric.js",
+        include_str!("../web/js/crypto_symmetric.js"),
+    ),
     (
         "ext:mcp_v8/structured_clone.js",
         include_str!("../web/js/structured_clone.js"),

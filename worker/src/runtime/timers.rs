@@ -13,6 +13,9 @@ const INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// The longest delay, in milliseconds (the web's: a signed 32-bit number).
 const DELAY_MS_MAX: f64 = 2_147_483_647.0;
 
+/// Entries of cancelled timers that may stay in the queue beyond the number of live timers.
+const STALE_ENTRIES_MAX: usize = 64;
+
 #[derive(Debug, Clone, Copy)]
 struct Timer {
     interval: Option<Duration>,
@@ -26,6 +29,8 @@ struct Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     live: HashMap<TimerId, Timer>,
+    /// How many of the live ones keep the script alive.
+    holding: usize,
     queue: BinaryHeap<Reverse<(Instant, u64, TimerId)>>,
     turns: u64,
 }
@@ -40,6 +45,7 @@ impl Timers {
         };
         let delay = Duration::from_secs_f64(delay_ms / 1000.0);
         let interval = repeats.then(|| delay.max(INTERVAL_MIN));
+        self.cancel(id);
         self.turns += 1;
         self.live.insert(
             id,
@@ -49,24 +55,40 @@ impl Timers {
                 turn: self.turns,
             },
         );
+        self.holding += 1;
         self.queue.push(Reverse((now + delay, self.turns, id)));
     }
 
     /// Stops a timer; unknown ones are fine.
     pub(crate) fn cancel(&mut self, id: TimerId) {
-        self.live.remove(&id);
+        if let Some(timer) = self.live.remove(&id) {
+            self.holding -= usize::from(!timer.unref);
+            self.drop_stale_entries();
+        }
+    }
+
+    /// A cancelled timer's entry stays in the queue until its time; so that starting and cancelling
+    /// in a loop does not fill the memory, the queue is made anew when most of it is stale.
+    fn drop_stale_entries(&mut self) {
+        if self.queue.len() > 2 * self.live.len() + STALE_ENTRIES_MAX {
+            let live = &self.live;
+            self.queue
+                .retain(|Reverse((_, turn, id))| live.get(id).is_some_and(|t| t.turn == *turn));
+        }
     }
 
     /// Sets whether a timer keeps the script alive.
     pub(crate) fn set_unref(&mut self, id: TimerId, unref: bool) {
         if let Some(timer) = self.live.get_mut(&id) {
+            self.holding += usize::from(timer.unref);
             timer.unref = unref;
+            self.holding -= usize::from(unref);
         }
     }
 
     /// Whether a timer is left that keeps the script alive.
     pub(crate) fn keep_alive(&self) -> bool {
-        self.live.values().any(|timer| !timer.unref)
+        self.holding > 0
     }
 
     /// When the next timer is due.
@@ -88,9 +110,7 @@ impl Timers {
         let Reverse((_, _, id)) = self.queue.pop()?;
         let timer = self.live.get_mut(&id)?;
         match timer.interval {
-            None => {
-                self.live.remove(&id);
-            }
+            None => self.cancel(id),
             Some(interval) => {
                 self.turns += 1;
                 timer.turn = self.turns;
@@ -146,6 +166,21 @@ mod tests {
         assert!(!timers.keep_alive());
         timers.set_unref(1, false);
         assert!(timers.keep_alive());
+    }
+
+    #[test]
+    fn starting_and_cancelling_does_not_grow() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        for id in 0..10_000 {
+            timers.start(id, 1e9, false, now);
+            timers.cancel(id);
+        }
+        assert!(
+            timers.queue.len() <= 2 * STALE_ENTRIES_MAX,
+            "{}",
+            timers.queue.len()
+        );
+        assert!(!timers.keep_alive());
     }
 
     #[test]

@@ -206,7 +206,7 @@ fn forgiving_base64(text: &str) -> Option<Vec<u8>> {
         .chars()
         .filter(|c| !matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' '))
         .collect();
-    if compact.len() % 4 == 0 {
+    if compact.len().is_multiple_of(4) {
         let kept = compact
             .strip_suffix("==")
             .or_else(|| compact.strip_suffix('='))

@@ -6,6 +6,8 @@
 //! script, and none can do more than compute, or write to the console.
 
 mod clone;
+mod crypto;
+mod crypto_ops;
 pub(crate) mod decoders;
 mod encoding;
 pub(crate) mod ops;

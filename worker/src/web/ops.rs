@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use deno_core::v8;
 
 use crate::runtime::{InspectorOp, State, error_listener, source};
-use crate::web::{clone, encoding, time, url, values};
+use crate::web::{clone, crypto_ops, encoding, time, url, values};
 
 /// One host function.
 pub(crate) type Op = (&'static str, v8::FunctionCallback);
@@ -24,6 +24,7 @@ fn own() -> Vec<Op> {
     all.extend(encoding::ops());
     all.extend(url::ops());
     all.extend(clone::ops());
+    all.extend(crypto_ops::ops());
     all
 }
 

@@ -32,7 +32,8 @@ pub(crate) use with_aes;
 
 pub(super) const KEY_LENGTH: CryptoError =
     CryptoError::Operation("AES keys have 128, 192 or 256 bits");
-const IV_LENGTH: CryptoError = CryptoError::Operation("The initialization vector must have 16 bytes");
+const IV_LENGTH: CryptoError =
+    CryptoError::Operation("The initialization vector must have 16 bytes");
 
 fn block(bytes: &[u8]) -> Result<[u8; BLOCK_BYTES]> {
     bytes.try_into().map_err(|_| IV_LENGTH)
@@ -75,16 +76,24 @@ pub(crate) fn apply_ctr(
     mut data: Vec<u8>,
 ) -> Result<Vec<u8>> {
     let initial = u128::from_be_bytes(
-        counter.try_into().map_err(|_| CryptoError::Operation("The counter must have 16 bytes"))?,
+        counter
+            .try_into()
+            .map_err(|_| CryptoError::Operation("The counter must have 16 bytes"))?,
     );
     let mask = match counter_bits {
         1..=127 => (1_u128 << counter_bits) - 1,
         128 => u128::MAX,
-        _ => return Err(CryptoError::Operation("The counter's length must be 1 to 128 bits")),
+        _ => {
+            return Err(CryptoError::Operation(
+                "The counter's length must be 1 to 128 bits",
+            ));
+        }
     };
     let blocks = data.len().div_ceil(BLOCK_BYTES) as u128;
     if blocks.saturating_sub(1) > mask {
-        return Err(CryptoError::Operation("The data is too long for the counter"));
+        return Err(CryptoError::Operation(
+            "The data is too long for the counter",
+        ));
     }
     // Blocks until the counting bits are all zero again.
     let until_wrap = (mask - (initial & mask)).saturating_add(1);
@@ -207,7 +216,10 @@ mod tests {
             let key = hex(key).unwrap();
             let made = apply_ctr(&key, &counter, 128, hex(PLAIN).unwrap()).unwrap();
             assert_eq!(made, hex(cipher).unwrap());
-            assert_eq!(apply_ctr(&key, &counter, 64, made).unwrap(), hex(PLAIN).unwrap());
+            assert_eq!(
+                apply_ctr(&key, &counter, 64, made).unwrap(),
+                hex(PLAIN).unwrap()
+            );
         }
     }
 
@@ -226,7 +238,12 @@ mod tests {
         assert_eq!(apply_ctr(&key, &counter, 1, Vec::new()).unwrap(), b"");
         assert!(apply_ctr(&key, &counter, 0, Vec::new()).is_err());
         assert!(apply_ctr(&key, &counter, 129, Vec::new()).is_err());
-        assert_eq!(apply_ctr(&key, &[0xff; 16], 128, vec![0; 40]).unwrap().len(), 40);
+        assert_eq!(
+            apply_ctr(&key, &[0xff; 16], 128, vec![0; 40])
+                .unwrap()
+                .len(),
+            40
+        );
     }
 
     /// RFC 3394, 4.1 and 4.6.

@@ -62,7 +62,9 @@ pub(crate) fn decrypt(
 
 fn check(iv: &[u8], tag_bytes: usize) -> Result<()> {
     if iv.is_empty() {
-        return Err(CryptoError::Operation("The initialization vector must not be empty"));
+        return Err(CryptoError::Operation(
+            "The initialization vector must not be empty",
+        ));
     }
     if !TAG_BYTES.contains(&tag_bytes) {
         return Err(CryptoError::Operation(
@@ -83,7 +85,10 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + Clone> Gcm<C> {
     fn new(cipher: C) -> Self {
         let mut key = Block::default().into();
         cipher.encrypt_block(&mut key);
-        Self { cipher, hash: GHash::new(&key) }
+        Self {
+            cipher,
+            hash: GHash::new(&key),
+        }
     }
 
     /// The pre-counter block: the vector itself when it has the usual 12 bytes, else its hash.
@@ -110,7 +115,10 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + Clone> Gcm<C> {
     }
 
     fn tag(&self, first: Block, additional: &[u8], ciphertext: &[u8]) -> Block {
-        let mut tag = self.hash_of(&[additional, ciphertext], [bits(additional), bits(ciphertext)]);
+        let mut tag = self.hash_of(
+            &[additional, ciphertext],
+            [bits(additional), bits(ciphertext)],
+        );
         let mut mask = first.into();
         self.cipher.encrypt_block(&mut mask);
         for (byte, mask) in tag.iter_mut().zip(mask) {
@@ -121,9 +129,12 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + Clone> Gcm<C> {
 
     /// Encrypts or decrypts, counting in the last 32 bits from the block after the first.
     fn apply(&self, first: Block, data: &mut [u8]) -> Result<()> {
-        let core = CtrCore::<C, flavors::Ctr32BE>::inner_iv_init(self.cipher.clone(), &first.into());
+        let core =
+            CtrCore::<C, flavors::Ctr32BE>::inner_iv_init(self.cipher.clone(), &first.into());
         let mut stream = StreamCipherCoreWrapper::from_core(core);
-        stream.try_apply_keystream(&mut Block::default()).map_err(|_| TOO_LONG)?;
+        stream
+            .try_apply_keystream(&mut Block::default())
+            .map_err(|_| TOO_LONG)?;
         stream.try_apply_keystream(data).map_err(|_| TOO_LONG)
     }
 }
@@ -199,7 +210,10 @@ mod tests {
             for tag_bytes in TAG_BYTES {
                 let made = encrypt(&key, &iv, &additional, tag_bytes, plain.clone()).unwrap();
                 assert_eq!(made, [&cipher[..], &tag[..tag_bytes]].concat());
-                assert_eq!(decrypt(&key, &iv, &additional, tag_bytes, made).unwrap(), plain);
+                assert_eq!(
+                    decrypt(&key, &iv, &additional, tag_bytes, made).unwrap(),
+                    plain
+                );
             }
         }
     }
@@ -215,7 +229,10 @@ mod tests {
         }
         assert_eq!(decrypt(&key, &iv, b"", 16, made.clone()), Err(FAILED));
         assert_eq!(decrypt(&key, &iv, b"head", 12, made.clone()), Err(FAILED));
-        assert_eq!(decrypt(&key, &iv, b"head", 16, made[..15].to_vec()), Err(FAILED));
+        assert_eq!(
+            decrypt(&key, &iv, b"head", 16, made[..15].to_vec()),
+            Err(FAILED)
+        );
         assert!(encrypt(&key, &[], b"", 16, Vec::new()).is_err());
         assert!(encrypt(&key, &iv, b"", 10, Vec::new()).is_err());
         assert!(encrypt(&key[..20], &iv, b"", 16, Vec::new()).is_err());

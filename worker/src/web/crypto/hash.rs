@@ -96,7 +96,10 @@ mod tests {
     fn digests_of_abc() {
         for (hash, digest) in [
             (Hash::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                Hash::Sha256,
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
             (
                 Hash::Sha384,
                 "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed\
@@ -124,8 +127,10 @@ mod tests {
 
         let long = [0xaa; 131];
         let data = b"Test Using Larger Than Block-Size Key - Hash Key First";
-        let tag = hex("80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352\
-                       6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598")
+        let tag = hex(
+            "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352\
+                       6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+        )
         .unwrap();
         assert_eq!(hmac(Hash::Sha512, &long, data).unwrap(), tag);
     }
@@ -134,12 +139,18 @@ mod tests {
     #[test]
     fn hmac_sha1_of_rfc_2202() {
         let tag = hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79").unwrap();
-        assert_eq!(hmac(Hash::Sha1, b"Jefe", b"what do ya want for nothing?").unwrap(), tag);
+        assert_eq!(
+            hmac(Hash::Sha1, b"Jefe", b"what do ya want for nothing?").unwrap(),
+            tag
+        );
     }
 
     #[test]
     fn other_hashes_are_unknown() {
-        assert_eq!(Hash::from_name("MD5").unwrap_err().name(), "NotSupportedError");
+        assert_eq!(
+            Hash::from_name("MD5").unwrap_err().name(),
+            "NotSupportedError"
+        );
         assert_eq!(Hash::from_name("SHA-384"), Ok(Hash::Sha384));
     }
 }

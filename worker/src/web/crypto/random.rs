@@ -35,8 +35,7 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N]> {
 
 /// Fills with random bytes.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes)
-        .map_err(|_| CryptoError::Operation("The kernel gave no random numbers"))
+    getrandom::fill(bytes).map_err(|_| CryptoError::Operation("The kernel gave no random numbers"))
 }
 
 /// A version 4 UUID (RFC 9562), in lower case.
@@ -45,7 +44,14 @@ pub(crate) fn uuid_v4() -> Result<String> {
     random[6] = (random[6] & 0x0f) | 0x40;
     random[8] = (random[8] & 0x3f) | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(random));
-    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+    Ok([
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-"))
 }
 
 #[cfg(test)]

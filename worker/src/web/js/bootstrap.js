@@ -429,7 +429,7 @@ const lazyGlobals = {
   "ext:deno_web/15_performance.js": [
     "Performance", "PerformanceEntry", "PerformanceMark", "PerformanceMeasure", "performance",
   ],
-  //CRYPTO "ext:mcp_v8/crypto.js": ["Crypto", "CryptoKey", "SubtleCrypto", "crypto"],
+  "ext:mcp_v8/crypto.js": ["Crypto", "CryptoKey", "SubtleCrypto", "crypto"],
   "ext:mcp_v8/structured_clone.js": ["structuredClone"],
 };
 

@@ -1,0 +1,105 @@
+//! One message of every shape, and its frame in hex: the length, the tag, the fields in order.
+
+use mcp_v8_protocol::message::{
+    Completion, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start,
+    Text, ToWorker,
+};
+
+pub(crate) fn to_worker() -> Vec<ToWorker> {
+    vec![ToWorker::Start(Start {
+        source: "1 + 1".into(),
+        limits: ExecutionLimits {
+            heap_bytes: 8 << 20,
+            buffer_bytes: 16 << 20,
+            cpu_seconds: 30,
+        },
+    })]
+}
+
+pub(crate) fn from_worker() -> Vec<FromWorker> {
+    let failed = |kind| {
+        FromWorker::Finished(Finished::Failed(Failure {
+            kind,
+            error: text("no", true),
+        }))
+    };
+    vec![
+        FromWorker::Hello(Hello {
+            protocol_version: 1,
+            worker_version: "0.1.0".into(),
+            v8_version: "15.0".into(),
+        }),
+        FromWorker::Console(Console {
+            text: "ä\n".into()
+        }),
+        FromWorker::Finished(Finished::Completed(Completion {
+            result: text("2", false),
+            preview: text("2", true),
+        })),
+        failed(FailureKind::Syntax),
+        failed(FailureKind::Exception),
+        failed(FailureKind::UnhandledRejection),
+        failed(FailureKind::NothingLeftToWaitFor),
+        failed(FailureKind::Unprintable),
+        failed(FailureKind::Memory),
+    ]
+}
+
+fn text(text: &str, truncated: bool) -> Text {
+    Text {
+        text: text.into(),
+        truncated,
+    }
+}
+
+/// Name and frame of every message of [`to_worker`].
+pub(crate) const TO_WORKER: &[(&str, &str)] = &[(
+    "start",
+    "25000000 00000000 0500000000000000 31202b2031 0000800000000000 0000000100000000 1e000000",
+)];
+
+/// Name and frame of every message of [`from_worker`].
+pub(crate) const FROM_WORKER: &[(&str, &str)] = &[
+    (
+        "hello",
+        "21000000 00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30",
+    ),
+    ("console", "0f000000 01000000 0300000000000000 c3a40a"),
+    (
+        "completed",
+        "1c000000 02000000 00000000 0100000000000000 32 00 0100000000000000 32 01",
+    ),
+    (
+        "syntax",
+        "17000000 02000000 01000000 00000000 0200000000000000 6e6f 01",
+    ),
+    (
+        "exception",
+        "17000000 02000000 01000000 01000000 0200000000000000 6e6f 01",
+    ),
+    (
+        "rejection",
+        "17000000 02000000 01000000 02000000 0200000000000000 6e6f 01",
+    ),
+    (
+        "nothing_left",
+        "17000000 02000000 01000000 03000000 0200000000000000 6e6f 01",
+    ),
+    (
+        "unprintable",
+        "17000000 02000000 01000000 04000000 0200000000000000 6e6f 01",
+    ),
+    (
+        "memory",
+        "17000000 02000000 01000000 05000000 0200000000000000 6e6f 01",
+    ),
+];
+
+/// Bytes from hex digits; blanks are for the eye.
+pub(crate) fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(|byte| *byte != b' ').collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! Every text at its limit travels; one byte more is refused, at both ends and by name.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, encode};
+use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::limits;
+use mcp_v8_protocol::message::{
+    Completion, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start,
+    Text, ToWorker,
+};
+
+fn text(bytes: usize) -> Text {
+    Text {
+        text: "x".repeat(bytes),
+        truncated: true,
+    }
+}
+
+fn start(source: String) -> ToWorker {
+    ToWorker::Start(Start {
+        source,
+        limits: ExecutionLimits {
+            heap_bytes: u64::MAX,
+            buffer_bytes: u64::MAX,
+            cpu_seconds: u32::MAX,
+        },
+    })
+}
+
+fn hello(worker: usize, v8: usize) -> FromWorker {
+    FromWorker::Hello(Hello {
+        protocol_version: u32::MAX,
+        worker_version: "x".repeat(worker),
+        v8_version: "x".repeat(v8),
+    })
+}
+
+fn completed(result: usize, preview: usize) -> FromWorker {
+    FromWorker::Finished(Finished::Completed(Completion {
+        result: text(result),
+        preview: text(preview),
+    }))
+}
+
+fn console(bytes: usize) -> FromWorker {
+    let text = "x".repeat(bytes);
+    FromWorker::Console(Console { text })
+}
+
+fn failed(bytes: usize) -> FromWorker {
+    FromWorker::Finished(Finished::Failed(Failure {
+        kind: FailureKind::Memory,
+        error: text(bytes),
+    }))
+}
+
+fn travels<M: Message + PartialEq + std::fmt::Debug>(message: &M) {
+    let mut reader = FrameReader::<M>::default();
+    reader.push(&encode(message).unwrap());
+    assert!(reader.next_message().unwrap().as_ref() == Some(message));
+}
+
+fn is_refused<M: Message + std::fmt::Debug>(message: &M, field: &'static str, limit: usize) {
+    let bytes = limit + 1;
+    let refusal = DecodeError::TextTooLong {
+        field,
+        bytes,
+        limit,
+    };
+    assert_eq!(encode(message), Err(refusal));
+}
+
+#[test]
+fn texts_at_their_limits_travel() {
+    travels(&start("x".repeat(limits::SOURCE_BYTES_MAX)));
+    travels(&hello(limits::VERSION_BYTES_MAX, limits::VERSION_BYTES_MAX));
+    travels(&console(limits::CONSOLE_CHUNK_BYTES_MAX));
+    travels(&completed(
+        limits::RESULT_BYTES_MAX,
+        limits::PREVIEW_BYTES_MAX,
+    ));
+    travels(&failed(limits::ERROR_BYTES_MAX));
+}
+
+#[test]
+fn one_byte_more_is_refused_by_name() {
+    let over = |limit| limit + 1;
+    let source = "x".repeat(over(limits::SOURCE_BYTES_MAX));
+    is_refused(&start(source), "Start.source", limits::SOURCE_BYTES_MAX);
+    let version = limits::VERSION_BYTES_MAX;
+    is_refused(&hello(over(version), 0), "Hello.worker_version", version);
+    is_refused(&hello(0, over(version)), "Hello.v8_version", version);
+    let chunk = limits::CONSOLE_CHUNK_BYTES_MAX;
+    is_refused(&console(over(chunk)), "Console.text", chunk);
+    let result = limits::RESULT_BYTES_MAX;
+    is_refused(&completed(over(result), 0), "Completion.result", result);
+    let preview = limits::PREVIEW_BYTES_MAX;
+    is_refused(&completed(0, over(preview)), "Completion.preview", preview);
+    let error = limits::ERROR_BYTES_MAX;
+    is_refused(&failed(over(error)), "Failure.error", error);
+}
+
+#[test]
+fn a_reader_refuses_a_text_above_its_limit_by_name() {
+    let limit = limits::CONSOLE_CHUNK_BYTES_MAX;
+    let bytes = limit + 1;
+    let mut payload = 1_u32.to_le_bytes().to_vec();
+    payload.extend((bytes as u64).to_le_bytes());
+    payload.resize(payload.len() + bytes, b'x');
+    let mut reader = FrameReader::<FromWorker>::default();
+    reader.push(&u32::try_from(payload.len()).unwrap().to_le_bytes());
+    reader.push(&payload);
+    let field = "Console.text";
+    assert_eq!(
+        reader.next_message(),
+        Err(DecodeError::TextTooLong {
+            field,
+            bytes,
+            limit
+        })
+    );
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_and_an_unknown_tag_are_refused() {
+    let bad_text = [
+        15, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xc3, 0x28,
+    ];
+    let bad_tag = [4, 0, 0, 0, 9, 0, 0, 0];
+    let empty = [0, 0, 0, 0];
+    for (frame, bytes) in [(&bad_text[..], 15), (&bad_tag[..], 4), (&empty[..], 0)] {
+        let mut reader = FrameReader::<FromWorker>::default();
+        reader.push(frame);
+        assert_eq!(reader.next_message(), Err(DecodeError::Malformed { bytes }));
+    }
+}
+
+#[test]
+fn exit_codes_are_read_back_and_nothing_else_is() {
+    let known: Vec<i32> = (-300..300)
+        .filter(|code| ExitCode::from_code(*code).is_some())
+        .collect();
+    assert_eq!(known, [0, 1, 64, 70, 76, 86, 124]);
+    for code in known {
+        let exit = ExitCode::from_code(code).unwrap();
+        assert_eq!(i32::from(exit.code()), code);
+    }
+}
