@@ -1,1 +1,143 @@
-fn main() {}
+//! The program `mcp-v8`: reads its configuration, starts the parts, serves MCP on standard input
+//! and output, and shuts down.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mcp_v8::app::{Executions, ExecutionsConfig, StartError, StorePlace};
+use mcp_v8::config::{self, Command, Config, Machine};
+use mcp_v8::mcp::stdio::{self, ServeError};
+use mcp_v8::mcp::{Defaults, Server};
+use mcp_v8::signals::Signals;
+use mcp_v8::telemetry;
+use tokio_util::sync::CancellationToken;
+
+/// The exit code for a configuration that cannot be used.
+const EXIT_CONFIGURATION: u8 = 2;
+
+/// How long a client that does not read may hold up the end after a signal.
+const LAST_ANSWERS_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Why the server ended other than cleanly.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot start: {0}")]
+    Start(#[from] StartError),
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    #[error("{0}")]
+    Serve(#[from] ServeError),
+    #[error("ended at once by a second signal: executions may have been lost")]
+    Impatient,
+}
+
+fn main() -> ExitCode {
+    match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
+        Ok(Command::Serve(config)) => run(*config),
+        Ok(Command::Show(text)) => {
+            // Nobody to tell when standard output is closed.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            complain(&faults);
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Writes to standard error even when the log is off.
+fn complain(problem: &dyn Display) {
+    let _ = write!(std::io::stderr(), "{problem}");
+}
+
+fn run(config: Config) -> ExitCode {
+    if let Err(error) = telemetry::start(config.log_level) {
+        complain(&format!("mcp-v8: there is no log: {error}\n"));
+    }
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let summary = config.summary();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(serve(config.executions, summary));
+            // A read of standard input cannot be interrupted: it is left behind, not waited for.
+            runtime.shutdown_background();
+            ended
+        });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&format!("mcp-v8: {failure}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: ExecutionsConfig, summary: String) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let defaults = Defaults {
+        heap_memory_max_mb: config.heap_memory_default_mb,
+        execution_timeout_secs: config.execution_timeout_default_secs,
+    };
+    let persistent = matches!(config.store, StorePlace::Directory(_));
+    let executions = tokio::select! {
+        started = Executions::start(config) => started?,
+        () = signals.any() => return Ok(()),
+    };
+    tracing::info!("{summary}; V8 {}", executions.v8_version());
+    let server = Server::new(executions.clone(), defaults, persistent);
+    converse(server, executions, signals).await
+}
+
+/// Serves until the input ends, a signal comes, or nobody listens any more. Every request that was
+/// read is answered, then what still runs is cancelled; after a signal it is cancelled first, which
+/// ends all waits.
+async fn converse(
+    server: Server,
+    executions: Executions,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let (reader, writer) = stdio::standard_streams();
+    let mut serving = std::pin::pin!(stdio::serve(server, reader, writer, stop.clone()));
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = signals.any() => {
+            tracing::info!("asked to end: cancelling what runs");
+            None
+        }
+        () = stdio::output_abandoned() => {
+            tracing::info!("the client is gone: cancelling what runs");
+            None
+        }
+    };
+    stop.cancel();
+    let end = async {
+        executions.shut_down().await;
+        match ended {
+            Some(ended) => ended,
+            None => last_answers(serving).await,
+        }
+    };
+    tokio::select! {
+        ended = end => Ok(ended?),
+        () = signals.any() => Err(Failure::Impatient),
+    }
+}
+
+/// What is still said after all executions have ended; a client that does not read is not waited
+/// for long.
+async fn last_answers(
+    serving: impl Future<Output = Result<(), ServeError>>,
+) -> Result<(), ServeError> {
+    tokio::time::timeout(LAST_ANSWERS_WAIT_MAX, serving)
+        .await
+        .unwrap_or(Ok(()))
+}

@@ -1,0 +1,107 @@
+//! Errors of the use cases. They know no transport; their texts are for clients and say what was
+//! wrong, where, and what to do next.
+
+use crate::store::{ExecutionId, Status};
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such execution.
+    #[error(
+        "no execution has the id {id}; it may have expired: list_executions shows those that are \
+         kept"
+    )]
+    NotFound {
+        /// What was asked for.
+        id: ExecutionId,
+    },
+    /// An argument is not allowed.
+    #[error("{field}: {problem}; allowed: {allowed}")]
+    Invalid {
+        /// The argument.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+        /// What would be right.
+        allowed: String,
+    },
+    /// The execution is not in a state that allows this.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// Every slot and every place in the queue is taken. Nothing was accepted.
+    #[error(
+        "the server is busy: {running} executions run and {queue_length} wait, which is all it \
+         allows; nothing was accepted, try again in a moment"
+    )]
+    Overloaded {
+        /// Executions that may run at once.
+        running: usize,
+        /// Executions that may wait.
+        queue_length: usize,
+    },
+    /// The server cannot serve this now.
+    #[error("{0}")]
+    Unavailable(Unavailable),
+    /// The server failed. Details are in its log.
+    #[error("the server failed: {0}; its log (standard error) has the details")]
+    Internal(Internal),
+}
+
+/// What the state of an execution does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Only an execution that is queued or running can be cancelled.
+    #[error("execution {id} is not running (status: {status}); there is nothing to cancel")]
+    NotRunning {
+        /// Which.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// Another server on the same directory runs it.
+    #[error("execution {id} is run by another server on the same directory; cancel it there")]
+    RunsElsewhere {
+        /// Which.
+        id: ExecutionId,
+    },
+}
+
+/// Why the server cannot serve now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// It is going away.
+    #[error("the server is shutting down; nothing was accepted")]
+    ShuttingDown,
+    /// Executions cannot be recorded.
+    #[error(
+        "executions cannot be recorded: {problem}; nothing was accepted. Free space or repair the \
+         session database, then try again"
+    )]
+    Store {
+        /// What the store said.
+        problem: String,
+    },
+    /// The disk is much slower than the scripts.
+    #[error(
+        "the session database does not keep up with what running scripts write; nothing was \
+         accepted, try again in a moment"
+    )]
+    SlowStore,
+    /// A killed worker has not gone yet.
+    #[error("execution {id} was asked to end, but has not ended yet; ask for it again later")]
+    StillEnding {
+        /// Which.
+        id: ExecutionId,
+    },
+}
+
+/// What failed inside the server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Internal {
+    /// The store could not be read.
+    #[error("the session database could not be read: {problem}")]
+    Store {
+        /// What the store said.
+        problem: String,
+    },
+}

@@ -1,0 +1,366 @@
+//! The use cases over executions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use super::error::{Conflict, Error, Internal, Unavailable};
+use super::request::{ListPage, ListRequest, RunRequest};
+use super::start::{self, ExecutionsConfig, StartError};
+use super::validate;
+use crate::execution::admission::{Admission, Refusal};
+use crate::execution::driver::{self, Driver, Services};
+use crate::execution::outcome;
+use crate::execution::probe::probe;
+use crate::limits;
+use crate::store::{
+    CancelledBy, ExecutionId, Limits, OpenError, OutputPage, PageRequest, Status, Store,
+    StoreError, Stored, View,
+};
+use crate::workers::Spawner;
+
+/// All executions of this server. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Executions {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    services: Services,
+    admission: Admission,
+    max_concurrent: usize,
+    queue_length_max: usize,
+    defaults: Limits,
+    v8_version: String,
+    tasks: TaskTracker,
+    live: Mutex<Live>,
+}
+
+/// The executions that have a driver.
+#[derive(Debug, Default)]
+struct Live {
+    is_closing: bool,
+    drivers: HashMap<ExecutionId, LiveExecution>,
+}
+
+#[derive(Debug)]
+struct LiveExecution {
+    view: watch::Receiver<View>,
+    /// Taken by the first who cancels.
+    cancel: Option<oneshot::Sender<CancelledBy>>,
+}
+
+impl Executions {
+    /// Opens the store, and starts one worker to see that it answers and is of this version.
+    ///
+    /// # Errors
+    /// [`StartError`], whose text is for the operator.
+    pub async fn start(config: ExecutionsConfig) -> Result<Self, StartError> {
+        start::check(&config)?;
+        let spawner = Spawner::start(config.worker_path).map_err(StartError::Spawner)?;
+        let v8_version = probe(&spawner, config.hello_timeout).await?;
+        let (place, retention) = (config.store, config.retention);
+        let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
+            .await
+            .map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                services: Services {
+                    store,
+                    spawner,
+                    hello_timeout: config.hello_timeout,
+                    queue_wait_max: config.queue_wait_max,
+                },
+                admission: Admission::new(config.max_concurrent, config.queue_length_max),
+                max_concurrent: config.max_concurrent,
+                queue_length_max: config.queue_length_max,
+                defaults: Limits {
+                    heap_memory_max_mb: config.heap_memory_default_mb,
+                    execution_timeout_secs: config.execution_timeout_default_secs,
+                },
+                v8_version,
+                tasks: TaskTracker::new(),
+                live: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The version of the workers' V8.
+    pub fn v8_version(&self) -> &str {
+        &self.shared.v8_version
+    }
+
+    /// Accepts an execution. It is durable within 50 ms.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Overloaded`], [`Error::Unavailable`]: nothing was accepted.
+    pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
+        let shared = &self.shared;
+        let limits = validate::run(&request, shared.defaults)?;
+        if let Some(trouble) = shared.services.store.trouble() {
+            return Err(Error::Unavailable(Unavailable::Store {
+                problem: trouble.to_string(),
+            }));
+        }
+        let ticket = shared.admission.enter().map_err(|refusal| match refusal {
+            Refusal::Full { .. } => Error::Overloaded {
+                running: shared.max_concurrent,
+                queue_length: shared.queue_length_max,
+            },
+            Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        })?;
+        let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
+        let room = room
+            .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
+            .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
+        // From here on nothing waits: a caller who goes away leaves nothing half accepted.
+        let id = ExecutionId::random();
+        let view = driver::accepted(id, limits);
+        let (driver, handles) = Driver::new(
+            shared.services.clone(),
+            view.clone(),
+            request.source,
+            ticket,
+        );
+        let mut live = shared.live();
+        if live.is_closing {
+            return Err(Error::Unavailable(Unavailable::ShuttingDown));
+        }
+        live.drivers.insert(
+            id,
+            LiveExecution {
+                view: handles.view,
+                cancel: Some(handles.cancel),
+            },
+        );
+        room.accept(view);
+        let leave = Leave {
+            shared: Arc::clone(shared),
+            id,
+        };
+        let token = shared.tasks.token();
+        drop(live);
+        tokio::spawn(async move {
+            let _token = token;
+            let _leave = leave;
+            driver.run().await;
+        });
+        Ok(id)
+    }
+
+    /// The execution as it stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Internal`].
+    pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
+        match self.shared.live_view(id) {
+            Some(view) => Ok(view.borrow().clone()),
+            None => Ok(self.stored(id).await?.view),
+        }
+    }
+
+    /// The execution at its end, or as it stands when the wait ran out: it waits for
+    /// [`limits::WAIT_MAX`] at most. Dropping the future ends
+    /// the wait and nothing else.
+    ///
+    /// # Errors
+    /// As [`Executions::get`].
+    pub async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<View, Error> {
+        let until = Instant::now() + wait.min(limits::WAIT_MAX);
+        if let Some(mut view) = self.shared.live_view(id) {
+            let ended = timeout_at(until, view.wait_for(|view| view.end.is_some())).await;
+            let has_driver = !matches!(ended, Ok(Err(_)));
+            drop(ended);
+            // Where the driver has gone without an end, the store says what is known.
+            if has_driver {
+                return Ok(view.borrow().clone());
+            }
+        }
+        loop {
+            let stored = self.stored(id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if stored.view.end.is_some() || left.is_zero() {
+                return Ok(stored.view);
+            }
+            // Another server on the same directory runs it.
+            sleep(left.min(limits::FOREIGN_POLL_INTERVAL)).await;
+        }
+    }
+
+    /// A page of the output, also while the execution runs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a line offset of 0 and for limits out of range, and as
+    /// [`Executions::get`].
+    pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
+        validate::page(request)?;
+        let live = self.shared.live_view(id).map(|view| view.borrow().status);
+        let store = &self.shared.services.store;
+        if live.is_some() {
+            self.settle().await?;
+        }
+        let page = store.output(id, request).await.map_err(unreadable)?;
+        let mut page = page.ok_or(Error::NotFound { id })?;
+        if !page.status.is_end() {
+            page.status = match live {
+                Some(status) => status,
+                None => self.stored(id).await?.view.status,
+            };
+        }
+        Ok(page)
+    }
+
+    /// Kills the execution, or takes it out of the queue, and waits until its end is written.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it has ended, also when it ended before the kill; and as
+    /// [`Executions::get`].
+    pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
+        let found = self
+            .shared
+            .live()
+            .drivers
+            .get_mut(&id)
+            .map(|execution| (execution.view.clone(), execution.cancel.take()));
+        let Some((view, cancel)) = found else {
+            let stored = self.stored(id).await?;
+            return Err(Error::Conflict(if stored.view.status.is_end() {
+                Conflict::NotRunning {
+                    id,
+                    status: stored.view.status,
+                }
+            } else {
+                Conflict::RunsElsewhere { id }
+            }));
+        };
+        drop(view);
+        let is_first = cancel.is_some();
+        if let Some(cancel) = cancel {
+            // A driver that does not listen any more has an end already.
+            let _ = cancel.send(CancelledBy::Client);
+        }
+        let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
+        match view.status {
+            Status::Cancelled if is_first => Ok(()),
+            Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
+                Err(Error::Conflict(Conflict::NotRunning {
+                    id,
+                    status: view.status,
+                }))
+            }
+            Status::Queued | Status::Running => {
+                Err(Error::Unavailable(Unavailable::StillEnding { id }))
+            }
+        }
+    }
+
+    /// A page of the list, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
+    pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
+        let after = validate::list(&request)?;
+        let store = &self.shared.services.store;
+        self.settle().await?;
+        let mut found = store
+            .list(request.status, request.limit + 1, after)
+            .await
+            .map_err(unreadable)?;
+        let length = request.limit as usize;
+        let next_cursor = (found.len() > length)
+            .then(|| found.get(length - 1))
+            .flatten()
+            .map(|(position, _)| validate::cursor(*position));
+        found.truncate(length);
+        Ok(ListPage {
+            executions: found.into_iter().map(|(_, summary)| summary).collect(),
+            next_cursor,
+        })
+    }
+
+    /// Accepts nothing more, cancels what is queued or running, and waits until every worker is
+    /// reaped and every row is written. What has ended stays readable from the database.
+    pub async fn shut_down(&self) {
+        let shared = &self.shared;
+        shared.admission.close();
+        {
+            let mut live = shared.live();
+            live.is_closing = true;
+            for execution in live.drivers.values_mut() {
+                if let Some(cancel) = execution.cancel.take() {
+                    let _ = cancel.send(CancelledBy::Shutdown);
+                }
+            }
+        }
+        shared.tasks.close();
+        shared.tasks.wait().await;
+        if let Err(error) = shared.services.store.close().await {
+            tracing::debug!(%error, "the store was closed before");
+        }
+    }
+
+    /// Waits until what happened before this call can be read. What could not be written is missed
+    /// by others: here what is there can still be read.
+    async fn settle(&self) -> Result<(), Error> {
+        match self.shared.services.store.flush().await {
+            Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// An execution that has no driver here, as the store knows it.
+    async fn stored(&self, id: ExecutionId) -> Result<Stored, Error> {
+        let stored = self.shared.services.store.get(id).await;
+        let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
+        // Its driver has gone, and the store never took its end.
+        if stored.is_own && stored.view.end.is_none() && self.shared.live_view(id).is_none() {
+            let end = outcome::lost();
+            stored.view.status = end.status();
+            stored.view.end = Some(end);
+        }
+        Ok(stored)
+    }
+}
+
+impl Shared {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
+        let live = self.live();
+        live.drivers
+            .get(&id)
+            .map(|execution| execution.view.clone())
+    }
+}
+
+/// Takes an execution out of the living, however its driver ends.
+#[derive(Debug)]
+struct Leave {
+    shared: Arc<Shared>,
+    id: ExecutionId,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.shared.live().drivers.remove(&self.id);
+    }
+}
+
+fn unreadable(error: StoreError) -> Error {
+    match error {
+        StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        StoreError::Sqlite(_) | StoreError::Gap | StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "the session database could not be read");
+            Error::Internal(Internal::Store {
+                problem: error.to_string(),
+            })
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What has to be known and right before executions can be accepted.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::execution::probe::ProbeError;
+use crate::limits;
+use crate::store::{OpenError, Retention, StorePlace};
+
+/// What an operator decides about executions.
+#[derive(Debug, Clone)]
+pub struct ExecutionsConfig {
+    /// The program of the worker.
+    pub worker_path: PathBuf,
+    /// Where executions are kept.
+    pub store: StorePlace,
+    /// How long they are kept.
+    pub retention: Retention,
+    /// Executions that run at once: 1 to [`limits::CONCURRENT_EXECUTIONS_MAX`].
+    pub max_concurrent: usize,
+    /// Executions that may wait for a slot.
+    pub queue_length_max: usize,
+    /// How long one may wait for a slot.
+    pub queue_wait_max: Duration,
+    /// V8's heap for those who do not ask, in MiB.
+    pub heap_memory_default_mb: u64,
+    /// The timeout for those who do not ask, in seconds.
+    pub execution_timeout_default_secs: u64,
+    /// How long a worker may take to say Hello.
+    pub hello_timeout: Duration,
+}
+
+impl ExecutionsConfig {
+    /// The defaults of [`limits`], and one execution for each core.
+    pub fn new(worker_path: PathBuf, store: StorePlace) -> Self {
+        Self {
+            worker_path,
+            store,
+            retention: Retention::default(),
+            max_concurrent: std::thread::available_parallelism().map_or(1, usize::from),
+            queue_length_max: limits::QUEUE_LENGTH_DEFAULT,
+            queue_wait_max: limits::QUEUE_WAIT_MAX,
+            heap_memory_default_mb: limits::HEAP_MEMORY_MB_DEFAULT,
+            execution_timeout_default_secs: limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
+            hello_timeout: limits::HELLO_TIMEOUT,
+        }
+    }
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A number is out of its range.
+    #[error("{field} is {found}; allowed: {min} to {max}")]
+    OutOfRange {
+        /// Which.
+        field: &'static str,
+        /// What was given.
+        found: u64,
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// There is no place for executions.
+    #[error("executions cannot be kept: {0}")]
+    Store(#[from] OpenError),
+    /// No process can be started on this system.
+    #[error("the thread that starts workers cannot be set up: {0} (Linux 5.11 or newer is needed)")]
+    Spawner(std::io::Error),
+    /// A worker does not start, or is of another version.
+    #[error(transparent)]
+    Worker(#[from] ProbeError),
+}
+
+/// Checks the numbers of an operator.
+pub(super) fn check(config: &ExecutionsConfig) -> Result<(), StartError> {
+    let checks = [
+        (
+            "max_concurrent_executions",
+            config.max_concurrent as u64,
+            1,
+            limits::CONCURRENT_EXECUTIONS_MAX as u64,
+        ),
+        (
+            "heap_memory_max",
+            config.heap_memory_default_mb,
+            limits::HEAP_MEMORY_MB_SERVER_MIN,
+            limits::HEAP_MEMORY_MB_MAX,
+        ),
+        (
+            "execution_timeout",
+            config.execution_timeout_default_secs,
+            limits::EXECUTION_TIMEOUT_SECS_MIN,
+            limits::EXECUTION_TIMEOUT_SECS_MAX,
+        ),
+    ];
+    for (field, found, min, max) in checks {
+        if !(min..=max).contains(&found) {
+            return Err(StartError::OutOfRange {
+                field,
+                found,
+                min,
+                max,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! What the command line says, and the help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
+
+use super::fault::Fault;
+use super::raw::{Given, Origin, Raw, Said};
+use super::setting::{CONFIG_VARIABLE, Setting};
+use crate::limits;
+
+const STORAGE: &str = "Storage";
+const LIMITS: &str = "Limits";
+const OPERATION: &str = "Operation";
+
+const AFTER_HELP: &str = "\
+Every setting can be given in three ways; the first that says something counts:
+  1. a flag                   --heap-memory-max 16
+  2. an environment variable  MCP_V8_HEAP_MEMORY_MAX=16
+  3. a key in the file that --config names
+                              heap-memory-max = 16
+
+The server speaks MCP on standard input and output and logs to standard error. It ends when its
+input ends, or on SIGTERM or SIGINT, after it has answered what it has read.
+Exit codes: 0 a clean end, 1 it could not start or failed, 2 the configuration is wrong.
+
+Examples:
+  mcp-v8 --stateless
+      Keep nothing. What a desktop client usually wants.
+  mcp-v8 --session-db-path ~/.local/share/mcp-v8 --execution-retention-hours 24
+      Keep executions and their output for a day, across restarts.
+  mcp-v8 --stateless --heap-memory-max 32 --execution-timeout 120 --max-concurrent-executions 4
+      Larger and longer executions, four at once.
+  claude mcp add mcp-v8 -- mcp-v8 --stateless
+      Add it to Claude Code.
+";
+
+/// An MCP server that runs JavaScript and TypeScript in V8, one process per execution.
+///
+/// A client submits code, waits or polls for its result, and reads its console output. Each
+/// execution has a process of its own, with limits on memory and time, no files and no network.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-v8", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    /// Keep executions and their output in a private temporary place that goes at exit.
+    ///
+    /// Without it they are kept in --session-db-path, across restarts. That is the only difference
+    /// so far: every execution starts from nothing in both modes.
+    #[arg(long, value_name = "BOOL", help_heading = STORAGE, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    stateless: Option<OsString>,
+
+    /// The directory in which executions and their output are kept; it is made when missing.
+    ///
+    /// Several servers may share it. Excludes --stateless. Where the default belongs to another
+    /// user, the same with your user id appended is used, and said so.
+    #[arg(long, value_name = "DIR", help_heading = STORAGE)]
+    session_db_path: Option<OsString>,
+
+    /// How long ended executions are kept, in hours (1 to 87600).
+    #[arg(long, value_name = "HOURS", help_heading = STORAGE)]
+    execution_retention_hours: Option<OsString>,
+
+    /// How many ended executions are kept (1 to 10000000); the oldest go first.
+    #[arg(long, value_name = "COUNT", help_heading = STORAGE)]
+    execution_retention_count: Option<OsString>,
+
+    /// How much of results, errors and output is kept, in MB (1 to 1048576); the oldest go first.
+    #[arg(long, value_name = "MB", help_heading = STORAGE)]
+    execution_retention_mb: Option<OsString>,
+
+    /// V8's heap of one execution, in MB (1 to 64), for callers who do not ask for their own.
+    ///
+    /// Array buffers and WebAssembly memories may take as much again.
+    #[arg(long, value_name = "MB", help_heading = LIMITS)]
+    heap_memory_max: Option<OsString>,
+
+    /// How long one execution may run, in seconds (1 to 300), for callers who do not ask.
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
+    execution_timeout: Option<OsString>,
+
+    /// How many executions run at once (1 to 1024).
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    max_concurrent_executions: Option<OsString>,
+
+    /// How many more may wait for their turn (0 to 10000); beyond that they are refused.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    max_queued_executions: Option<OsString>,
+
+    /// The worker program, which must be of the same version.
+    #[arg(long, value_name = "FILE", help_heading = OPERATION)]
+    worker_path: Option<OsString>,
+
+    /// How much the log on standard error says: off, error, warn, info or debug.
+    ///
+    /// Code and its output are never logged.
+    #[arg(long, value_name = "LEVEL", help_heading = OPERATION)]
+    log_level: Option<OsString>,
+
+    /// A TOML file with settings: one "name = value" a line, named as the flags.
+    #[arg(long, value_name = "FILE", help_heading = OPERATION)]
+    config: Option<PathBuf>,
+}
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub(super) struct CommandLine {
+    /// The settings.
+    pub(super) raw: Raw,
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Reads the command line, the program's name first. `Err` is a text to show with success: the
+/// help or the version. What is wrong is left out, so that the rest can be judged as well.
+pub(super) fn read(arguments: &[OsString], faults: &mut Vec<Fault>) -> Result<CommandLine, String> {
+    let mut arguments = arguments.to_vec();
+    let matches = loop {
+        let error = match command().try_get_matches_from(&arguments) {
+            Ok(matches) => break matches,
+            Err(error) => error,
+        };
+        if matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ) {
+            return Err(error.render().to_string());
+        }
+        faults.push(Fault::Usage(complaint(&error)));
+        if let Some(position) = unknown(&error, &arguments) {
+            arguments.remove(position);
+            continue;
+        }
+        match command()
+            .ignore_errors(true)
+            .try_get_matches_from(&arguments)
+        {
+            Ok(matches) => break matches,
+            Err(_) => return Ok(CommandLine::default()),
+        }
+    };
+    Ok(match Cli::from_arg_matches(&matches) {
+        Ok(cli) => said(cli),
+        Err(error) => {
+            faults.push(Fault::Usage(complaint(&error)));
+            CommandLine::default()
+        }
+    })
+}
+
+/// Where an argument that means nothing stands.
+fn unknown(error: &clap::Error, arguments: &[OsString]) -> Option<usize> {
+    let name = (error.kind() == ErrorKind::UnknownArgument)
+        .then(|| error.get(ContextKind::InvalidArg))
+        .flatten()?
+        .to_string();
+    let with_value = format!("{name}=");
+    arguments
+        .iter()
+        .skip(1)
+        .position(|argument| {
+            let argument = argument.to_string_lossy();
+            argument == name || argument.starts_with(&with_value)
+        })
+        .map(|position| position + 1)
+}
+
+/// What is wrong with the command line, in one line.
+fn complaint(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let problem = first.strip_prefix("error: ").unwrap_or(first);
+    match error.get(ContextKind::SuggestedArg) {
+        Some(similar) => format!("{problem}; did you mean {similar}?"),
+        None => problem.to_owned(),
+    }
+}
+
+fn said(cli: Cli) -> CommandLine {
+    let values = [
+        (Setting::Stateless, cli.stateless),
+        (Setting::SessionDbPath, cli.session_db_path),
+        (
+            Setting::ExecutionRetentionHours,
+            cli.execution_retention_hours,
+        ),
+        (
+            Setting::ExecutionRetentionCount,
+            cli.execution_retention_count,
+        ),
+        (Setting::ExecutionRetentionMb, cli.execution_retention_mb),
+        (Setting::HeapMemoryMax, cli.heap_memory_max),
+        (Setting::ExecutionTimeout, cli.execution_timeout),
+        (
+            Setting::MaxConcurrentExecutions,
+            cli.max_concurrent_executions,
+        ),
+        (Setting::MaxQueuedExecutions, cli.max_queued_executions),
+        (Setting::WorkerPath, cli.worker_path),
+        (Setting::LogLevel, cli.log_level),
+    ];
+    let mut raw = Raw::default();
+    for (setting, value) in values {
+        if let Some(value) = value {
+            raw.say(
+                setting,
+                Said {
+                    given: Given::Text(value),
+                    origin: Origin::Flag(setting),
+                },
+            );
+        }
+    }
+    CommandLine {
+        raw,
+        config: cli.config,
+    }
+}
+
+/// The command with the default and the variable of each flag in its help. They are written here
+/// and not by clap, which would read the variables itself and mix up the order of the sources.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for setting in Setting::ALL {
+        let note = format!(
+            "[default: {}] [env: {}]",
+            default(setting),
+            setting.variable()
+        );
+        command = command.mut_arg(setting.name().replace('-', "_"), |arg| noted(arg, &note));
+    }
+    command.mut_arg("config", |arg| {
+        noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]"))
+    })
+}
+
+fn noted(arg: Arg, note: &str) -> Arg {
+    let short = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let long = arg.get_long_help().map(ToString::to_string);
+    let arg = arg.help(format!("{short} {note}"));
+    match long {
+        Some(long) => arg.long_help(format!("{long}\n\n{note}")),
+        None => arg.long_help(format!("{short}\n\n{note}")),
+    }
+}
+
+/// The default, as the help shows it.
+fn default(setting: Setting) -> String {
+    match setting {
+        Setting::Stateless => "false".to_owned(),
+        Setting::SessionDbPath => super::SESSION_DB_PATH_DEFAULT.to_owned(),
+        Setting::ExecutionRetentionHours => {
+            (limits::RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
+        }
+        Setting::ExecutionRetentionCount => limits::RETENTION_COUNT_DEFAULT.to_string(),
+        Setting::ExecutionRetentionMb => {
+            (limits::RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
+        }
+        Setting::HeapMemoryMax => limits::HEAP_MEMORY_MB_DEFAULT.to_string(),
+        Setting::ExecutionTimeout => limits::EXECUTION_TIMEOUT_SECS_DEFAULT.to_string(),
+        Setting::MaxConcurrentExecutions => "the number of cores".to_owned(),
+        Setting::MaxQueuedExecutions => limits::QUEUE_LENGTH_DEFAULT.to_string(),
+        Setting::WorkerPath => "mcp-v8-worker beside this program".to_owned(),
+        Setting::LogLevel => "info".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_a_flag_and_every_flag_a_setting() {
+        let command = command();
+        command.clone().debug_assert();
+        let mut flags: Vec<&str> = command
+            .get_arguments()
+            .filter_map(Arg::get_long)
+            .filter(|flag| !["help", "version", "config"].contains(flag))
+            .collect();
+        let mut names = Setting::ALL.map(Setting::name).to_vec();
+        flags.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(flags, names);
+    }
+
+    #[test]
+    fn the_ranges_of_the_help_are_those_that_are_kept() {
+        let help = command().render_long_help().to_string();
+        for range in [
+            format!("(1 to {})", super::super::RETENTION_HOURS_MAX),
+            format!("(1 to {})", super::super::RETENTION_COUNT_MAX),
+            format!("(1 to {})", super::super::RETENTION_MB_MAX),
+            format!(
+                "({} to {})",
+                limits::HEAP_MEMORY_MB_SERVER_MIN,
+                limits::HEAP_MEMORY_MB_MAX
+            ),
+            format!(
+                "({} to {})",
+                limits::EXECUTION_TIMEOUT_SECS_MIN,
+                limits::EXECUTION_TIMEOUT_SECS_MAX
+            ),
+            format!("(1 to {})", limits::CONCURRENT_EXECUTIONS_MAX),
+            format!("(0 to {})", super::super::QUEUED_EXECUTIONS_MAX),
+        ] {
+            assert!(help.contains(&range), "{range} is not in the help:\n{help}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::raw::Origin;
+
+/// One thing that is wrong. The text says where it was said, what is wrong, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The command line cannot be read.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration file cannot be read.
+    #[error("{origin}: cannot read {path}: {problem}", path = path.display())]
+    Unreadable {
+        /// `--config`, or the variable.
+        origin: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// The configuration file is not TOML.
+    #[error("{path} is not TOML: {problem}", path = path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and reason.
+        problem: String,
+    },
+    /// The configuration file has a key that means nothing.
+    #[error("{path}: unknown key \"{key}\"; valid keys: {valid}", path = path.display())]
+    UnknownKey {
+        /// Which file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// Those that mean something.
+        valid: String,
+    },
+    /// A value is of the wrong kind.
+    #[error("{origin}: {given} is not {expected}")]
+    Malformed {
+        /// Where.
+        origin: Origin,
+        /// What was given.
+        given: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A number is too small or too large.
+    #[error("{origin}: {given} is out of range; allowed: {least} to {most}{unit}")]
+    OutOfRange {
+        /// Where.
+        origin: Origin,
+        /// What was given.
+        given: String,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+        /// The unit, with a space before it, or nothing.
+        unit: &'static str,
+    },
+    /// Two settings exclude each other.
+    #[error("{first} and {second} exclude each other: {reason}")]
+    Conflict {
+        /// The one.
+        first: Origin,
+        /// The other.
+        second: Origin,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The default directory, and the one beside it, belong to other users.
+    #[error(
+        "{path} belongs to another user (id {owner}); give a directory of your own with \
+         --session-db-path, or use --stateless", path = path.display()
+    )]
+    ForeignDirectory {
+        /// The last one tried.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// The worker is to be found beside this program, and the system does not say where that is.
+    #[error("cannot find this program's own directory ({problem}); give --worker-path")]
+    NoProgramPath {
+        /// What the system said.
+        problem: String,
+    },
+}
+
+/// All that is wrong, to be reported at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl std::error::Error for Faults {}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "mcp-v8: the configuration cannot be used:")?;
+        for fault in &self.0 {
+            writeln!(f, "  - {fault}")?;
+        }
+        writeln!(
+            f,
+            "mcp-v8 --help shows every setting with its range and default."
+        )
+    }
+}

@@ -1,0 +1,191 @@
+//! Configuration, in two stages: what was said ([`raw`]), and what it means (`resolve`).
+//!
+//! Every setting is a flag, a `MCP_V8_*` variable and a key in an optional TOML file; the first of
+//! these that says something counts, then the default. All faults are reported at once. Only `main`
+//! knows this module: each part of the server gets its own piece and nobody holds the whole.
+
+mod cli;
+mod environment;
+mod fault;
+mod file;
+pub mod raw;
+mod resolve;
+mod setting;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use fault::{Fault, Faults};
+pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
+
+use crate::app::{ExecutionsConfig, StorePlace};
+use crate::telemetry::LogLevel;
+
+/// Where executions are kept when nobody says.
+pub const SESSION_DB_PATH_DEFAULT: &str = "/tmp/mcp-v8-sessions";
+
+/// The worker's file name, looked for beside the supervisor.
+pub const WORKER_NAME: &str = "mcp-v8-worker";
+
+/// The most executions that an operator may let wait: each holds its source in memory.
+pub const QUEUED_EXECUTIONS_MAX: usize = 10_000;
+
+/// The longest retention, in hours: ten years.
+pub const RETENTION_HOURS_MAX: u64 = 87_600;
+
+/// The most executions to keep.
+pub const RETENTION_COUNT_MAX: u64 = 10_000_000;
+
+/// The most of results and output to keep, in MB: a terabyte.
+pub const RETENTION_MB_MAX: u64 = 1 << 20;
+
+const SECS_PER_HOUR: u64 = 60 * 60;
+const BYTES_PER_MB: u64 = 1 << 20;
+
+/// What the server is to do.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How executions run and where they are kept.
+    pub executions: ExecutionsConfig,
+    /// How much the log says.
+    pub log_level: LogLevel,
+    /// What the operator should know, though nothing is wrong.
+    pub notes: Vec<Note>,
+}
+
+impl Config {
+    /// Where things are and how much is allowed, in one line.
+    pub fn summary(&self) -> String {
+        let executions = &self.executions;
+        let place = match &executions.store {
+            StorePlace::Directory(path) => format!("in {}", path.display()),
+            StorePlace::Temporary => "until it ends (stateless)".to_owned(),
+        };
+        format!(
+            "mcp-v8 {} serves MCP on standard input and output; executions are kept {place}; \
+             worker {}; {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+             once, {} may wait",
+            env!("CARGO_PKG_VERSION"),
+            executions.worker_path.display(),
+            executions.heap_memory_default_mb,
+            executions.execution_timeout_default_secs,
+            executions.max_concurrent,
+            executions.queue_length_max,
+        )
+    }
+}
+
+/// What the operator should know, though nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The default directory belongs to somebody else.
+    DefaultTaken {
+        /// The default.
+        taken: PathBuf,
+        /// The user that it belongs to.
+        owner: u32,
+        /// What is used.
+        used: PathBuf,
+    },
+    /// A variable that looks like a setting and is none.
+    UnknownVariable {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DefaultTaken { taken, owner, used } => write!(
+                f,
+                "{} belongs to another user (id {owner}): executions are kept in {}",
+                taken.display(),
+                used.display()
+            ),
+            Self::UnknownVariable { name } => write!(
+                f,
+                "the environment variable {name} is no setting and has no effect; \
+                 mcp-v8 --help shows those that are"
+            ),
+        }
+    }
+}
+
+/// What the configuration needs to know about the machine.
+pub struct Machine {
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// The effective user.
+    pub user_id: u32,
+    /// This program's own path, or why it is not known.
+    pub program: Result<PathBuf, String>,
+    /// Who owns what is at a path, links not followed; `None` when nothing is there.
+    pub owner: fn(&Path) -> Option<u32>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("cores", &self.cores)
+            .field("user_id", &self.user_id)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// This machine.
+    pub fn this() -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            user_id: nix::unistd::geteuid().as_raw(),
+            program: std::env::current_exe().map_err(|error| error.to_string()),
+            owner: |path| path.symlink_metadata().ok().map(|metadata| metadata.uid()),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve.
+    Serve(Box<Config>),
+    /// Show this text (help or version) on standard output, and succeed.
+    Show(String),
+}
+
+/// Reads command line (the program's name first), environment and file, and judges them together.
+///
+/// # Errors
+/// Every fault there is.
+pub fn load(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    machine: &Machine,
+) -> Result<Command, Faults> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut faults = Vec::new();
+    let command_line = match cli::read(&arguments, &mut faults) {
+        Ok(command_line) => command_line,
+        Err(text) => return Ok(Command::Show(text)),
+    };
+    let environment = environment::read(variables);
+    let file = match (command_line.config, environment.config) {
+        (Some(path), _) => file::read(&path, "--config", &mut faults),
+        (None, Some(path)) => file::read(path.as_ref(), CONFIG_VARIABLE, &mut faults),
+        (None, None) => raw::Raw::default(),
+    };
+    let raw = command_line.raw.over(environment.raw).over(file);
+    let notes = environment
+        .unknown
+        .into_iter()
+        .map(|name| Note::UnknownVariable { name })
+        .collect();
+    resolve::resolve(&raw, machine, faults, notes).map(|config| Command::Serve(Box::new(config)))
+}

@@ -1,0 +1,278 @@
+//! The second stage: what it means. All faults are collected; nothing is tried on the machine.
+
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::fault::{Fault, Faults};
+use super::raw::{Given, Raw, Said};
+use super::setting::Setting;
+use super::{
+    BYTES_PER_MB, Config, Machine, Note, QUEUED_EXECUTIONS_MAX, RETENTION_COUNT_MAX,
+    RETENTION_HOURS_MAX, RETENTION_MB_MAX, SECS_PER_HOUR, SESSION_DB_PATH_DEFAULT, WORKER_NAME,
+};
+use crate::app::{ExecutionsConfig, Retention, StorePlace};
+use crate::limits;
+use crate::telemetry::LogLevel;
+
+/// Judges what was said. `faults` are those that were found while reading.
+pub(super) fn resolve(
+    raw: &Raw,
+    machine: &Machine,
+    faults: Vec<Fault>,
+    mut notes: Vec<Note>,
+) -> Result<Config, Faults> {
+    let mut resolver = Resolver { raw, faults };
+    let store = resolver.store(machine, &mut notes);
+    let retention = resolver.retention();
+    let worker_path = resolver.worker_path(machine);
+    let cores = machine.cores.clamp(1, limits::CONCURRENT_EXECUTIONS_MAX);
+    let executions = ExecutionsConfig {
+        retention,
+        max_concurrent: resolver.count(
+            Setting::MaxConcurrentExecutions,
+            1..=limits::CONCURRENT_EXECUTIONS_MAX,
+            cores,
+        ),
+        queue_length_max: resolver.count(
+            Setting::MaxQueuedExecutions,
+            0..=QUEUED_EXECUTIONS_MAX,
+            limits::QUEUE_LENGTH_DEFAULT,
+        ),
+        heap_memory_default_mb: resolver.number(
+            Setting::HeapMemoryMax,
+            limits::HEAP_MEMORY_MB_SERVER_MIN..=limits::HEAP_MEMORY_MB_MAX,
+            " MB",
+            limits::HEAP_MEMORY_MB_DEFAULT,
+        ),
+        execution_timeout_default_secs: resolver.number(
+            Setting::ExecutionTimeout,
+            limits::EXECUTION_TIMEOUT_SECS_MIN..=limits::EXECUTION_TIMEOUT_SECS_MAX,
+            " seconds",
+            limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
+        ),
+        ..ExecutionsConfig::new(worker_path, store)
+    };
+    let log_level = resolver.log_level();
+    if resolver.faults.is_empty() {
+        Ok(Config {
+            executions,
+            log_level,
+            notes,
+        })
+    } else {
+        Err(Faults(resolver.faults))
+    }
+}
+
+struct Resolver<'a> {
+    raw: &'a Raw,
+    faults: Vec<Fault>,
+}
+
+impl Resolver<'_> {
+    /// The value that counts, read by `read`; the default where nothing or nonsense was said.
+    fn value<T>(
+        &mut self,
+        setting: Setting,
+        default: T,
+        read: impl FnOnce(&Said) -> Result<T, Fault>,
+    ) -> T {
+        match self.raw.get(setting).map(read) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(fault)) => {
+                self.faults.push(fault);
+                default
+            }
+        }
+    }
+
+    fn number(
+        &mut self,
+        setting: Setting,
+        range: RangeInclusive<u64>,
+        unit: &'static str,
+        default: u64,
+    ) -> u64 {
+        self.value(setting, default, |said| number(said, range, unit))
+    }
+
+    fn count(&mut self, setting: Setting, range: RangeInclusive<usize>, default: usize) -> usize {
+        let range = *range.start() as u64..=*range.end() as u64;
+        let number = self.number(setting, range, "", default as u64);
+        // Within a range of `usize`, so that nothing is lost.
+        usize::try_from(number).unwrap_or(default)
+    }
+
+    fn retention(&mut self) -> Retention {
+        let default = Retention::default();
+        let hours = self.number(
+            Setting::ExecutionRetentionHours,
+            1..=RETENTION_HOURS_MAX,
+            " hours",
+            default.age_max.as_secs() / SECS_PER_HOUR,
+        );
+        let count_max = self.number(
+            Setting::ExecutionRetentionCount,
+            1..=RETENTION_COUNT_MAX,
+            "",
+            default.count_max,
+        );
+        let mb = self.number(
+            Setting::ExecutionRetentionMb,
+            1..=RETENTION_MB_MAX,
+            " MB",
+            default.bytes_max / BYTES_PER_MB,
+        );
+        Retention {
+            age_max: Duration::from_secs(hours * SECS_PER_HOUR),
+            count_max,
+            bytes_max: mb * BYTES_PER_MB,
+        }
+    }
+
+    fn store(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> StorePlace {
+        let stateless = self.value(Setting::Stateless, false, switch);
+        let path = self.value(Setting::SessionDbPath, None, |said| path(said).map(Some));
+        match (stateless, path) {
+            (true, path) => {
+                if path.is_some() {
+                    self.conflict(
+                        Setting::Stateless,
+                        Setting::SessionDbPath,
+                        "a stateless server keeps no sessions; give one of them",
+                    );
+                }
+                StorePlace::Temporary
+            }
+            (false, Some(path)) => StorePlace::Directory(path),
+            (false, None) => StorePlace::Directory(self.default_directory(machine, notes)),
+        }
+    }
+
+    /// The default under /tmp, unless somebody else was there first.
+    fn default_directory(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> PathBuf {
+        let foreign = |path: &Path| (machine.owner)(path).filter(|&id| id != machine.user_id);
+        let shared = PathBuf::from(SESSION_DB_PATH_DEFAULT);
+        let Some(owner) = foreign(&shared) else {
+            return shared;
+        };
+        let own = PathBuf::from(format!("{SESSION_DB_PATH_DEFAULT}-{}", machine.user_id));
+        match foreign(&own) {
+            Some(owner) => self.faults.push(Fault::ForeignDirectory {
+                path: own.clone(),
+                owner,
+            }),
+            None => notes.push(Note::DefaultTaken {
+                taken: shared,
+                owner,
+                used: own.clone(),
+            }),
+        }
+        own
+    }
+
+    fn worker_path(&mut self, machine: &Machine) -> PathBuf {
+        if let Some(path) = self.value(Setting::WorkerPath, None, |said| path(said).map(Some)) {
+            return path;
+        }
+        match &machine.program {
+            Ok(program) => program.with_file_name(WORKER_NAME),
+            Err(problem) => {
+                if self.raw.get(Setting::WorkerPath).is_none() {
+                    self.faults.push(Fault::NoProgramPath {
+                        problem: problem.clone(),
+                    });
+                }
+                PathBuf::from(WORKER_NAME)
+            }
+        }
+    }
+
+    fn log_level(&mut self) -> LogLevel {
+        self.value(Setting::LogLevel, LogLevel::Info, |said| {
+            text(said, "one of off, error, warn, info, debug").and_then(|name| {
+                LogLevel::from_name(name)
+                    .ok_or_else(|| malformed(said, "one of off, error, warn, info, debug"))
+            })
+        })
+    }
+
+    fn conflict(&mut self, first: Setting, second: Setting, reason: &'static str) {
+        let origin = |setting| self.raw.get(setting).map(|said: &Said| said.origin.clone());
+        if let (Some(first), Some(second)) = (origin(first), origin(second)) {
+            self.faults.push(Fault::Conflict {
+                first,
+                second,
+                reason,
+            });
+        }
+    }
+}
+
+fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
+    Fault::Malformed {
+        origin: said.origin.clone(),
+        given: said.given.to_string(),
+        expected: expected.into(),
+    }
+}
+
+/// The text that was said: on the command line anything, in the file a string.
+fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
+    match &said.given {
+        Given::Text(text) => text.to_str(),
+        Given::Toml(value) => value.as_str(),
+    }
+    .ok_or_else(|| malformed(said, expected))
+}
+
+fn number(said: &Said, range: RangeInclusive<u64>, unit: &'static str) -> Result<u64, Fault> {
+    let (least, most) = range.clone().into_inner();
+    let expected = || malformed(said, format!("a whole number from {least} to {most}{unit}"));
+    let parsed: i128 = match &said.given {
+        Given::Text(text) => match text.to_str().map(|text| text.trim().parse()) {
+            Some(Ok(number)) => number,
+            _ => return Err(expected()),
+        },
+        Given::Toml(value) => i128::from(value.as_integer().ok_or_else(expected)?),
+    };
+    u64::try_from(parsed)
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| Fault::OutOfRange {
+            origin: said.origin.clone(),
+            given: parsed.to_string(),
+            least,
+            most,
+            unit,
+        })
+}
+
+fn switch(said: &Said) -> Result<bool, Fault> {
+    let answer = match &said.given {
+        Given::Text(text) => match text.to_str() {
+            Some("true" | "1" | "yes" | "on") => Some(true),
+            Some("false" | "0" | "no" | "off") => Some(false),
+            _ => None,
+        },
+        Given::Toml(value) => value.as_bool(),
+    };
+    answer.ok_or_else(|| malformed(said, "true or false"))
+}
+
+/// A path. Relative ones are taken from where the server was started, from the file too.
+fn path(said: &Said) -> Result<PathBuf, Fault> {
+    let path = match &said.given {
+        Given::Text(text) => PathBuf::from(text),
+        Given::Toml(toml::Value::String(text)) => PathBuf::from(text),
+        Given::Toml(_) => return Err(malformed(said, "a path in quotes")),
+    };
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.contains(&0) {
+        return Err(malformed(said, "a path"));
+    }
+    Ok(path)
+}

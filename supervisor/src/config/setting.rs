@@ -1,0 +1,88 @@
+//! Everything that an operator can decide, by name.
+
+use std::fmt;
+
+/// One thing to decide. Its name is the flag without the two dashes and the key in the file; the
+/// environment variable is derived from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Setting {
+    /// Keep nothing beyond the life of the server.
+    Stateless,
+    /// The directory in which executions are kept.
+    SessionDbPath,
+    /// How long ended executions are kept, in hours.
+    ExecutionRetentionHours,
+    /// How many ended executions are kept.
+    ExecutionRetentionCount,
+    /// How many MiB of results and output are kept.
+    ExecutionRetentionMb,
+    /// V8's heap of one execution, in MiB.
+    HeapMemoryMax,
+    /// The timeout of one execution, in seconds.
+    ExecutionTimeout,
+    /// Executions that run at once.
+    MaxConcurrentExecutions,
+    /// Executions that may wait for a slot.
+    MaxQueuedExecutions,
+    /// The program of the worker.
+    WorkerPath,
+    /// How much the log says.
+    LogLevel,
+}
+
+/// The prefix of every environment variable that is read.
+pub const VARIABLE_PREFIX: &str = "MCP_V8_";
+
+/// Names the configuration file: the only variable that has no key in the file itself.
+pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
+
+impl Setting {
+    /// All of them, in the order of the help.
+    pub const ALL: [Self; 11] = [
+        Self::Stateless,
+        Self::SessionDbPath,
+        Self::ExecutionRetentionHours,
+        Self::ExecutionRetentionCount,
+        Self::ExecutionRetentionMb,
+        Self::HeapMemoryMax,
+        Self::ExecutionTimeout,
+        Self::MaxConcurrentExecutions,
+        Self::MaxQueuedExecutions,
+        Self::WorkerPath,
+        Self::LogLevel,
+    ];
+
+    /// The name: `--name` on the command line, `name = ...` in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stateless => "stateless",
+            Self::SessionDbPath => "session-db-path",
+            Self::ExecutionRetentionHours => "execution-retention-hours",
+            Self::ExecutionRetentionCount => "execution-retention-count",
+            Self::ExecutionRetentionMb => "execution-retention-mb",
+            Self::HeapMemoryMax => "heap-memory-max",
+            Self::ExecutionTimeout => "execution-timeout",
+            Self::MaxConcurrentExecutions => "max-concurrent-executions",
+            Self::MaxQueuedExecutions => "max-queued-executions",
+            Self::WorkerPath => "worker-path",
+            Self::LogLevel => "log-level",
+        }
+    }
+
+    /// The environment variable: `MCP_V8_` and the name in capitals.
+    pub fn variable(self) -> String {
+        let name = self.name().to_ascii_uppercase().replace('-', "_");
+        format!("{VARIABLE_PREFIX}{name}")
+    }
+
+    /// The setting of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.name() == name)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

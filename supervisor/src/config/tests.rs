@@ -1,0 +1,316 @@
+//! Precedence, and all faults at once.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::*;
+use crate::app::StorePlace;
+
+fn machine() -> Machine {
+    Machine {
+        cores: 6,
+        user_id: 1000,
+        program: Ok(PathBuf::from("/opt/mcp/mcp-v8")),
+        owner: |_| None,
+    }
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn try_load(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, Faults> {
+    let arguments = std::iter::once("mcp-v8").chain(arguments.iter().copied());
+    load(
+        arguments.map(OsString::from),
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into())),
+        &machine(),
+    )
+}
+
+fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
+    match try_load(arguments, variables) {
+        Ok(Command::Serve(config)) => *config,
+        Ok(Command::Show(text)) => panic!("shows {text}"),
+        Err(faults) => panic!("{faults}"),
+    }
+}
+
+fn faults(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    match try_load(arguments, variables) {
+        Ok(command) => panic!("accepted: {command:?}"),
+        Err(faults) => faults.to_string(),
+    }
+}
+
+#[test]
+fn defaults_without_anything_said() {
+    let config = config(&[], &[]);
+    let executions = config.executions;
+    assert_eq!(executions.max_concurrent, 6);
+    assert_eq!(executions.queue_length_max, 256);
+    assert_eq!(executions.heap_memory_default_mb, 8);
+    assert_eq!(executions.execution_timeout_default_secs, 30);
+    assert_eq!(
+        executions.worker_path,
+        PathBuf::from("/opt/mcp/mcp-v8-worker")
+    );
+    assert_eq!(
+        executions.store,
+        StorePlace::Directory(PathBuf::from("/tmp/mcp-v8-sessions"))
+    );
+    assert_eq!(config.log_level, LogLevel::Info);
+    assert!(config.notes.is_empty());
+}
+
+#[test]
+fn flag_over_environment_over_file_over_default() {
+    let file = file("heap-memory-max = 16\nexecution-timeout = 40\nmax-queued-executions = 7\n");
+    let path = file.path().to_str().unwrap();
+    let variables = [
+        ("MCP_V8_HEAP_MEMORY_MAX", "32"),
+        ("MCP_V8_EXECUTION_TIMEOUT", "50"),
+        ("MCP_V8_CONFIG", path),
+    ];
+    let executions = config(&["--heap-memory-max", "64"], &variables).executions;
+    assert_eq!(executions.heap_memory_default_mb, 64);
+    assert_eq!(executions.execution_timeout_default_secs, 50);
+    assert_eq!(executions.queue_length_max, 7);
+    assert_eq!(executions.max_concurrent, 6);
+}
+
+#[test]
+fn every_setting_can_be_said_in_all_three_ways() {
+    let values = [
+        ("stateless", "true", "true"),
+        ("session-db-path", "/x/db", "\"/x/db\""),
+        ("execution-retention-hours", "3", "3"),
+        ("execution-retention-count", "4", "4"),
+        ("execution-retention-mb", "5", "5"),
+        ("heap-memory-max", "6", "6"),
+        ("execution-timeout", "7", "7"),
+        ("max-concurrent-executions", "8", "8"),
+        ("max-queued-executions", "9", "9"),
+        ("worker-path", "/x/worker", "\"/x/worker\""),
+        ("log-level", "debug", "\"debug\""),
+    ];
+    assert_eq!(values.len(), Setting::ALL.len());
+    for (name, text, toml) in values {
+        let setting = Setting::from_name(name).unwrap();
+        let flag = format!("--{name}={text}");
+        let by_flag = config(&[&flag], &[]);
+        let by_variable = config(&[], &[(&setting.variable(), text)]);
+        let file = file(&format!("{name} = {toml}\n"));
+        let by_file = config(&["--config", file.path().to_str().unwrap()], &[]);
+        let default = config(&[], &[]);
+        let shown = |config: &Config| format!("{config:?}");
+        assert_eq!(shown(&by_flag), shown(&by_variable), "{name}");
+        assert_eq!(shown(&by_flag), shown(&by_file), "{name}");
+        assert_ne!(shown(&by_flag), shown(&default), "{name} has an effect");
+    }
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_their_places() {
+    let file = file("execution-timeout = \"long\"\nheap = 3\nstateless = 1\n");
+    let path = file.path().to_str().unwrap();
+    let text = faults(
+        &["--heap-memory-max", "65", "--config", path],
+        &[
+            ("MCP_V8_MAX_CONCURRENT_EXECUTIONS", "many"),
+            ("MCP_V8_LOG_LEVEL", "loud"),
+        ],
+    );
+    for part in [
+        "--heap-memory-max: 65 is out of range; allowed: 1 to 64 MB",
+        "MCP_V8_MAX_CONCURRENT_EXECUTIONS (environment): \"many\" is not a whole number",
+        "MCP_V8_LOG_LEVEL (environment): \"loud\" is not one of off",
+        &format!("execution-timeout in {path}: \"long\" is not a whole number from 1 to 300"),
+        &format!("stateless in {path}: 1 is not true or false"),
+        &format!("{path}: unknown key \"heap\"; valid keys: stateless, session-db-path"),
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    assert_eq!(text.matches("\n  - ").count(), 6, "{text}");
+}
+
+#[test]
+fn a_flag_that_does_not_exist_does_not_hide_the_other_faults() {
+    let text = faults(
+        &[
+            "--heap-memory-maxx",
+            "--execution-timeout",
+            "0",
+            "--foo=3",
+            "stray",
+        ],
+        &[("MCP_V8_HEAP_MEMORY_MAX", "-1")],
+    );
+    for part in [
+        "unexpected argument '--heap-memory-maxx' found; did you mean --heap-memory-max?",
+        "unexpected argument '--foo' found",
+        "unexpected argument 'stray' found",
+        "--execution-timeout: 0 is out of range",
+        "MCP_V8_HEAP_MEMORY_MAX (environment): -1 is out of range",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    let text = faults(&["--execution-timeout", "--heap-memory-max", "0"], &[]);
+    assert!(
+        text.contains("a value is required for '--execution-timeout <SECONDS>'"),
+        "{text}"
+    );
+    let text = faults(&["--heap-memory-max=1", "--heap-memory-max=2"], &[]);
+    assert!(text.contains("cannot be used multiple times"), "{text}");
+}
+
+#[test]
+fn bounds_are_exact() {
+    for (flag, least, most) in [
+        ("--heap-memory-max", 1, 64),
+        ("--execution-timeout", 1, 300),
+        ("--max-concurrent-executions", 1, 1024),
+        ("--max-queued-executions", 0, 10_000),
+        ("--execution-retention-hours", 1, 87_600),
+        ("--execution-retention-count", 1, 10_000_000),
+        ("--execution-retention-mb", 1, 1 << 20),
+    ] {
+        for good in [least, most] {
+            config(&[&format!("{flag}={good}")], &[]);
+        }
+        for bad in [
+            i128::from(least) - 1,
+            i128::from(most) + 1,
+            i128::from(u64::MAX) + 1,
+        ] {
+            let text = faults(&[&format!("{flag}={bad}")], &[]);
+            assert!(text.contains("is out of range"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn stateless_excludes_a_session_database_wherever_they_were_said() {
+    let file = file("session-db-path = \"/x\"\n");
+    let path = file.path().to_str().unwrap();
+    let text = faults(&["--stateless", "--config", path], &[]);
+    assert!(
+        text.contains(&format!(
+            "--stateless and session-db-path in {path} exclude each other"
+        )),
+        "{text}"
+    );
+    let stateful = config(&["--stateless=false", "--session-db-path", "/x"], &[]);
+    assert_eq!(
+        stateful.executions.store,
+        StorePlace::Directory(PathBuf::from("/x"))
+    );
+    let stateless = config(&["--stateless"], &[]);
+    assert_eq!(stateless.executions.store, StorePlace::Temporary);
+    let overridden = config(&["--stateless=false"], &[("MCP_V8_STATELESS", "1")]);
+    assert!(matches!(
+        overridden.executions.store,
+        StorePlace::Directory(_)
+    ));
+}
+
+#[test]
+fn a_default_that_belongs_to_somebody_else_is_left_alone() {
+    let with = |owner| {
+        let machine = Machine { owner, ..machine() };
+        load([OsString::from("mcp-v8")], [], &machine)
+    };
+    let Ok(Command::Serve(config)) = with(|path| path.ends_with("mcp-v8-sessions").then_some(7))
+    else {
+        panic!("refused");
+    };
+    let used = PathBuf::from("/tmp/mcp-v8-sessions-1000");
+    assert_eq!(config.executions.store, StorePlace::Directory(used.clone()));
+    assert_eq!(
+        config.notes,
+        [Note::DefaultTaken {
+            taken: PathBuf::from("/tmp/mcp-v8-sessions"),
+            owner: 7,
+            used,
+        }]
+    );
+    let Ok(Command::Serve(own)) = with(|_| Some(1000)) else {
+        panic!("refused");
+    };
+    assert!(own.notes.is_empty());
+    let faults = with(|_| Some(7)).unwrap_err().to_string();
+    assert!(
+        faults.contains("mcp-v8-sessions-1000 belongs to another user (id 7)"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_bad_value_counts_only_where_it_is_the_one_that_counts() {
+    let executions = config(
+        &["--execution-timeout", "9"],
+        &[("MCP_V8_EXECUTION_TIMEOUT", "x")],
+    )
+    .executions;
+    assert_eq!(executions.execution_timeout_default_secs, 9);
+}
+
+#[test]
+fn an_unknown_variable_is_only_noted_and_an_empty_one_is_nothing() {
+    let config = config(
+        &[],
+        &[
+            ("MCP_V8_HEEP", "1"),
+            ("MCP_V8_EXECUTION_TIMEOUT", ""),
+            ("OTHER", "x"),
+        ],
+    );
+    assert_eq!(
+        config.notes,
+        [Note::UnknownVariable {
+            name: "MCP_V8_HEEP".to_owned()
+        }]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let missing = faults(&["--config", "/does/not/exist.toml"], &[]);
+    assert!(
+        missing.contains("--config: cannot read /does/not/exist.toml"),
+        "{missing}"
+    );
+    let file = file("heap-memory-max = \n");
+    let path = file.path().to_str().unwrap();
+    let broken = faults(&[], &[("MCP_V8_CONFIG", path)]);
+    assert!(broken.contains(&format!("{path} is not TOML")), "{broken}");
+    assert!(broken.contains("line 1"), "{broken}");
+}
+
+#[test]
+fn help_and_version_win() {
+    let Ok(Command::Show(help)) = try_load(&["--heap-memory-max", "999", "--help"], &[]) else {
+        panic!("no help");
+    };
+    for part in [
+        "Storage:",
+        "Limits:",
+        "Operation:",
+        "Examples:",
+        "[env: MCP_V8_STATELESS]",
+    ] {
+        assert!(help.contains(part), "{part:?} is not in:\n{help}");
+    }
+    let Ok(Command::Show(version)) = try_load(&["--version"], &[]) else {
+        panic!("no version");
+    };
+    assert_eq!(
+        version.trim(),
+        concat!("mcp-v8 ", env!("CARGO_PKG_VERSION"))
+    );
+}

@@ -1,0 +1,389 @@
+//! The task that owns one execution: it waits for what can happen, asks the machine, and does what
+//! the machine says. Nobody else writes to an execution.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mcp_v8_protocol::message::{ExecutionLimits, Start};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::admission::{Slot, Ticket};
+use super::outcome::Given;
+use super::output::Output;
+use super::state::{Effect, Event, NotReady, Settling, State};
+use crate::limits;
+use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, View};
+use crate::workers::{Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word};
+
+/// What drivers share.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where ends and output go.
+    pub store: Store,
+    /// Where workers come from.
+    pub spawner: Spawner,
+    /// How long a worker may take to say Hello.
+    pub hello_timeout: Duration,
+    /// How long an execution may wait for a slot.
+    pub queue_wait_max: Duration,
+}
+
+/// Everybody else's ends of an execution.
+#[derive(Debug)]
+pub struct Handles {
+    /// The execution as it stands; its last value is the end.
+    pub view: watch::Receiver<View>,
+    /// Asks for its end. One request is enough.
+    pub cancel: oneshot::Sender<CancelledBy>,
+}
+
+/// The owner of one execution.
+#[derive(Debug)]
+pub struct Driver {
+    services: Services,
+    given: Given,
+    source: String,
+    ticket: Option<Ticket>,
+    slot: Option<Slot>,
+    cancel: oneshot::Receiver<CancelledBy>,
+    is_cancel_heard: bool,
+    view: watch::Sender<View>,
+    held: Held,
+    output: Output,
+    is_start_unwritten: bool,
+    completed_at: Option<Timestamp>,
+    /// When the current state has lasted too long.
+    deadline: Instant,
+}
+
+/// The worker, as far as it has come.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Spawning(Spawning),
+    Spawned(Spawned),
+    Ready(Ready),
+    Running(Running),
+    Ending(Process),
+}
+
+/// A new execution as everybody sees it first.
+pub fn accepted(id: ExecutionId, limits: Limits) -> View {
+    View {
+        id,
+        status: Status::Queued,
+        submitted_at: now(),
+        started_at: None,
+        completed_at: None,
+        end: None,
+        limits,
+        output_bytes: 0,
+        output_truncated: false,
+    }
+}
+
+/// The time, as exactly as it is stored.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+impl Driver {
+    /// The driver of an accepted execution. Nothing happens until [`Driver::run`] is awaited.
+    pub fn new(services: Services, view: View, source: String, ticket: Ticket) -> (Self, Handles) {
+        let (cancel, cancel_asked) = oneshot::channel();
+        let given = Given {
+            limits: view.limits,
+        };
+        let output = Output::new(view.id);
+        let (view, seen) = watch::channel(view);
+        let driver = Self {
+            deadline: Instant::now() + services.queue_wait_max,
+            services,
+            given,
+            source,
+            ticket: Some(ticket),
+            slot: None,
+            cancel: cancel_asked,
+            is_cancel_heard: false,
+            view,
+            held: Held::Nothing,
+            output,
+            is_start_unwritten: false,
+            completed_at: None,
+        };
+        (driver, Handles { view: seen, cancel })
+    }
+
+    /// Leads the execution to its end. When the future is dropped, the worker is killed and reaped.
+    pub async fn run(mut self) {
+        let mut state = State::Queued;
+        let mut answers = VecDeque::new();
+        loop {
+            let event = match answers.pop_front() {
+                Some(event) => event,
+                None => self.next_event(&state).await,
+            };
+            let (next, effects) = state.on(event, self.given);
+            state = next;
+            for effect in effects {
+                answers.extend(self.perform(*effect, &state).await);
+            }
+            if let State::Ended(_) = state {
+                break;
+            }
+        }
+    }
+
+    async fn next_event(&mut self, state: &State) -> Event {
+        match state {
+            State::Queued => self.wait_for_slot().await,
+            State::Starting => self.wait_for_hello().await,
+            State::Running => self.wait_for_word().await,
+            // Each effect of these states is answered, so nobody comes here. If one did, the
+            // execution would end rather than hang.
+            State::Settling(Settling::Reaping(_)) => Event::Reaped(Exit::unseen()),
+            State::Settling(Settling::Committing(_)) | State::Ended(_) => Event::Committed,
+        }
+    }
+
+    async fn wait_for_slot(&mut self) -> Event {
+        let Some(ticket) = &mut self.ticket else {
+            return Event::SlotGranted;
+        };
+        tokio::select! {
+            biased;
+            by = asked(&mut self.cancel, &mut self.is_cancel_heard) => Event::CancelAsked(by),
+            slot = ticket.slot() => {
+                self.slot = Some(slot);
+                self.ticket = None;
+                Event::SlotGranted
+            }
+            () = sleep_until(self.deadline) => Event::QueueWaitOver {
+                after_secs: self.services.queue_wait_max.as_secs(),
+            },
+        }
+    }
+
+    async fn wait_for_hello(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            by = asked(&mut self.cancel, &mut self.is_cancel_heard) => Event::CancelAsked(by),
+            event = become_ready(&self.services.spawner, &mut self.held) => event,
+            () = sleep_until(self.deadline) => Event::WorkerNotReady(NotReady::Silent {
+                after_ms: u64::try_from(self.services.hello_timeout.as_millis())
+                    .unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
+    async fn wait_for_word(&mut self) -> Event {
+        let Held::Running(worker) = &mut self.held else {
+            return Event::WorkerGone;
+        };
+        loop {
+            let has_writes = self.is_start_unwritten || self.output.has_pending();
+            // What a worker says is taken before it is passed on, as long as there is room: small
+            // pieces travel together, and a slow disk slows the worker, nobody else.
+            tokio::select! {
+                biased;
+                by = asked(&mut self.cancel, &mut self.is_cancel_heard) => {
+                    return Event::CancelAsked(by);
+                }
+                () = sleep_until(self.deadline) => return Event::Deadline,
+                word = worker.next(), if self.output.has_room() => match word {
+                    Ok(Word::Console(text)) => self.output.add(&text),
+                    Ok(Word::Finished(finished)) => return Event::Reported(finished),
+                    Ok(Word::Gone) => return Event::WorkerGone,
+                    Err(error) => return Event::WorkerBroke(error),
+                },
+                room = self.services.store.reserve(), if has_writes => {
+                    let Ok(room) = room else {
+                        self.is_start_unwritten = false;
+                        self.output.take();
+                        continue;
+                    };
+                    if self.is_start_unwritten {
+                        self.is_start_unwritten = false;
+                        room.start(self.view.borrow().clone());
+                    } else if let Some(chunk) = self.output.take() {
+                        room.append(chunk);
+                        show_output(&self.view, &self.output);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect, state: &State) -> Option<Event> {
+        match effect {
+            Effect::Launch => {
+                self.deadline = Instant::now() + self.services.hello_timeout;
+                None
+            }
+            Effect::Run => self.start_script(),
+            Effect::Kill => {
+                self.held.make_ending().await;
+                if let Held::Ending(process) = &self.held {
+                    process.kill();
+                }
+                None
+            }
+            Effect::Reap => {
+                self.held.make_ending().await;
+                let exit = match std::mem::replace(&mut self.held, Held::Nothing) {
+                    Held::Ending(process) => process.reap(limits::EXIT_GRACE).await,
+                    Held::Nothing
+                    | Held::Spawning(_)
+                    | Held::Spawned(_)
+                    | Held::Ready(_)
+                    | Held::Running(_) => Exit::unseen(),
+                };
+                Some(Event::Reaped(exit))
+            }
+            Effect::Commit => Some(self.commit(state).await),
+            Effect::Publish => {
+                // Whoever sees the end may count on the slot, or the place in the queue.
+                self.slot = None;
+                self.ticket = None;
+                if let State::Ended(end) = state {
+                    let view = self.ended(end.clone());
+                    self.view.send_replace(view);
+                }
+                None
+            }
+        }
+    }
+
+    fn start_script(&mut self) -> Option<Event> {
+        let Held::Ready(ready) = std::mem::replace(&mut self.held, Held::Nothing) else {
+            return Some(Event::WorkerGone);
+        };
+        let start = Start {
+            source: std::mem::take(&mut self.source),
+            limits: ExecutionLimits {
+                heap_bytes: self.given.heap_bytes(),
+                buffer_bytes: self.given.heap_bytes(),
+                cpu_seconds: self.given.cpu_seconds(),
+            },
+        };
+        match ready.start(start) {
+            Ok(running) => self.held = Held::Running(running),
+            Err((process, error)) => {
+                self.held = Held::Ending(process);
+                return Some(Event::WorkerBroke(error));
+            }
+        }
+        let timeout = Duration::from_secs(self.given.limits.execution_timeout_secs);
+        self.deadline = Instant::now() + timeout;
+        self.view.send_modify(|view| {
+            view.status = Status::Running;
+            view.started_at = Some(now());
+        });
+        self.is_start_unwritten = true;
+        None
+    }
+
+    async fn commit(&mut self, state: &State) -> Event {
+        let State::Settling(Settling::Committing(end)) = state else {
+            return Event::Committed;
+        };
+        if let Some(chunk) = self.output.take()
+            && let Ok(room) = self.services.store.reserve().await
+        {
+            room.append(chunk);
+        }
+        show_output(&self.view, &self.output);
+        let view = self.ended(end.clone());
+        match self.services.store.end(view).await {
+            Ok(()) => Event::Committed,
+            Err(error) => {
+                let id = self.view.borrow().id;
+                tracing::error!(%id, %error, "the end of an execution could not be recorded");
+                Event::CommitFailed(error)
+            }
+        }
+    }
+
+    fn ended(&mut self, end: End) -> View {
+        // The committed and the published view are the same.
+        let completed_at = *self.completed_at.get_or_insert_with(now);
+        View {
+            status: end.status(),
+            completed_at: Some(completed_at),
+            end: Some(end),
+            ..self.view.borrow().clone()
+        }
+    }
+}
+
+impl Held {
+    /// Keeps only the process: the conversation is over. A process that is just being started is
+    /// waited for, so that it is reaped before anybody hears of the end.
+    async fn make_ending(&mut self) {
+        *self = match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => Self::Nothing,
+            Self::Spawning(mut spawning) => {
+                match timeout(limits::REAP_WAIT_MAX, spawning.started()).await {
+                    Ok(Ok(worker)) => Self::Ending(worker.into_process()),
+                    // None was started; or it takes too long, and is killed when it is.
+                    Ok(Err(_)) | Err(_) => Self::Nothing,
+                }
+            }
+            Self::Spawned(worker) => Self::Ending(worker.into_process()),
+            Self::Ready(worker) => Self::Ending(worker.into_process()),
+            Self::Running(worker) => Self::Ending(worker.into_process()),
+            Self::Ending(process) => Self::Ending(process),
+        };
+    }
+}
+
+async fn become_ready(spawner: &Spawner, held: &mut Held) -> Event {
+    if let Held::Nothing = held {
+        match spawner.request() {
+            Ok(spawning) => *held = Held::Spawning(spawning),
+            Err(error) => return Event::SpawnFailed(error),
+        }
+    }
+    if let Held::Spawning(spawning) = held {
+        match spawning.started().await {
+            Ok(spawned) => *held = Held::Spawned(spawned),
+            Err(error) => {
+                *held = Held::Nothing;
+                return Event::SpawnFailed(error);
+            }
+        }
+    }
+    let Held::Spawned(worker) = held else {
+        return Event::WorkerReady;
+    };
+    let hello = match worker.hello().await {
+        Ok(hello) => hello,
+        Err(error) => return Event::WorkerNotReady(NotReady::Launch(error)),
+    };
+    if let Held::Spawned(worker) = std::mem::replace(held, Held::Nothing) {
+        *held = Held::Ready(worker.into_ready(hello));
+    }
+    Event::WorkerReady
+}
+
+/// Waits until somebody asks for the end; for ever when nobody can any more.
+async fn asked(cancel: &mut oneshot::Receiver<CancelledBy>, is_heard: &mut bool) -> CancelledBy {
+    if !*is_heard {
+        let asked = cancel.await;
+        *is_heard = true;
+        if let Ok(by) = asked {
+            return by;
+        }
+    }
+    std::future::pending().await
+}
+
+fn show_output(view: &watch::Sender<View>, output: &Output) {
+    view.send_modify(|view| {
+        view.output_bytes = output.bytes();
+        view.output_truncated = output.is_truncated();
+    });
+}

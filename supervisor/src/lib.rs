@@ -1,0 +1,28 @@
+//! The supervisor of mcp-v8: it accepts executions, runs each in a worker process of its own, and
+//! keeps what they said.
+//!
+//! ```text
+//! main ─▶ config            mcp ─▶ api ─▶ app ─▶ execution ─▶ workers ─▶ protocol
+//!                                                    └──────▶ store
+//! ```
+//!
+//! Arrows go one way: nothing knows what stands left of it. [`config`] is seen by `main` alone.
+//!
+//! * [`mcp`]: the Model Context Protocol; the only module that knows it.
+//! * [`api`]: JSON shapes, and conversions from the types of [`app`].
+//! * [`app`]: the use cases, with errors that know no transport.
+//! * [`execution`]: the life of one execution: a pure state machine, and one task that obeys it.
+//! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
+//! * [`store`]: executions and their output in SQLite, written by one thread.
+//! * [`limits`]: every bound of the service.
+
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod execution;
+pub mod limits;
+pub mod mcp;
+pub mod signals;
+pub mod store;
+pub mod telemetry;
+pub mod workers;

@@ -1,0 +1,130 @@
+//! The limits of the service, each with a name, a unit and this one home.
+//!
+//! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
+
+use std::time::Duration;
+
+use mcp_v8_protocol::limits as wire;
+
+/// The largest source of one execution, in bytes.
+pub const SOURCE_BYTES_MAX: usize = wire::SOURCE_BYTES_MAX;
+
+/// The smallest V8 heap that a caller may ask for, in MiB.
+pub const HEAP_MEMORY_MB_MIN: u64 = 4;
+/// The largest V8 heap that a caller may ask for, in MiB.
+pub const HEAP_MEMORY_MB_MAX: u64 = 64;
+/// V8's heap when neither caller nor operator says otherwise, in MiB.
+pub const HEAP_MEMORY_MB_DEFAULT: u64 = 8;
+/// The smallest default heap that an operator may set, in MiB.
+pub const HEAP_MEMORY_MB_SERVER_MIN: u64 = 1;
+
+/// The shortest execution timeout, in seconds.
+pub const EXECUTION_TIMEOUT_SECS_MIN: u64 = 1;
+/// The longest execution timeout, in seconds.
+pub const EXECUTION_TIMEOUT_SECS_MAX: u64 = 300;
+/// The execution timeout when neither caller nor operator says otherwise, in seconds.
+pub const EXECUTION_TIMEOUT_SECS_DEFAULT: u64 = 30;
+/// CPU seconds that the kernel allows beyond the timeout: the backstop must never win against the
+/// supervisor's own deadline.
+pub const CPU_SECS_BEYOND_TIMEOUT: u32 = 2;
+
+/// The most executions that an operator may let run at once.
+pub const CONCURRENT_EXECUTIONS_MAX: usize = 1024;
+/// Executions that may wait for a slot.
+pub const QUEUE_LENGTH_DEFAULT: usize = 256;
+/// How long an execution may wait for a slot.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// How long a worker may take from its start to Hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a worker that closed its pipe may take to die by itself, so that its exit says why.
+pub const EXIT_GRACE: Duration = Duration::from_secs(2);
+/// How long the kernel may take to end a killed worker. Longer means that it hangs in the kernel; it
+/// is then left to the reaper, and its execution ends.
+pub const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long [`crate::app::Executions::cancel`] waits for the end that it asked for.
+pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The longest wait for the end of an execution in one call.
+pub const WAIT_MAX: Duration = Duration::from_secs(50);
+/// How often a wait looks at an execution that another server on the same directory runs.
+pub const FOREIGN_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Bytes of a worker's standard error that are kept to explain its death: the last ones.
+pub const STDERR_TAIL_BYTES_MAX: usize = 2 << 10;
+/// Requests that may wait for the spawning thread: a start and an end for each worker, twice over.
+pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
+/// Bytes read from a worker at once.
+pub const LINK_READ_BYTES: usize = 64 << 10;
+
+/// Console output kept for one execution, in bytes. The rest is dropped and flagged.
+pub const OUTPUT_BYTES_MAX: u64 = 16 << 20;
+/// The largest stored piece of output, in bytes: what one lookup reads at most before its page.
+pub const OUTPUT_CHUNK_BYTES_MAX: usize = 128 << 10;
+
+/// Lines of an output page when the caller does not say.
+pub const PAGE_LINES_DEFAULT: u64 = 100;
+/// The most lines of one output page.
+pub const PAGE_LINES_MAX: u64 = 10_000;
+/// Bytes of an output page when the caller does not say.
+pub const PAGE_BYTES_DEFAULT: u64 = 4096;
+/// The most bytes of one output page, in both modes.
+pub const PAGE_BYTES_MAX: u64 = 1 << 20;
+
+/// Executions of a list page when the caller does not say.
+pub const LIST_LENGTH_DEFAULT: u32 = 100;
+/// The most executions of one list page.
+pub const LIST_LENGTH_MAX: u32 = 1000;
+
+/// Commands that may wait for the store's writer; senders wait beyond that. A piece of output is one,
+/// so this bounds what a slow disk can pile up in memory.
+pub const WRITER_QUEUE_LENGTH: usize = 64;
+/// How long a new execution may wait for room in that queue before it is refused.
+pub const ACCEPT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Commands of one transaction.
+pub const WRITER_BATCH_LENGTH_MAX: usize = 256;
+/// Bytes of texts in one transaction, about.
+pub const WRITER_BATCH_BYTES_MAX: usize = 4 << 20;
+/// How long a write that nobody waits for may be held back to share a transaction.
+pub const WRITER_LINGER: Duration = Duration::from_millis(5);
+/// How long the store waits for another server's write on the same database.
+pub const STORE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a batch that failed is tried again before it is given up.
+pub const WRITER_RETRIES: u32 = 3;
+/// The pause before such a try.
+pub const WRITER_RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that read at once; more readers wait.
+pub const STORE_READERS: usize = 4;
+/// How often retention and the sweep for dead servers run.
+pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a store that could not write tries again by itself.
+pub const STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long ended executions are kept.
+pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How many ended executions are kept.
+pub const RETENTION_COUNT_DEFAULT: u64 = 20_000;
+/// How many bytes of results, errors and output of ended executions are kept.
+pub const RETENTION_BYTES_DEFAULT: u64 = 2 << 30;
+/// Executions removed in one transaction, so that a sweep never holds up the others for long.
+pub const RETENTION_BATCH_LENGTH: u32 = 64;
+
+const _: () = {
+    assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);
+    assert!(HEAP_MEMORY_MB_MIN <= HEAP_MEMORY_MB_DEFAULT);
+    assert!(HEAP_MEMORY_MB_DEFAULT <= HEAP_MEMORY_MB_MAX);
+    assert!(EXECUTION_TIMEOUT_SECS_MIN <= EXECUTION_TIMEOUT_SECS_DEFAULT);
+    assert!(EXECUTION_TIMEOUT_SECS_DEFAULT <= EXECUTION_TIMEOUT_SECS_MAX);
+    assert!(EXECUTION_TIMEOUT_SECS_MAX + (CPU_SECS_BEYOND_TIMEOUT as u64) < u32::MAX as u64);
+    // A console frame fits a piece that is not yet half full, so that nothing is split again.
+    assert!(2 * wire::CONSOLE_CHUNK_BYTES_MAX <= OUTPUT_CHUNK_BYTES_MAX);
+    assert!((OUTPUT_CHUNK_BYTES_MAX as u64) < PAGE_BYTES_MAX);
+    assert!(PAGE_BYTES_MAX <= OUTPUT_BYTES_MAX);
+    assert!(PAGE_LINES_DEFAULT <= PAGE_LINES_MAX && PAGE_BYTES_DEFAULT <= PAGE_BYTES_MAX);
+    assert!(LIST_LENGTH_DEFAULT <= LIST_LENGTH_MAX);
+    // A slow disk piles up less than the output of one execution.
+    assert!((WRITER_QUEUE_LENGTH * OUTPUT_CHUNK_BYTES_MAX) as u64 <= OUTPUT_BYTES_MAX / 2);
+    // A held-back write is durable long before 50 ms.
+    assert!(WRITER_LINGER.as_millis() <= 5);
+    assert!(QUEUE_LENGTH_DEFAULT as u64 <= RETENTION_COUNT_DEFAULT);
+    assert!(STDERR_TAIL_BYTES_MAX <= wire::ERROR_BYTES_MAX / 2);
+};

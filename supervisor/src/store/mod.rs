@@ -1,0 +1,288 @@
+//! Executions and their output, in SQLite.
+//!
+//! ```text
+//! drivers ─▶ bounded queue ─▶ writer: one thread, one connection, many writes a transaction
+//! callers ◀─ a few connections that only read, on threads for blocking work
+//! ```
+//!
+//! Several servers may share one database. Each ends what it has begun; a server that finds a dead
+//! one's unfinished executions ends them as failed.
+
+mod error;
+mod maintenance;
+mod page;
+mod place;
+mod read;
+mod record;
+mod schema;
+mod write;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+pub use error::{OpenError, StoreError};
+pub use read::{ListPosition, Stored};
+pub use record::{
+    CancelledBy, End, ExecutionId, FailureKind, Limits, MalformedExecutionId, OutputPage,
+    PageRequest, Status, Summary, View,
+};
+pub use write::Chunk;
+
+use self::place::Place;
+use self::write::Write;
+use self::writer::{Command, Writer};
+use crate::limits;
+
+/// Where executions are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In `executions.db` in this directory, across restarts. It is made when missing (0700).
+    Directory(PathBuf),
+    /// In a private temporary directory that goes at exit.
+    Temporary,
+}
+
+/// How long ended executions are kept, with their output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// At most so long after their end.
+    pub age_max: Duration,
+    /// At most so many.
+    pub count_max: u64,
+    /// At most so many bytes of results, errors and output together.
+    pub bytes_max: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            age_max: limits::RETENTION_AGE_DEFAULT,
+            count_max: limits::RETENTION_COUNT_DEFAULT,
+            bytes_max: limits::RETENTION_BYTES_DEFAULT,
+        }
+    }
+}
+
+/// The store. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Store {
+    commands: mpsc::Sender<Command>,
+    health: watch::Receiver<Option<StoreError>>,
+    readers: Arc<Readers>,
+    owner: i64,
+}
+
+/// The connections that read.
+#[derive(Debug)]
+struct Readers {
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    /// Opens a database, brings it up to date, and ends what dead servers have left. It blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(place: StorePlace, retention: Retention) -> Result<Self, OpenError> {
+        let place = Place::prepare(place)?;
+        let mut connection = place.open_writer()?;
+        schema::migrate(&mut connection)?;
+        let lock = place.lock()?;
+        connection.execute("INSERT INTO owners (lock_name) VALUES (?1)", [&lock.name])?;
+        let owner = connection.last_insert_rowid();
+        maintenance::sweep_dead_owners(&mut connection, &place, owner, Timestamp::now())?;
+        let idle: Result<Vec<_>, _> = (0..limits::STORE_READERS)
+            .map(|_| place.open_reader())
+            .collect();
+        let readers = Readers {
+            permits: Arc::new(Semaphore::new(limits::STORE_READERS)),
+            idle: Mutex::new(idle?),
+        };
+        let (commands, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH);
+        let (healthy, health) = watch::channel(None);
+        let writer = Writer {
+            connection,
+            commands: receiver,
+            place,
+            lock,
+            owner,
+            retention,
+            health: healthy,
+        };
+        start_thread(writer).map_err(OpenError::Thread)?;
+        Ok(Self {
+            commands,
+            health,
+            readers: Arc::new(readers),
+            owner,
+        })
+    }
+
+    /// Why the last write failed, until one succeeds.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.health.borrow().clone()
+    }
+
+    /// Waits for room for one more write. It waits while the disk is slower than the scripts; the
+    /// future can be dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn reserve(&self) -> Result<Room<'_>, StoreError> {
+        let permit = self.commands.reserve().await;
+        permit.map(Room).map_err(|_| StoreError::Closed)
+    }
+
+    /// Records an end, and waits until it is committed.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not recorded.
+    pub async fn end(&self, view: View) -> Result<(), StoreError> {
+        let write = Write::End(Box::new(view));
+        self.ask(|waiter| Command::WriteNow(write, waiter)).await
+    }
+
+    /// Waits until everything before is committed.
+    ///
+    /// # Errors
+    /// [`StoreError`]: something before is not recorded.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.ask(Command::Flush).await
+    }
+
+    /// Commits what is left, signs off and stops. Nothing can be written or read afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when it was closed before.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.readers.permits.close();
+        self.readers.lock().clear();
+        self.ask(Command::Close).await
+    }
+
+    /// An execution.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, id: ExecutionId) -> Result<Option<Stored>, StoreError> {
+        let owner = self.owner;
+        self.read(move |connection| read::get(connection, owner, id))
+            .await
+    }
+
+    /// A page of an execution's output; `None` when there is no such execution. The request is
+    /// within its limits already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn output(
+        &self,
+        id: ExecutionId,
+        request: PageRequest,
+    ) -> Result<Option<OutputPage>, StoreError> {
+        self.read(move |connection| {
+            let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+            page::page(&snapshot, id, request)
+        })
+        .await
+    }
+
+    /// Executions, newest first, at most `limit`, older than `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        filter: Option<Status>,
+        limit: u32,
+        after: Option<ListPosition>,
+    ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
+        self.read(move |connection| read::list(connection, filter, limit, after))
+            .await
+    }
+
+    async fn send(&self, command: Command) -> Result<(), StoreError> {
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| StoreError::Closed)
+    }
+
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Command,
+    ) -> Result<(), StoreError> {
+        let (waiter, answer) = oneshot::channel();
+        self.send(command(waiter)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let permit = Arc::clone(&self.readers.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        tokio::task::spawn_blocking(move || {
+            // Held until the connection is back, also when nobody waits for the answer any more.
+            let _permit = permit;
+            let mut connection = readers.lock().pop().ok_or(StoreError::Closed)?;
+            let found = look(&mut connection);
+            if !readers.permits.is_closed() {
+                readers.lock().push(connection);
+            }
+            found
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Room for one write.
+#[derive(Debug)]
+pub struct Room<'a>(mpsc::Permit<'a, Command>);
+
+impl Room<'_> {
+    /// Records a new execution; durable within [`limits::WRITER_LINGER`] and a commit. A write that
+    /// fails later shows in [`Store::trouble`].
+    pub fn accept(self, view: View) {
+        self.0.send(Command::Write(Write::Accept(view)));
+    }
+
+    /// Records that an execution has started.
+    pub fn start(self, view: View) {
+        self.0.send(Command::Write(Write::Start(view)));
+    }
+
+    /// Records output.
+    pub fn append(self, chunk: Chunk) {
+        self.0.send(Command::Write(Write::Output(chunk)));
+    }
+}
+
+impl Readers {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start_thread(writer: Writer) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    thread::Builder::new()
+        .name("mcp-v8-store".to_owned())
+        .spawn(move || runtime.block_on(writer.serve()))?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Reading executions back.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::record::{CancelledBy, End, ExecutionId, FailureKind, Limits, Status, Summary, View};
+use super::write::integer;
+
+/// An execution as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The execution.
+    pub view: View,
+    /// Whether this server accepted it, and not another one on the same database.
+    pub is_own: bool,
+}
+
+pub(super) fn get(
+    connection: &Connection,
+    owner: i64,
+    id: ExecutionId,
+) -> Result<Option<Stored>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT owner, status, submitted_at, started_at, completed_at, heap_memory_max_mb,
+             execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
+             timed_out_after_secs, text_truncated, preview, error, result
+         FROM executions WHERE id = ?1",
+    )?;
+    let mut rows = statement.query(params![id.0.as_bytes()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let status = status(row, 1)?;
+    let view = View {
+        id,
+        status,
+        submitted_at: time(row, 2)?,
+        started_at: maybe_time(row, 3)?,
+        completed_at: maybe_time(row, 4)?,
+        limits: Limits {
+            heap_memory_max_mb: count(row, 5)?,
+            execution_timeout_secs: count(row, 6)?,
+        },
+        output_bytes: count(row, 7)?,
+        output_truncated: row.get(8)?,
+        end: end(row, status)?,
+    };
+    Ok(Some(Stored {
+        view,
+        is_own: row.get::<_, i64>(0)? == owner,
+    }))
+}
+
+fn end(row: &Row<'_>, status: Status) -> Result<Option<End>, StoreError> {
+    Ok(match status {
+        Status::Queued | Status::Running => None,
+        Status::Completed => Some(End::Completed {
+            result_truncated: row.get(12)?,
+            preview: row.get(13)?,
+            result: row.get(15)?,
+        }),
+        Status::Failed => Some(End::Failed {
+            kind: FailureKind::from_name(&row.get::<_, String>(9)?).ok_or(StoreError::Corrupt {
+                what: "kind of failure",
+            })?,
+            error_truncated: row.get(12)?,
+            error: row.get(14)?,
+        }),
+        Status::Cancelled => Some(End::Cancelled {
+            by: CancelledBy::from_name(&row.get::<_, String>(10)?).ok_or(StoreError::Corrupt {
+                what: "reason of a cancellation",
+            })?,
+        }),
+        Status::TimedOut => Some(End::TimedOut {
+            after_secs: count(row, 11)?,
+        }),
+    })
+}
+
+/// A place in the list: the executions after it are older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListPosition(pub i64);
+
+/// Newest first, at most `limit`, older than `after`.
+pub(super) fn list(
+    connection: &Connection,
+    filter: Option<Status>,
+    limit: u32,
+    after: Option<ListPosition>,
+) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, id, status, submitted_at, started_at, completed_at
+         FROM executions
+         WHERE seq < ?1 AND (?2 IS NULL OR status = ?2)
+         ORDER BY seq DESC LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![
+        after.map_or(i64::MAX, |position| position.0),
+        filter.map(Status::name),
+        limit,
+    ])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: [u8; 16] = row.get(1)?;
+        let summary = Summary {
+            id: ExecutionId(Uuid::from_bytes(id)),
+            status: status(row, 2)?,
+            submitted_at: time(row, 3)?,
+            started_at: maybe_time(row, 4)?,
+            completed_at: maybe_time(row, 5)?,
+        };
+        found.push((ListPosition(row.get(0)?), summary));
+    }
+    Ok(found)
+}
+
+/// What is known about an output as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OutputTotals {
+    pub(super) execution: i64,
+    pub(super) status: Status,
+    pub(super) bytes: u64,
+    pub(super) newlines: u64,
+    pub(super) mid_line: bool,
+}
+
+pub(super) fn output_totals(
+    connection: &Connection,
+    id: ExecutionId,
+) -> Result<Option<OutputTotals>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, status, output_bytes, output_newlines, output_mid_line
+         FROM executions WHERE id = ?1",
+    )?;
+    let mut rows = statement.query(params![id.0.as_bytes()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(OutputTotals {
+        execution: row.get(0)?,
+        status: status(row, 1)?,
+        bytes: count(row, 2)?,
+        newlines: count(row, 3)?,
+        mid_line: row.get(4)?,
+    }))
+}
+
+/// A piece of output as it is stored.
+#[derive(Debug)]
+pub(super) struct StoredChunk {
+    pub(super) start_byte: u64,
+    pub(super) newlines_before: u64,
+    pub(super) data: Vec<u8>,
+}
+
+/// The piece that holds a byte.
+pub(super) fn chunk_at_byte(
+    connection: &Connection,
+    execution: i64,
+    byte: u64,
+) -> Result<Option<StoredChunk>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT start_byte, newlines_before, data FROM output
+         WHERE execution = ?1 AND start_byte <= ?2
+         ORDER BY start_byte DESC LIMIT 1",
+    )?;
+    Ok(statement
+        .query_row(params![execution, integer(byte)], chunk)
+        .optional()?)
+}
+
+/// The piece that holds the newline with this number (from 1).
+pub(super) fn chunk_at_newline(
+    connection: &Connection,
+    execution: i64,
+    newline: u64,
+) -> Result<Option<StoredChunk>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT start_byte, newlines_before, data FROM output
+         WHERE execution = ?1 AND newlines_before < ?2
+         ORDER BY newlines_before DESC, start_byte DESC LIMIT 1",
+    )?;
+    Ok(statement
+        .query_row(params![execution, integer(newline)], chunk)
+        .optional()?)
+}
+
+fn chunk(row: &Row<'_>) -> rusqlite::Result<StoredChunk> {
+    Ok(StoredChunk {
+        start_byte: row.get::<_, i64>(0)?.unsigned_abs(),
+        newlines_before: row.get::<_, i64>(1)?.unsigned_abs(),
+        data: row.get(2)?,
+    })
+}
+
+fn count(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<_, i64>(index)?).map_err(|_| StoreError::Corrupt {
+        what: "negative count",
+    })
+}
+
+fn status(row: &Row<'_>, index: usize) -> Result<Status, StoreError> {
+    Status::from_name(&row.get::<_, String>(index)?).ok_or(StoreError::Corrupt { what: "status" })
+}
+
+fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(row.get(index)?).map_err(|_| StoreError::Corrupt { what: "time" })
+}
+
+fn maybe_time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, StoreError> {
+    match row.get::<_, Option<i64>>(index)? {
+        None => Ok(None),
+        Some(micros) => Timestamp::from_microsecond(micros)
+            .map(Some)
+            .map_err(|_| StoreError::Corrupt { what: "time" }),
+    }
+}

@@ -1,0 +1,103 @@
+//! The tables, and how an older database becomes this one.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::OpenError;
+
+/// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
+const MIGRATIONS: [&str; 1] = ["
+    -- The servers that use this database. Each holds a lock on its file while it lives. A number is
+    -- never given twice: an execution of a server that is gone belongs to nobody else.
+    CREATE TABLE owners (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        lock_name TEXT NOT NULL UNIQUE
+    ) STRICT;
+
+    -- Times are microseconds since 1970. Large texts come last, so that a scan need not read them.
+    CREATE TABLE executions (
+        seq INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        owner INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        submitted_at INTEGER NOT NULL,
+        started_at INTEGER,
+        completed_at INTEGER,
+        heap_memory_max_mb INTEGER NOT NULL,
+        execution_timeout_secs INTEGER NOT NULL,
+        output_bytes INTEGER NOT NULL DEFAULT 0,
+        output_newlines INTEGER NOT NULL DEFAULT 0,
+        output_mid_line INTEGER NOT NULL DEFAULT 0,
+        output_truncated INTEGER NOT NULL DEFAULT 0,
+        kept_bytes INTEGER NOT NULL DEFAULT 0,
+        failure_kind TEXT,
+        cancelled_by TEXT,
+        timed_out_after_secs INTEGER,
+        text_truncated INTEGER NOT NULL DEFAULT 0,
+        preview TEXT,
+        error TEXT,
+        result TEXT
+    ) STRICT;
+    CREATE INDEX executions_unfinished ON executions (owner) WHERE completed_at IS NULL;
+    CREATE INDEX executions_by_end ON executions (completed_at, seq, kept_bytes)
+        WHERE completed_at IS NOT NULL;
+
+    -- Output in pieces, found by their first byte or by the newlines before them.
+    CREATE TABLE output (
+        seq INTEGER PRIMARY KEY,
+        execution INTEGER NOT NULL,
+        start_byte INTEGER NOT NULL,
+        newlines_before INTEGER NOT NULL,
+        data BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX output_by_byte ON output (execution, start_byte);
+    CREATE INDEX output_by_line ON output (execution, newlines_before, start_byte);
+"];
+
+/// Brings a database to the version of this program. Several servers may try at once.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let newest = MIGRATIONS.len();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let steps = usize::try_from(found)
+        .ok()
+        .and_then(|found| MIGRATIONS.get(found..))
+        .ok_or(OpenError::Newer { found, newest })?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    if !steps.is_empty() {
+        transaction.execute_batch(&format!("PRAGMA user_version = {newest}"))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let tables: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(tables, 3);
+    }
+
+    #[test]
+    fn a_newer_database_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("PRAGMA user_version = 99")
+            .unwrap();
+        let error = migrate(&mut connection).unwrap_err();
+        assert!(error.to_string().contains("newer version"), "{error}");
+    }
+}

@@ -1,0 +1,220 @@
+//! The writes, each within a transaction of the writer.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params};
+
+use super::record::{CancelledBy, End, ExecutionId, FailureKind, Status, View};
+
+/// A piece of output: whole characters, at most [`crate::limits::OUTPUT_CHUNK_BYTES_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Whose.
+    pub id: ExecutionId,
+    /// Bytes of the output before it.
+    pub start_byte: u64,
+    /// Newlines of the output before it.
+    pub newlines_before: u64,
+    /// The text; not empty.
+    pub data: String,
+}
+
+/// One change of the database.
+#[derive(Debug)]
+pub(super) enum Write {
+    Accept(View),
+    Start(View),
+    Output(Chunk),
+    End(Box<View>),
+}
+
+impl Write {
+    /// What it adds to a transaction, in bytes, about.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Accept(_) | Self::Start(_) => 128,
+            Self::Output(chunk) => 128 + chunk.data.len(),
+            Self::End(view) => 128 + usize::try_from(text_bytes(view)).unwrap_or(usize::MAX),
+        }
+    }
+
+    pub(super) fn apply(&self, connection: &Connection, owner: i64) -> rusqlite::Result<()> {
+        match self {
+            Self::Accept(view) | Self::Start(view) => write_view(connection, owner, view),
+            Self::Output(chunk) => append(connection, chunk),
+            Self::End(view) => write_view(connection, owner, view),
+        }
+    }
+}
+
+/// Writes all of a view, whether it is there or not: so no write depends on an earlier one. An end
+/// is never written over.
+fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Result<()> {
+    let end = EndColumns::of(view.end.as_ref());
+    connection
+        .prepare_cached(
+            "INSERT INTO executions (id, owner, status, submitted_at, started_at, completed_at,
+                 heap_memory_max_mb, execution_timeout_secs, output_truncated, kept_bytes,
+                 failure_kind, cancelled_by, timed_out_after_secs, text_truncated, preview, error,
+                 result)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT (id) DO UPDATE SET
+                 status = ?3, started_at = ?5, completed_at = ?6, output_truncated = ?9,
+                 kept_bytes = ?10, failure_kind = ?11, cancelled_by = ?12,
+                 timed_out_after_secs = ?13, text_truncated = ?14, preview = ?15, error = ?16,
+                 result = ?17
+             WHERE completed_at IS NULL",
+        )?
+        .execute(params![
+            view.id.0.as_bytes(),
+            owner,
+            view.status.name(),
+            view.submitted_at.as_microsecond(),
+            view.started_at.map(|at| at.as_microsecond()),
+            view.completed_at.map(|at| at.as_microsecond()),
+            integer(view.limits.heap_memory_max_mb),
+            integer(view.limits.execution_timeout_secs),
+            view.output_truncated,
+            integer(view.output_bytes + text_bytes(view)),
+            end.failure_kind,
+            end.cancelled_by,
+            end.timed_out_after_secs,
+            end.text_truncated,
+            end.preview,
+            end.error,
+            end.result,
+        ])?;
+    Ok(())
+}
+
+fn append(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<()> {
+    let data = chunk.data.as_bytes();
+    let newlines = data.iter().filter(|byte| **byte == b'\n').count() as u64;
+    connection
+        .prepare_cached(
+            "INSERT INTO output (execution, start_byte, newlines_before, data)
+             SELECT seq, ?2, ?3, ?4 FROM executions WHERE id = ?1",
+        )?
+        .execute(params![
+            chunk.id.0.as_bytes(),
+            integer(chunk.start_byte),
+            integer(chunk.newlines_before),
+            data,
+        ])?;
+    connection
+        .prepare_cached(
+            "UPDATE executions
+             SET output_bytes = ?2, output_newlines = ?3, output_mid_line = ?4
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            chunk.id.0.as_bytes(),
+            integer(chunk.start_byte + data.len() as u64),
+            integer(chunk.newlines_before + newlines),
+            data.last() != Some(&b'\n'),
+        ])?;
+    Ok(())
+}
+
+/// Forgets a server that has gone, and ends the executions that belong to no server.
+pub(super) fn forget_owner(
+    connection: &Connection,
+    gone: i64,
+    completed_at: jiff::Timestamp,
+    error: &str,
+) -> rusqlite::Result<usize> {
+    connection.execute("DELETE FROM owners WHERE id = ?1", [gone])?;
+    connection.execute(
+        "UPDATE executions
+         SET status = ?1, completed_at = ?2, failure_kind = ?3, error = ?4,
+             kept_bytes = output_bytes + length(?4)
+         WHERE completed_at IS NULL AND owner NOT IN (SELECT id FROM owners)",
+        params![
+            Status::Failed.name(),
+            completed_at.as_microsecond(),
+            FailureKind::Server.name(),
+            error,
+        ],
+    )
+}
+
+/// SQLite's integers are signed. No count of ours comes near the difference.
+pub(super) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl CancelledBy {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Client, Self::Shutdown]
+            .into_iter()
+            .find(|by| by.name() == name)
+    }
+}
+
+fn text_bytes(view: &View) -> u64 {
+    let bytes = match &view.end {
+        None | Some(End::Cancelled { .. } | End::TimedOut { .. }) => 0,
+        Some(End::Completed {
+            result, preview, ..
+        }) => result.len() + preview.len(),
+        Some(End::Failed { error, .. }) => error.len(),
+    };
+    bytes as u64
+}
+
+/// An end, spread over its columns.
+struct EndColumns<'a> {
+    failure_kind: Option<&'static str>,
+    cancelled_by: Option<&'static str>,
+    timed_out_after_secs: Value,
+    text_truncated: bool,
+    preview: Option<&'a str>,
+    error: Option<&'a str>,
+    result: Option<&'a str>,
+}
+
+impl<'a> EndColumns<'a> {
+    fn of(end: Option<&'a End>) -> Self {
+        let mut columns = Self {
+            failure_kind: None,
+            cancelled_by: None,
+            timed_out_after_secs: Value::Null,
+            text_truncated: false,
+            preview: None,
+            error: None,
+            result: None,
+        };
+        match end {
+            None => {}
+            Some(End::Completed {
+                result,
+                result_truncated,
+                preview,
+            }) => {
+                columns.result = Some(result);
+                columns.text_truncated = *result_truncated;
+                columns.preview = Some(preview);
+            }
+            Some(End::Failed {
+                kind,
+                error,
+                error_truncated,
+            }) => {
+                columns.failure_kind = Some(kind.name());
+                columns.error = Some(error);
+                columns.text_truncated = *error_truncated;
+            }
+            Some(End::Cancelled { by }) => columns.cancelled_by = Some(by.name()),
+            Some(End::TimedOut { after_secs }) => {
+                columns.timed_out_after_secs = Value::Integer(integer(*after_secs));
+            }
+        }
+        columns
+    }
+}

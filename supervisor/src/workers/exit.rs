@@ -1,0 +1,234 @@
+//! How a worker ended, and what that means.
+
+use std::fmt;
+use std::time::Duration;
+
+use mcp_v8_protocol::exit::ExitCode;
+use nix::sys::signal::Signal;
+
+/// What the kernel said of a worker's end, and its last words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code or signal.
+    pub status: ExitStatus,
+    /// CPU time that it used, user and system.
+    pub cpu: Duration,
+    /// The end of its standard error, made printable; at most
+    /// [`crate::limits::STDERR_TAIL_BYTES_MAX`]. A hostile worker can have written anything.
+    pub stderr_tail: String,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It had closed its pipe, but went on, and the supervisor lost patience.
+    Severed,
+    /// It was killed, but the kernel had not ended it when patience ran out.
+    Lingers,
+}
+
+/// What an end means when it was not the supervisor's doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Death {
+    /// It exited as after a finished conversation.
+    Clean,
+    /// A memory limit was reached.
+    Memory,
+    /// The kernel's limit of CPU time was reached.
+    CpuTime,
+    /// It made a system call that its jail forbids.
+    Sandbox,
+    /// It could not set itself up.
+    StartFailed,
+    /// It says that the supervisor broke the protocol, or that a pipe broke.
+    Protocol,
+    /// Somebody killed it: the system when memory is short, or an operator.
+    Killed,
+    /// It crashed.
+    Crashed {
+        /// The signal.
+        signal: i32,
+    },
+    /// It exited with a code that means nothing here.
+    Exited {
+        /// The code.
+        code: i32,
+    },
+    /// It closed its pipe, but went on, and was killed for it.
+    Severed,
+    /// It is killed, but hangs in the kernel.
+    Lingers,
+}
+
+/// What memory exhaustion looks like on standard error: V8, Rust and C++ in this order.
+const MEMORY_WORDS: [&str; 4] = [
+    "out of memory",
+    "Out of memory",
+    "memory allocation of",
+    "bad_alloc",
+];
+
+impl Exit {
+    /// The end of a process whose end nobody saw.
+    pub fn unseen() -> Self {
+        Self {
+            status: ExitStatus::Lingers,
+            cpu: Duration::ZERO,
+            stderr_tail: String::new(),
+        }
+    }
+
+    /// Reads the status, with CPU time and last words as further evidence.
+    pub fn death(&self, cpu_secs_max: u64) -> Death {
+        match self.status {
+            ExitStatus::Code(code) => match ExitCode::from_code(code) {
+                Some(ExitCode::Done) => Death::Clean,
+                Some(ExitCode::HeapLimit) => Death::Memory,
+                Some(ExitCode::StartFailed | ExitCode::Usage) => Death::StartFailed,
+                Some(ExitCode::Protocol) => Death::Protocol,
+                Some(ExitCode::ScriptFailed | ExitCode::TimedOut) | None => Death::Exited { code },
+            },
+            ExitStatus::Signal(signal) => self.death_by_signal(signal, cpu_secs_max),
+            ExitStatus::Severed => Death::Severed,
+            ExitStatus::Lingers => Death::Lingers,
+        }
+    }
+
+    fn death_by_signal(&self, signal: i32, cpu_secs_max: u64) -> Death {
+        match signal {
+            libc::SIGSYS => Death::Sandbox,
+            libc::SIGXCPU => Death::CpuTime,
+            // Beyond the hard limit of CPU time the kernel kills with SIGKILL.
+            libc::SIGKILL if self.cpu >= Duration::from_secs(cpu_secs_max) => Death::CpuTime,
+            libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP => Death::Killed,
+            // V8 and Rust end a process that cannot get memory with one of these.
+            libc::SIGTRAP | libc::SIGABRT | libc::SIGSEGV | libc::SIGILL | libc::SIGBUS
+                if MEMORY_WORDS
+                    .iter()
+                    .any(|words| self.stderr_tail.contains(words)) =>
+            {
+                Death::Memory
+            }
+            signal => Death::Crashed { signal },
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "it exited with code {code}"),
+            Self::Signal(signal) => write!(f, "it was ended by {}", signal_name(*signal)),
+            Self::Severed => f.write_str("it closed its pipe, but went on, and was killed"),
+            Self::Lingers => f.write_str("it was killed, but hangs in the kernel"),
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status.fmt(f)?;
+        if !self.stderr_tail.is_empty() {
+            write!(f, "; its last words: {}", self.stderr_tail)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a signal, such as `SIGSEGV`.
+pub(crate) fn signal_name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |s| s.as_str().to_owned())
+}
+
+/// Keeps the end of what a worker wrote to standard error, without what could disturb a terminal or
+/// a log.
+pub(crate) fn printable_tail(bytes: &[u8], bytes_max: usize) -> String {
+    let text: String = String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect();
+    let text = without_addresses(text.trim());
+    let from = text.ceil_char_boundary(text.len().saturating_sub(bytes_max));
+    text[from..].trim_start().to_owned()
+}
+
+/// Hides addresses: a crash dump would tell whoever made it happen how memory is laid out.
+fn without_addresses(text: &str) -> String {
+    let mut pieces = text.split("0x");
+    let mut hidden = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        hidden.push_str("0x..");
+        hidden.push_str(piece.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(status: ExitStatus, cpu_secs: u64, stderr: &str) -> Exit {
+        Exit {
+            status,
+            cpu: Duration::from_secs(cpu_secs),
+            stderr_tail: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_told_apart() {
+        let death = |code| exit(ExitStatus::Code(code), 0, "").death(5);
+        assert_eq!(death(0), Death::Clean);
+        assert_eq!(death(86), Death::Memory);
+        assert_eq!(death(70), Death::StartFailed);
+        assert_eq!(death(64), Death::StartFailed);
+        assert_eq!(death(76), Death::Protocol);
+        assert_eq!(death(1), Death::Exited { code: 1 });
+        assert_eq!(death(3), Death::Exited { code: 3 });
+    }
+
+    #[test]
+    fn signals_are_told_apart_by_evidence() {
+        let death =
+            |signal, cpu, stderr: &str| exit(ExitStatus::Signal(signal), cpu, stderr).death(5);
+        assert_eq!(death(libc::SIGSYS, 0, ""), Death::Sandbox);
+        assert_eq!(death(libc::SIGXCPU, 5, ""), Death::CpuTime);
+        assert_eq!(death(libc::SIGKILL, 5, ""), Death::CpuTime);
+        assert_eq!(death(libc::SIGKILL, 4, ""), Death::Killed);
+        assert_eq!(
+            death(libc::SIGSEGV, 0, ""),
+            Death::Crashed {
+                signal: libc::SIGSEGV
+            }
+        );
+        for signal in [libc::SIGTRAP, libc::SIGABRT, libc::SIGILL] {
+            let words = "# Fatal JavaScript out of memory: Reached heap limit";
+            assert_eq!(death(signal, 0, words), Death::Memory);
+            assert_eq!(
+                death(signal, 0, "# Check failed"),
+                Death::Crashed { signal }
+            );
+        }
+    }
+
+    #[test]
+    fn last_words_are_bounded_and_printable() {
+        let tail = printable_tail("\x1b[31mred\x07 \u{e9}\u{e9}\u{e9}\n\n".as_bytes(), 5);
+        assert_eq!(tail, "\u{e9}\u{e9}");
+        assert_eq!(printable_tail(b"\x1b[1m", 64), "\u{fffd}[1m");
+        assert_eq!(printable_tail(&[0xff, b'a'], 64), "\u{fffd}a");
+        assert_eq!(printable_tail(b"", 64), "");
+        assert_eq!(
+            printable_tail(b"at [0x7fe01Ac0], 0x12 and 0xyz", 64),
+            "at [0x..], 0x.. and 0x..yz"
+        );
+    }
+}

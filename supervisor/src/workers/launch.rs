@@ -1,0 +1,192 @@
+//! The steps of a worker's life. Each consumes the one before, so that no worker is used twice.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::message::{Finished, FromWorker, Hello, Start, ToWorker};
+
+use super::link::{Link, LinkError};
+use super::process::Process;
+
+/// The version that a worker must have: both programs are built together.
+const WORKER_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Why a started worker did not become ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// It is of another version.
+    #[error(
+        "the worker program {} is of version {found} (protocol {found_protocol}), this server of \
+         version {WORKER_VERSION} (protocol {PROTOCOL_VERSION}); install both from one build, or \
+         correct --worker-path", .path.display()
+    )]
+    OtherVersion {
+        /// The program.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The version of its protocol.
+        found_protocol: u32,
+    },
+    /// It closed its pipe before it said Hello.
+    #[error("it went away before it said Hello")]
+    Gone,
+    /// It sent something else.
+    #[error(transparent)]
+    Broken(#[from] LinkError),
+}
+
+/// A process that runs the worker program, as far as we know.
+#[derive(Debug)]
+pub struct Spawned {
+    process: Process,
+    link: Link,
+    program: Arc<Path>,
+}
+
+/// Proof that a Hello was heard and is right.
+#[derive(Debug)]
+pub struct HelloChecked {
+    v8_version: String,
+}
+
+impl Spawned {
+    pub(super) fn new(process: Process, link: Link, program: Arc<Path>) -> Self {
+        Self {
+            process,
+            link,
+            program,
+        }
+    }
+
+    /// Waits for Hello and checks it. It has no time limit of its own. Can be dropped and asked
+    /// again.
+    ///
+    /// # Errors
+    /// [`LaunchError`]; only [`Spawned::into_process`] is of use then.
+    pub async fn hello(&mut self) -> Result<HelloChecked, LaunchError> {
+        match self.next().await? {
+            Some(FromWorker::Hello(hello)) => self.check(hello),
+            // The phase lets nothing but Hello through.
+            Some(FromWorker::Console(_) | FromWorker::Finished(_)) | None => Err(LaunchError::Gone),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<FromWorker>, LinkError> {
+        tokio::select! {
+            biased;
+            message = self.link.receive() => message,
+            () = self.process.exited() => self.link.try_receive(),
+        }
+    }
+
+    fn check(&self, hello: Hello) -> Result<HelloChecked, LaunchError> {
+        if hello.protocol_version != PROTOCOL_VERSION || hello.worker_version != WORKER_VERSION {
+            return Err(LaunchError::OtherVersion {
+                path: self.program.to_path_buf(),
+                found: super::exit::printable_tail(hello.worker_version.as_bytes(), 64),
+                found_protocol: hello.protocol_version,
+            });
+        }
+        Ok(HelloChecked {
+            v8_version: hello.v8_version,
+        })
+    }
+
+    /// The next step.
+    pub fn into_ready(self, hello: HelloChecked) -> Ready {
+        Ready {
+            process: self.process,
+            link: self.link,
+            v8_version: hello.v8_version,
+        }
+    }
+
+    /// The end of all steps.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+}
+
+/// A worker that is confined, of this version, and has seen nobody's code.
+#[derive(Debug)]
+pub struct Ready {
+    process: Process,
+    link: Link,
+    v8_version: String,
+}
+
+impl Ready {
+    /// The version of its V8.
+    pub fn v8_version(&self) -> &str {
+        &self.v8_version
+    }
+
+    /// Gives it its one execution. The message travels while [`Running::next`] is awaited.
+    ///
+    /// # Errors
+    /// The process, to be ended, when the message breaks a limit of the protocol.
+    pub fn start(mut self, start: Start) -> Result<Running, (Process, LinkError)> {
+        match self.link.send(&ToWorker::Start(start)) {
+            Ok(()) => Ok(Running {
+                process: self.process,
+                link: self.link,
+            }),
+            Err(error) => Err((self.process, error)),
+        }
+    }
+
+    /// The end of all steps.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+}
+
+/// What a running worker says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Console output.
+    Console(String),
+    /// Its last word.
+    Finished(Finished),
+    /// It closed its pipe, or died.
+    Gone,
+}
+
+/// A worker that runs somebody's code: every byte of it is hostile.
+#[derive(Debug)]
+pub struct Running {
+    process: Process,
+    link: Link,
+}
+
+impl Running {
+    /// The next word. What was said before a death is heard first. Nothing is lost when the future
+    /// is dropped.
+    ///
+    /// # Errors
+    /// [`LinkError`]: kill it.
+    pub async fn next(&mut self) -> Result<Word, LinkError> {
+        let message = tokio::select! {
+            biased;
+            message = self.link.receive() => message?,
+            () = self.process.exited() => self.link.try_receive()?,
+        };
+        Self::word(message)
+    }
+
+    /// The end of all steps.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+
+    fn word(message: Option<FromWorker>) -> Result<Word, LinkError> {
+        match message {
+            Some(FromWorker::Console(console)) => Ok(Word::Console(console.text)),
+            Some(FromWorker::Finished(finished)) => Ok(Word::Finished(finished)),
+            // The phase lets no second Hello through.
+            Some(FromWorker::Hello(_)) | None => Ok(Word::Gone),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Worker processes: started, heard and ended here, and nowhere else.
+//!
+//! ```text
+//! Spawner ─spawn─▶ Spawned ─hello─▶ Ready ─start─▶ Running ─Finished, death, kill─▶ end ─▶ Exit
+//!                     └────────────────┴──────────────┴── into_process ──▶ Process ──┘
+//! ```
+//!
+//! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
+//! any of them kills the process and has it reaped.
+//!
+//! A worker gets descriptors 0 to 4 and nothing else: 0 and 1 are `/dev/null`, 2 is a pipe that is
+//! read after its death, 3 carries frames to it and 4 carries frames from it.
+
+mod exit;
+mod launch;
+mod link;
+mod process;
+mod spawn;
+
+pub use exit::{Death, Exit, ExitStatus};
+pub use launch::{LaunchError, Ready, Running, Spawned, Word};
+pub use link::LinkError;
+pub use process::Process;
+pub use spawn::{SpawnError, Spawner, Spawning};

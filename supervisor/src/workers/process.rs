@@ -1,0 +1,219 @@
+//! One child process, owned: seen, killed and reaped through its pidfd.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::exit::{Exit, ExitStatus, printable_tail};
+use super::spawn::Reaper;
+use crate::limits;
+
+/// A child that is not reaped yet. Dropping it kills it and hands it to the reaper, so that it
+/// leaves neither a process nor a zombie.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    reaped: bool,
+    reaper: Reaper,
+}
+
+/// The end of a child as `wait4` tells it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waited {
+    status: ExitStatus,
+    cpu: Duration,
+}
+
+impl Child {
+    /// Takes over a child that was just started and is not reaped.
+    pub(super) fn adopt(pid: Pid, reaper: Reaper) -> io::Result<Self> {
+        // SAFETY: the system call takes two integers and touches no memory of ours.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+        let fd = RawFd::try_from(fd).unwrap_or(-1);
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            // Without a pidfd it cannot be watched; it is our unreaped child, so the pid is its own.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL);
+            let _ = nix::sys::wait::waitpid(pid, None);
+            return Err(error);
+        }
+        // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self {
+            pid,
+            pidfd,
+            reaped: false,
+            reaper,
+        })
+    }
+
+    fn kill(&self) {
+        if self.reaped {
+            return;
+        }
+        // SAFETY: integers and a null pointer, which the call allows; the descriptor is open.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.pidfd.as_raw_fd(),
+                libc::SIGKILL,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        if result < 0 {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::ESRCH) {
+                tracing::error!(pid = self.pid.as_raw(), %error, "a worker could not be killed");
+            }
+        }
+    }
+
+    /// Reaps it if it has ended.
+    pub(super) fn try_reap(&mut self) -> Option<Waited> {
+        let waited = try_reap(self.pid)?;
+        self.reaped = true;
+        Some(waited)
+    }
+}
+
+/// Reaps a child of this process that nobody has reaped yet, if it has ended.
+pub(super) fn try_reap(pid: Pid) -> Option<Waited> {
+    let mut status = 0;
+    // SAFETY: plain old data; all zeroes is a value of it.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that outlive the call; the pid is that of our own child,
+    // which is not reaped, so that it cannot have become another process.
+    let found = unsafe { libc::wait4(pid.as_raw(), &mut status, libc::WNOHANG, &mut usage) };
+    if found == 0 {
+        return None;
+    }
+    if found < 0 {
+        tracing::error!(pid = pid.as_raw(), "a worker was reaped by somebody else");
+        return Some(Waited {
+            status: ExitStatus::Lingers,
+            cpu: Duration::ZERO,
+        });
+    }
+    let status = if libc::WIFSIGNALED(status) {
+        ExitStatus::Signal(libc::WTERMSIG(status))
+    } else {
+        ExitStatus::Code(libc::WEXITSTATUS(status))
+    };
+    let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
+    Some(Waited { status, cpu })
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+        + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
+}
+
+impl AsRawFd for Child {
+    fn as_raw_fd(&self) -> RawFd {
+        self.pidfd.as_raw_fd()
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        self.kill();
+        if self.try_reap().is_none() {
+            self.reaper.take(self.pid);
+        }
+    }
+}
+
+/// A worker process, within the asynchronous runtime.
+#[derive(Debug)]
+pub struct Process {
+    child: AsyncFd<Child>,
+    stderr: OwnedFd,
+}
+
+impl Process {
+    /// `stderr` is the reading end of its standard error, not blocking.
+    pub(super) fn new(child: Child, stderr: OwnedFd) -> io::Result<Self> {
+        // A dropped child is killed and reaped, also when this fails.
+        // SAFETY: the descriptor is that of the pidfd which the child owns, never replaces, and
+        // closes only when it is dropped, after its registration.
+        let child = unsafe { AsyncFd::register_with_interest(child, Interest::READABLE) }?;
+        Ok(Self { child, stderr })
+    }
+
+    /// Its process id, for logs and tests.
+    pub fn id(&self) -> i32 {
+        self.child.get_ref().pid.as_raw()
+    }
+
+    /// Kills it. Nothing happens when it has ended.
+    pub fn kill(&self) {
+        self.child.get_ref().kill();
+    }
+
+    /// Waits until it has ended; it is not reaped then. Can be dropped and asked again.
+    pub async fn exited(&self) {
+        // An error means that the runtime goes away, and every child with it.
+        if let Ok(guard) = self.child.readable().await {
+            // The pidfd of an ended process stays readable: the readiness is kept.
+            drop(guard);
+        }
+    }
+
+    /// Waits for its end, for `grace` at most, if it was not killed before; kills it then; reaps it.
+    pub async fn reap(mut self, grace: Duration) -> Exit {
+        let is_in_time = tokio::time::timeout(grace, self.exited()).await.is_ok();
+        if !is_in_time {
+            self.kill();
+        }
+        let gone = tokio::time::timeout(limits::REAP_WAIT_MAX, self.exited()).await;
+        let waited = match gone {
+            Ok(()) => self.child.get_mut().try_reap(),
+            Err(_) => None,
+        };
+        let Some(waited) = waited else {
+            tracing::error!(
+                pid = self.id(),
+                "a killed worker has not ended; the reaper waits on"
+            );
+            return Exit::unseen();
+        };
+        Exit {
+            status: match waited.status {
+                ExitStatus::Signal(libc::SIGKILL) if !is_in_time => ExitStatus::Severed,
+                status => status,
+            },
+            cpu: waited.cpu,
+            stderr_tail: self.stderr_tail(),
+        }
+    }
+
+    /// What is in its standard error. Nobody reads it before: who fills the pipe waits, and reaches
+    /// the deadline.
+    fn stderr_tail(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut piece = [0; 4096];
+        // A grandchild may still write: what one pipe holds is enough.
+        while bytes.len() < limits::LINK_READ_BYTES {
+            match nix::unistd::read(&self.stderr, &mut piece) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            }
+        }
+        printable_tail(&bytes, limits::STDERR_TAIL_BYTES_MAX)
+    }
+}

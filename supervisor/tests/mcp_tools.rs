@@ -1,0 +1,74 @@
+//! The tools as clients list them, against a checked-in copy: nobody changes the contract by
+//! accident. `UPDATE_SNAPSHOTS=1` writes it anew.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::PathBuf;
+
+use mcp_v8::mcp::{Defaults, ToolList};
+use serde_json::Value;
+
+/// The longest description that every client passes on, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 2048;
+
+fn tools() -> Value {
+    let list = ToolList::new(Defaults {
+        heap_memory_max_mb: 8,
+        execution_timeout_secs: 30,
+    });
+    serde_json::to_value(list.all()).unwrap()
+}
+
+#[test]
+fn the_tools_are_those_of_the_snapshot() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/tools.json");
+    let now = format!("{:#}\n", tools());
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &now).unwrap();
+    }
+    let then = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        now == then,
+        "the tools differ from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 and \
+         check the difference in:\n{now}",
+        path.display()
+    );
+}
+
+#[test]
+fn schemas_are_plain_objects_that_every_client_understands() {
+    for tool in tools().as_array().unwrap() {
+        let name = &tool["name"];
+        assert!(
+            tool["description"].as_str().unwrap().len() <= DESCRIPTION_BYTES_MAX,
+            "{name}"
+        );
+        assert!(
+            tool["title"].is_string() && tool["annotations"]["title"].is_string(),
+            "{name}"
+        );
+        assert_eq!(tool["inputSchema"]["type"], "object", "{name}");
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{name}");
+        assert_eq!(tool["outputSchema"]["type"], "object", "{name}");
+        let text = tool.to_string();
+        for clever in [
+            "$ref",
+            "$defs",
+            "anyOf",
+            "oneOf",
+            "allOf",
+            "\"format\"",
+            "$schema",
+        ] {
+            assert!(!text.contains(clever), "{name} uses {clever}: {text}");
+        }
+        for (parameter, schema) in tool["inputSchema"]["properties"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{name}.{parameter}");
+            assert!(
+                schema["type"].is_string(),
+                "{name}.{parameter} has one type"
+            );
+        }
+    }
+}

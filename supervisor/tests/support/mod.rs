@@ -1,0 +1,155 @@
+//! What the tests of the supervisor share: a scripted worker and a server over it.
+
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcp_v8::app::{
+    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, OutputPage, PageRequest,
+    RunRequest, StorePlace, View,
+};
+use tempfile::TempDir;
+
+/// Long enough for anything that is going to happen at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A directory with the scripted worker under the names of its misbehaviours.
+pub(crate) struct Home {
+    pub(crate) directory: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    /// The scripted worker, started by this name.
+    pub(crate) fn worker(&self, name: &str) -> PathBuf {
+        let link = self.directory.path().join(name);
+        if !link.exists() {
+            symlink(scripted_worker(), &link).expect("a link in our own directory");
+        }
+        link
+    }
+
+    pub(crate) fn data(&self) -> StorePlace {
+        StorePlace::Directory(self.directory.path().join("data"))
+    }
+
+    pub(crate) fn config(&self) -> ExecutionsConfig {
+        ExecutionsConfig {
+            max_concurrent: 4,
+            ..ExecutionsConfig::new(self.worker("worker"), self.data())
+        }
+    }
+}
+
+fn scripted_worker() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are built into target/<profile>/deps");
+    let worker = profile.join("examples/scripted_worker");
+    assert!(
+        worker.exists(),
+        "build it first: cargo build -p mcp-v8 --example scripted_worker"
+    );
+    worker
+}
+
+pub(crate) async fn start(config: ExecutionsConfig) -> Executions {
+    Executions::start(config).await.expect("the server starts")
+}
+
+pub(crate) fn request(source: &str) -> RunRequest {
+    RunRequest {
+        source: source.to_owned(),
+        heap_memory_max_mb: None,
+        execution_timeout_secs: None,
+    }
+}
+
+pub(crate) async fn submit(executions: &Executions, source: &str) -> ExecutionId {
+    executions
+        .submit(request(source))
+        .await
+        .expect("it is accepted")
+}
+
+pub(crate) async fn ended(executions: &Executions, id: ExecutionId) -> View {
+    let view = executions.wait(id, PATIENCE).await.expect("it exists");
+    assert!(view.end.is_some(), "it has not ended: {view:?}");
+    view
+}
+
+pub(crate) async fn run(executions: &Executions, source: &str) -> View {
+    let id = submit(executions, source).await;
+    ended(executions, id).await
+}
+
+pub(crate) async fn lines(executions: &Executions, id: ExecutionId) -> OutputPage {
+    executions
+        .output(
+            id,
+            PageRequest::Lines {
+                offset: 1,
+                limit: 10_000,
+            },
+        )
+        .await
+        .expect("it has output")
+}
+
+/// The kind and the text of a failure.
+pub(crate) fn failure(view: &View) -> (FailureKind, &str) {
+    match &view.end {
+        Some(End::Failed { kind, error, .. }) => (*kind, error),
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+/// The value of a completed execution.
+pub(crate) fn result(view: &View) -> &str {
+    match &view.end {
+        Some(End::Completed { result, .. }) => result,
+        other => panic!("it did not complete: {other:?}"),
+    }
+}
+
+/// The children of this process, zombies included.
+pub(crate) fn children() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("proc").flatten() {
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        // pid (name) state parent ...
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&own) {
+            found.push(stat);
+        }
+    }
+    found
+}
+
+/// Descriptors that this process has open.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// Waits until a condition holds, and says so if it never does.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}

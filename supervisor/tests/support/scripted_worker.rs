@@ -1,0 +1,224 @@
+//! A worker for tests: it obeys the source that it is given, line by line, and misbehaves before
+//! Hello as the name it is started by says.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::FromRawFd as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::codec::{FrameReader, encode};
+use mcp_v8_protocol::message::{
+    Completion, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text, ToWorker,
+};
+
+struct Pipes {
+    from_supervisor: File,
+    to_supervisor: File,
+}
+
+fn main() -> ExitCode {
+    // SAFETY: the supervisor gives these two descriptors to whoever it starts.
+    let mut pipes = unsafe {
+        Pipes {
+            from_supervisor: File::from_raw_fd(3),
+            to_supervisor: File::from_raw_fd(4),
+        }
+    };
+    // A supervisor that is killed must not leave this behind.
+    // SAFETY: integers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().and_then(OsStr::to_str);
+    match name.unwrap_or_default() {
+        "silent" => forever(),
+        "garbage" => pipes.raw(&[0x2a; 64]),
+        "huge" => pipes.raw(&u32::MAX.to_le_bytes()),
+        "early" => pipes.say(&console("too early")),
+        "torn" => return pipes.torn_hello(),
+        "dies" => {
+            write_stderr("no user namespaces here\n");
+            return ExitCode::from(70);
+        }
+        "old" => pipes.say(&hello("0.0.1")),
+        "closes" => {
+            drop(pipes);
+            forever();
+        }
+        "deaf" => {
+            pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            forever();
+        }
+        "quits" => {
+            pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            return obey(pipes);
+        }
+    }
+    forever();
+}
+
+fn obey(mut pipes: Pipes) -> ExitCode {
+    let Some(source) = pipes.start() else {
+        return ExitCode::SUCCESS;
+    };
+    for line in source.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = || rest.parse::<u64>().unwrap_or(0);
+        match word {
+            "out" => pipes.say(&console(&format!("{rest}\n"))),
+            "part" => pipes.say(&console(rest)),
+            "flood" => pipes.flood(number()),
+            "sleep" => std::thread::sleep(Duration::from_millis(number())),
+            "spin" => spin(Duration::from_millis(number())),
+            "finish" => pipes.say(&completed(rest)),
+            "fail" => pipes.say(&failed(FailureKind::Exception, rest)),
+            "memory" => pipes.say(&failed(FailureKind::Memory, rest)),
+            "stderr" => write_stderr(rest),
+            "exit" => return ExitCode::from(u8::try_from(number()).unwrap_or(255)),
+            "signal" => raise(i32::try_from(number()).unwrap_or(0)),
+            "garbage" => pipes.raw(&[0x2a; 4096]),
+            "torn" => pipes.raw(&[64, 0, 0, 0, 1, 2, 3]),
+            "hello" => pipes.say(&hello(env!("CARGO_PKG_VERSION"))),
+            "close" => pipes.to_supervisor = File::open("/dev/null").expect("/dev/null"),
+            "surroundings" => pipes.say(&console(&surroundings())),
+            "grandchild" => grandchild(),
+            _ => forever(),
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+impl Pipes {
+    fn raw(&mut self, bytes: &[u8]) {
+        // The supervisor may have hung up already: that is its right.
+        let _ = self.to_supervisor.write_all(bytes);
+    }
+
+    fn say(&mut self, message: &FromWorker) {
+        let frame = encode(message).expect("messages of this program are within limits");
+        self.raw(&frame);
+    }
+
+    fn torn_hello(&mut self) -> ExitCode {
+        let frame = encode(&hello("x")).expect("a short message");
+        self.raw(&frame[..frame.len() / 2]);
+        ExitCode::SUCCESS
+    }
+
+    fn flood(&mut self, bytes: u64) {
+        let line = format!("{}\n", "x".repeat(1023));
+        for _ in 0..bytes / 1024 {
+            self.say(&console(&line));
+        }
+    }
+
+    fn start(&mut self) -> Option<String> {
+        let mut reader = FrameReader::<ToWorker>::default();
+        let mut buffer = [0; 65536];
+        loop {
+            if let Some(ToWorker::Start(start)) = reader.next_message().expect("a good supervisor")
+            {
+                return Some(start.source);
+            }
+            match self.from_supervisor.read(&mut buffer) {
+                Ok(0) | Err(_) => return None,
+                Ok(length) => reader.push(&buffer[..length]),
+            }
+        }
+    }
+}
+
+fn hello(version: &str) -> FromWorker {
+    FromWorker::Hello(Hello {
+        protocol_version: PROTOCOL_VERSION,
+        worker_version: version.to_owned(),
+        v8_version: "0.scripted".to_owned(),
+    })
+}
+
+fn console(text: &str) -> FromWorker {
+    FromWorker::Console(Console {
+        text: text.to_owned(),
+    })
+}
+
+fn text(text: &str) -> Text {
+    Text {
+        text: text.to_owned(),
+        truncated: false,
+    }
+}
+
+fn completed(result: &str) -> FromWorker {
+    FromWorker::Finished(Finished::Completed(Completion {
+        result: text(result),
+        preview: text(result),
+    }))
+}
+
+fn failed(kind: FailureKind, error: &str) -> FromWorker {
+    FromWorker::Finished(Finished::Failed(Failure {
+        kind,
+        error: text(error),
+    }))
+}
+
+fn write_stderr(words: &str) {
+    let _ = std::io::stderr().write_all(words.as_bytes());
+}
+
+/// Open descriptors and environment, as this process sees them.
+fn surroundings() -> String {
+    let mut found = String::new();
+    let mut descriptors: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .expect("proc is mounted")
+        .flatten()
+        .filter(|entry| entry.path().read_link().is_ok_and(|to| !to.ends_with("fd")))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    descriptors.sort();
+    let _ = writeln!(found, "{}", descriptors.join(" "));
+    let mut variables: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
+    variables.sort();
+    let _ = writeln!(found, "{}", variables.join(" "));
+    found
+}
+
+fn spin(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+fn raise(signal: i32) {
+    // SAFETY: integers only; a signal may well end this process, which is the point.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// Leaves a process behind that holds the pipes for a second.
+fn grandchild() {
+    // SAFETY: this process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        std::thread::sleep(Duration::from_secs(1));
+        // SAFETY: ends the copy at once, as a copy should end.
+        unsafe { libc::_exit(0) };
+    }
+}
+
+fn forever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
