@@ -179,7 +179,22 @@ pub(crate) fn quote(text: &str) -> String {
         .char_indices()
         .nth(limit)
         .map_or(text.len(), |(end, _)| end);
-    let quoted = serde_json::to_string(&text[..end]).unwrap_or_default();
+    let shown = &text[..end];
+    let json = serde_json::to_string(shown).unwrap_or_default();
+    // Deno's inspector takes the first kind of quotes that needs no escaping.
+    let quoted = match ['"', '\'', '`']
+        .into_iter()
+        .find(|quote| !shown.contains(*quote))
+    {
+        Some(quote @ ('\'' | '`')) => {
+            let inner = json
+                .get(1..json.len() - 1)
+                .unwrap_or_default()
+                .replace("\\\"", "\"");
+            format!("{quote}{inner}{quote}")
+        }
+        _ => json,
+    };
     match text[end..].chars().count() {
         0 => quoted,
         more => format!("{quoted}... {more} more characters"),
@@ -287,10 +302,28 @@ pub(crate) fn describe_thrown(
         .or_else(|| stack_of(scope, value))
         .unwrap_or_else(|| "an error that cannot be shown".to_owned());
     if value.is_native_error() {
-        Outcome::failed(kind, text)
+        let is_memory = is_out_of_memory(&header(scope, value));
+        Outcome::failed(if is_memory { FailureKind::Memory } else { kind }, text)
     } else {
         Outcome::failed(kind, format!("Uncaught {text}"))
     }
+}
+
+/// Whether an error is V8's way of saying that a buffer or a WebAssembly memory does not fit. Its
+/// texts are all there is to tell by; the specs in `tests/specs/limits` hold them.
+fn is_out_of_memory(header: &str) -> bool {
+    let Some(message) = header.strip_prefix("RangeError: ") else {
+        return false;
+    };
+    [
+        "Array buffer allocation failed",
+        "WebAssembly.Memory(): could not allocate memory",
+        "WebAssembly.Memory.grow(): Unable to grow instance memory",
+        "WebAssembly.Instance(): Out of memory",
+    ]
+    .iter()
+    .any(|text| message.starts_with(text))
+        || message.ends_with(": Out of memory")
 }
 
 fn stack_of(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<'_, v8::Value>) -> Option<String> {
