@@ -17,8 +17,9 @@ pub const OUTPUT_FD: RawFd = 4;
 /// Address space, in bytes: V8 reserves far more than it uses (48 GiB when it starts).
 const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
-/// The stack, in bytes; V8 is told to use less than one of these.
-const STACK_BYTES: u64 = 8 << 20;
+/// The stack, in bytes. V8 is told to use less than one MiB; the TypeScript parser recurses as deep as
+/// `typescript` lets it, and that in a build without optimisation.
+const STACK_BYTES: u64 = 64 << 20;
 
 /// Data beyond an execution's own heap and buffers, in bytes: V8's code ranges (two isolates, see
 /// `runtime::inspector_ops`), the runtime's heaps, and room for parsers and tables.

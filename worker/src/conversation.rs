@@ -65,6 +65,7 @@ pub fn converse<O: Write + 'static>(
     let mut speaker = Speaker {
         output,
         phase: Phase::Booting,
+        heap_bytes: 0,
     };
     speaker.say(&FromWorker::Hello(Hello {
         protocol_version: PROTOCOL_VERSION,
@@ -76,6 +77,7 @@ pub fn converse<O: Write + 'static>(
     };
     speaker.phase = speaker.phase.on_to_worker(&message)?;
     let ToWorker::Start(Start { source, limits }) = message;
+    speaker.heap_bytes = limits.heap_bytes;
     tighten(&limits);
     let outcome = realm.run(&source, &limits, Box::new(speaker));
     let Some(mut host) = realm.take_host() else {
@@ -114,6 +116,8 @@ fn read_one(input: &mut impl Read) -> Result<Option<ToWorker>, ConversationError
 struct Speaker<O> {
     output: O,
     phase: Phase,
+    /// The heap limit, for the last word.
+    heap_bytes: u64,
 }
 
 impl<O: Write> Speaker<O> {
@@ -147,13 +151,17 @@ impl<O: Write> Host for Speaker<O> {
     }
 
     fn heap_limit_reached(&mut self) -> ! {
-        let error = Text::cut("The script used up its heap".to_owned(), ERROR_BYTES_MAX);
+        let megabytes = self.heap_bytes >> 20;
+        let error = format!("The script used up its heap of {megabytes} MB");
+        let error = Text::cut(error, ERROR_BYTES_MAX);
         let last_word = Finished::Failed(Failure {
             kind: FailureKind::Memory,
             error,
         });
-        let _nothing_else_can_be_done = self.say(&FromWorker::Finished(last_word));
-        end_process(ExitCode::HeapLimit)
+        match self.say(&FromWorker::Finished(last_word)) {
+            Ok(()) => end_process(ExitCode::Done),
+            Err(_) => end_process(ExitCode::HeapLimit),
+        }
     }
 }
 

@@ -4,13 +4,15 @@
 //! and a source without types stays as it is, byte for byte. What cannot be blanked because it has
 //! meaning at run time (enums, namespaces, parameter properties) is lowered, and positions are mapped
 //! back. A source that TypeScript's grammar refuses goes to V8 as it is: it is either sloppy
-//! JavaScript, or wrong, and then V8 says why.
+//! JavaScript, or wrong. If it is wrong, the parser that came further says why: of a source with
+//! types, V8 would only say that it does not know types.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deno_core::sourcemap::SourceMap;
 use serde_json::json;
-use swc_common::errors::Handler;
+use swc_common::errors::{DiagnosticBuilder, Emitter, Handler};
 use swc_common::sync::Lrc;
 use swc_common::{GLOBALS, Globals};
 use swc_ts_fast_strip::{ErrorCode, Mode, Options, TransformOutput, operate};
@@ -21,13 +23,38 @@ use crate::runtime::Position;
 /// one.
 const NESTING_MAX: usize = 1_000;
 
-/// A source that V8 can read.
+/// So does a stretch of more than so many words and operators with no end of a statement or list in
+/// it, which is how things nest without brackets (`a => b => ...`, `if (a) if (b) ...`).
+const STRETCH_MAX: usize = 10_000;
+
+/// A source that V8 can read, or that it will say is wrong.
 #[derive(Debug)]
 pub(crate) struct Lowered {
     /// JavaScript.
     pub(crate) source: String,
     /// Where its parts come from, when they have moved.
     pub(crate) positions: Option<PositionMap>,
+    /// What TypeScript's parser says of a source that it refuses.
+    pub(crate) complaint: Option<Complaint>,
+}
+
+impl Lowered {
+    fn as_it_is(source: &str, complaint: Option<Complaint>) -> Self {
+        Self {
+            source: source.to_owned(),
+            positions: None,
+            complaint,
+        }
+    }
+}
+
+/// Why a source is not TypeScript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    /// What was expected.
+    pub(crate) message: String,
+    /// Where.
+    pub(crate) at: Position,
 }
 
 /// From positions in lowered code to positions in its source.
@@ -52,33 +79,69 @@ impl PositionMap {
 
 /// Makes JavaScript of TypeScript or JavaScript.
 pub(crate) fn lower(source: &str) -> Lowered {
-    let as_it_is = || Lowered {
-        source: source.to_owned(),
-        positions: None,
-    };
-    if nesting(source) > NESTING_MAX {
-        return as_it_is();
+    if is_too_deep(source) {
+        return Lowered::as_it_is(source, None);
     }
     match strip(source, Mode::StripOnly) {
         Ok(output) => Lowered {
-            source: output.code,
+            source: blank(source, &output.code),
             positions: None,
+            complaint: None,
         },
-        Err(ErrorCode::UnsupportedSyntax) => match strip(source, Mode::Transform) {
-            Ok(TransformOutput { code, map }) => {
-                let map = map.and_then(|map| SourceMap::from_slice(map.as_bytes()).ok());
-                Lowered {
-                    source: code,
-                    positions: map.map(PositionMap),
-                }
-            }
-            Err(_) => as_it_is(),
-        },
-        Err(_) => as_it_is(),
+        Err(Refusal {
+            code: ErrorCode::UnsupportedSyntax,
+            ..
+        }) => lower_fully(source),
+        Err(refusal) => Lowered::as_it_is(source, refusal.complaint),
     }
 }
 
-fn strip(source: &str, mode: Mode) -> Result<TransformOutput, ErrorCode> {
+fn lower_fully(source: &str) -> Lowered {
+    // A script that gives itself another name would have its frames under that one, unmapped.
+    let nameless = source.replace("//# sourceURL=", "//  sourceURL=");
+    match strip(&nameless, Mode::Transform) {
+        Ok(TransformOutput { code, map }) => Lowered {
+            source: code,
+            positions: map
+                .and_then(|map| SourceMap::from_slice(map.as_bytes()).ok())
+                .map(PositionMap),
+            complaint: None,
+        },
+        Err(refusal) => Lowered::as_it_is(source, refusal.complaint),
+    }
+}
+
+/// The source with what swc blanked as blanks of the same width in UTF-16, which is what V8 counts
+/// columns in. (swc keeps the width in bytes.)
+fn blank(source: &str, stripped: &str) -> String {
+    if source.len() != stripped.len() {
+        return stripped.to_owned();
+    }
+    let mut blanked = String::with_capacity(source.len());
+    for (at, character) in source.char_indices() {
+        let there = &stripped.as_bytes()[at..at + character.len_utf8()];
+        let mut width = character.len_utf16();
+        if there == &source.as_bytes()[at..at + character.len_utf8()] {
+            blanked.push(character);
+            continue;
+        }
+        // swc puts a bracket or a semicolon where blanks alone would change the meaning.
+        if let Some(mark) = there.iter().find(|byte| byte.is_ascii_graphic()) {
+            blanked.push(char::from(*mark));
+            width -= 1;
+        }
+        blanked.extend(std::iter::repeat_n(' ', width));
+    }
+    blanked
+}
+
+/// Why swc gave nothing.
+struct Refusal {
+    code: ErrorCode,
+    complaint: Option<Complaint>,
+}
+
+fn strip(source: &str, mode: Mode) -> Result<TransformOutput, Refusal> {
     // The options' types come from crates that are not worth a dependency; their serde form is public.
     let options = match mode {
         Mode::StripOnly => json!({ "mode": "strip-only" }),
@@ -88,34 +151,75 @@ fn strip(source: &str, mode: Mode) -> Result<TransformOutput, ErrorCode> {
             "transform": { "noEmptyExport": true, "nativeClassProperties": true, "verbatimModuleSyntax": true },
         }),
     };
-    let options: Options = serde_json::from_value(options).map_err(|_| ErrorCode::Unknown)?;
+    let unknown = || Refusal {
+        code: ErrorCode::Unknown,
+        complaint: None,
+    };
+    let options: Options = serde_json::from_value(options).map_err(|_| unknown())?;
     let parse = || {
         GLOBALS.set(&Globals::default(), || {
             let files: Lrc<swc_common::SourceMap> = Lrc::default();
-            // What it would print is of no use: V8 reports what is wrong.
-            let handler =
-                Handler::with_emitter_writer(Box::new(std::io::sink()), Some(files.clone()));
-            operate(&files, &handler, source.to_owned(), options).map_err(|error| error.code)
+            let first = Arc::new(Mutex::new(None));
+            let listener = Listener {
+                first: Arc::clone(&first),
+                files: files.clone(),
+            };
+            let handler = Handler::with_emitter(true, false, Box::new(listener));
+            operate(&files, &handler, source.to_owned(), options).map_err(|error| Refusal {
+                code: error.code,
+                complaint: first.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            })
         })
     };
     // A defect of the parser must not cost a script that V8 understands.
-    catch_unwind(AssertUnwindSafe(parse)).unwrap_or(Err(ErrorCode::Unknown))
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|_| Err(unknown()))
 }
 
-/// The deepest nesting of brackets, strings and comments not told apart: an upper bound.
-fn nesting(source: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
+/// Keeps the first thing that swc complains of.
+struct Listener {
+    first: Arc<Mutex<Option<Complaint>>>,
+    files: Lrc<swc_common::SourceMap>,
+}
+
+impl Emitter for Listener {
+    fn emit(&mut self, diagnostic: &mut DiagnosticBuilder<'_>) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let (None, Some(span)) = (&*first, diagnostic.span.primary_span()) else {
+            return;
+        };
+        let place = self.files.lookup_char_pos(span.lo);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let at = Position {
+            line: number(place.line),
+            column: number(place.col.0 + 1),
+        };
+        *first = Some(Complaint {
+            message: diagnostic.message(),
+            at,
+        });
+    }
+}
+
+/// Whether a parser that recurses might run out of stack. Strings and comments are not told apart:
+/// an upper bound, cheap enough for every script.
+fn is_too_deep(source: &str) -> bool {
+    let (mut depth, mut stretch, mut was_word) = (0usize, 0usize, false);
     for byte in source.bytes() {
+        let is_word = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
         match byte {
-            b'(' | b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' => depth = depth.saturating_sub(1),
+            b'}' => (depth, stretch) = (depth.saturating_sub(1), 0),
+            b';' | b',' => stretch = 0,
+            _ if byte.is_ascii_whitespace() || (is_word && was_word) => {}
+            _ => stretch += 1,
+        }
+        was_word = is_word;
+        if depth > NESTING_MAX || stretch > STRETCH_MAX {
+            return true;
         }
     }
-    deepest
+    false
 }
 
 #[cfg(test)]
@@ -148,6 +252,27 @@ mod tests {
     }
 
     #[test]
+    fn blanks_are_as_wide_as_what_they_replace() {
+        let source = "let a: '😀é' = 1 as '€'; throw a";
+        let lowered = lower(source).source;
+        let widths = |text: &str| text.encode_utf16().count();
+        assert_eq!(widths(&lowered), widths(source), "{lowered}");
+        assert_eq!(lowered.replace(' ', ""), "leta=1;throwa");
+    }
+
+    #[test]
+    fn a_source_that_is_wrong_is_left_to_v8_with_a_complaint() {
+        let lowered = lower("const a: number = 1;\n  '😀' +* 2");
+        assert!(lowered.source.contains(": number"));
+        let complaint = lowered.complaint.expect("it is not TypeScript");
+        assert_eq!(
+            complaint.at,
+            Position { line: 2, column: 9 },
+            "{complaint:?}"
+        );
+    }
+
+    #[test]
     fn enums_are_lowered_and_positions_mapped_back() {
         let lowered = lower("enum A { X = 1 }\n\n  throw new Error(String(A.X))");
         let positions = lowered.positions.expect("an enum moves code");
@@ -166,7 +291,16 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_left_to_v8() {
-        let source = "[".repeat(100_000);
-        assert_eq!(lower(&source).source, source);
+        for source in [
+            "[".repeat(100_000),
+            "a=>".repeat(100_000),
+            "if(a)".repeat(100_000),
+        ] {
+            assert!(is_too_deep(&source));
+            assert_eq!(lower(&source).source, source);
+        }
+        assert!(!is_too_deep(
+            &"let a = [1, 2]; f(a => a + 1);\n".repeat(10_000)
+        ));
     }
 }

@@ -5,7 +5,7 @@ use mcp_v8_protocol::message::FailureKind;
 
 use crate::runtime::outcome::Outcome;
 use crate::runtime::realm::Hooks;
-use crate::runtime::repl::Position;
+use crate::runtime::repl::{Position, Thrown, ThrownValue};
 use crate::runtime::state::State;
 
 /// The bounds of a result's preview: nesting, entries of a collection, characters of a string.
@@ -90,6 +90,10 @@ fn frame(
     if text.contains("ext:") && call("getScriptNameOrSourceURL")?.starts_with("ext:") {
         return None;
     }
+    // Positions inside evaluated code are its own.
+    if call("isEval").is_some_and(|is_eval| is_eval == "true") {
+        return Some(text);
+    }
     Some(map_frame(scope, text))
 }
 
@@ -149,6 +153,7 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
             let reason = message
                 .get_value()
                 .unwrap_or_else(|| v8::undefined(scope).into());
+            state.rejected_at.set(place_of(scope, reason));
             let reason = v8::Global::new(scope, reason);
             let mut rejections = state.rejections.borrow_mut();
             if rejections.len() < REJECTIONS_MAX {
@@ -164,6 +169,17 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
         v8::PromiseRejectEvent::PromiseRejectAfterResolved
         | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
     }
+}
+
+/// The place in a user's script that is being run.
+fn place_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    reason: v8::Local<'_, v8::Value>,
+) -> Option<Position> {
+    let message = v8::Exception::create_message(scope, reason);
+    let line = u32::try_from(message.get_line_number(scope)?).ok()?;
+    let column = u32::try_from(message.get_start_column()).ok()? + 1;
+    Some(Position { line, column })
 }
 
 /// Exceptions that V8 itself reports: those of `queueMicrotask` callbacks.
@@ -264,30 +280,108 @@ pub(crate) fn describe_value(
 pub(crate) fn describe_evaluation_error(
     scope: &mut v8::PinScope<'_, '_>,
     hooks: &Hooks,
-    value: v8::Local<'_, v8::Value>,
-    at: Position,
-    compiled: bool,
+    thrown: Thrown<'_>,
 ) -> Outcome {
     let state = State::of(scope);
-    let at = state
+    let place = |at: Position| format!("    at {USER_SCRIPT}:{}:{}", at.line, at.column);
+    match thrown.value {
+        ThrownValue::Object(value) if value.is_native_error() => {
+            let what = header(scope, value);
+            if thrown.compiled || !what.starts_with("SyntaxError") {
+                return describe_thrown(scope, hooks, value, FailureKind::Exception);
+            }
+            let at = original(&state, thrown.at);
+            let (what, at) = match &*state.complaint.borrow() {
+                Some(complaint) if misses_types(&what) && is_beyond(complaint.at, at) => {
+                    (format!("SyntaxError: {}", complaint.message), complaint.at)
+                }
+                _ => (what, at),
+            };
+            Outcome::failed(FailureKind::Syntax, format!("{what}\n{}", place(at)))
+        }
+        // What is not an Error has no stack: the place of its rejection is all there is.
+        ThrownValue::Object(value) => {
+            let at = state.rejected_at.get().map(|at| original(&state, at));
+            match describe_thrown(scope, hooks, value, FailureKind::Exception) {
+                Outcome::Failed { kind, error } => with_place(kind, error, at.map(place)),
+                completed @ Outcome::Completed { .. } => completed,
+            }
+        }
+        ThrownValue::Primitive(text) => {
+            let at = state.rejected_at.get().map(|at| original(&state, at));
+            with_place(
+                FailureKind::Exception,
+                format!("Uncaught {text}"),
+                at.map(place),
+            )
+        }
+    }
+}
+
+/// The outcome of a script that names a private member outside of its class. In REPL mode V8 lets
+/// that pass, for debuggers; for a script it is a syntax error.
+pub(crate) fn refuse_private_names(
+    scope: &mut v8::PinScope<'_, '_>,
+    source: &str,
+) -> Option<Outcome> {
+    if !source.contains('#') {
+        return None;
+    }
+    v8::tc_scope!(let scope, scope);
+    // An async function is as close as a function's body comes to a REPL script.
+    let wrapped = v8::String::new(scope, &format!("async () => {{\n{source}\n}}"))?;
+    let name = v8::undefined(scope).into();
+    let origin = v8::ScriptOrigin::new(
+        scope, name, -1, 0, false, 0, None, false, false, false, None,
+    );
+    let compiled = v8::Script::compile(scope, wrapped, Some(&origin));
+    let (None, Some(error), Some(message)) = (compiled, scope.exception(), scope.message()) else {
+        return None;
+    };
+    let what = header(scope, error);
+    if !what.starts_with("SyntaxError: Private field") {
+        return None;
+    }
+    let line = u32::try_from(message.get_line_number(scope)?).ok()?;
+    let column = u32::try_from(message.get_start_column()).ok()? + 1;
+    let Position { line, column } = original(&State::of(scope), Position { line, column });
+    let error = format!("{what}\n    at {USER_SCRIPT}:{line}:{column}");
+    Some(Outcome::failed(FailureKind::Syntax, error))
+}
+
+/// Whether an error of V8's parser is one that it has with types.
+fn misses_types(what: &str) -> bool {
+    let Some(message) = what.strip_prefix("SyntaxError: ") else {
+        return false;
+    };
+    [
+        "Unexpected ",
+        "Invalid or unexpected ",
+        "Missing initializer ",
+        "missing )",
+    ]
+    .iter()
+    .any(|start| message.starts_with(start))
+}
+
+/// Whether one parser came clearly further than another; both name about the same place for what
+/// both refuse.
+fn is_beyond(one: Position, other: Position) -> bool {
+    one.line > other.line || (one.line == other.line && one.column > other.column + 1)
+}
+
+fn original(state: &State, at: Position) -> Position {
+    state
         .positions
         .borrow()
         .as_ref()
-        .map_or(at, |positions| positions.original(at));
-    let place = format!("    at {USER_SCRIPT}:{}:{}", at.line, at.column);
-    if !compiled && value.is_native_error() && header(scope, value).starts_with("SyntaxError") {
-        return Outcome::failed(
-            FailureKind::Syntax,
-            format!("{}\n{place}", header(scope, value)),
-        );
-    }
-    let outcome = describe_thrown(scope, hooks, value, FailureKind::Exception);
-    match outcome {
-        // What is not an Error has no stack: its place is all there is.
-        Outcome::Failed { kind, error } if !value.is_native_error() => {
-            Outcome::failed(kind, format!("{error}\n{place}"))
-        }
-        other => other,
+        .map_or(at, |positions| positions.original(at))
+}
+
+fn with_place(kind: FailureKind, error: String, place: Option<String>) -> Outcome {
+    match place {
+        Some(place) => Outcome::failed(kind, format!("{error}\n{place}")),
+        None => Outcome::failed(kind, error),
     }
 }
 
@@ -299,6 +393,8 @@ pub(crate) fn describe_thrown(
     kind: FailureKind,
 ) -> Outcome {
     let text = inspect(scope, hooks, value, ERROR_DEPTH)
+        // The inspector's way of saying that a getter of the script was in its way.
+        .filter(|text| !text.starts_with("[Internal Formatting Error]"))
         .or_else(|| stack_of(scope, value))
         .unwrap_or_else(|| "an error that cannot be shown".to_owned());
     if value.is_native_error() {

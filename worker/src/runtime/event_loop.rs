@@ -36,6 +36,9 @@ pub(crate) fn run(
     state: &Rc<State>,
     source: &str,
 ) -> Outcome {
+    if let Some(outcome) = errors::refuse_private_names(scope, source) {
+        return outcome;
+    }
     let id = repl.evaluate(source);
     let mut value = Value::Awaited;
     loop {
@@ -124,13 +127,7 @@ fn answered(
             }
             Err(_) => Ok(Value::Known(errors::describe_value(scope, hooks, object)?)),
         },
-        Evaluation::Thrown {
-            value,
-            at,
-            compiled,
-        } => Err(errors::describe_evaluation_error(
-            scope, hooks, value, at, compiled,
-        )),
+        Evaluation::Thrown(thrown) => Err(errors::describe_evaluation_error(scope, hooks, thrown)),
     }
 }
 

@@ -24,6 +24,7 @@ const HOOKS_INDEX: usize = 0;
 pub(crate) struct Hooks {
     pub(crate) run_timer: v8::Global<v8::Function>,
     pub(crate) inspect_value: v8::Global<v8::Function>,
+    begin_run: v8::Global<v8::Function>,
     forget_random_numbers: v8::Global<v8::Function>,
     load_everything: v8::Global<v8::Function>,
 }
@@ -155,10 +156,14 @@ impl Realm {
         *self.state.host.borrow_mut() = Some(host);
         let lowered = typescript::lower(source);
         *self.state.positions.borrow_mut() = lowered.positions;
+        *self.state.complaint.borrow_mut() = lowered.complaint;
         let Some(repl) = self.repl.as_mut() else {
             unreachable!("connected when it was made")
         };
         v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+        let undefined = v8::undefined(scope).into();
+        let begin = v8::Local::new(scope, &self.hooks.begin_run);
+        let _returned = begin.call(scope, undefined, &[]);
         event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
     }
 
@@ -259,23 +264,26 @@ impl Hooks {
             Some(v8::Global::new(scope, function))
         };
         match (
+            function("beginRun"),
             function("runTimer"),
             function("inspectValue"),
             function("forgetRandomNumbers"),
             function("loadEverything"),
         ) {
             (
+                Some(begin_run),
                 Some(run_timer),
                 Some(inspect_value),
                 Some(forget_random_numbers),
                 Some(load_everything),
             ) => Self {
+                begin_run,
                 run_timer,
                 inspect_value,
                 forget_random_numbers,
                 load_everything,
             },
-            _ => unreachable!("the bootstrap script returns these four"),
+            _ => unreachable!("the bootstrap script returns these five"),
         }
     }
 }

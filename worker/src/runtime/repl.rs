@@ -123,7 +123,7 @@ struct EvaluateResult {
 }
 
 /// Where something is in the source that V8 was given; both count from one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -135,12 +135,24 @@ pub(crate) enum Evaluation<'s> {
     Primitive { text: String, preview: String },
     /// An object or function.
     Object(v8::Local<'s, v8::Value>),
-    /// An exception; `compile_error` is the position of a source that did not compile.
-    Thrown {
-        value: v8::Local<'s, v8::Value>,
-        at: Position,
-        compiled: bool,
-    },
+    /// An exception.
+    Thrown(Thrown<'s>),
+}
+
+/// An exception that ended an evaluation.
+pub(crate) struct Thrown<'s> {
+    pub(crate) value: ThrownValue<'s>,
+    /// Where a source that did not compile is wrong.
+    pub(crate) at: Position,
+    /// Whether the source compiled.
+    pub(crate) compiled: bool,
+}
+
+/// What was thrown.
+pub(crate) enum ThrownValue<'s> {
+    Object(v8::Local<'s, v8::Value>),
+    /// A primitive value, as a developer would write it.
+    Primitive(String),
 }
 
 /// An inspector session that evaluates scripts.
@@ -221,17 +233,15 @@ impl Repl {
         };
         let compiled = details.stack_trace.is_some();
         let thrown = details.exception.unwrap_or(answer.result);
-        let value = match self.value_of(scope, thrown) {
-            Evaluation::Object(value) => value,
-            Evaluation::Primitive { text, .. } => v8::String::new(scope, &text)
-                .map_or_else(|| v8::undefined(scope).into(), Into::into),
-            Evaluation::Thrown { value, .. } => value,
+        let value = match self.hand_over(scope, &thrown) {
+            Some(object) => ThrownValue::Object(object),
+            None => ThrownValue::Primitive(primitive_texts(thrown).1),
         };
-        Some(Evaluation::Thrown {
+        Some(Evaluation::Thrown(Thrown {
             value,
             at,
             compiled,
-        })
+        }))
     }
 
     fn value_of<'s>(
@@ -239,22 +249,23 @@ impl Repl {
         scope: &mut v8::PinScope<'s, '_>,
         remote: RemoteObject,
     ) -> Evaluation<'s> {
-        if let Some(id) = &remote.object_id
-            && remote.kind != "symbol"
-            && let Some(value) = self.hand_over(scope, id)
-        {
+        if let Some(value) = self.hand_over(scope, &remote) {
             return Evaluation::Object(value);
         }
         let (text, preview) = primitive_texts(remote);
         Evaluation::Primitive { text, preview }
     }
 
-    /// Gets the object itself for the session's id of it.
+    /// Gets an object itself; `None` for a primitive value.
     fn hand_over<'s>(
         &mut self,
         scope: &mut v8::PinScope<'s, '_>,
-        object_id: &str,
+        remote: &RemoteObject,
     ) -> Option<v8::Local<'s, v8::Value>> {
+        let object_id = remote
+            .object_id
+            .as_ref()
+            .filter(|_| remote.kind != "symbol")?;
         let id = self.send(
             "Runtime.callFunctionOn",
             &json!({

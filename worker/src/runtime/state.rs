@@ -13,8 +13,9 @@ use mcp_v8_protocol::message::FromWorker;
 
 use crate::conversation::ConversationError;
 use crate::runtime::memory::BufferBudget;
+use crate::runtime::repl::Position;
 use crate::runtime::timers::Timers;
-use crate::typescript::PositionMap;
+use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;
 
 /// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
@@ -43,12 +44,16 @@ pub(crate) struct State {
     pub(crate) decoders: RefCell<Decoders>,
     /// Rejected promises that nobody has handled yet.
     pub(crate) rejections: RefCell<Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>>,
+    /// Where the last rejected promise was rejected: the place of what is thrown without a stack.
+    pub(crate) rejected_at: Cell<Option<Position>>,
     /// The first exception that reached the event loop.
     pub(crate) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
     /// What `op_url_get_serialization` gives next.
     pub(crate) url_serialization: RefCell<String>,
     /// Maps positions in lowered TypeScript back to the source.
     pub(crate) positions: RefCell<Option<PositionMap>>,
+    /// What TypeScript's parser had against the source, if V8 refuses it as well.
+    pub(crate) complaint: RefCell<Option<Complaint>>,
     /// The zero of `performance.now()` and of timers.
     pub(crate) started: Cell<Instant>,
     /// The value that the host asked the inspector to hand over.
@@ -64,9 +69,11 @@ impl State {
             timers: RefCell::default(),
             decoders: RefCell::default(),
             rejections: RefCell::default(),
+            rejected_at: Cell::default(),
             uncaught: RefCell::default(),
             url_serialization: RefCell::default(),
             positions: RefCell::default(),
+            complaint: RefCell::default(),
             started: Cell::new(Instant::now()),
             handed_over: RefCell::default(),
         })

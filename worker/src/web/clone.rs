@@ -20,6 +20,19 @@ struct Hosts {
     next: Cell<usize>,
 }
 
+/// Throws what the script turns into a DataCloneError: an object with the brand, which no getter of
+/// a user can throw.
+fn refuse(
+    scope: &mut v8::PinScope<'_, '_>,
+    brand: &v8::Global<v8::Symbol>,
+    message: v8::Local<'_, v8::String>,
+) {
+    let refusal = v8::Object::new(scope);
+    let brand = v8::Local::new(scope, brand);
+    refusal.set(scope, brand.into(), message.into());
+    scope.throw_exception(refusal.into());
+}
+
 struct Writer<'a>(&'a Hosts);
 struct Reader<'a>(&'a Hosts);
 
@@ -29,8 +42,7 @@ impl v8::ValueSerializerImpl for Writer<'_> {
         scope: &mut v8::PinScope<'s, '_>,
         message: v8::Local<'s, v8::String>,
     ) {
-        let error = v8::Exception::type_error(scope, message);
-        scope.throw_exception(error);
+        refuse(scope, &self.0.brand, message);
     }
 
     fn has_custom_host_object(&self, _isolate: &v8::Isolate) -> bool {
@@ -76,8 +88,8 @@ impl v8::ValueDeserializerImpl for Reader<'_> {
     }
 }
 
-/// `op_structured_clone(value, transfer, brand, cloneHostObject)`. Throws a `TypeError` for what
-/// cannot be cloned.
+/// `op_structured_clone(value, transfer, brand, cloneHostObject)`. Throws an object with the brand,
+/// which holds the reason, for what cannot be cloned.
 fn structured_clone<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,
@@ -96,6 +108,9 @@ fn structured_clone<'s>(
         next: Cell::new(0),
     };
     let Some(transfer) = transferred(scope, args.get(1)) else {
+        if let Some(message) = v8::String::new(scope, "Value not transferable") {
+            refuse(scope, &hosts.brand, message);
+        }
         return;
     };
     let context = scope.get_current_context();
@@ -128,7 +143,7 @@ fn structured_clone<'s>(
     }
 }
 
-/// The buffers to transfer; `None` with an exception pending when something else is among them.
+/// The buffers to transfer; `None` when something else is among them.
 fn transferred<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     list: v8::Local<'s, v8::Value>,
@@ -147,10 +162,7 @@ fn transferred<'s>(
             {
                 buffers.push(buffer);
             }
-            _ => {
-                throw_type_error(scope, "Value not transferable");
-                return None;
-            }
+            _ => return None,
         }
     }
     Some(buffers)

@@ -231,6 +231,11 @@ pub(crate) fn array_buffer<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     bytes: &[u8],
 ) -> Option<v8::Local<'s, v8::ArrayBuffer>> {
+    // What nothing uses any more counts until V8 collects it, which V8 does by itself only for the
+    // buffers that scripts make.
+    if !State::of(scope).buffers.has_room(bytes.len()) {
+        scope.low_memory_notification();
+    }
     // V8 ends the process when this fails, so it must not.
     if !State::of(scope).buffers.has_room(bytes.len()) {
         throw_range_error(scope, "Array buffer allocation failed");

@@ -296,7 +296,12 @@ const core = {
   hostObjectBrand,
   BadResourcePrototype: { __proto__: null },
   loadExtScript(name) {
-    if (!(name in loaded)) loaded[name] = ops.op_load_script(name)(bootstrap);
+    if (!(name in loaded)) {
+      loaded[name] = ops.op_load_script(name)(bootstrap);
+      // The event script asks the global scope about errors in listeners; ours has no listeners.
+      loaded[name].saveGlobalThisReference?.({ __proto__: null, dispatchEvent: () => true });
+      loaded[name].setTimeOrigin?.();
+    }
     return loaded[name];
   },
   isArrayBuffer: ops.op_is_array_buffer,
@@ -332,9 +337,16 @@ const core = {
 
 function cloneHostObject(object) {
   const brand = object[hostObjectBrand];
-  const data = typeof brand === "function" ? uncurryThis(brand)(object) : undefined;
+  let data;
+  try {
+    if (typeof brand === "function") data = uncurryThis(brand)(object);
+  } catch {
+    // An object that only looks like one of its class.
+  }
   const clone = data === undefined ? undefined : cloners[data.type];
-  if (clone === undefined) throw new TypeError("Cannot clone object of unsupported type.");
+  if (clone === undefined) {
+    throw { __proto__: null, [hostObjectBrand]: "Cannot clone object of unsupported type." };
+  }
   return clone(data);
 }
 
@@ -410,7 +422,7 @@ const lazyGlobals = {
   "ext:deno_web/01_dom_exception.js": ["DOMException"],
   "ext:deno_web/02_event.js": [
     "CloseEvent", "CustomEvent", "ErrorEvent", "Event", "EventTarget", "MessageEvent",
-    "ProgressEvent", "PromiseRejectionEvent", "reportError",
+    "ProgressEvent", "PromiseRejectionEvent",
   ],
   "ext:deno_web/02_timers.js": ["clearInterval", "clearTimeout", "setInterval", "setTimeout"],
   "ext:deno_web/03_abort_signal.js": ["AbortController", "AbortSignal"],
@@ -463,10 +475,22 @@ for (const script in lazyGlobals) {
   for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
 defineValue("queueMicrotask", queueMicrotask);
+defineValue("reportError", function reportError(error) {
+  if (arguments.length === 0) {
+    throw new TypeError("Failed to execute 'reportError': 1 argument required, but only 0 present");
+  }
+  ops.op_report_exception(error);
+});
 defineValue("console", core.loadExtScript("ext:mcp_v8/console.js").console);
 defineProperty(globalThis, "console", { __proto__: null, enumerable: false });
 defineProperty(Math, "random", { __proto__: null, value: mathRandom, configurable: true, enumerable: false, writable: true });
 defineProperty(globalThis, Symbol.toStringTag, { __proto__: null, value: "global", configurable: true, enumerable: false, writable: false });
+
+// A run has its own time origin, also when the runtime was made long before it.
+function beginRun() {
+  forgetRandomNumbers();
+  loaded["ext:deno_web/15_performance.js"]?.setTimeOrigin();
+}
 
 function loadEverything() {
   for (const script in lazyGlobals) {
@@ -475,4 +499,4 @@ function loadEverything() {
   core.loadExtScript("ext:deno_web/01_console.js");
 }
 
-return { __proto__: null, runTimer, inspectValue, forgetRandomNumbers, loadEverything };
+return { __proto__: null, beginRun, runTimer, inspectValue, forgetRandomNumbers, loadEverything };

@@ -15,6 +15,7 @@ const {
   ArrayPrototypeSlice,
   ErrorCaptureStackTrace,
   MathMax,
+  NumberIsInteger,
   ObjectCreate,
   ObjectDefineProperty,
   ObjectKeys,
@@ -134,26 +135,33 @@ function tableOf(data, wanted) {
 function draw(head, lines) {
   const width = (text) => inspector().getStringWidth(text);
   const widths = [];
+  const numeric = [];
   for (let i = 0; i < head.length; i++) {
     let widest = width(head[i]);
-    for (let j = 0; j < lines.length; j++) widest = MathMax(widest, width(lines[j][i]));
+    let whole = true;
+    for (let j = 0; j < lines.length; j++) {
+      widest = MathMax(widest, width(lines[j][i]));
+      whole &&= NumberIsInteger(+lines[j][i]);
+    }
     ArrayPrototypePush(widths, widest + 2);
+    ArrayPrototypePush(numeric, whole);
   }
   const rule = (left, middle, right) => {
     const parts = [];
     for (let i = 0; i < widths.length; i++) ArrayPrototypePush(parts, StringPrototypeRepeat("─", widths[i]));
     return `${left}${ArrayPrototypeJoin(parts, middle)}${right}`;
   };
-  const row = (cells) => {
+  // Columns of whole numbers (and nothing) stand to the right, as in Deno.
+  const row = (cells, right) => {
     const parts = [];
     for (let i = 0; i < cells.length; i++) {
-      const space = widths[i] - width(cells[i]) - 1;
-      ArrayPrototypePush(parts, ` ${cells[i]}${StringPrototypeRepeat(" ", space)}`);
+      const space = StringPrototypeRepeat(" ", widths[i] - width(cells[i]) - 2);
+      ArrayPrototypePush(parts, right[i] ? ` ${space}${cells[i]} ` : ` ${cells[i]}${space} `);
     }
     return `│${ArrayPrototypeJoin(parts, "│")}│`;
   };
-  const out = [rule("┌", "┬", "┐"), row(head), rule("├", "┼", "┤")];
-  for (let i = 0; i < lines.length; i++) ArrayPrototypePush(out, row(lines[i]));
+  const out = [rule("┌", "┬", "┐"), row(head, []), rule("├", "┼", "┤")];
+  for (let i = 0; i < lines.length; i++) ArrayPrototypePush(out, row(lines[i], numeric));
   ArrayPrototypePush(out, rule("└", "┴", "┘"));
   return ArrayPrototypeJoin(out, "\n");
 }

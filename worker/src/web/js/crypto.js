@@ -12,6 +12,7 @@ const {
   StringPrototypePadEnd,
   Symbol,
   SymbolFor,
+  TypeError,
   TypedArrayPrototypeGetByteLength,
   TypedArrayPrototypeGetSymbolToStringTag,
 } = primordials;
@@ -131,25 +132,30 @@ function bytesToJwk(data, prefix) {
 // ---- SubtleCrypto --------------------------------------------------------------------------------
 
 class SubtleCrypto {
+  #made;
+
   constructor(token = undefined) {
     if (token !== making) webidl.illegalConstructor();
   }
 
-  #begin(name, given, needed) {
+  static #begin(self, name, given, needed) {
+    if (typeof self !== "object" || self === null || !(#made in self)) {
+      throw new TypeError("Illegal invocation");
+    }
     const prefix = `Failed to execute '${name}' on 'SubtleCrypto'`;
     webidl.requiredArguments(given, needed, prefix);
     return prefix;
   }
 
   async digest(algorithm, data) {
-    const prefix = this.#begin("digest", arguments.length, 2);
+    const prefix = SubtleCrypto.#begin(this, "digest", arguments.length, 2);
     data = buffer(data, prefix, "Argument 2");
     const { name } = normalize(algorithm, "digest", prefix, "Argument 1");
     return call(op_crypto_digest, name, data);
   }
 
   async encrypt(algorithm, key, data) {
-    const prefix = this.#begin("encrypt", arguments.length, 3);
+    const prefix = SubtleCrypto.#begin(this, "encrypt", arguments.length, 3);
     key = keyRecord(key, prefix, "Argument 2");
     data = buffer(data, prefix, "Argument 3");
     const params = normalize(algorithm, "encrypt", prefix, "Argument 1");
@@ -158,7 +164,7 @@ class SubtleCrypto {
   }
 
   async decrypt(algorithm, key, data) {
-    const prefix = this.#begin("decrypt", arguments.length, 3);
+    const prefix = SubtleCrypto.#begin(this, "decrypt", arguments.length, 3);
     key = keyRecord(key, prefix, "Argument 2");
     data = buffer(data, prefix, "Argument 3");
     const params = normalize(algorithm, "decrypt", prefix, "Argument 1");
@@ -167,7 +173,7 @@ class SubtleCrypto {
   }
 
   async sign(algorithm, key, data) {
-    const prefix = this.#begin("sign", arguments.length, 3);
+    const prefix = SubtleCrypto.#begin(this, "sign", arguments.length, 3);
     key = keyRecord(key, prefix, "Argument 2");
     data = buffer(data, prefix, "Argument 3");
     const params = normalize(algorithm, "sign", prefix, "Argument 1");
@@ -176,7 +182,7 @@ class SubtleCrypto {
   }
 
   async verify(algorithm, key, signature, data) {
-    const prefix = this.#begin("verify", arguments.length, 4);
+    const prefix = SubtleCrypto.#begin(this, "verify", arguments.length, 4);
     key = keyRecord(key, prefix, "Argument 2");
     signature = buffer(signature, prefix, "Argument 3");
     data = buffer(data, prefix, "Argument 4");
@@ -186,7 +192,7 @@ class SubtleCrypto {
   }
 
   async generateKey(algorithm, extractable, keyUsages) {
-    const prefix = this.#begin("generateKey", arguments.length, 3);
+    const prefix = SubtleCrypto.#begin(this, "generateKey", arguments.length, 3);
     extractable = !!extractable;
     const usages = toUsages(keyUsages, prefix, "Argument 3");
     const params = normalize(algorithm, "generateKey", prefix, "Argument 1");
@@ -196,7 +202,7 @@ class SubtleCrypto {
   }
 
   async deriveBits(algorithm, baseKey, length = null) {
-    const prefix = this.#begin("deriveBits", arguments.length, 2);
+    const prefix = SubtleCrypto.#begin(this, "deriveBits", arguments.length, 2);
     const key = keyRecord(baseKey, prefix, "Argument 2");
     if (length !== null) length = unsignedLong(length, prefix, "Argument 3");
     const params = normalize(algorithm, "deriveBits", prefix, "Argument 1");
@@ -206,7 +212,7 @@ class SubtleCrypto {
   }
 
   async deriveKey(algorithm, baseKey, derivedKeyType, extractable, keyUsages) {
-    const prefix = this.#begin("deriveKey", arguments.length, 5);
+    const prefix = SubtleCrypto.#begin(this, "deriveKey", arguments.length, 5);
     const key = keyRecord(baseKey, prefix, "Argument 2");
     extractable = !!extractable;
     const usages = toUsages(keyUsages, prefix, "Argument 5");
@@ -220,7 +226,7 @@ class SubtleCrypto {
   }
 
   async importKey(format, keyData, algorithm, extractable, keyUsages) {
-    const prefix = this.#begin("importKey", arguments.length, 5);
+    const prefix = SubtleCrypto.#begin(this, "importKey", arguments.length, 5);
     format = toKeyFormat(format, prefix, "Argument 1");
     const data = toKeyData(format, keyData, prefix, "Argument 2");
     extractable = !!extractable;
@@ -230,7 +236,7 @@ class SubtleCrypto {
   }
 
   async exportKey(format, key) {
-    const prefix = this.#begin("exportKey", arguments.length, 2);
+    const prefix = SubtleCrypto.#begin(this, "exportKey", arguments.length, 2);
     format = toKeyFormat(format, prefix, "Argument 1");
     key = keyRecord(key, prefix, "Argument 2");
     const exported = exportKey(format, key);
@@ -240,7 +246,7 @@ class SubtleCrypto {
   }
 
   async wrapKey(format, key, wrappingKey, wrapAlgorithm) {
-    const prefix = this.#begin("wrapKey", arguments.length, 4);
+    const prefix = SubtleCrypto.#begin(this, "wrapKey", arguments.length, 4);
     format = toKeyFormat(format, prefix, "Argument 1");
     key = keyRecord(key, prefix, "Argument 2");
     wrappingKey = keyRecord(wrappingKey, prefix, "Argument 3");
@@ -254,7 +260,7 @@ class SubtleCrypto {
   async unwrapKey(
     format, wrappedKey, unwrappingKey, unwrapAlgorithm, unwrappedKeyAlgorithm, extractable, keyUsages,
   ) {
-    const prefix = this.#begin("unwrapKey", arguments.length, 7);
+    const prefix = SubtleCrypto.#begin(this, "unwrapKey", arguments.length, 7);
     format = toKeyFormat(format, prefix, "Argument 1");
     wrappedKey = buffer(wrappedKey, prefix, "Argument 2");
     const key = keyRecord(unwrappingKey, prefix, "Argument 3");
@@ -272,7 +278,7 @@ class SubtleCrypto {
 
   [SymbolFor("Deno.privateCustomInspect")](inspect, inspectOptions) {
     return inspect(
-      createFilteredInspectProxy({ object: this, evaluate: #begin in this, keys: [] }),
+      createFilteredInspectProxy({ object: this, evaluate: #made in this, keys: [] }),
       inspectOptions,
     );
   }
@@ -294,8 +300,15 @@ class Crypto {
     if (token !== making) webidl.illegalConstructor();
   }
 
+  static #own(self) {
+    if (typeof self !== "object" || self === null || !(#subtle in self)) {
+      throw new TypeError("Illegal invocation");
+    }
+    return self.#subtle;
+  }
+
   getRandomValues(array) {
-    this.#subtle;
+    Crypto.#own(this);
     const prefix = "Failed to execute 'getRandomValues' on 'Crypto'";
     webidl.requiredArguments(arguments.length, 1, prefix);
     webidl.converters.ArrayBufferView(array, prefix, "Argument 1");
@@ -314,12 +327,12 @@ class Crypto {
   }
 
   randomUUID() {
-    this.#subtle;
+    Crypto.#own(this);
     return call(op_crypto_random_uuid);
   }
 
   get subtle() {
-    return this.#subtle;
+    return Crypto.#own(this);
   }
 
   [SymbolFor("Deno.privateCustomInspect")](inspect, inspectOptions) {

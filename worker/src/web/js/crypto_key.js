@@ -33,6 +33,12 @@ function shownAlgorithm(algorithm) {
 
 let recordOf;
 
+function own(key) {
+  const record = recordOf(key);
+  if (record === undefined) throw new TypeError("Illegal invocation");
+  return record;
+}
+
 class CryptoKey {
   // { type, extractable, algorithm, usages, material }, never given to a script.
   #record;
@@ -50,23 +56,28 @@ class CryptoKey {
   }
 
   get type() {
-    return this.#record.type;
+    return own(this).type;
   }
 
   get extractable() {
-    return this.#record.extractable;
+    return own(this).extractable;
   }
 
   get algorithm() {
-    return this.#algorithm ??= shownAlgorithm(this.#record.algorithm);
+    const { algorithm } = own(this);
+    return this.#algorithm ??= shownAlgorithm(algorithm);
   }
 
   get usages() {
-    return this.#usages ??= orderedUsages(this.#record.usages);
+    const { usages } = own(this);
+    return this.#usages ??= orderedUsages(usages);
   }
 
   [core.hostObjectBrand]() {
-    return { __proto__: null, type: "CryptoKey", key: this };
+    // Nothing for what only looks like a key: it cannot be cloned.
+    return recordOf(this) === undefined
+      ? undefined
+      : { __proto__: null, type: "CryptoKey", key: this };
   }
 
   [SymbolFor("Deno.privateCustomInspect")](inspect, inspectOptions) {
@@ -85,7 +96,9 @@ webidl.configureInterface(CryptoKey);
 
 core.registerCloneableResource("CryptoKey", ({ key }) => {
   const record = recordOf(key);
-  if (record === undefined) throw new TypeError("Cannot clone object of unsupported type.");
+  if (record === undefined) {
+    throw { __proto__: null, [core.hostObjectBrand]: "Cannot clone object of unsupported type." };
+  }
   return new CryptoKey(making, record);
 });
 

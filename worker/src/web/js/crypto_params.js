@@ -226,7 +226,8 @@ const textMembers = [
 const jwkMembers = [
   optional("key_ops", webidl.converters["sequence<DOMString>"]),
   optional("ext", webidl.converters.boolean),
-  optional("oth", webidl.converters["sequence<object>"]),
+  // Only whether it is there: it may hold secrets, and reading it would run what a script has patched.
+  optional("oth", () => true),
 ];
 for (const key of new SafeArrayIterator(textMembers)) {
   jwkMembers[jwkMembers.length] = optional(key, text);

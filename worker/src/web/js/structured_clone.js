@@ -6,9 +6,7 @@
 const { core, primordials } = __bootstrap;
 const {
   ObjectDefineProperty,
-  ObjectPrototypeIsPrototypeOf,
   Symbol,
-  TypeErrorPrototype,
 } = primordials;
 
 const notSerializable = Symbol("[[NotSerializable]]");
@@ -31,9 +29,8 @@ function structuredClone(value, options) {
   try {
     return core.structuredClone(value, transfer);
   } catch (error) {
-    if (ObjectPrototypeIsPrototypeOf(TypeErrorPrototype, error)) {
-      throw new DOMException(error.message, "DataCloneError");
-    }
+    const reason = typeof error === "object" && error !== null ? error[core.hostObjectBrand] : undefined;
+    if (typeof reason === "string") throw new DOMException(reason, "DataCloneError");
     throw error;
   }
 }
