@@ -13,6 +13,9 @@ use deno_core::{JsRuntime, v8};
 /// * `--stack-size`: in KiB; leaves most of the 8 MiB stack to native recursion.
 const FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=42 --stack-size=984";
 
+/// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.
+pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
+
 static PLATFORM: OnceLock<v8::SharedRef<v8::Platform>> = OnceLock::new();
 
 /// Initialises V8 on the calling thread, which must be the one that runs scripts. Later calls do

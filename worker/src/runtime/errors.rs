@@ -3,9 +3,9 @@
 use deno_core::v8;
 use mcp_v8_protocol::message::FailureKind;
 
+use crate::runtime::hooks::Hooks;
 use crate::runtime::outcome::Outcome;
-use crate::runtime::realm::Hooks;
-use crate::runtime::repl::{Position, Thrown, ThrownValue};
+use crate::runtime::position::Position;
 use crate::runtime::state::State;
 
 /// The bounds of a result's preview: nesting, entries of a collection, characters of a string.
@@ -18,6 +18,22 @@ const ERROR_DEPTH: i32 = 4;
 
 /// The name that V8 gives to a script without one, which is what a user's script is.
 const USER_SCRIPT: &str = "<anonymous>";
+
+/// An exception that ended an evaluation.
+pub(crate) struct Thrown<'s> {
+    pub(crate) value: ThrownValue<'s>,
+    /// Where a source that did not compile is wrong.
+    pub(crate) at: Position,
+    /// Whether the source compiled.
+    pub(crate) compiled: bool,
+}
+
+/// What was thrown.
+pub(crate) enum ThrownValue<'s> {
+    Object(v8::Local<'s, v8::Value>),
+    /// A primitive value, as a developer would write it.
+    Primitive(String),
+}
 
 /// Installs the callbacks that see errors before a script does.
 pub(crate) fn install(isolate: &mut v8::Isolate) {

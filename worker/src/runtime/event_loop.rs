@@ -9,8 +9,8 @@ use std::time::Instant;
 use deno_core::v8;
 use mcp_v8_protocol::message::FailureKind;
 
+use crate::runtime::hooks::Hooks;
 use crate::runtime::outcome::Outcome;
-use crate::runtime::realm::Hooks;
 use crate::runtime::repl::{Evaluation, Repl};
 use crate::runtime::state::State;
 use crate::runtime::{engine, errors};

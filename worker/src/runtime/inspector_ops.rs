@@ -95,8 +95,7 @@ fn make_donor() -> Donor {
         ],
         op_metrics_factory_fn: Some(Box::new(metrics)),
         create_params: Some(
-            v8::CreateParams::default()
-                .set_code_range_size_in_bytes(super::memory::CODE_RANGE_BYTES),
+            v8::CreateParams::default().set_code_range_size_in_bytes(engine::CODE_RANGE_BYTES),
         ),
         ..RuntimeOptions::default()
     });

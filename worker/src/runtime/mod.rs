@@ -27,12 +27,15 @@
 //!                              └── console ────────┴──▶ Host
 //! ```
 
+mod buffers;
 mod engine;
 mod errors;
 mod event_loop;
+mod heap;
+mod hooks;
 mod inspector_ops;
-mod memory;
 mod outcome;
+mod position;
 mod realm;
 mod repl;
 mod scripts;
@@ -43,8 +46,8 @@ pub use engine::v8_version;
 pub(crate) use errors::error_listener;
 pub(crate) use inspector_ops::InspectorOp;
 pub use outcome::Outcome;
+pub(crate) use position::Position;
 pub use realm::{Realm, Snapshot};
-pub(crate) use repl::Position;
 pub(crate) use scripts::source;
 pub use state::Host;
 pub(crate) use state::State;

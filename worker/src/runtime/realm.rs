@@ -6,28 +6,18 @@ use std::rc::Rc;
 use deno_core::v8;
 use mcp_v8_protocol::message::ExecutionLimits;
 
-use crate::runtime::memory::{CODE_RANGE_BYTES, HEAP_BYTES_MAX, limit_heap};
+use crate::runtime::engine::CODE_RANGE_BYTES;
+use crate::runtime::heap::{HEAP_BYTES_MAX, limit_heap};
+use crate::runtime::hooks::{HOOKS_INDEX, Hooks, restored_hooks, run_bootstrap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
 use crate::runtime::state::{Host, State};
-use crate::runtime::{engine, errors, event_loop, inspector_ops, scripts};
+use crate::runtime::{engine, errors, event_loop, inspector_ops};
 use crate::typescript;
 use crate::web::ops;
 
 /// A heap as bytes: V8's snapshot of an isolate and its context.
 pub type Snapshot = Vec<u8>;
-
-/// The index of the hooks object among the context's snapshot data.
-const HOOKS_INDEX: usize = 0;
-
-/// The functions that the bootstrap script gives the host.
-pub(crate) struct Hooks {
-    pub(crate) run_timer: v8::Global<v8::Function>,
-    pub(crate) inspect_value: v8::Global<v8::Function>,
-    begin_run: v8::Global<v8::Function>,
-    forget_random_numbers: v8::Global<v8::Function>,
-    load_everything: v8::Global<v8::Function>,
-}
 
 /// A runtime that has run no script yet. It is used for one script, then thrown away.
 pub struct Realm {
@@ -212,78 +202,5 @@ impl Realm {
         drop(state);
         let blob = isolate.create_blob(v8::FunctionCodeHandling::Keep)?;
         Some(blob.to_vec())
-    }
-}
-
-fn run_bootstrap<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    inspector: &[inspector_ops::InspectorOp],
-) -> v8::Local<'s, v8::Object> {
-    v8::tc_scope!(let scope, scope);
-    let made = (|| {
-        let ops = ops::bind(scope, inspector)?;
-        let names: Vec<v8::Local<'_, v8::Value>> = scripts::primordial_names()
-            .into_iter()
-            .filter_map(|name| v8::String::new(scope, name).map(Into::into))
-            .collect();
-        let names = v8::Array::new_with_elements(scope, &names);
-        let parameters = [
-            v8::String::new(scope, "ops")?,
-            v8::String::new(scope, "primordialNames")?,
-        ];
-        let text = v8::String::new(scope, scripts::BOOTSTRAP)?;
-        let function = ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
-        let undefined = v8::undefined(scope).into();
-        let hooks = function.call(scope, undefined, &[ops.into(), names.into()])?;
-        v8::Local::<v8::Object>::try_from(hooks).ok()
-    })();
-    match made {
-        Some(hooks) => hooks,
-        None => {
-            let why = scope
-                .exception()
-                .map(|error| error.to_rust_string_lossy(scope));
-            panic!("the bootstrap script reads nothing but this program, and runs: {why:?}")
-        }
-    }
-}
-
-fn restored_hooks<'s>(scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Object> {
-    match scope.get_context_data_from_snapshot_once::<v8::Object>(HOOKS_INDEX) {
-        Ok(hooks) => hooks,
-        Err(error) => panic!("a heap of this build holds the hooks: {error}"),
-    }
-}
-
-impl Hooks {
-    fn of(scope: &mut v8::PinScope<'_, '_>, hooks: v8::Local<'_, v8::Object>) -> Self {
-        let function = |name: &str| {
-            let key = v8::String::new(scope, name)?;
-            let value = hooks.get(scope, key.into())?;
-            let function = v8::Local::<v8::Function>::try_from(value).ok()?;
-            Some(v8::Global::new(scope, function))
-        };
-        match (
-            function("beginRun"),
-            function("runTimer"),
-            function("inspectValue"),
-            function("forgetRandomNumbers"),
-            function("loadEverything"),
-        ) {
-            (
-                Some(begin_run),
-                Some(run_timer),
-                Some(inspect_value),
-                Some(forget_random_numbers),
-                Some(load_everything),
-            ) => Self {
-                begin_run,
-                run_timer,
-                inspect_value,
-                forget_random_numbers,
-                load_everything,
-            },
-            _ => unreachable!("the bootstrap script returns these five"),
-        }
     }
 }

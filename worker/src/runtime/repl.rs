@@ -20,7 +20,8 @@ use deno_core::v8::inspector::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::runtime::errors;
+use crate::runtime::errors::{self, Thrown, ThrownValue};
+use crate::runtime::position::Position;
 use crate::runtime::state::State;
 use crate::web::ops;
 
@@ -122,13 +123,6 @@ struct EvaluateResult {
     exception_details: Option<ExceptionDetails>,
 }
 
-/// Where something is in the source that V8 was given; both count from one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-}
-
 /// What became of an evaluation.
 pub(crate) enum Evaluation<'s> {
     /// A primitive value: as `String(value)` gives it, and as a developer would write it.
@@ -137,22 +131,6 @@ pub(crate) enum Evaluation<'s> {
     Object(v8::Local<'s, v8::Value>),
     /// An exception.
     Thrown(Thrown<'s>),
-}
-
-/// An exception that ended an evaluation.
-pub(crate) struct Thrown<'s> {
-    pub(crate) value: ThrownValue<'s>,
-    /// Where a source that did not compile is wrong.
-    pub(crate) at: Position,
-    /// Whether the source compiled.
-    pub(crate) compiled: bool,
-}
-
-/// What was thrown.
-pub(crate) enum ThrownValue<'s> {
-    Object(v8::Local<'s, v8::Value>),
-    /// A primitive value, as a developer would write it.
-    Primitive(String),
 }
 
 /// An inspector session that evaluates scripts.

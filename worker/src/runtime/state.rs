@@ -12,8 +12,8 @@ use deno_core::v8;
 use mcp_v8_protocol::message::FromWorker;
 
 use crate::conversation::ConversationError;
-use crate::runtime::memory::BufferBudget;
-use crate::runtime::repl::Position;
+use crate::runtime::buffers::BufferBudget;
+use crate::runtime::position::Position;
 use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;

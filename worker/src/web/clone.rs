@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use deno_core::v8;
 
-use crate::web::ops::{Op, throw_type_error};
+use crate::web::op::{Op, throw_type_error};
 
 pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;

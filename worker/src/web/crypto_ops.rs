@@ -14,7 +14,7 @@ use crate::web::crypto::ec::Curve;
 use crate::web::crypto::hash::{self, Hash};
 use crate::web::crypto::rsa::{Numbers, Padding};
 use crate::web::crypto::{CryptoError, Result, aes, curve25519, ec, gcm, kdf, random, rsa};
-use crate::web::ops::{Op, array_buffer, bytes_of, uint8_array, write_into};
+use crate::web::op::{Op, array_buffer, bytes_of, uint8_array, write_into};
 
 /// The arguments of a call, by position. What has the wrong type is an error: only the runtime's own
 /// scripts call these functions.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding};
 
 /// Decoders that one script may have open.
-const DECODERS_MAX: usize = 4096;
+const DECODERS_MAX: usize = 65_536;
 
 /// Why something was not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use deno_core::v8;
 
 use crate::runtime::State;
 use crate::web::decoders::{DecodeTextError, decode_all};
-use crate::web::ops::{Op, bytes_of, throw_range_error, throw_type_error, uint8_array, write_into};
+use crate::web::op::{Op, bytes_of, throw_range_error, throw_type_error, uint8_array, write_into};
 
 pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;

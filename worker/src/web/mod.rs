@@ -10,6 +10,7 @@ mod crypto;
 mod crypto_ops;
 pub(crate) mod decoders;
 mod encoding;
+mod op;
 pub(crate) mod ops;
 mod time;
 mod url;

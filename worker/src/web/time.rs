@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use deno_core::v8;
 
 use crate::runtime::{State, TimerId};
-use crate::web::ops::{Op, throw_type_error, write_into};
+use crate::web::op::{Op, throw_type_error, write_into};
 
 /// What script time is rounded down to: too coarse to time a cache line, fine enough for a person.
 /// (W3C High Resolution Time, section 7, asks for 100 µs where nothing isolates the contexts.)

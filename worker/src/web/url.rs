@@ -4,7 +4,7 @@ use ::url::{Url, form_urlencoded, quirks};
 use deno_core::v8;
 
 use crate::runtime::State;
-use crate::web::ops::{Op, bytes_of, throw_type_error, write_into};
+use crate::web::op::{Op, bytes_of, throw_type_error, write_into};
 
 /// The input is its own serialisation.
 const SAME: u32 = 0;

@@ -3,7 +3,7 @@
 
 use deno_core::v8;
 
-use crate::web::ops::Op;
+use crate::web::op::Op;
 
 macro_rules! check {
     ($name:ident, |$value:ident| $test:expr) => {

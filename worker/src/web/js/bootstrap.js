@@ -200,7 +200,12 @@ const safeMakers = {
   SafeWeakMap: () => safeCollection(pristine.WeakMap, "set", {}),
   SafeWeakSet: () => safeCollection(pristine.WeakSet, "add", {}),
   SafeRegExp: () => safeClass(pristine.RegExp, {}),
-  SafeFinalizationRegistry: () => safeClass(pristine.FinalizationRegistry, {}),
+  // Deno's scripts use it to give back what the host keeps for them; this host keeps nothing.
+  SafeFinalizationRegistry: () =>
+    class {
+      register() {}
+      unregister() {}
+    },
   SafeWeakRef: () => safeClass(pristine.WeakRef, {}),
   PromisePrototypeCatch: () => (promise, onRejected) => pristine.then(promise, undefined, onRejected),
   SafePromisePrototypeFinally: () => (promise, onFinally) =>
@@ -229,7 +234,7 @@ const safeMakers = {
 };
 
 const pristine = {
-  Map, Set, WeakMap, WeakSet, RegExp, FinalizationRegistry, WeakRef, Promise,
+  Map, Set, WeakMap, WeakSet, RegExp, WeakRef, Promise,
   mapIterator: Map.prototype[Symbol.iterator],
   mapNext: getPrototypeOf(new Map()[Symbol.iterator]()).next,
   setIterator: Set.prototype[Symbol.iterator],
@@ -353,24 +358,17 @@ function cloneHostObject(object) {
 const bootstrap = { __proto__: null, core, internals, primordials };
 
 // ---- blobs ---------------------------------------------------------------------------------------
-// The bytes of blobs are kept on the script's side, so that a stored heap holds them.
+// The bytes of blobs are kept on the script's side, so that a stored heap holds them. Deno's script
+// names a part of a blob by an id; here the id is the bytes themselves, which go when the blob goes.
 
-const blobParts = { __proto__: null };
 const blobUrls = { __proto__: null };
 const sliceBytes = uncurryThis(getPrototypeOf(Uint8Array.prototype).slice);
-let lastBlobPart = 0;
 
-function addBlobPart(bytes) {
-  const id = `${++lastBlobPart}`;
-  blobParts[id] = bytes;
-  return id;
-}
-
-ops.op_blob_create_part = (bytes) => addBlobPart(sliceBytes(bytes));
-ops.op_blob_slice_part = (id, { start, len }) => addBlobPart(sliceBytes(blobParts[id], start, start + len));
-ops.op_blob_read_part = (id) => sliceBytes(blobParts[id]);
-ops.op_blob_clone_part = (id) => ({ __proto__: null, uuid: addBlobPart(blobParts[id]), size: blobParts[id].length });
-ops.op_blob_remove_part = (id) => delete blobParts[id];
+ops.op_blob_create_part = (bytes) => sliceBytes(bytes);
+ops.op_blob_slice_part = (bytes, { start, len }) => sliceBytes(bytes, start, start + len);
+ops.op_blob_read_part = (bytes) => sliceBytes(bytes);
+ops.op_blob_clone_part = (bytes) => ({ __proto__: null, uuid: bytes, size: bytes.length });
+ops.op_blob_remove_part = () => {};
 ops.op_blob_create_object_url = (mediaType, parts) => {
   const url = `blob:null/${core.loadExtScript("ext:mcp_v8/crypto.js").crypto.randomUUID()}`;
   blobUrls[url] = { __proto__: null, mediaType, parts };

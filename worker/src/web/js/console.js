@@ -95,23 +95,30 @@ function rowsOf(data) {
   return rows;
 }
 
+// What has rows of its own; the rest stands in the column of values.
+function isNested({ value, keyed }) {
+  return !keyed && value !== null && (typeof value === "object" || typeof value === "function");
+}
+
+function columnsOf(rows) {
+  // An object, since its keys come in the order of an object's: whole numbers first.
+  const columns = { __proto__: null };
+  for (let i = 0; i < rows.length; i++) {
+    if (!isNested(rows[i])) continue;
+    const keys = ObjectKeys(rows[i].value);
+    for (let j = 0; j < keys.length; j++) columns[keys[j]] = true;
+  }
+  return ObjectKeys(columns);
+}
+
 function tableOf(data, wanted) {
   const rows = rowsOf(data);
-  const columns = wanted === undefined ? [] : ArrayPrototypeSlice(wanted);
+  const columns = wanted === undefined ? columnsOf(rows) : ArrayPrototypeSlice(wanted);
   let keyed = false;
   let valued = false;
   for (let i = 0; i < rows.length; i++) {
-    const { value } = rows[i];
     keyed ||= rows[i].keyed;
-    const nested = !rows[i].keyed && typeof value === "object" && value !== null;
-    valued ||= !nested;
-    if (!nested || wanted !== undefined) continue;
-    const keys = ObjectKeys(value);
-    for (let j = 0; j < keys.length; j++) {
-      let known = false;
-      for (let k = 0; k < columns.length; k++) known ||= columns[k] === keys[j];
-      if (!known) ArrayPrototypePush(columns, keys[j]);
-    }
+    valued ||= !isNested(rows[i]);
   }
   const head = [keyed || core.ops.op_is_set(data) ? "(iter idx)" : "(idx)"];
   if (keyed) ArrayPrototypePush(head, "Key");
@@ -120,7 +127,7 @@ function tableOf(data, wanted) {
   const lines = [];
   for (let i = 0; i < rows.length; i++) {
     const { index, key, value } = rows[i];
-    const nested = !rows[i].keyed && typeof value === "object" && value !== null;
+    const nested = isNested(rows[i]);
     const line = [index];
     if (keyed) ArrayPrototypePush(line, cell(key));
     for (let j = 0; j < columns.length; j++) {
@@ -175,7 +182,7 @@ const methods = {
   warn: (...args) => print(WARN, format(args)),
   error: (...args) => print(ERROR, format(args)),
   dir: (value = undefined, options = undefined) =>
-    print("", inspector().inspect(value, { __proto__: null, ...options, colors: false })),
+    print("", inspector().inspectArgs([value], { __proto__: null, ...options, colors: false })),
   dirxml: (...args) => print("", format(args)),
   assert: (condition = false, ...args) => {
     if (condition) return;

@@ -1,0 +1,68 @@
+//! V8's heap limit.
+//!
+//! It does not bound the process: the JSON parser, ICU, WebAssembly and resizable buffers allocate
+//! past it. The kernel's limits (`crate::confine`) are the ones that hold.
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_void};
+use std::rc::Rc;
+
+use deno_core::v8;
+use mcp_v8_protocol::exit::ExitCode;
+
+use crate::conversation::end_process;
+use crate::runtime::state::State;
+
+/// The heap that an isolate is made with, in bytes: above the largest limit of an execution and what
+/// the runtime itself takes. It is lowered when an execution's limit is known; V8 lowers a limit but
+/// does not raise it.
+pub(crate) const HEAP_BYTES_MAX: usize = 128 << 20;
+
+thread_local! {
+    /// Whom to tell when V8 runs out of memory elsewhere; V8 gives that callback no data.
+    static RUNNING: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
+/// Sets the heap limit of the execution that begins: `bytes` beyond what the runtime takes.
+pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: usize) {
+    let used = isolate.get_heap_statistics().used_heap_size();
+    // One count stays with V8 for as long as the isolate lives.
+    let data = Rc::into_raw(Rc::clone(state)).cast_mut().cast();
+    RUNNING.set(Some(Rc::clone(state)));
+    isolate.set_oom_error_handler(out_of_memory);
+    isolate.add_near_heap_limit_callback(near_heap_limit, data);
+    // Removing a callback is how V8 is told of a lower limit.
+    isolate.remove_near_heap_limit_callback(near_heap_limit, used.saturating_add(bytes));
+    isolate.add_near_heap_limit_callback(near_heap_limit, data);
+}
+
+/// Called by V8 in the middle of an allocation: nothing here may touch the heap.
+unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
+    // SAFETY: `limit_heap` leaked one count of this `Rc`, and V8 calls on the isolate's thread.
+    let state = unsafe { &*data.cast::<State>() };
+    // V8 counts array buffers too; they have a budget of their own, so it gets them back once.
+    let buffers = state.buffers.used();
+    let given = state
+        .heap_given_back
+        .replace(buffers.max(state.heap_given_back.get()));
+    if buffers > given {
+        return current.saturating_add(buffers - given);
+    }
+    say_last_word(state)
+}
+
+/// Called by V8 when an allocation failed for which it has no other way out.
+unsafe extern "C" fn out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
+    match RUNNING.with_borrow(Clone::clone) {
+        Some(state) => say_last_word(&state),
+        None => end_process(ExitCode::HeapLimit),
+    }
+}
+
+fn say_last_word(state: &State) -> ! {
+    match state.host.try_borrow_mut().as_deref_mut() {
+        Ok(Some(host)) => host.heap_limit_reached(),
+        // In the middle of a console call, or after the last word: there is nothing to say.
+        Ok(None) | Err(_) => end_process(ExitCode::HeapLimit),
+    }
+}
