@@ -128,8 +128,8 @@ pub struct Seen {
     /// The execution.
     #[serde(flatten)]
     pub execution: Execution,
-    /// The first page of its console output, as get_execution_output gives it. Absent only when the
-    /// server was shut down during the wait.
+    /// The first page of its console output, as get_execution_output gives it. Absent when it could
+    /// not be read; get_execution_output may then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Output")]
     pub output: Option<Output>,

@@ -6,7 +6,7 @@ use mcp_v8_protocol::message::{Failure, FailureKind as Reported, Finished, Text}
 use super::state::{NotReady, Verdict};
 use crate::limits;
 use crate::store::{End, FailureKind, Limits, StoreError};
-use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError};
+use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError, telling_line};
 
 /// What an execution was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +225,7 @@ fn broke(error: &LinkError) -> End {
 }
 
 fn last_words(exit: &Exit) -> String {
-    match exit.stderr_tail.as_str() {
+    match telling_line(&exit.stderr_tail) {
         "" => String::new(),
         words => format!("; its last words: {words}"),
     }

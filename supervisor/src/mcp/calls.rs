@@ -77,9 +77,11 @@ impl Call<'_> {
         };
         let output = match self.executions.output(id, FIRST_PAGE).await {
             Ok(page) => Some(Output::new(id, page)),
-            // The end is known, and that the server goes away is no reason to keep it back.
-            Err(app::Error::Unavailable(_)) => None,
-            Err(error) => return Err(error.into()),
+            // The end is known; that its output cannot be read now is no reason to keep it back.
+            Err(error) => {
+                tracing::warn!(%id, %error, "the output could not be read");
+                None
+            }
         };
         structured(&Seen {
             execution: Execution::from(view),

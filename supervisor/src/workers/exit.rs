@@ -64,8 +64,32 @@ pub enum Death {
     Lingers,
 }
 
+/// The line of a worker's last words that says most: the first of a fatal error or a panic, else the
+/// last. What V8 and Rust print around it is for their developers.
+pub(crate) fn telling_line(tail: &str) -> &str {
+    let mut lines = tail
+        .lines()
+        .map(|line| line.trim_start_matches(['#', ' ']).trim_end())
+        .filter(|line| !line.is_empty());
+    let last = lines.clone().next_back().unwrap_or_default();
+    lines
+        .find(|line| {
+            MEMORY_WORDS.iter().any(|words| line.contains(words))
+                || [
+                    "Fatal JavaScript",
+                    "Check failed",
+                    "panicked at",
+                    "overflowed its stack",
+                ]
+                .iter()
+                .any(|words| line.contains(words))
+        })
+        .unwrap_or(last)
+}
+
 /// What memory exhaustion looks like on standard error: V8, Rust and C++ in this order.
-const MEMORY_WORDS: [&str; 4] = [
+const MEMORY_WORDS: [&str; 5] = [
+    "invalid size error",
     "out of memory",
     "Out of memory",
     "memory allocation of",
@@ -133,7 +157,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.status.fmt(f)?;
         if !self.stderr_tail.is_empty() {
-            write!(f, "; its last words: {}", self.stderr_tail)?;
+            write!(f, "; its last words: {}", telling_line(&self.stderr_tail))?;
         }
         Ok(())
     }
@@ -174,6 +198,14 @@ fn without_addresses(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_telling_line_is_found() {
+        let v8 = "#\n# Fatal error in , line 0\n# Fatal JavaScript invalid size error 7\n#\n==== C stack trace ====\n    a\n";
+        assert_eq!(telling_line(v8), "Fatal JavaScript invalid size error 7");
+        assert_eq!(telling_line("one\ntwo\n\n"), "two");
+        assert_eq!(telling_line(""), "");
+    }
 
     fn exit(status: ExitStatus, cpu_secs: u64, stderr: &str) -> Exit {
         Exit {

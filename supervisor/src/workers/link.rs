@@ -56,7 +56,10 @@ impl Link {
     }
 
     /// Queues a message; it travels while [`Link::receive`] is awaited.
+    ///
+    /// What the other end said out of turn, before it could have this message, is a violation.
     pub(super) fn send(&mut self, message: &ToWorker) -> Result<(), LinkError> {
+        self.try_receive()?;
         self.phase = self.phase.on_to_worker(message)?;
         self.outgoing = encode(message)?;
         self.sent = 0;
@@ -118,6 +121,13 @@ impl Link {
         let Some(message) = self.reader.next_message()? else {
             return Ok(None);
         };
+        if self.sent < self.outgoing.len() {
+            // It answers what it has not read.
+            return Err(LinkError::Violation(Violation {
+                phase: Phase::Parked,
+                message: message.name(),
+            }));
+        }
         self.phase = self.phase.on_from_worker(&message)?;
         Ok(Some(message))
     }

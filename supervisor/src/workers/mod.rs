@@ -17,6 +17,7 @@ mod link;
 mod process;
 mod spawn;
 
+pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
 pub use launch::{LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
