@@ -26,8 +26,28 @@ check!(is_any_array_buffer, |v| v.is_array_buffer()
 check!(is_data_view, |v| v.is_data_view());
 check!(is_typed_array, |v| v.is_typed_array());
 check!(is_proxy, |v| v.is_proxy());
-check!(is_map, |v| v.is_map());
-check!(is_set, |v| v.is_set());
+
+/// `op_preview_entries(value)`: the entries of a Map, a Set or an iterator over one, in one array of
+/// keys and values or of values, and whether it is the former; null for anything else. An iterator
+/// stays where it is.
+fn preview_entries(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut returned: v8::ReturnValue<'_>,
+) {
+    let (entries, is_key_value) = match v8::Local::<v8::Object>::try_from(args.get(0)) {
+        Ok(object) => object.preview_entries(scope),
+        Err(_) => (None, false),
+    };
+    match entries {
+        Some(entries) => {
+            let is_key_value = v8::Boolean::new(scope, is_key_value);
+            let pair = [entries.into(), is_key_value.into()];
+            returned.set(v8::Array::new_with_elements(scope, &pair).into());
+        }
+        None => returned.set_null(),
+    }
+}
 
 pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;
@@ -41,7 +61,6 @@ pub(crate) fn ops() -> Vec<Op> {
         ("op_is_data_view", is_data_view.map_fn_to()),
         ("op_is_typed_array", is_typed_array.map_fn_to()),
         ("op_is_proxy", is_proxy.map_fn_to()),
-        ("op_is_map", is_map.map_fn_to()),
-        ("op_is_set", is_set.map_fn_to()),
+        ("op_preview_entries", preview_entries.map_fn_to()),
     ]
 }

@@ -22,8 +22,6 @@ const {
   ObjectHasOwn,
   ReflectOwnKeys,
   SafeMap,
-  SafeMapIterator,
-  SafeSetIterator,
   String,
   StringPrototypeIncludes,
   StringPrototypeRepeat,
@@ -76,23 +74,26 @@ function cell(value) {
 
 function rowsOf(data) {
   const rows = [];
-  if (core.ops.op_is_map(data)) {
-    let i = 0;
-    for (const entry of new SafeMapIterator(data)) {
-      ArrayPrototypePush(rows, { index: String(i++), key: entry[0], value: entry[1], keyed: true });
-    }
-  } else if (core.ops.op_is_set(data)) {
-    let i = 0;
-    for (const value of new SafeSetIterator(data)) {
-      ArrayPrototypePush(rows, { index: String(i++), value, keyed: false });
-    }
-  } else {
+  const previewed = core.ops.op_preview_entries(data);
+  if (previewed === null) {
     const keys = ObjectKeys(data);
     for (let i = 0; i < keys.length; i++) {
       ArrayPrototypePush(rows, { index: keys[i], value: data[keys[i]], keyed: false });
     }
+    return { rows, head: core.isTypedArray(data) ? "(iter idx)" : "(idx)" };
   }
-  return rows;
+  const entries = previewed[0];
+  const keyed = previewed[1];
+  const step = keyed ? 2 : 1;
+  for (let i = 0; i < entries.length; i += step) {
+    ArrayPrototypePush(rows, {
+      index: String(i / step),
+      key: entries[i],
+      value: entries[i + step - 1],
+      keyed,
+    });
+  }
+  return { rows, head: "(iter idx)" };
 }
 
 // What has rows of its own; the rest stands in the column of values.
@@ -112,7 +113,7 @@ function columnsOf(rows) {
 }
 
 function tableOf(data, wanted) {
-  const rows = rowsOf(data);
+  const { rows, head: first } = rowsOf(data);
   const columns = wanted === undefined ? columnsOf(rows) : ArrayPrototypeSlice(wanted);
   let keyed = false;
   let valued = false;
@@ -120,7 +121,7 @@ function tableOf(data, wanted) {
     keyed ||= rows[i].keyed;
     valued ||= !isNested(rows[i]);
   }
-  const head = [keyed || core.ops.op_is_set(data) ? "(iter idx)" : "(idx)"];
+  const head = [first];
   if (keyed) ArrayPrototypePush(head, "Key");
   for (let i = 0; i < columns.length; i++) ArrayPrototypePush(head, String(columns[i]));
   if (valued) ArrayPrototypePush(head, "Values");

@@ -1,0 +1,2 @@
+// expect: completed "done"
+(async () => "done")()

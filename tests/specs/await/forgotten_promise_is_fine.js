@@ -1,0 +1,3 @@
+// expect: completed "over"
+// Nobody waits for that promise.
+new Promise(() => {}); "over"

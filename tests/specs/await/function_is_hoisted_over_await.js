@@ -1,0 +1,2 @@
+// expect: completed "hoisted"
+const r = early(); await null; function early() { return "hoisted" } r

@@ -1,0 +1,2 @@
+// expect: completed "2"
+(await false) ? 1 : await 2

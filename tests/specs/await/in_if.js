@@ -1,0 +1,2 @@
+// expect: completed "yes"
+if (await Promise.resolve(true)) { "yes" } else { "no" }

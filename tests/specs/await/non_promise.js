@@ -1,0 +1,2 @@
+// expect: completed "9"
+(await 4) + (await 5)

@@ -1,0 +1,2 @@
+// expect: failed nothing_left_to_wait_for
+new Promise(() => {})

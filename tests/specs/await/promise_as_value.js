@@ -1,0 +1,2 @@
+// expect: completed "7"
+Promise.resolve(7)

@@ -1,0 +1,2 @@
+// expect: completed "[object Promise]"
+[Promise.resolve(1)]

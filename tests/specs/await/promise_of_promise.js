@@ -1,0 +1,2 @@
+// expect: completed "in"
+Promise.resolve(Promise.resolve("in"))

@@ -1,0 +1,2 @@
+// expect: completed "5"
+Promise.resolve({ then(resolve) { resolve(5) } })

@@ -1,0 +1,2 @@
+// expect: completed "3"
+class P extends Promise {} P.resolve(3)

@@ -1,0 +1,2 @@
+// expect: completed "fast"
+await Promise.race([new Promise(() => {}), new Promise(r => setTimeout(r, 5, "fast"))])

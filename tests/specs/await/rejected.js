@@ -1,0 +1,4 @@
+// expect: failed exception
+// error: "TypeError: refused"
+// error: "<anonymous>:4:22"
+await Promise.reject(new TypeError('refused'))

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "RangeError: late"
+new Promise((_, reject) => setTimeout(() => reject(new RangeError("late")), 10))

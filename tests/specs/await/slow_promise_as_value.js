@@ -1,0 +1,2 @@
+// expect: completed "after"
+new Promise(resolve => setTimeout(resolve, 20, "after"))

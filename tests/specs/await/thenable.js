@@ -1,0 +1,2 @@
+// expect: completed "then"
+await { then(resolve) { resolve("then") } }

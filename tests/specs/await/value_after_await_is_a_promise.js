@@ -1,0 +1,2 @@
+// expect: completed "8"
+await null; Promise.resolve(8)

@@ -1,0 +1,2 @@
+// expect: completed "5"
+let a; a = 5

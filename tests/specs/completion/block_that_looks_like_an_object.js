@@ -1,0 +1,2 @@
+// expect: completed "1"
+{ a: 1 }

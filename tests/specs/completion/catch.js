@@ -1,0 +1,2 @@
+// expect: completed "caught"
+try { throw 1 } catch { "caught" }

@@ -1,0 +1,2 @@
+// expect: completed "3"
+1, 2, 3

@@ -1,0 +1,2 @@
+// expect: completed "3"
+3 // and no more

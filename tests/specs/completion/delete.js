@@ -1,0 +1,2 @@
+// expect: completed "true"
+globalThis.gone = 1; delete globalThis.gone

@@ -1,0 +1,2 @@
+// expect: completed "2"
+let a; ({ a } = { a: 1, b: 2 }).b

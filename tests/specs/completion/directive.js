@@ -1,0 +1,2 @@
+// expect: completed "use strict"
+"use strict"

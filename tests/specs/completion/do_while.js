@@ -1,0 +1,2 @@
+// expect: completed "1"
+do { 1; continue } while (false)

@@ -1,0 +1,2 @@
+// expect: completed "b"
+if (0) "a"; else { "b" }

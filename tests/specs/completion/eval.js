@@ -1,0 +1,2 @@
+// expect: completed "2"
+eval("1; if (true) { 2 }")

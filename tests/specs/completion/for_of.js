@@ -1,0 +1,2 @@
+// expect: completed "z"
+for (const x of "xyz") x

@@ -1,0 +1,2 @@
+// expect: completed "undefined"
+1; if (false) 2

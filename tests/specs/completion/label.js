@@ -1,0 +1,2 @@
+// expect: completed "1"
+out: { 1; break out; 2 }

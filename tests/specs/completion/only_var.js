@@ -1,0 +1,2 @@
+// expect: completed "undefined"
+var x = 2

@@ -1,0 +1,2 @@
+// expect: completed "b"
+"use strict"; "b"

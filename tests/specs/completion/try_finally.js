@@ -1,0 +1,2 @@
+// expect: completed "1"
+try { 1 } finally { 2 }

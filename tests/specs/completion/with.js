@@ -1,0 +1,2 @@
+// expect: completed "3"
+with ({ x: 3 }) x

@@ -1,0 +1,2 @@
+// expect: completed "2"
+await 1; { 2; { } }

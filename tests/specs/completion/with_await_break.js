@@ -1,0 +1,2 @@
+// expect: completed "b"
+await 0; while (true) { "b"; break }

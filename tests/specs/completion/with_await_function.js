@@ -1,0 +1,2 @@
+// expect: completed "3"
+await 3; function g() {}

@@ -1,0 +1,2 @@
+// expect: completed "5"
+5; let y = await 1

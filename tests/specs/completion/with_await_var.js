@@ -1,0 +1,2 @@
+// expect: completed "7"
+7; var v = await 1

@@ -1,0 +1,5 @@
+// expect: completed "undefined"
+// output: "\n"
+// output: "[INFO] \n"
+// output: "[ERROR] \n"
+console.log(); console.info(); console.error("")

@@ -1,0 +1,13 @@
+// expect: completed "undefined"
+// output: "[\n"
+// output: "  1,\n"
+// output: "  \"a\",\n"
+// output: "  null,\n"
+// output: "  undefined,\n"
+// output: "  [\n"
+// output: "    2,\n"
+// output: "    [ 3, [ 4, [ 5 ] ] ]\n"
+// output: "  ],\n"
+// output: "  { a: 1 }\n"
+// output: "]\n"
+console.log([1, "a", null, undefined, [2, [3, [4, [5]]]], { a: 1 }])

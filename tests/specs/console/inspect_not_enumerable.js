@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// output: "{ a: 1 }\n"
+console.log(Object.defineProperty({ a: 1 }, "hidden", { value: 2 }))

@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// output: "/a/ [ /b\\/c/gi ] /d/ { extra: 1 }\n"
+console.log(/a/, [/b\/c/gi], Object.assign(/d/, { extra: 1 }))

@@ -1,0 +1,23 @@
+// expect: completed "undefined"
+// output: "┌───────┬───┬─────┬──────┐\n"
+// output: "│ (idx) │ a │ b   │ c    │\n"
+// output: "├───────┼───┼─────┼──────┤\n"
+// output: "│     0 │ 1 │ \"x\" │      │\n"
+// output: "│     1 │ 2 │     │ true │\n"
+// output: "└───────┴───┴─────┴──────┘\n"
+// output: "┌───────┬───┬───┐\n"
+// output: "│ (idx) │ 0 │ 1 │\n"
+// output: "├───────┼───┼───┤\n"
+// output: "│     0 │ 1 │ 2 │\n"
+// output: "│     1 │ 3 │ 4 │\n"
+// output: "└───────┴───┴───┘\n"
+// output: "┌───────┬───────┬────────┐\n"
+// output: "│ (idx) │ three │ Values │\n"
+// output: "├───────┼───────┼────────┤\n"
+// output: "│     0 │       │ 1      │\n"
+// output: "│     1 │       │ \"two\"  │\n"
+// output: "│     2 │     3 │        │\n"
+// output: "└───────┴───────┴────────┘\n"
+console.table([{ a: 1, b: "x" }, { a: 2, c: true }])
+console.table([[1, 2], [3, 4]])
+console.table([1, "two", { three: 3 }])

@@ -1,0 +1,21 @@
+// expect: completed "undefined"
+// output: "┌───────┐\n"
+// output: "│ (idx) │\n"
+// output: "├───────┤\n"
+// output: "│     0 │\n"
+// output: "│     1 │\n"
+// output: "└───────┘\n"
+// output: "┌───────┬────────┐\n"
+// output: "│ (idx) │ Values │\n"
+// output: "├───────┼────────┤\n"
+// output: "│ a     │        │\n"
+// output: "│ b     │      1 │\n"
+// output: "└───────┴────────┘\n"
+// output: "┌───────┬────────────────────────┐\n"
+// output: "│ (idx) │ 0                      │\n"
+// output: "├───────┼────────────────────────┤\n"
+// output: "│     0 │ [Function (anonymous)] │\n"
+// output: "└───────┴────────────────────────┘\n"
+console.table([function f() {}, class A {}])
+console.table({ a: () => {}, b: 1 })
+console.table([[() => {}]])

@@ -1,0 +1,15 @@
+// expect: completed "undefined"
+// output: "┌────────────┬─────┬──────────┐\n"
+// output: "│ (iter idx) │ Key │ Values   │\n"
+// output: "├────────────┼─────┼──────────┤\n"
+// output: "│          0 │ \"k\" │ 1        │\n"
+// output: "│          1 │ \"l\" │ { a: 1 } │\n"
+// output: "└────────────┴─────┴──────────┘\n"
+// output: "┌────────────┬────────┐\n"
+// output: "│ (iter idx) │ Values │\n"
+// output: "├────────────┼────────┤\n"
+// output: "│          0 │ 1      │\n"
+// output: "│          1 │ \"x\"    │\n"
+// output: "└────────────┴────────┘\n"
+console.table(new Map([["k", 1], ["l", { a: 1 }]]))
+console.table(new Set([1, "x"]))

@@ -1,0 +1,25 @@
+// expect: completed "undefined"
+// output: "┌────────┬───┬──────────┐\n"
+// output: "│ (idx)  │ x │ y        │\n"
+// output: "├────────┼───┼──────────┤\n"
+// output: "│ first  │ 1 │          │\n"
+// output: "│ second │   │ [ 1, 2 ] │\n"
+// output: "└────────┴───┴──────────┘\n"
+// output: "┌───────┬────────┐\n"
+// output: "│ (idx) │ Values │\n"
+// output: "├───────┼────────┤\n"
+// output: "│ a     │ 1      │\n"
+// output: "│ b     │ \"s\"    │\n"
+// output: "└───────┴────────┘\n"
+// output: "┌───────┐\n"
+// output: "│ (idx) │\n"
+// output: "├───────┤\n"
+// output: "└───────┘\n"
+// output: "┌───────┐\n"
+// output: "│ (idx) │\n"
+// output: "├───────┤\n"
+// output: "└───────┘\n"
+console.table({ first: { x: 1 }, second: { y: [1, 2] } })
+console.table({ a: 1, b: "s" })
+console.table([])
+console.table({})

@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// output: "Memory [WebAssembly.Memory] {}\n"
+console.log(new WebAssembly.Memory({ initial: 1 }))

@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// output: "a�b [ \"�\" ]\n"
+console.log("a\ud800b", ["\udfff"])

@@ -1,0 +1,5 @@
+// expect: completed "v"
+// output: "1\n"
+// output: "2\n"
+// output: "3\n"
+console.log(1); setTimeout(() => console.log(3), 1); Promise.resolve().then(() => console.log(2)); "v"

@@ -1,0 +1,3 @@
+// expect: completed "on"
+// output: "{ a: [Getter] }\n"
+console.log({ get a() { throw new Error("x") } }); "on"

@@ -1,0 +1,21 @@
+// expect: completed "done | DataError | DataError | DataError | DataError | DataError | done | SyntaxError | DataError | DataError | DataError | DataError | DataError | DataError | DataError | InvalidAccessError | InvalidAccessError | InvalidAccessError"
+const out = [];
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (b) => parseInt(b, 16));
+const text = (string) => new TextEncoder().encode(string);
+const name = async (promise) => { try { await promise; return "done"; } catch (e) { return e.name; } };
+const { subtle } = crypto;
+const bring = (format, data, usages = ["verify"], namedCurve = "P-256") => name(subtle.importKey(format, data, { name: "ECDSA", namedCurve }, true, usages));
+const { publicKey, privateKey } = await subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+const raw = new Uint8Array(await subtle.exportKey("raw", publicKey));
+out.push(await bring("raw", raw), await bring("raw", raw.subarray(1)), await bring("raw", new Uint8Array(65)), await bring("raw", new Uint8Array(0)));
+raw[64] ^= 1;
+out.push(await bring("raw", raw));
+out.push(await bring("spki", await subtle.exportKey("spki", publicKey), ["verify"], "P-384"));
+const jwk = await subtle.exportKey("jwk", privateKey);
+const other = await subtle.exportKey("jwk", (await subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign"])).privateKey);
+out.push(await bring("jwk", jwk, ["sign"]), await bring("jwk", jwk, ["verify"]), await bring("jwk", { ...jwk, d: other.d }, ["sign"]));
+out.push(await bring("jwk", { ...jwk, crv: "P-384" }, ["sign"]), await bring("jwk", { ...jwk, kty: "RSA" }, ["sign"]), await bring("jwk", { ...jwk, alg: "ES384" }, ["sign"]));
+out.push(await bring("jwk", { ...jwk, x: undefined }, ["sign"]), await bring("jwk", { ...jwk, use: "enc" }, ["sign"]), await bring("jwk", { ...jwk, key_ops: [] }, ["sign"]));
+out.push(await name(subtle.exportKey("spki", privateKey)), await name(subtle.exportKey("pkcs8", publicKey)), await name(subtle.exportKey("raw", privateKey)));
+out.join(" | ");

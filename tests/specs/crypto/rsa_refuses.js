@@ -1,0 +1,21 @@
+// expect: completed "OperationError | OperationError | OperationError | OperationError | OperationError | OperationError | TypeError | NotSupportedError | TypeError | SyntaxError | SyntaxError | NotSupportedError | DataError | DataError | DataError | DataError | DataError | done | DataError | DataError | DataError | DataError | NotSupportedError | done | OperationError | false"
+const out = [];
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (b) => parseInt(b, 16));
+const text = (string) => new TextEncoder().encode(string);
+const name = async (promise) => { try { await promise; return "done"; } catch (e) { return e.name; } };
+const { subtle } = crypto;
+const make = (change, usages = ["sign"]) => name(subtle.generateKey({ name: "RSA-PSS", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256", ...change }, true, usages));
+out.push(await make({ modulusLength: 1024 }), await make({ modulusLength: 4104 }), await make({ modulusLength: 2 ** 31 }), await make({ modulusLength: 2049 }));
+out.push(await make({ publicExponent: new Uint8Array([3]) }), await make({ publicExponent: new Uint8Array(0) }), await make({ publicExponent: [1, 0, 1] }));
+out.push(await make({ hash: "MD5" }), await make({ hash: undefined }), await make({}, ["verify"]), await make({}, ["encrypt"]));
+const bring = (format, data, usages = ["verify"]) => name(subtle.importKey(format, data, { name: "RSA-PSS", hash: "SHA-256" }, true, usages));
+out.push(await bring("raw", new Uint8Array(256)), await bring("spki", new Uint8Array(256)), await bring("pkcs8", new Uint8Array(0), ["sign"]));
+out.push(await bring("jwk", { kty: "RSA", n: "AQAB" }), await bring("jwk", { kty: "RSA", n: "AQAB", e: "AQAB" }), await bring("jwk", { kty: "RSA", n: "*", e: "AQAB" }));
+const { publicKey, privateKey } = await subtle.generateKey({ name: "RSA-PSS", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-512" }, true, ["sign", "verify"]);
+const jwk = await subtle.exportKey("jwk", privateKey);
+const bring512 = (change) => name(subtle.importKey("jwk", { ...jwk, ...change }, { name: "RSA-PSS", hash: "SHA-512" }, true, ["sign"]));
+out.push(await bring512({}), await bring512({ alg: "PS256" }), await bring512({ p: undefined }), await bring512({ d: jwk.p }), await bring512({ p: jwk.q }), await bring512({ oth: [] }));
+out.push(await name(subtle.sign({ name: "RSA-PSS", saltLength: 256 - 64 - 2 }, privateKey, text("x"))), await name(subtle.sign({ name: "RSA-PSS", saltLength: 256 - 64 - 1 }, privateKey, text("x"))));
+out.push(await subtle.verify({ name: "RSA-PSS", saltLength: 4294967295 }, publicKey, new Uint8Array(256), text("x")));
+out.join(" | ");

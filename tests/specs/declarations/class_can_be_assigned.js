@@ -1,0 +1,2 @@
+// expect: completed "1"
+class A {} A = 1; A

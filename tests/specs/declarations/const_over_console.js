@@ -1,0 +1,2 @@
+// expect: completed "3"
+const URL = 1, console = 2; URL + console

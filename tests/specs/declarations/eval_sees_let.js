@@ -1,0 +1,2 @@
+// expect: completed "6"
+let secret = 5; eval("secret + 1")

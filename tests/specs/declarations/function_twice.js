@@ -1,0 +1,2 @@
+// expect: completed "2"
+function f() { return 1 } function f() { return 2 } f()

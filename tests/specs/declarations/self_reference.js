@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "ReferenceError"
+let me = me + 1

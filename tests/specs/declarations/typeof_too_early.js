@@ -1,0 +1,4 @@
+// expect: failed exception
+// error: "ReferenceError"
+typeof early;
+let early = 1

@@ -1,0 +1,2 @@
+// expect: completed "4"
+var f; function f() { return 4 } f()

@@ -1,0 +1,2 @@
+// expect: completed "2"
+var x = 1; var x = 2; x

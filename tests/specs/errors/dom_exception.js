@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "AbortError: gone"
+throw new DOMException("gone", "AbortError")

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error_exact: "Error: line one\nline two\n    at <anonymous>:3:7"
+throw new Error("line one\nline two")

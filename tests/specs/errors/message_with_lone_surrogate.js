@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "Error: a�b"
+throw new Error("a\udc00b")

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "Error: bare"
+Error.stackTraceLimit = 0; throw new Error("bare")

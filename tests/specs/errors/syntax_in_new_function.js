@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "SyntaxError"
+new Function("return }")

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "<anonymous>:3:2"
+	nowhere

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "a�b"
+throw "a\ud800b"

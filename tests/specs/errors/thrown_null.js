@@ -1,0 +1,4 @@
+// expect: failed exception
+// error: "Uncaught null"
+let a = 1;
+  throw null

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "[Object: null prototype] {}"
+throw Object.create(null)

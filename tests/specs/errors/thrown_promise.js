@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "Promise { 1 }"
+throw Promise.resolve(1)

@@ -1,0 +1,3 @@
+// expect: failed unhandled_rejection
+// error: "ReferenceError: nowhere is not defined"
+Promise.resolve().then(() => { nowhere }); 5

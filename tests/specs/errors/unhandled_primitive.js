@@ -1,0 +1,3 @@
+// expect: failed unhandled_rejection
+// error: "just text"
+Promise.reject("just text"); 5

@@ -1,0 +1,3 @@
+// expect: failed unhandled_rejection
+// error: "undefined"
+Promise.reject(); 5

@@ -1,0 +1,2 @@
+// expect: completed "1"
+globalThis.leak ??= 0; ++globalThis.leak

@@ -1,0 +1,3 @@
+// expect: completed "2"
+for (const k of Reflect.ownKeys(globalThis)) { try { delete globalThis[k] } catch {} }
+1 + 1

@@ -1,0 +1,2 @@
+// expect: completed "undefined,undefined,undefined,undefined"
+[typeof fetch, typeof Request, typeof Headers, typeof Response].join()

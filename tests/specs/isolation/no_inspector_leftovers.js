@@ -1,0 +1,2 @@
+// expect: completed ""
+["memory", "createTask", "context", "scopes", "indentLevel"].filter(n => n in console).join()

@@ -1,0 +1,2 @@
+// expect: completed "SyntaxError"
+try { eval("%DebugPrint(1)") } catch (e) { e.name }

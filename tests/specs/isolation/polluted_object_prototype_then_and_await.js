@@ -1,0 +1,3 @@
+// expect: completed "by then"
+Object.prototype.then = function (resolve) { delete Object.prototype.then; resolve("by then") };
+const r = await {}; r

@@ -1,0 +1,3 @@
+// expect: completed "7"
+Object.defineProperty(Promise.prototype, "constructor", { get() { throw new Error("polluted") } });
+(async () => 7)()

@@ -1,0 +1,3 @@
+// expect: failed syntax
+// error: "SyntaxError"
+new URL("a:b").#queryObject

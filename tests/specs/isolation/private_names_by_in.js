@@ -1,0 +1,3 @@
+// expect: failed syntax
+// error: "SyntaxError"
+#queryObject in new URL("a:b")

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "SyntaxError"
+(() => eval('new URL("a:b").#queryObject'))()

@@ -1,0 +1,3 @@
+// expect: failed syntax
+// error: "SyntaxError"
+with ({}) { new URL("a:b").#queryObject }

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError"
+const u: URL = new URL("a:b");
+(u as any).#queryObject

@@ -1,0 +1,3 @@
+// expect: failed syntax
+// error: "SyntaxError"
+await null; new URL("a:b").#queryObject

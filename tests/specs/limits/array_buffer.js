@@ -1,0 +1,2 @@
+// expect: failed memory
+new ArrayBuffer(1 << 30)

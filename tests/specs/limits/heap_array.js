@@ -1,0 +1,2 @@
+// expect: failed memory
+const a = []; while (true) a.push(new Array(1000).fill({}))

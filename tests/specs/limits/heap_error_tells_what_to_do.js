@@ -1,0 +1,3 @@
+// expect: failed memory
+// error: "8"
+const a = []; for (;;) a.push({})

@@ -1,0 +1,2 @@
+// expect: failed memory
+setTimeout(() => { const a = []; for (;;) a.push({}) }, 1)

@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// output: 3000001 bytes
+console.log("y".repeat(3_000_000))

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "RangeError: Maximum call stack size exceeded"
+const o = { get a() { return this.a } }; o.a

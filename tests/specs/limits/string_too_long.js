@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "RangeError: Invalid string length"
+"x".repeat(2 ** 30)

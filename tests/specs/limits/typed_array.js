@@ -1,0 +1,2 @@
+// expect: failed memory
+new Float64Array(1e8)

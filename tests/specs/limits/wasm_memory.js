@@ -1,0 +1,2 @@
+// expect: failed memory
+new WebAssembly.Memory({ initial: 10_000 })

@@ -1,0 +1,2 @@
+// expect: failed memory
+const m = new WebAssembly.Memory({ initial: 1 }); for (;;) m.grow(16)

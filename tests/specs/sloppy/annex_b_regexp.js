@@ -1,0 +1,2 @@
+// expect: completed "true"
+/\c/.test("\\c") && /{/.test("{") && /a{,2}/.test("a{,2}")

@@ -1,0 +1,2 @@
+// expect: completed "true"
+1 < 2 > 0

@@ -1,0 +1,2 @@
+// expect: completed "false"
+var kept = 1; delete kept

@@ -1,0 +1,2 @@
+// expect: completed "undefined"
+x = 1; delete x; typeof x

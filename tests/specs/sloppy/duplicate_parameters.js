@@ -1,0 +1,2 @@
+// expect: completed "2"
+(function (a, a) { return a })(1, 2)

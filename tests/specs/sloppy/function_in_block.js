@@ -1,0 +1,2 @@
+// expect: completed "seen"
+{ function inner() { return "seen" } } inner()

@@ -1,0 +1,3 @@
+// expect: completed "1"
+if (true) function g() { return 1 }
+g()

@@ -1,0 +1,2 @@
+// expect: completed "16"
+010 + 0o10

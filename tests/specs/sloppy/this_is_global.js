@@ -1,0 +1,2 @@
+// expect: completed "true"
+this === globalThis

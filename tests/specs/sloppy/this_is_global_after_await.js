@@ -1,0 +1,2 @@
+// expect: completed "true"
+await null; this === globalThis

@@ -1,0 +1,2 @@
+// expect: completed "3"
+undeclared = 3; globalThis.undeclared

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Invalid regular expression: /(/: Unterminated group"
+// error: "<anonymous>:4:1"
+/(/

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Cannot use import statement outside a module"
+// error: "<anonymous>:4:1"
+import fs from "fs"

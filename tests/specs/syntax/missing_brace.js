@@ -1,0 +1,5 @@
+// expect: failed syntax
+// error: "SyntaxError: Unexpected end of input"
+// error: "<anonymous>:"
+if (true) {
+  1;

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Unexpected token '??'"
+// error: "<anonymous>:4:8"
+1 || 2 ?? 3

@@ -1,0 +1,5 @@
+// expect: failed syntax
+// error: "SyntaxError: Unexpected token ')'"
+// error: "<anonymous>:5:1"
+console.log("never");
+)

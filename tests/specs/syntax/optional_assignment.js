@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Invalid left-hand side in assignment"
+// error: "<anonymous>:4:1"
+a?.b = 1

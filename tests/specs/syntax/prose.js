@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Unexpected identifier 'compute'"
+// error: "<anonymous>:4:8"
+Please compute the sum

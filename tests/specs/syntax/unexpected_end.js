@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Unexpected end of input"
+// error: "<anonymous>:"
+function f(

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError: Undefined label 'nowhere'"
+// error: "<anonymous>:4:22"
+while (true) { break nowhere }

@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError"
+// error: "<anonymous>:"
+let s = `abc

@@ -1,0 +1,2 @@
+// expect: completed "---"
+[clearTimeout(), clearTimeout(12345), clearInterval(null), clearTimeout("x")].join("-")

@@ -1,0 +1,2 @@
+// expect: completed "x"
+const id = setTimeout(() => console.log("never"), 1); clearTimeout(id); "x"

@@ -1,0 +1,5 @@
+// expect: completed "go"
+// output: "1\n"
+// output: "2\n"
+// output: "3\n"
+let n = 0; const id = setInterval(() => { console.log(++n); if (n === 3) clearInterval(id) }, 1); "go"

@@ -1,0 +1,3 @@
+// expect: completed "1"
+// output: "late\n"
+setTimeout(() => console.log("late"), 50); 1

@@ -1,0 +1,2 @@
+// expect: completed "early"
+let v = "early"; setTimeout(() => { v = "late" }, 5); v

@@ -1,0 +1,2 @@
+// expect: completed "5"
+let x = <number>(<unknown>"5"); x

@@ -1,0 +1,3 @@
+// expect: completed "42"
+41 + 1;
+type Late = string;

@@ -1,0 +1,2 @@
+// expect: completed "undefined"
+namespace N { export const x = 1 }

@@ -1,0 +1,3 @@
+// expect: failed syntax
+// error: "SyntaxError"
+export const x: number = 1

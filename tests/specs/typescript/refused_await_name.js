@@ -1,0 +1,2 @@
+// expect: completed "3"
+function f(await) { return await } f(3)

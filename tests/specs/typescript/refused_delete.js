@@ -1,0 +1,2 @@
+// expect: completed "false"
+var d = 1; delete d

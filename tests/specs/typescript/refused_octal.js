@@ -1,0 +1,2 @@
+// expect: completed "9"
+010 + "\07".length

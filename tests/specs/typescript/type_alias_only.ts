@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+type A = { a: string } | null;
+interface B extends Array<A> {}

@@ -1,0 +1,2 @@
+// expect: completed "a"
+const id = <T>(x: T): T => x; id<string>("a")

@@ -1,0 +1,2 @@
+// expect: completed "body,disposed"
+const log: string[] = []; { using r: Disposable = { [Symbol.dispose]() { log.push("disposed") } }; log.push("body") } log.join()

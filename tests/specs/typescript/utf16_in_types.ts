@@ -1,0 +1,2 @@
+// expect: completed "7"
+type Greeting = "héllo😀"; const g: Greeting = "héllo😀"; g.length

@@ -1,0 +1,2 @@
+// expect: completed "x => x  * 2"
+x => x  * 2

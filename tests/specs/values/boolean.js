@@ -1,0 +1,2 @@
+// expect: completed "false"
+!1

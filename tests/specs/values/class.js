@@ -1,0 +1,3 @@
+// expect: completed "class A { x = 1; static #y }"
+// preview: "[class A]"
+(class A { x = 1; static #y })

@@ -1,0 +1,2 @@
+// expect: completed "mine"
+({ toString() { return "mine" } })

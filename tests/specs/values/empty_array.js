@@ -1,0 +1,3 @@
+// expect: completed ""
+// preview: "[]"
+[]

@@ -1,0 +1,3 @@
+// expect: completed "TypeError: kept"
+// An error that nobody throws is a value like any other.
+const e = new TypeError("kept"); e

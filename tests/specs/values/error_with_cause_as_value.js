@@ -1,0 +1,2 @@
+// expect: completed "Error: outer"
+new Error("outer", { cause: 1 })

@@ -1,0 +1,2 @@
+1 <!-- not TypeScript, but a script may say so
+--> and this too

@@ -1,0 +1,2 @@
+// expect: completed "Invalid Date"
+new Date(NaN)

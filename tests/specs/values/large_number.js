@@ -1,0 +1,2 @@
+// expect: completed "1e+21"
+1e21 + 1

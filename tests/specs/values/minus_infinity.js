@@ -1,0 +1,2 @@
+// expect: completed "-Infinity"
+-1 / 0

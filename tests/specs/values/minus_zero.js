@@ -1,0 +1,3 @@
+// expect: completed "0"
+// preview: "-0"
+-0

@@ -1,0 +1,3 @@
+// expect: completed "NaN"
+// preview: "NaN"
+0 / 0

@@ -1,0 +1,2 @@
+// expect: completed "function max() { [native code] }"
+Math.max

@@ -1,0 +1,3 @@
+// expect: completed "-10"
+// preview: "-10n"
+-10n

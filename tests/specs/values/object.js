@@ -1,0 +1,3 @@
+// expect: completed "[object Object]"
+// preview: "{ a: 1 }"
+({a: 1})

@@ -1,0 +1,2 @@
+// expect: completed "function () { [native code] }"
+new Proxy(function () {}, {})

@@ -1,0 +1,3 @@
+// expect: completed "/a\\/b/giu"
+// preview: "/a\\/b/giu"
+/a\/b/giu

@@ -1,0 +1,2 @@
+// expect: completed 1048576 bytes
+"x".repeat(2 ** 20)

@@ -1,0 +1,3 @@
+// expect: failed unprintable
+// error: "revoked"
+const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); proxy

@@ -1,0 +1,3 @@
+// expect: completed "value"
+// output: "first\n"
+console.log("first"); "value"

@@ -1,0 +1,3 @@
+// expect: completed "a\nb"
+// preview: "\"a\\nb\""
+"a\nb"

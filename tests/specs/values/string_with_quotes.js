@@ -1,0 +1,3 @@
+// expect: completed "say \"hi\""
+// preview: "'say \"hi\"'"
+'say "hi"'

@@ -1,0 +1,3 @@
+// expect: completed "2"
+// preview: "2"
+1 + 1

@@ -1,0 +1,3 @@
+// expect: completed "Symbol(s)"
+// preview: "Symbol(s)"
+Symbol("s")

@@ -1,0 +1,2 @@
+// expect: completed "string"
+({ [Symbol.toPrimitive](hint) { return hint } })

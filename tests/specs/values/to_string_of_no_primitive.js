@@ -1,0 +1,3 @@
+// expect: failed unprintable
+// error: "Cannot convert object to primitive value"
+({ toString: () => ({}), valueOf: () => ({}) })

@@ -1,0 +1,2 @@
+// expect: completed "[object Tagged]"
+({ [Symbol.toStringTag]: "Tagged" })

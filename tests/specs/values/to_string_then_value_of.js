@@ -1,0 +1,2 @@
+// expect: completed "5"
+({ toString() { return {} }, valueOf() { return 5 } })

@@ -1,0 +1,3 @@
+// expect: failed unprintable
+// error: "no text"
+({ toString() { throw new RangeError("no text") } })

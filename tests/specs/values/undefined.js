@@ -1,0 +1,3 @@
+// expect: completed "undefined"
+// preview: "undefined"
+void 0

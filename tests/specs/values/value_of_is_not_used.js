@@ -1,0 +1,2 @@
+// expect: completed "[object Object]"
+({ valueOf() { return 5 } })

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "InvalidCharacterError"
+atob("a")

@@ -1,0 +1,2 @@
+// expect: completed "stream"
+(await Array.fromAsync(new Blob(["stream"]).stream().pipeThrough(new TextDecoderStream()))).join("")

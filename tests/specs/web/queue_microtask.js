@@ -1,0 +1,3 @@
+// expect: completed "v"
+// output: "m\n"
+queueMicrotask(() => console.log("m")); "v"

@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "TypeError"
+queueMicrotask(1)

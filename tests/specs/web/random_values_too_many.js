@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "QuotaExceededError"
+crypto.getRandomValues(new Uint8Array(65537))

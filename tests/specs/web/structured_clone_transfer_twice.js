@@ -1,0 +1,2 @@
+// expect: completed "DataCloneError"
+const b = new ArrayBuffer(1); try { structuredClone(b, { transfer: [b, b] }) } catch (e) { e.name }

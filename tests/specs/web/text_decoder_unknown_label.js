@@ -1,0 +1,3 @@
+// expect: failed exception
+// error: "RangeError"
+new TextDecoder("utf-7")

@@ -1,0 +1,2 @@
+// expect: completed "UTC"
+Intl.DateTimeFormat().resolvedOptions().timeZone

@@ -1,0 +1,329 @@
+//! One conversation with the worker program, as the supervisor holds it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
+use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::message::{Finished, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::phase::{Phase, Violation};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The worker's end of the pipe to it.
+const TO_WORKER_FD: i32 = 3;
+/// The worker's end of the pipe from it.
+const FROM_WORKER_FD: i32 = 4;
+/// Pipes are moved here or above, out of the way of 0 to 4.
+const FIRST_FREE_FD: i32 = 10;
+/// How long a worker may take to say Hello, and to exit after Finished.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 64 << 10;
+
+/// What became of one execution.
+#[derive(Debug)]
+pub struct Conversation {
+    /// Everything that the console said.
+    pub console: String,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a conversation ended.
+#[derive(Debug)]
+pub enum End {
+    /// The worker said its last word.
+    Finished(Finished),
+    /// It was killed at the deadline.
+    TimedOut,
+    /// It ended without a last word.
+    Died {
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it wrote on standard error.
+        stderr: String,
+    },
+}
+
+/// Why there was no conversation, or none by the rules.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The program is not where the build puts it.
+    #[error("{} is not built; run scripts/test, or: cargo build -p mcp-v8-worker", .0.display())]
+    NotBuilt(PathBuf),
+    /// The system refused something.
+    #[error("cannot talk to the worker: {0}")]
+    Io(#[from] io::Error),
+    /// Bytes that are no message.
+    #[error("the worker sent {0}")]
+    Decode(#[from] DecodeError),
+    /// A message out of turn.
+    #[error("the worker broke the protocol: {0}")]
+    Violation(#[from] Violation),
+    /// The program is of another build.
+    #[error("the worker speaks protocol {worker}, these tests {PROTOCOL_VERSION}: build it again")]
+    Version {
+        /// What the worker speaks.
+        worker: u32,
+    },
+    /// Hello did not come in time.
+    #[error("the worker did not say Hello within {} s", PATIENCE.as_secs())]
+    NoHello,
+    /// It said everything and stayed.
+    #[error("the worker was still there {} s after Finished", PATIENCE.as_secs())]
+    Stayed,
+    /// It said everything, and then failed.
+    #[error("the worker said Finished and then ended with {status}; it wrote: {stderr}")]
+    BadExit {
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it wrote on standard error.
+        stderr: String,
+    },
+}
+
+impl From<Errno> for WorkerError {
+    fn from(errno: Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+/// The worker program of the build that the running test belongs to.
+///
+/// # Errors
+/// [`WorkerError::NotBuilt`] when it is not there.
+pub fn program() -> Result<PathBuf, WorkerError> {
+    let test = std::env::current_exe()?;
+    // target/<profile>/deps/<test>
+    let profile = test.parent().and_then(Path::parent);
+    let program = profile
+        .unwrap_or(Path::new("."))
+        .join(format!("mcp-v8-worker{}", std::env::consts::EXE_SUFFIX));
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(WorkerError::NotBuilt(program))
+    }
+}
+
+/// Runs one script in a worker process of its own, which is killed at the deadline. The deadline
+/// counts from Start, as an execution's does.
+///
+/// # Errors
+/// [`WorkerError`] when the worker could not be started, or did not keep to the protocol.
+pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversation, WorkerError> {
+    let Started {
+        mut child,
+        to_worker,
+        from_worker,
+    } = spawn(program)?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let stderr = child.stderr.take();
+    thread::scope(|scope| {
+        let stderr = scope.spawn(move || {
+            let mut text = Vec::new();
+            let _partial = stderr.map(|mut stderr| stderr.read_to_end(&mut text));
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let (arm, armed) = channel();
+        let watchdog = scope.spawn(move || watch(&armed, pid));
+        let mut talk = Talk {
+            from_worker,
+            frames: FrameReader::default(),
+            phase: Phase::Booting,
+            console: String::new(),
+        };
+        let talked = talk.hold(to_worker, start, deadline, &arm);
+        if talked.is_err() {
+            child.kill()?;
+        }
+        // Not reaped yet, so that the watchdog's pid stays that of this process.
+        let exited = wait_without_reaping(pid);
+        drop(arm);
+        let killed_in_vain = watchdog.join().is_ok_and(|killed| killed);
+        exited?;
+        let status = child.wait()?;
+        let stderr = stderr.join().unwrap_or_default();
+        let end = match talked? {
+            Some(_) if killed_in_vain => return Err(WorkerError::Stayed),
+            Some(_) if !is_orderly(status) => return Err(WorkerError::BadExit { status, stderr }),
+            Some(finished) => End::Finished(finished),
+            None if killed_in_vain && talk.phase == Phase::Running => End::TimedOut,
+            None if killed_in_vain => return Err(WorkerError::NoHello),
+            None => End::Died { status, stderr },
+        };
+        Ok(Conversation {
+            console: talk.console,
+            end,
+        })
+    })
+}
+
+/// Whether a worker ends like this after its last word: at the heap limit it cannot simply go on.
+fn is_orderly(status: ExitStatus) -> bool {
+    let code = status.code().and_then(ExitCode::from_code);
+    matches!(code, Some(ExitCode::Done | ExitCode::HeapLimit))
+}
+
+/// Kills the process when the time that was last set is over; true when it did.
+fn watch(armed: &Receiver<Duration>, pid: Pid) -> bool {
+    let mut patience = PATIENCE;
+    loop {
+        match armed.recv_timeout(patience) {
+            Ok(next) => patience = next,
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {
+                let _already_dead = kill(pid, Signal::SIGKILL);
+                return true;
+            }
+        }
+    }
+}
+
+fn wait_without_reaping(pid: Pid) -> io::Result<()> {
+    let id = libc::id_t::from(pid.as_raw().cast_unsigned());
+    loop {
+        // SAFETY: all zeros is a valid siginfo_t, which waitid fills.
+        let waited = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(
+                libc::P_PID,
+                id,
+                &raw mut info,
+                libc::WEXITED | libc::WNOWAIT,
+            )
+        };
+        match Errno::result(waited) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// A worker that was started; nothing was said yet.
+#[derive(Debug)]
+pub struct Started {
+    /// Its process.
+    pub child: Child,
+    /// The pipe to it.
+    pub to_worker: File,
+    /// The pipe from it.
+    pub from_worker: File,
+}
+
+/// Starts a worker as the supervisor does.
+///
+/// # Errors
+/// [`WorkerError::Io`] when the system refuses.
+pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
+    let (their_input, to_worker) = io::pipe()?;
+    let (from_worker, their_output) = io::pipe()?;
+    let wiring = [
+        (above_standard(their_input.into())?, TO_WORKER_FD),
+        (above_standard(their_output.into())?, FROM_WORKER_FD),
+    ];
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .env_clear()
+        .envs([("TZ", "UTC"), ("LC_ALL", "C")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    // SAFETY: the closure calls nothing but dup2, which POSIX allows between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            for (ours, theirs) in &wiring {
+                Errno::result(libc::dup2(ours.as_raw_fd(), *theirs))?;
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn()?;
+    // Dropping the command closes this process's copies of the worker's ends.
+    drop(command);
+    Ok(Started {
+        child,
+        to_worker: File::from(OwnedFd::from(to_worker)),
+        from_worker: File::from(OwnedFd::from(from_worker)),
+    })
+}
+
+/// A copy of a descriptor that is in nobody's way, and is closed in children.
+fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    use std::os::fd::FromRawFd;
+    let copy = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE_FD))?;
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+struct Talk {
+    from_worker: File,
+    frames: FrameReader<FromWorker>,
+    phase: Phase,
+    console: String,
+}
+
+impl Talk {
+    /// Everything up to the worker's last word; `None` when it died without one.
+    fn hold(
+        &mut self,
+        mut to_worker: File,
+        start: Start,
+        deadline: Duration,
+        arm: &Sender<Duration>,
+    ) -> Result<Option<Finished>, WorkerError> {
+        let mut start = Some(ToWorker::Start(start));
+        while let Some(message) = self.next()? {
+            self.phase = self.phase.on_from_worker(&message)?;
+            match message {
+                FromWorker::Hello(hello) => {
+                    if hello.protocol_version != PROTOCOL_VERSION {
+                        return Err(WorkerError::Version {
+                            worker: hello.protocol_version,
+                        });
+                    }
+                    let _watchdog_fired = arm.send(deadline);
+                    if let Some(start) = start.take() {
+                        self.phase = self.phase.on_to_worker(&start)?;
+                        // A worker that dies while it is written to shows that in its status.
+                        let _broken_pipe = to_worker.write_all(&encode(&start)?);
+                    }
+                }
+                FromWorker::Console(console) => self.console.push_str(&console.text),
+                FromWorker::Finished(finished) => {
+                    let _watchdog_fired = arm.send(PATIENCE);
+                    return Ok(Some(finished));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn next(&mut self) -> Result<Option<FromWorker>, WorkerError> {
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            if let Some(message) = self.frames.next_message()? {
+                return Ok(Some(message));
+            }
+            match self.from_worker.read(&mut bytes) {
+                Ok(0) => return Ok(None),
+                Ok(read) => self.frames.push(&bytes[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
