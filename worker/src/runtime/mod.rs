@@ -9,11 +9,11 @@
 //! context, host functions and event loop are made here directly on `deno_core::v8`, the same for
 //! executions with and without a heap, with
 //!
-//! * a fixed table of external references ([`crate::web::ops`] and the inspector's, in order);
+//! * a fixed table of external references (`crate::web::ops` and the inspector's, in order);
 //! * Deno's scripts for the web globals handed over as ordinary strings, each loaded at the first use
-//!   of a global ([`scripts`]), so that a heap holds what its scripts used;
-//! * V8's REPL mode for redeclaration, top-level await and the completion value together ([`repl`]);
-//! * Deno's inspector for what values look like ([`inspector_ops`]).
+//!   of a global (`scripts`), so that a heap holds what its scripts used;
+//! * V8's REPL mode for redeclaration, top-level await and the completion value together (`repl`);
+//! * Deno's inspector for what values look like (`inspector_ops`).
 //!
 //! What that gives is measured by `scripts/bench` (`runtime_*` figures) and held by
 //! `tests/snapshots.rs`: a thousand generations with URL, timers, console and TextEncoder used in each
