@@ -1,1 +1,15 @@
 //! End-to-end tests over the real binaries.
+//!
+//! * [`home`]: where a server of a test lives.
+//! * [`hostile`]: how the program `hostile_worker` is told what to do.
+//! * [`processes`]: what `/proc` says of processes.
+//! * [`server`]: the real server on standard input and output, in raw JSON-RPC.
+//! * [`specs`]: script specifications, read from `tests/specs`.
+//! * [`worker`]: one conversation with the worker program.
+
+pub mod home;
+pub mod hostile;
+pub mod processes;
+pub mod server;
+pub mod specs;
+pub mod worker;

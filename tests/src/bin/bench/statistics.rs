@@ -1,0 +1,68 @@
+//! What many measurements come to.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Many measurements of one thing, sorted.
+#[derive(Debug)]
+pub(crate) struct Distribution {
+    sorted: Vec<Duration>,
+}
+
+impl Distribution {
+    /// Of these measurements.
+    pub(crate) fn new(mut measured: Vec<Duration>) -> Self {
+        measured.sort_unstable();
+        Self { sorted: measured }
+    }
+
+    /// The measurement that so many percent do not exceed, in milliseconds.
+    fn percentile_ms(&self, percent: usize) -> f64 {
+        let count = self.sorted.len();
+        let at = (count * percent).div_ceil(100).saturating_sub(1);
+        self.sorted.get(at).map_or(f64::NAN, |&time| millis(time))
+    }
+
+    /// The median, in milliseconds.
+    pub(crate) fn p50_ms(&self) -> f64 {
+        self.percentile_ms(50)
+    }
+
+    /// Its figures, in milliseconds.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "samples": self.sorted.len(),
+            "min": self.sorted.first().map(|&time| millis(time)),
+            "p50": self.percentile_ms(50),
+            "p95": self.percentile_ms(95),
+            "p99": self.percentile_ms(99),
+        })
+    }
+}
+
+/// Does something again and again: `count` times, or until `budget` is used up.
+pub(crate) fn repeat(count: usize, budget: Duration, mut once: impl FnMut()) {
+    let until = Instant::now() + budget;
+    for _ in 0..count {
+        once();
+        if Instant::now() >= until {
+            break;
+        }
+    }
+}
+
+/// A time in milliseconds, to the microsecond.
+pub(crate) fn millis(time: Duration) -> f64 {
+    rounded(time.as_secs_f64() * 1000.0)
+}
+
+/// How many times the floor a figure is; `None` where there is no floor.
+pub(crate) fn ratio(number: f64, floor: f64) -> Option<f64> {
+    (floor > 0.0).then(|| (number / floor * 100.0).round() / 100.0)
+}
+
+/// Three digits behind the point.
+pub(crate) fn rounded(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}

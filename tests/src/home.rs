@@ -1,0 +1,163 @@
+//! Where a server of a test lives: its workers, its data, its temporary files.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::hostile::STEPS_SUFFIX;
+use crate::processes;
+use crate::server::Server;
+
+/// A program of the build that the running test, or tool, belongs to.
+///
+/// # Panics
+/// When it is not built.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("the system says where this program is");
+    // target/<profile>/deps/<test>, or target/<profile>/<tool>
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "{name} is not built beside {}; run scripts/test, or: cargo build --workspace",
+                own.display()
+            )
+        })
+}
+
+/// A place of its own for servers: their workers, data and temporary files.
+#[derive(Debug)]
+pub struct Home {
+    directory: TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// A new one, with the real worker in it.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("mcp-v8-e2e-")
+            .tempdir()
+            .expect("a temporary directory");
+        let home = Self { directory };
+        fs::create_dir(home.path("tmp")).expect("a directory in our own");
+        home.link("mcp-v8-worker", "mcp-v8-worker");
+        home
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Puts a program of the build into it, under a name.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn link(&self, built: &str, name: &str) -> PathBuf {
+        let link = self.path(name);
+        symlink(program(built), &link).expect("a link in our own directory");
+        link
+    }
+
+    /// Puts a hostile worker into it that performs these steps.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn hostile(&self, name: &str, steps: &str) -> PathBuf {
+        let worker = self.link("hostile_worker", name);
+        self.instruct(name, steps);
+        worker
+    }
+
+    /// Tells a hostile worker what to do from its next start on.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn instruct(&self, name: &str, steps: &str) {
+        // Renamed into place: a worker that starts now reads the old steps or the new.
+        let draft = self.path("steps.draft");
+        fs::write(&draft, steps).expect("a file in our own directory");
+        fs::rename(&draft, self.path(&format!("{name}{STEPS_SUFFIX}"))).expect("a rename");
+    }
+
+    /// The command of a server that lives here, with nothing said yet.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program("mcp-v8"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("MCP_V8_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("TMPDIR", self.path("tmp"))
+            .current_dir(self.directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command
+    }
+
+    /// The command of a server with the worker of this name and its data here.
+    pub fn server(&self, worker: &str) -> Command {
+        let mut command = self.command();
+        command
+            .arg("--worker-path")
+            .arg(self.path(worker))
+            .arg("--session-db-path")
+            .arg(self.path("data"))
+            .args(["--log-level", "debug"]);
+        command
+    }
+
+    /// Starts a server with the real worker, and opens the conversation.
+    pub fn start(&self) -> Server {
+        self.start_with(&[])
+    }
+
+    /// Starts a server with the real worker and further arguments, and opens the conversation.
+    pub fn start_with(&self, arguments: &[&str]) -> Server {
+        let mut command = self.server("mcp-v8-worker");
+        command.args(arguments);
+        let mut server = Server::spawn(command);
+        server.initialize();
+        server
+    }
+
+    /// Everything that was started from here and still runs.
+    pub fn processes(&self) -> Vec<processes::Entry> {
+        processes::beneath(self.directory.path())
+    }
+
+    /// Asserts that nothing that was started from here runs any more, within a second.
+    pub fn assert_empty(&self) {
+        let gone = processes::within(Duration::from_secs(1), || self.processes().is_empty());
+        assert!(gone, "left behind: {:?}", self.processes());
+    }
+}
+
+/// Whether a directory beneath `parent` has a name with this prefix.
+pub fn has_entry(parent: &Path, prefix: &str) -> bool {
+    fs::read_dir(parent).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        })
+    })
+}

@@ -1,0 +1,121 @@
+//! What `/proc` says of processes.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+/// The pause between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A process in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent.
+    pub parent: i32,
+    /// Its state: `Z` for a zombie.
+    pub state: char,
+    /// The first word of its command line; empty for a zombie.
+    pub program: String,
+}
+
+/// All processes.
+pub fn all() -> Vec<Entry> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| read(&entry.path()))
+        .collect()
+}
+
+fn read(directory: &Path) -> Option<Entry> {
+    let pid = directory.file_name()?.to_str()?.parse().ok()?;
+    let stat = fs::read_to_string(directory.join("stat")).ok()?;
+    // pid (name) state parent ...; the name may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let command_line = fs::read(directory.join("cmdline")).unwrap_or_default();
+    let program = command_line.split(|byte| *byte == 0).next().unwrap_or(&[]);
+    Some(Entry {
+        pid,
+        parent,
+        state,
+        program: String::from_utf8_lossy(program).into_owned(),
+    })
+}
+
+/// The children of a process, zombies included.
+pub fn children(pid: Pid) -> Vec<Entry> {
+    let is_child = |entry: &Entry| entry.parent == pid.as_raw();
+    all().into_iter().filter(is_child).collect()
+}
+
+/// Everything that runs a program beneath a directory, whoever its parent is.
+pub fn beneath(directory: &Path) -> Vec<Entry> {
+    let runs = |entry: &Entry| Path::new(&entry.program).starts_with(directory);
+    all().into_iter().filter(runs).collect()
+}
+
+/// What one process takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory that is resident, in bytes.
+    pub resident_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Threads.
+    pub threads: u64,
+    /// Children, zombies included.
+    pub children: usize,
+}
+
+/// What a process takes now.
+///
+/// # Panics
+/// When it does not exist.
+pub fn usage(pid: Pid) -> Usage {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_else(|error| panic!("the process {pid} cannot be looked at: {error}"));
+    let field = |name: &str| -> u64 {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .and_then(|value| value.split_whitespace().next()?.parse().ok())
+            .unwrap_or_else(|| panic!("the status of {pid} has no {name}:\n{status}"))
+    };
+    Usage {
+        resident_bytes: field("VmRSS") << 10,
+        descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count),
+        threads: field("Threads"),
+        children: children(pid).len(),
+    }
+}
+
+/// The memory that a process would free by its end (its proportional share), in bytes.
+pub fn proportional_bytes(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
+}
+
+/// Waits until something holds; whether it did in time.
+pub fn within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + patience;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(LOOK_INTERVAL);
+    }
+}

@@ -1,0 +1,208 @@
+//! Scripts that take all they can get: each ends in one of the ways that it may, and the server and
+//! its next execution are as before.
+
+use e2e::home::Home;
+use serde_json::json;
+
+/// What a script gets.
+const HEAP_MB: u64 = 8;
+/// The deadline of those that may reach it, and of the others.
+const SHORT_SECS: u64 = 1;
+const LONG_SECS: u64 = 20;
+/// What the server itself may grow by over all of them, in bytes.
+const GROWTH_BYTES_MAX: u64 = 96 << 20;
+
+/// A script, and how it may end: status, and kind of failure.
+const SCRIPTS: &[(&str, &[(&str, &str)])] = &[
+    // Memory.
+    ("const a = []; for (;;) a.push({ a })", MEMORY),
+    (
+        "const a = []; for (;;) a.push('x'.repeat(1e6) + a.length)",
+        MEMORY,
+    ),
+    ("new Array(1e9).fill(0)", MEMORY),
+    ("let s = 'x'; for (;;) s += s", THROWN_OR_MEMORY),
+    ("'x'.repeat(2 ** 28).split('')", MEMORY_OR_CRASH),
+    (
+        "const a = []; for (;;) a.push(new Uint8Array(1 << 20))",
+        THROWN_OR_MEMORY,
+    ),
+    ("new ArrayBuffer(1 << 30)", THROWN_OR_MEMORY),
+    (
+        "new ArrayBuffer(1 << 20, { maxByteLength: 1 << 30 }).resize(1 << 30)",
+        THROWN_OR_MEMORY,
+    ),
+    (
+        "const a = []; for (;;) a.push(new WebAssembly.Memory({ initial: 64 }))",
+        THROWN_OR_MEMORY,
+    ),
+    (
+        "new WebAssembly.Memory({ initial: 1 }).grow(60000)",
+        THROWN_OR_MEMORY,
+    ),
+    ("JSON.parse('[' + '[1],'.repeat(3e6) + '1]')", MEMORY),
+    (
+        "const m = new Map(); for (let i = 0; ; i++) m.set(i, new Map([[i, i]]))",
+        MEMORY,
+    ),
+    (
+        "const s = []; for (let i = 0; ; i++) s.push(Symbol('x'.repeat(999) + i))",
+        MEMORY,
+    ),
+    (
+        "structuredClone(Array.from({ length: 3e6 }, (_, i) => ({ i })))",
+        MEMORY,
+    ),
+    (
+        "const a = []; for (;;) a.push(new Blob([new Uint8Array(1 << 20)]))",
+        THROWN_OR_MEMORY,
+    ),
+    (
+        "const p = []; for (;;) p.push(new Promise(() => {}))",
+        MEMORY,
+    ),
+    // Time.
+    ("for (;;) {}", TIMED_OUT),
+    ("/(a+)+$/.test('a'.repeat(40) + 'b')", TIMED_OUT),
+    (
+        "const spin = () => { Promise.resolve().then(spin) }; spin()",
+        TIMED_OUT,
+    ),
+    (
+        "const again = () => setTimeout(again, 0); again(); 'never'",
+        TIMED_OUT,
+    ),
+    (
+        "queueMicrotask(function f() { queueMicrotask(f) })",
+        TIMED_OUT,
+    ),
+    ("await new Promise(r => setTimeout(r, 1e9))", TIMED_OUT),
+    ("let n = 1n; for (;;) n *= 3n ** 1000n", TIMED_OUT_OR_MEMORY),
+    (
+        "[].concat(...Array(1e4).fill(Array(1e5).fill(1)))",
+        TIMED_OUT_OR_MEMORY,
+    ),
+    (
+        "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+        ANY,
+    ),
+    // Stack.
+    ("(function f() { f() })()", THROWN),
+    (
+        "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; JSON.stringify(a)",
+        ANY,
+    ),
+    (
+        "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; console.log(a); 1",
+        ANY,
+    ),
+    ("eval('['.repeat(1e5))", THROWN),
+    ("new RegExp('('.repeat(1e5) + ')'.repeat(1e5))", THROWN),
+    (
+        "const o = {}; Object.defineProperty(o, 'x', { get() { return o.x } }); o.x",
+        THROWN,
+    ),
+    // Output and results.
+    ("for (;;) console.log('x'.repeat(1000))", TIMED_OUT),
+    ("for (;;) console.log('')", TIMED_OUT),
+    ("'x'.repeat(2e6)", COMPLETED),
+    ("'\\u{1f600}'.repeat(1e6)", COMPLETED),
+    ("throw new Error('x'.repeat(2e6))", THROWN),
+    ("console.log('x'.repeat(3e6)); 1", COMPLETED),
+    ("throw { toString() { throw 1 } }", ANY_FAILURE),
+    ("({ toString() { for (;;) {} } })", TIMED_OUT),
+    (
+        "({ get x() { for (;;) {} }, [Symbol.toPrimitive]() { return 'v' } })",
+        ANY,
+    ),
+    (
+        "new Proxy({}, { get() { throw new Error('p') } })",
+        ANY_FAILURE,
+    ),
+    (
+        "Error.prepareStackTrace = () => { for (;;) {} }; throw new Error('x')",
+        ANY,
+    ),
+    (
+        "Object.prototype.toString = () => { throw 1 }; ({})",
+        ANY_FAILURE,
+    ),
+    (
+        "Array.prototype[Symbol.iterator] = null; console.log([1]); 2",
+        ANY,
+    ),
+    ("Promise.prototype.then = () => { throw 1 }; await 1", ANY),
+    (
+        "for (const k of Reflect.ownKeys(globalThis)) try { delete globalThis[k] } catch {}; 1",
+        ANY,
+    ),
+    ("Object.freeze(globalThis)", ANY),
+    (
+        "while (true) try { (function f() { f() })() } catch {}",
+        TIMED_OUT,
+    ),
+    (
+        "const f = new FinalizationRegistry(() => { for (;;) {} }); f.register({}); 1",
+        ANY,
+    ),
+];
+
+const COMPLETED: &[(&str, &str)] = &[("completed", "")];
+const TIMED_OUT: &[(&str, &str)] = &[("timed_out", "")];
+const MEMORY: &[(&str, &str)] = &[("failed", "memory")];
+/// V8 ends the process for an array beyond its largest size, whatever its memory.
+const MEMORY_OR_CRASH: &[(&str, &str)] = &[("failed", "memory"), ("failed", "worker_died")];
+const THROWN: &[(&str, &str)] = &[("failed", "exception")];
+const THROWN_OR_MEMORY: &[(&str, &str)] = &[("failed", "exception"), ("failed", "memory")];
+const TIMED_OUT_OR_MEMORY: &[(&str, &str)] = &[
+    ("timed_out", ""),
+    ("failed", "memory"),
+    ("failed", "exception"),
+];
+const ANY_FAILURE: &[(&str, &str)] = &[("failed", "exception"), ("failed", "unprintable")];
+const ANY: &[(&str, &str)] = &[
+    ("completed", ""),
+    ("timed_out", ""),
+    ("failed", "exception"),
+    ("failed", "unprintable"),
+    ("failed", "unhandled_rejection"),
+    ("failed", "nothing_left_to_wait_for"),
+    ("failed", "memory"),
+];
+
+#[test]
+fn greedy_scripts_end_as_they_may_and_harm_nobody() {
+    let home = Home::new();
+    let mut server = home.start();
+    server.run("1");
+    let before = server.usage();
+    let mut wrong = Vec::new();
+    for (code, allowed) in SCRIPTS {
+        let may_time_out = allowed.contains(&("timed_out", ""));
+        let secs = if may_time_out { SHORT_SECS } else { LONG_SECS };
+        let limits = json!({"heap_memory_max_mb": HEAP_MB, "execution_timeout_secs": secs});
+        let seen = server.run_with(code, limits);
+        let text = |name: &str| seen[name].as_str().unwrap_or_default();
+        let end = (text("status"), text("error_kind"));
+        if !allowed.contains(&end) {
+            let error: String = text("error").chars().take(300).collect();
+            wrong.push(format!("{code}\n    {end:?}: {error}"));
+        }
+        assert!(text("result").len() <= 1 << 20, "{code}");
+        assert!(text("error").len() <= 64 << 10, "{code}");
+        assert!(text("result_preview").len() <= 4 << 10, "{code}");
+        assert!(!text("error").contains("ext:"), "{code}: {}", text("error"));
+        assert_eq!(server.run("20 + 22")["result"], "42", "after {code}");
+        assert_eq!(server.usage().children, 0, "after {code}");
+    }
+    assert!(wrong.is_empty(), "ended otherwise:\n{}", wrong.join("\n"));
+    let after = server.usage();
+    let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
+    assert!(grown < GROWTH_BYTES_MAX, "{before:?} {after:?}");
+    assert!(
+        after.descriptors <= before.descriptors + 4,
+        "{before:?} {after:?}"
+    );
+    server.finish();
+    home.assert_empty();
+}
