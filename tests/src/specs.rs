@@ -1,8 +1,8 @@
 //! Script specifications: what a script gives, as data.
 //!
 //! A case is a file `tests/specs/<topic>/<case>.js` or `.ts`. The whole file is the script; its
-//! lines are directives in comments, so positions in errors count them. A source that may not begin
-//! with comments has its directives in `<case>.js.expect`, without the slashes.
+//! first lines are directives in comments, so positions in errors count them. A source that may not
+//! begin with comments has its directives in `<case>.js.expect`, without the slashes.
 //!
 //! ```text
 //! // expect: completed "2"          status and result; texts are JSON strings

@@ -317,19 +317,20 @@ fn a_worker_that_never_reads_its_script_does_not_hold_up_the_server() {
 fn a_worker_that_does_not_wait_for_its_script() {
     let home = Home::new();
     let mut server = serve(&home);
-    for steps in [
-        "hello console=x sleep",
-        "hello finished sleep",
-        "hello garbage sleep",
+    for (steps, words) in [
+        ("hello console=x sleep", "Console is not legal while Parked"),
+        ("hello finished sleep", "Finished is not legal while Parked"),
+        (
+            "hello finished exit=0",
+            "Finished is not legal while Parked",
+        ),
+        ("hello garbage sleep", "above the limit"),
     ] {
         home.instruct("worker", steps);
+        // More than a pipe holds: it cannot have been read.
         let seen = endure(&mut server, &"x".repeat(1 << 20), PROMPT);
-        // What it says may arrive when it is legal by the clock: then it is a result.
-        let status = seen["status"].as_str().unwrap_or_default();
-        assert!(
-            ["failed", "completed", "timed_out"].contains(&status),
-            "{steps}: {seen}"
-        );
+        assert_eq!(seen["status"], "failed", "{steps}: {seen}");
+        assert_words(steps, seen["error"].as_str().unwrap_or_default(), &[words]);
         assert_eq!(server.usage().children, 0, "after {steps}");
     }
     home.instruct("worker", OBEY);

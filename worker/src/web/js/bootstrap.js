@@ -273,7 +273,6 @@ const internals = { __proto__: null };
 const loaded = { __proto__: null };
 const cloners = { __proto__: null };
 const hostObjectBrand = Symbol("hostObjectBrand");
-const hasOwn = uncurryThis(Object.prototype.hasOwnProperty);
 
 const timers = {
   __proto__: null,
@@ -306,6 +305,10 @@ const core = {
       // The event script asks the global scope about errors in listeners; ours has no listeners.
       loaded[name].saveGlobalThisReference?.({ __proto__: null, dispatchEvent: () => true });
       loaded[name].setTimeOrigin?.();
+      if (name === "ext:deno_web/02_timers.js") {
+        loaded[name].setTimeout = needsCallback("setTimeout", loaded[name].setTimeout);
+        loaded[name].setInterval = needsCallback("setInterval", loaded[name].setInterval);
+      }
     }
     return loaded[name];
   },
@@ -339,6 +342,19 @@ const core = {
   unrefOpPromise() {},
   tryClose() {},
 };
+
+// Without a callback Deno's timers run the text "undefined".
+function needsCallback(name, timer) {
+  const applyTimer = applyBind(timer);
+  return {
+    [name](callback, ..._rest) {
+      if (arguments.length === 0) {
+        throw new TypeError(`Failed to execute '${name}': 1 argument required, but only 0 present`);
+      }
+      return applyTimer(this, arguments);
+    },
+  }[name];
+}
 
 function cloneHostObject(object) {
   const brand = object[hostObjectBrand];
