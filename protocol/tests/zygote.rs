@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use mcp_v8_protocol::codec::{DecodeError, Message, decode_payload, encode_payload};
-use mcp_v8_protocol::message::Hello;
+use mcp_v8_protocol::message::{Confinement, Hello};
 use mcp_v8_protocol::zygote::{
     Ending, Exited, FORKS_ASKED_MAX, Fork, Forked, FromZygote, Ledger, Misfit, Refused, ToZygote,
     Usage, WORKERS_LIVING_MAX, ZYGOTE_PACKET_BYTES_MAX,
@@ -15,6 +15,10 @@ fn hello() -> FromZygote {
         protocol_version: 1,
         worker_version: "0.1.0".into(),
         v8_version: "15.0".into(),
+        confinement: Confinement {
+            landlock: true,
+            ..Confinement::default()
+        },
     })
 }
 
@@ -52,7 +56,8 @@ fn messages_have_their_golden_bytes() {
     );
     is_golden(
         &hello(),
-        "00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30",
+        "00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
+         0001000000000000",
     );
     is_golden(
         &FromZygote::Forked(Forked { worker: 7 }),
@@ -100,6 +105,7 @@ fn packets_above_the_limit_are_refused_unread() {
         protocol_version: 1,
         worker_version: "x".repeat(65),
         v8_version: String::new(),
+        confinement: Confinement::default(),
     });
     assert!(matches!(
         encode_payload(&wordy),

@@ -1,7 +1,7 @@
 //! The two memory budgets that a worker keeps itself: V8's heap, and array buffers.
 //!
 //! Neither bounds the process: the JSON parser, ICU, WebAssembly and resizable buffers allocate past
-//! both. The kernel's limits (`crate::confine`) are the ones that hold.
+//! both. The kernel's limits (`crate::sandbox`) are the ones that hold.
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::cell::RefCell;
