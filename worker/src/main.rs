@@ -14,6 +14,7 @@ use mcp_v8_worker::sandbox::{
 };
 use mcp_v8_worker::tier::EngineTier;
 use mcp_v8_worker::zygote::{Turn, Zygote, ZygoteError};
+use nix::sys::signal::{SigHandler, Signal};
 
 /// Runs one JavaScript or TypeScript program in V8.
 ///
@@ -95,6 +96,7 @@ impl ServeError {
 
 fn main() {
     set_time_zone();
+    crash_plainly();
     let code = match Cli::try_parse() {
         Ok(Cli {
             command: Command::Run(args),
@@ -127,6 +129,15 @@ fn main() {
 fn set_time_zone() {
     // SAFETY: the process has one thread yet.
     unsafe { std::env::set_var("TZ", "UTC") };
+}
+
+/// Rust's handler of a fault takes itself away and returns, so that the fault comes again and kills.
+/// In the jail it could not take itself away, and the fault would come for ever.
+fn crash_plainly() {
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the default action runs no code of ours.
+        let _never_fails = unsafe { nix::sys::signal::signal(fault, SigHandler::SigDfl) };
+    }
 }
 
 fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
