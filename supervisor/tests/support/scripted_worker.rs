@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::message::{
-    Completion, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text, ToWorker,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
+    ToWorker,
 };
 
 struct Pipes {
@@ -141,6 +142,7 @@ fn hello(version: &str) -> FromWorker {
         protocol_version: PROTOCOL_VERSION,
         worker_version: version.to_owned(),
         v8_version: "0.scripted".to_owned(),
+        confinement: Confinement::default(),
     })
 }
 

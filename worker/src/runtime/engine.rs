@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use deno_core::{JsRuntime, v8};
 
+use crate::tier::EngineTier;
+
 /// Flags beside the ones that `deno_core` sets.
 ///
 /// * `--single-threaded`: no compiler or collector threads, so that a warm process can fork, the jail
@@ -16,13 +18,22 @@ const FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=42 --stack-s
 /// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.
 pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
 
+static TIER: OnceLock<EngineTier> = OnceLock::new();
+
 static PLATFORM: OnceLock<v8::SharedRef<v8::Platform>> = OnceLock::new();
+
+/// Chooses the tier; without a choice it is the default. Call it before anything of V8: the first
+/// choice holds.
+pub fn choose_tier(tier: EngineTier) {
+    let _first = TIER.set(tier);
+}
 
 /// Initialises V8 on the calling thread, which must be the one that runs scripts. Later calls do
 /// nothing.
 pub(crate) fn initialize() -> &'static v8::SharedRef<v8::Platform> {
     PLATFORM.get_or_init(|| {
-        v8::V8::set_flags_from_string(FLAGS);
+        let tier = TIER.get_or_init(EngineTier::default);
+        v8::V8::set_flags_from_string(&format!("{FLAGS} {}", tier.v8_flags()));
         let platform = v8::new_single_threaded_default_platform(false).make_shared();
         JsRuntime::init_platform(Some(platform.clone()));
         platform

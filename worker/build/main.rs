@@ -1,0 +1,13 @@
+//! What is made when the worker is built: the compiled system call policies, and Deno's scripts.
+
+mod seccomp;
+mod web_scripts;
+
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    seccomp::build(&out);
+    web_scripts::build(&out);
+}
