@@ -117,7 +117,7 @@ fn apply_ctr128(key: &[u8], counter: u128, data: &mut [u8]) -> Result<()> {
 
 /// Key wrap (RFC 3394). The length must be a multiple of 8 and at least 16 bytes.
 pub(crate) fn wrap(key: &[u8], data: &[u8]) -> Result<Vec<u8>> {
-    if data.len() < 16 || data.len() % 8 != 0 {
+    if data.len() < 16 || !data.len().is_multiple_of(8) {
         return Err(CryptoError::Operation(
             "AES-KW wraps multiples of 8 bytes, and at least 16 bytes",
         ));
@@ -135,7 +135,7 @@ pub(crate) fn wrap(key: &[u8], data: &[u8]) -> Result<Vec<u8>> {
 /// The reverse of [`wrap`]; data that was not made by it with this key is an error.
 pub(crate) fn unwrap(key: &[u8], wrapped: &[u8]) -> Result<Vec<u8>> {
     const FAILED: CryptoError = CryptoError::Operation("Key unwrapping failed");
-    if wrapped.len() < 24 || wrapped.len() % 8 != 0 {
+    if wrapped.len() < 24 || !wrapped.len().is_multiple_of(8) {
         return Err(FAILED);
     }
     let mut data = vec![0; wrapped.len() - 8];

@@ -75,7 +75,9 @@ fn encode_public(key: &PublicKey) -> Result<Vec<u8>> {
 
 /// A new private key with the public exponent 65537.
 pub(crate) fn generate(modulus_bits: u32) -> Result<Vec<u8>> {
-    if !(GENERATED_BITS_MIN..=GENERATED_BITS_MAX).contains(&modulus_bits) || modulus_bits % 8 != 0 {
+    if !(GENERATED_BITS_MIN..=GENERATED_BITS_MAX).contains(&modulus_bits)
+        || !modulus_bits.is_multiple_of(8)
+    {
         return Err(CryptoError::Operation(
             "RSA keys are made with 2048 to 4096 bits, a multiple of 8",
         ));
