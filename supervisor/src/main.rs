@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, StorePlace};
+use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, StorePlace, WorkerStart};
 use mcp_v8::config::{self, Command, Config, Machine};
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
@@ -39,7 +39,11 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
-        Ok(Command::CheckSandbox { worker_path, jail }) => check_sandbox(&worker_path, jail),
+        Ok(Command::CheckSandbox {
+            worker_path,
+            jail,
+            worker_start,
+        }) => check_sandbox(&worker_path, jail, worker_start),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -53,13 +57,13 @@ fn main() -> ExitCode {
 }
 
 /// Has a worker's program take its jail and say what became of it.
-fn check_sandbox(worker_path: &Path, jail: Jail) -> ExitCode {
+fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
     let arguments = jail.arguments();
     let arguments = arguments
         .iter()
         .map(|word| OsStr::from_bytes(word.to_bytes()));
     let checked = std::process::Command::new(worker_path)
-        .arg("check-sandbox")
+        .args(["check-sandbox", "--worker-start", start.name()])
         .args(arguments)
         .env_clear()
         .stdin(Stdio::null())

@@ -1,5 +1,10 @@
 //! What is made when the worker is built: the compiled system call policies, and Deno's scripts.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "cargo listens to the standard output of build scripts"
+)]
+
 mod seccomp;
 mod web_scripts;
 

@@ -45,7 +45,13 @@ enum Command {
     /// Take the jail of a worker, and print what became of each layer
     ///
     /// Exits with 0 when a worker would run, and with 70 when it would refuse.
-    CheckSandbox(Jail),
+    CheckSandbox {
+        #[command(flatten)]
+        jail: Jail,
+        /// How the worker is started
+        #[arg(long, value_enum, default_value_t)]
+        worker_start: Way,
+    },
 }
 
 /// What the operator asked of the jail and the engine.
@@ -111,8 +117,8 @@ fn main() {
             command: Command::Zygote(jail),
         }) => served(fork_workers(jail)),
         Ok(Cli {
-            command: Command::CheckSandbox(jail),
-        }) => check_sandbox(jail),
+            command: Command::CheckSandbox { jail, worker_start },
+        }) => check_sandbox(jail, worker_start),
         Err(help) => {
             let _nobody_reads = help.print();
             if help.use_stderr() {
@@ -193,8 +199,8 @@ fn talk(realm: Realm, report: &Report, input: File, output: File) -> Result<(), 
 }
 
 /// Shows the jail of this machine.
-fn check_sandbox(jail: Jail) -> ExitCode {
-    let checked = match sandbox::probe::check(jail.asked(Way::Exec)) {
+fn check_sandbox(jail: Jail, way: Way) -> ExitCode {
+    let checked = match sandbox::probe::check(jail.asked(way)) {
         Ok(checked) => checked,
         Err(error) => return complain(&error, ExitCode::StartFailed),
     };

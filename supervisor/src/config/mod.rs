@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
-use crate::app::{ExecutionsConfig, Jail, StorePlace};
+use crate::app::{ExecutionsConfig, Jail, StorePlace, WorkerStart};
 use crate::telemetry::LogLevel;
 
 /// Where executions are kept when nobody says.
@@ -165,6 +165,8 @@ pub enum Command {
         worker_path: PathBuf,
         /// Its jail and engine.
         jail: Jail,
+        /// How it is started.
+        worker_start: WorkerStart,
     },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
@@ -202,6 +204,7 @@ pub fn load(
         Command::CheckSandbox {
             worker_path: config.executions.worker_path,
             jail: config.executions.jail,
+            worker_start: config.executions.worker_start,
         }
     } else {
         Command::Serve(Box::new(config))

@@ -299,7 +299,10 @@ fn a_file_that_cannot_be_used_is_named() {
 #[test]
 fn the_jail_is_shown_as_it_would_be_taken() {
     let asked = ["--check-sandbox", "--sandbox", "best-effort"];
-    let Ok(Command::CheckSandbox { worker_path, jail }) = try_load(&asked, &[]) else {
+    let Ok(Command::CheckSandbox {
+        worker_path, jail, ..
+    }) = try_load(&asked, &[])
+    else {
         panic!("no check");
     };
     assert_eq!(worker_path, PathBuf::from("/opt/mcp/mcp-v8-worker"));

@@ -36,6 +36,8 @@ struct Serving {
     generation: Generation,
     since: Instant,
     forks: u64,
+    /// Whether a worker of it was ever ready.
+    is_proven: bool,
     /// Workers in a row that came to nothing.
     failures: u32,
 }
@@ -178,6 +180,7 @@ impl Keeper {
             generation,
             since: Instant::now(),
             forks: 0,
+            is_proven: false,
             failures: 0,
         });
     }
@@ -194,8 +197,21 @@ impl Keeper {
         );
     }
 
-    /// The fork server is not to be used any more: workers that it has made for nobody yet neither.
+    /// The fork server is not well. One that never made a worker counts as one that did not start:
+    /// the next would fare no better, and is not tried at once.
     fn replace(&mut self) {
+        let is_proven = self
+            .serving
+            .as_ref()
+            .is_some_and(|serving| serving.is_proven);
+        self.give_up();
+        if !is_proven {
+            self.fail(&ForkError::Retired);
+        }
+    }
+
+    /// The fork server is not to be used any more: workers that it has made for nobody yet neither.
+    fn give_up(&mut self) {
         if let Some(serving) = self.serving.take() {
             let health = serving.zygote.health();
             tracing::debug!(
@@ -220,6 +236,7 @@ impl Keeper {
                 self.shared.put(ready, generation);
                 if let Some(serving) = serving {
                     serving.failures = 0;
+                    serving.is_proven = true;
                 }
             }
             // Another one is asked.
@@ -228,7 +245,7 @@ impl Keeper {
                 serving.failures += 1;
                 tracing::warn!(%error, "a worker could not be parked");
                 if serving.failures >= limits::ZYGOTE_FAILURES_MAX {
-                    self.replace();
+                    self.give_up();
                     self.fail(&error);
                 }
             }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A spawner executes a worker when one is asked for, or hands out one that a fork server has forked
-//! and that has waited for it: [`pool`] and [`keeper`] have them ready, [`zygote`] talks to the fork
-//! server, [`appetite`] decides how many are kept.
+//! and that has waited for it. Of the modules, `pool` and `keeper` have such workers ready, `zygote`
+//! and `control` talk to the fork server, `appetite` decides how many are kept, and `shop` is where
+//! processes are started.
 //!
 //! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
 //! any of them kills the process and has it reaped.

@@ -136,6 +136,7 @@ impl Pool {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.shop.settle().await;
     }
 }
 

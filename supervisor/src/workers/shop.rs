@@ -45,6 +45,7 @@ enum Order {
         reply: oneshot::Sender<Result<StartedZygote, SpawnError>>,
     },
     Reap(Pid),
+    Settle(oneshot::Sender<()>),
 }
 
 /// A started worker on its way to the task that asked for it.
@@ -197,6 +198,17 @@ impl Shop {
         answer.await.map_err(|_| SpawnError::Stopped)?
     }
 
+    /// Waits until everything is reaped whose owner was dropped before this call.
+    pub(super) async fn settle(&self) {
+        // Twice: what was started for somebody who had gone is dropped while the first is on its way.
+        for _ in 0..2 {
+            let (reply, answer) = oneshot::channel();
+            if self.send(Order::Settle(reply)).is_ok() {
+                let _settled = tokio::time::timeout(limits::REAP_WAIT_MAX, answer).await;
+            }
+        }
+    }
+
     pub(super) fn system_error(&self, source: io::Error) -> SpawnError {
         SpawnError::System {
             path: self.program.to_path_buf(),
@@ -241,8 +253,14 @@ struct Bench {
 impl Bench {
     fn serve(&self, orders: &Receiver<Order>) {
         let mut orphans: Vec<Pid> = Vec::new();
+        let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             orphans.retain(|pid| try_reap(*pid).is_none());
+            if orphans.is_empty() {
+                for reply in waiting.drain(..) {
+                    let _nobody_waits = reply.send(());
+                }
+            }
             let order = if orphans.is_empty() {
                 orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
@@ -253,6 +271,7 @@ impl Bench {
                 Ok(Order::Worker { reaper, reply }) => drop(reply.send(self.worker(reaper))),
                 Ok(Order::Zygote { reaper, reply }) => drop(reply.send(self.zygote(reaper))),
                 Ok(Order::Reap(pid)) => orphans.push(pid),
+                Ok(Order::Settle(reply)) => waiting.push(reply),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) if orphans.is_empty() => break,
                 // Nobody is left to ask for anything, but the dead are not all buried.

@@ -17,12 +17,26 @@ use mcp_v8_protocol::message::{
     ToWorker,
 };
 
+#[path = "scripted_zygote.rs"]
+mod scripted_zygote;
+
+use scripted_zygote::Turn;
+
 struct Pipes {
     from_supervisor: File,
     to_supervisor: File,
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("zygote")) {
+        let name = std::env::args_os().next().unwrap_or_default();
+        let name = Path::new(&name).file_name().and_then(OsStr::to_str);
+        let hello = hello(env!("CARGO_PKG_VERSION"));
+        match scripted_zygote::serve(name.unwrap_or_default(), hello) {
+            Turn::Over => return ExitCode::SUCCESS,
+            Turn::Worker => {}
+        }
+    }
     // SAFETY: the supervisor gives these two descriptors to whoever it starts.
     let mut pipes = unsafe {
         Pipes {

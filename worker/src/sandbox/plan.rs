@@ -24,11 +24,12 @@ impl Mode {
 }
 
 /// Which process is confined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Way {
     /// A worker that was executed: it enters everything itself.
     Exec,
     /// A fork server and its workers: what can be shared is entered once, by the server.
+    #[default]
     Zygote,
 }
 

@@ -13,8 +13,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 use super::capabilities::{self, Capability};
-use super::plan::{Asked, Plan};
-use super::{Descriptors, Report, enter_worker};
+use super::plan::{Asked, Plan, Way};
+use super::{Descriptors, Report, SandboxError, enter_worker, enter_zygote, fork_worker};
 use mcp_v8_protocol::exit::ExitCode;
 
 /// What this process may do to itself.
@@ -84,7 +84,7 @@ pub fn check(asked: Asked) -> io::Result<Checked> {
             };
             let plan = Plan::new(asked, &offer());
             let mut report = Report::default();
-            let entered = enter_worker(&plan, &descriptors, &mut report);
+            let entered = enter(&plan, &descriptors, &mut report);
             let (mark, refusal) = match entered {
                 Ok(()) => ('+', String::new()),
                 Err(error) => ('-', error.to_string()),
@@ -114,6 +114,24 @@ pub fn check(asked: Asked) -> io::Result<Checked> {
             })
         }
     }
+}
+
+/// Takes the jail; by way of a fork server as one and then as its worker, in whose stead the fork
+/// server waits.
+fn enter(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<(), SandboxError> {
+    if plan.way == Way::Zygote {
+        *report = enter_zygote(plan)?;
+        // SAFETY: the process has one thread, and holds no lock.
+        let forked = unsafe { fork_worker(report) };
+        let step = "fork a worker";
+        if let ForkResult::Parent { child } =
+            forked.map_err(|source| SandboxError::Step { step, source })?
+        {
+            let _ended = wait(child);
+            crate::conversation::end_process(ExitCode::Done)
+        }
+    }
+    enter_worker(plan, descriptors, report)
 }
 
 fn wait(child: nix::unistd::Pid) -> Result<WaitStatus, Errno> {

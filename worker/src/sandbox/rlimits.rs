@@ -17,9 +17,15 @@ const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 /// `typescript` lets it, and that in a build without optimisation.
 const STACK_BYTES: u64 = 64 << 20;
 
-/// Data beyond an execution's own heap and buffers, in bytes: V8's code ranges (two isolates, see
-/// `runtime::inspector_ops`), the runtime's heaps, and room for parsers and tables.
-const DATA_BASE_BYTES: u64 = 384 << 20;
+/// Data beyond an execution's own heap and buffers, and beyond what the runtime has already (most of
+/// it V8's code ranges, which count in full): room for compilers, parsers, tables and collections.
+const DATA_ROOM_BYTES: u64 = 64 << 20;
+
+/// More data than any worker has before its execution, in bytes.
+const DATA_FOUND_BYTES_MAX: u64 = 2 << 30;
+
+/// How exactly the data in use is found, in bytes.
+const DATA_STEP_BYTES: u64 = 1 << 20;
 
 /// What no worker needs. The C library has no names for some.
 const NOTHING: [libc::__rlimit_resource_t; 9] = [
@@ -60,11 +66,47 @@ pub(super) fn seal_descriptors() -> Result<(), Errno> {
 
 /// Sets the limits of one execution.
 pub(super) fn tighten(limits: &ExecutionLimits) -> Result<(), Errno> {
-    let data = DATA_BASE_BYTES
+    let data = data_in_use()?
+        .saturating_add(DATA_ROOM_BYTES)
         .saturating_add(limits.heap_bytes)
         .saturating_add(limits.buffer_bytes);
     lower(Resource::RLIMIT_DATA, data)?;
     lower(Resource::RLIMIT_CPU, u64::from(limits.cpu_seconds))
+}
+
+/// How much of RLIMIT_DATA is in use, rounded up. There is no `/proc` to read it from, so it is found
+/// by effect: the least limit under which memory can still be had.
+fn data_in_use() -> Result<u64, Errno> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+    let (mut too_little, mut enough) = (0, DATA_FOUND_BYTES_MAX / DATA_STEP_BYTES);
+    while enough - too_little > 1 {
+        let middle = too_little.midpoint(enough);
+        setrlimit(
+            Resource::RLIMIT_DATA,
+            (middle * DATA_STEP_BYTES).min(hard),
+            hard,
+        )?;
+        if can_have_memory() {
+            enough = middle;
+        } else {
+            too_little = middle;
+        }
+    }
+    setrlimit(Resource::RLIMIT_DATA, soft, hard)?;
+    Ok(enough * DATA_STEP_BYTES)
+}
+
+fn can_have_memory() -> bool {
+    const LENGTH: usize = 64 << 10;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping at an address that the kernel chooses.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), LENGTH, protection, flags, -1, 0) };
+    if memory == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: it was just made, and nothing points into it.
+    unsafe { libc::munmap(memory, LENGTH) == 0 }
 }
 
 /// Lowers both limits; one that is lower already stays.

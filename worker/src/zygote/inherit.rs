@@ -94,10 +94,8 @@ VmFlags: ex
         };
         assert_ne!(mapping, libc::MAP_FAILED);
         // SAFETY: the mapping is this test's.
-        assert_eq!(
-            unsafe { libc::madvise(mapping, length, libc::MADV_DONTFORK) },
-            0
-        );
+        let done = unsafe { libc::madvise(mapping, length, libc::MADV_DONTFORK) };
+        assert_eq!(done, 0);
         let maps = File::open("/proc/self/smaps").unwrap();
         let address = mapping.addr();
         let has_it = |maps: &File| {
