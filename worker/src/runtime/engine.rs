@@ -10,7 +10,7 @@ use deno_core::{JsRuntime, v8};
 ///   can deny `clone`, and CPU time means what it says.
 /// * `--random-seed`, `--hash-seed`: fixed, so that equal heaps have equal bytes; scripts see another
 ///   `Math.random` (`web/js/bootstrap.js`).
-/// * `--stack-size`: in KiB; leaves most of the 8 MiB stack to native recursion.
+/// * `--stack-size`: in KiB; leaves most of the stack (`crate::confine`) to native recursion.
 const FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=42 --stack-size=984";
 
 /// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.

@@ -89,10 +89,7 @@ fn make_donor() -> Donor {
     };
     let guard = tokio.enter();
     let mut donor = JsRuntime::new(RuntimeOptions {
-        extensions: vec![
-            deno_webidl::deno_webidl::init(),
-            super::scripts::web_extension(),
-        ],
+        extensions: super::scripts::scriptless_extensions(),
         op_metrics_factory_fn: Some(Box::new(metrics)),
         create_params: Some(
             v8::CreateParams::default().set_code_range_size_in_bytes(engine::CODE_RANGE_BYTES),

@@ -3,6 +3,7 @@
 //! The scripts are handed to V8 as ordinary strings. deno_core hands them over as external strings,
 //! which ties a snapshot to a table of addresses that changes from one generation to the next.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -41,6 +42,8 @@ const OWN: &[(&str, &str)] = &[
     ),
 ];
 
+include!(concat!(env!("OUT_DIR"), "/web_scripts.rs"));
+
 /// A script that Deno's scripts ask for and that is ours here: there are no message ports.
 const REPLACED: &[(&str, &str)] = &[(
     "ext:deno_web/13_message_port.js",
@@ -50,26 +53,35 @@ const REPLACED: &[(&str, &str)] = &[(
 /// The function body that makes `core`, `primordials` and the global scope.
 pub(crate) const BOOTSTRAP: &str = include_str!("../web/js/bootstrap.js");
 
-fn sources() -> &'static Vec<(&'static str, String)> {
-    static SOURCES: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
+fn sources() -> &'static Vec<(&'static str, &'static str)> {
+    static SOURCES: OnceLock<Vec<(&'static str, &'static str)>> = OnceLock::new();
     SOURCES.get_or_init(|| {
-        let mut all: Vec<_> = OWN
-            .iter()
-            .map(|(name, text)| (*name, (*text).to_owned()))
-            .collect();
-        for extension in [deno_webidl::deno_webidl::init(), web_extension()] {
-            for file in extension.lazy_loaded_js_files.iter() {
-                if let Ok(code) = file.load() {
-                    all.push((file.specifier, code.as_str().to_owned()));
-                }
-            }
+        let mut all = OWN.to_vec();
+        for extension in [deno_webidl::deno_webidl::init(), deno_web()] {
+            let names = extension.lazy_loaded_js_files.iter();
+            all.extend(names.filter_map(|file| {
+                let name = file.specifier;
+                let embedded = DENO.iter().find(|(known, _)| *known == name);
+                debug_assert!(embedded.is_some(), "{name} is not embedded");
+                embedded.copied()
+            }));
         }
         all
     })
 }
 
+/// deno_web and what it needs, without their scripts, which deno_core would read from files.
+pub(crate) fn scriptless_extensions() -> Vec<Extension> {
+    let mut extensions = vec![deno_webidl::deno_webidl::init(), deno_web()];
+    for extension in &mut extensions {
+        extension.lazy_loaded_js_files = Cow::Borrowed(&[]);
+        extension.lazy_loaded_esm_files = Cow::Borrowed(&[]);
+    }
+    extensions
+}
+
 /// deno_web, for its sources and its inspector; nothing else of it is used.
-pub(crate) fn web_extension() -> Extension {
+fn deno_web() -> Extension {
     deno_web::deno_web::init(
         std::sync::Arc::new(deno_web::BlobStore::default()),
         None,
@@ -87,7 +99,7 @@ pub(crate) fn source(name: &str) -> Option<&'static str> {
     sources()
         .iter()
         .find(|(known, _)| *known == name)
-        .map(|(_, text)| text.as_str())
+        .map(|(_, text)| *text)
 }
 
 /// The names that any script takes from `primordials`, so that no others are kept in a heap.

@@ -1,0 +1,16 @@
+//! What is made when the worker is built: Deno's scripts, in the program.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "cargo listens to the standard output of build scripts"
+)]
+
+mod web_scripts;
+
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    web_scripts::build(&out);
+}
