@@ -14,7 +14,8 @@ pub enum ExitCode {
     StartFailed = 70,
     /// The supervisor broke the protocol, or a pipe broke.
     Protocol = 76,
-    /// V8's heap limit was reached and V8 gave up before the worker could say Finished.
+    /// V8's heap limit was reached and the worker could not say Finished. By hand: the script failed
+    /// by a memory limit.
     HeapLimit = 86,
     /// By hand only: the time limit was reached (as GNU `timeout` has it).
     TimedOut = 124,

@@ -10,7 +10,7 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, Finished, FromWorker, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -190,6 +190,11 @@ impl Terminal {
             }
             FromWorker::Finished(Finished::Failed(failure)) => {
                 show(&mut io::stderr(), &format!("{}\n", failure.error.text));
+                if failure.kind == FailureKind::Memory {
+                    let how = "--heap-memory-max gives it more, up to 64 MB\n";
+                    show(&mut io::stderr(), how);
+                    end_process(ExitCode::HeapLimit);
+                }
                 end_process(ExitCode::ScriptFailed);
             }
         }

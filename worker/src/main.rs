@@ -24,7 +24,7 @@ use nix::sys::signal::{SigHandler, Signal};
 #[command(
     version,
     after_help = "Exit codes of run: 0 completed, 1 the script failed, 64 wrong usage, \
-86 heap limit, 124 time limit.\n\nExamples:\n  mcp-v8-worker run script.ts\n  \
+86 memory limit, 124 time limit.\n\nExamples:\n  mcp-v8-worker run script.ts\n  \
 echo 'console.log(1 + 1)' | mcp-v8-worker run -\n  mcp-v8-worker run --trace-frames --timeout 5 script.js"
 )]
 struct Cli {

@@ -13,7 +13,7 @@ use crate::tier::EngineTier;
 /// * `--random-seed`, `--hash-seed`: fixed, so that equal heaps have equal bytes; scripts see another
 ///   `Math.random` (`web/js/bootstrap.js`), and memory lies elsewhere in each process
 ///   ([`scatter_memory`]).
-/// * `--stack-size`: in KiB; leaves most of the 8 MiB stack to native recursion.
+/// * `--stack-size`: in KiB; leaves most of the stack (`crate::sandbox`) to native recursion.
 const FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=42 --stack-size=984";
 
 /// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.

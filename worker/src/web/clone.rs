@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 
 use deno_core::v8;
 
-use crate::web::op::{Op, throw_type_error};
+use crate::runtime::State;
+use crate::web::op::{Op, throw_range_error, throw_type_error};
 
 pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;
@@ -129,6 +130,10 @@ fn structured_clone<'s>(
     for buffer in &transfer {
         stores.push(buffer.get_backing_store());
         buffer.detach(None);
+    }
+    if !State::of(scope).buffers.has_room(bytes.len()) {
+        // V8 would only say that it cannot read the data.
+        return throw_range_error(scope, "Array buffer allocation failed");
     }
     let deserializer = v8::ValueDeserializer::new(scope, Box::new(Reader(&hosts)), &bytes);
     if v8::ValueDeserializerHelper::read_header(&deserializer, context) != Some(true) {
