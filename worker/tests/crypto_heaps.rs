@@ -1,39 +1,8 @@
 //! Keys live in heaps, and randomness does not: what a fork or a restored heap must not repeat.
 
-use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
-use mcp_v8_worker::conversation::ConversationError;
-use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
+mod support;
 
-const LIMITS: ExecutionLimits = ExecutionLimits {
-    heap_bytes: 32 << 20,
-    buffer_bytes: 8 << 20,
-    cpu_seconds: 60,
-};
-
-struct Silent;
-
-impl Host for Silent {
-    fn console(&mut self, _text: &str) {}
-    fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
-        Ok(())
-    }
-    fn heap_limit_reached(&mut self) -> ! {
-        panic!("the heap limit was reached")
-    }
-}
-
-fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
-    let mut realm = Realm::for_heap(heap);
-    let outcome = realm.run(source, &LIMITS, Box::new(Silent));
-    drop(realm.take_host());
-    let Outcome::Completed { result, .. } = outcome else {
-        panic!("{outcome:?}")
-    };
-    (
-        result,
-        realm.into_snapshot().expect("this heap can be stored"),
-    )
-}
+use support::step;
 
 #[test]
 fn keys_survive_in_a_heap() {

@@ -1,43 +1,12 @@
 //! Heaps chain: what the choice of runtime rests on (`mcp_v8_worker::runtime`).
 
-use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
-use mcp_v8_worker::conversation::ConversationError;
-use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
+mod support;
 
-const LIMITS: ExecutionLimits = ExecutionLimits {
-    heap_bytes: 32 << 20,
-    buffer_bytes: 8 << 20,
-    cpu_seconds: 60,
-};
+use support::step;
 
 /// How much a generation may add, in bytes: the script itself, and the cell of a name that it declares
 /// again. V8 alone takes 544.
 const GROWTH_BYTES_MAX: usize = 160;
-
-struct Silent;
-
-impl Host for Silent {
-    fn console(&mut self, _text: &str) {}
-    fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
-        Ok(())
-    }
-    fn heap_limit_reached(&mut self) -> ! {
-        panic!("the heap limit was reached")
-    }
-}
-
-fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
-    let mut realm = Realm::for_heap(heap);
-    let outcome = realm.run(source, &LIMITS, Box::new(Silent));
-    drop(realm.take_host());
-    let Outcome::Completed { result, .. } = outcome else {
-        panic!("{outcome:?}")
-    };
-    (
-        result,
-        realm.into_snapshot().expect("this heap can be stored"),
-    )
-}
 
 #[test]
 fn a_thousand_generations_that_use_web_globals_do_not_grow() {

@@ -19,15 +19,15 @@ use crate::runtime::state::State;
 pub(crate) const HEAP_BYTES_MAX: usize = 128 << 20;
 
 thread_local! {
-    /// Whom to tell when V8 runs out of memory elsewhere; V8 gives that callback no data.
+    /// Whom to tell when V8 runs out of memory: the callback for running out elsewhere than in the
+    /// heap is given no data.
     static RUNNING: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
 }
 
 /// Sets the heap limit of the execution that begins: `bytes` beyond what the runtime takes.
 pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: usize) {
     let used = isolate.get_heap_statistics().used_heap_size();
-    // One count stays with V8 for as long as the isolate lives.
-    let data = Rc::into_raw(Rc::clone(state)).cast_mut().cast();
+    let data = std::ptr::null_mut();
     RUNNING.set(Some(Rc::clone(state)));
     isolate.set_oom_error_handler(out_of_memory);
     isolate.add_near_heap_limit_callback(near_heap_limit, data);
@@ -37,9 +37,8 @@ pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: us
 }
 
 /// Called by V8 in the middle of an allocation: nothing here may touch the heap.
-unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
-    // SAFETY: `limit_heap` leaked one count of this `Rc`, and V8 calls on the isolate's thread.
-    let state = unsafe { &*data.cast::<State>() };
+unsafe extern "C" fn near_heap_limit(_: *mut c_void, current: usize, _initial: usize) -> usize {
+    let state = running();
     // V8 counts array buffers too; they have a budget of their own, so it gets them back once.
     let buffers = state.buffers.used();
     let given = state
@@ -48,13 +47,18 @@ unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial
     if buffers > given {
         return current.saturating_add(buffers - given);
     }
-    say_last_word(state)
+    say_last_word(&state)
 }
 
 /// Called by V8 when an allocation failed for which it has no other way out.
 unsafe extern "C" fn out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
+    say_last_word(&running())
+}
+
+/// The state of the execution that runs. The callbacks are installed after it is set.
+fn running() -> Rc<State> {
     match RUNNING.with_borrow(Clone::clone) {
-        Some(state) => say_last_word(&state),
+        Some(state) => state,
         None => end_process(ExitCode::HeapLimit),
     }
 }

@@ -19,6 +19,13 @@ use crate::web::ops;
 /// A heap as bytes: V8's snapshot of an isolate and its context.
 pub type Snapshot = Vec<u8>;
 
+/// What an isolate is made from.
+#[derive(Clone, Copy)]
+enum Origin {
+    Nothing,
+    Snapshot,
+}
+
 /// A runtime that has run no script yet. It is used for one script, then thrown away.
 pub struct Realm {
     // Dropped in this order: the inspector, then every handle, then the isolate.
@@ -41,7 +48,7 @@ impl Realm {
     pub fn for_run() -> Self {
         let mut realm = Self::open(
             |params, references| v8::Isolate::new(params.external_references(references)),
-            None,
+            Origin::Nothing,
         );
         realm.load_everything();
         realm.connect();
@@ -53,7 +60,10 @@ impl Realm {
     ///
     /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
     pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
-        let restored = snapshot.is_some();
+        let origin = match &snapshot {
+            None => Origin::Nothing,
+            Some(_) => Origin::Snapshot,
+        };
         let mut realm = Self::open(
             |params, references| match snapshot {
                 None => v8::Isolate::snapshot_creator(Some(references), Some(params)),
@@ -63,7 +73,7 @@ impl Realm {
                     Some(params),
                 ),
             },
-            Some(restored),
+            origin,
         );
         realm.connect();
         realm
@@ -71,7 +81,7 @@ impl Realm {
 
     fn open(
         make: impl FnOnce(v8::CreateParams, Cow<'static, [v8::ExternalReference]>) -> v8::OwnedIsolate,
-        heap: Option<bool>,
+        origin: Origin,
     ) -> Self {
         let platform = engine::initialize();
         let inspector = inspector_ops::ops();
@@ -99,10 +109,9 @@ impl Realm {
             v8::scope!(let scope, &mut isolate);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             let scope = &mut v8::ContextScope::new(scope, context);
-            let hooks = if heap == Some(true) {
-                restored_hooks(scope)
-            } else {
-                run_bootstrap(scope, &inspector)
+            let hooks = match origin {
+                Origin::Snapshot => restored_hooks(scope),
+                Origin::Nothing => run_bootstrap(scope, &inspector),
             };
             let functions = Hooks::of(scope, hooks);
             (
