@@ -13,11 +13,13 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
 use crate::limits;
-use crate::message::{Finished, FromWorker, Text, ToWorker};
+use crate::message::{Finished, FromWorker, Hello, Text, ToWorker};
+use crate::zygote::{FromZygote, ToZygote, ZYGOTE_PACKET_BYTES_MAX};
 
-/// A message that can travel in a frame: implemented by the two enums and nothing else.
+/// A message that can travel in a frame or a packet: implemented by the enums of both conversations
+/// and nothing else.
 pub trait Message: Encode + Decode<()> + sealed::Sealed {
-    /// The largest payload of a frame in this direction, in bytes.
+    /// The largest payload in this direction, in bytes.
     const FRAME_BYTES_MAX: usize;
 
     /// Checks the texts inside against their limits.
@@ -31,6 +33,8 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for crate::message::ToWorker {}
     impl Sealed for crate::message::FromWorker {}
+    impl Sealed for crate::zygote::ToZygote {}
+    impl Sealed for crate::zygote::FromZygote {}
 }
 
 /// Why bytes are not a message.
@@ -99,6 +103,15 @@ pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, DecodeError> {
         _ => return Err(too_long),
     }
     Ok(frame)
+}
+
+/// Encodes a message as one payload, without a prefix: for packets, which have lengths of their own.
+/// [`decode_payload`] reads it.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_payload<M: Message>(message: &M) -> Result<Vec<u8>, DecodeError> {
+    Ok(encode(message)?.split_off(limits::FRAME_HEADER_BYTES))
 }
 
 /// A reader's buffer above twice this size is given back when it is no longer needed.
@@ -261,6 +274,12 @@ fn text(field: &'static str, text: &str, limit: usize) -> Result<(), DecodeError
     Ok(())
 }
 
+fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
+    let limit = limits::VERSION_BYTES_MAX;
+    text("Hello.worker_version", &hello.worker_version, limit)?;
+    text("Hello.v8_version", &hello.v8_version, limit)
+}
+
 impl Message for ToWorker {
     const FRAME_BYTES_MAX: usize = limits::FRAME_TO_WORKER_BYTES_MAX;
 
@@ -277,18 +296,7 @@ impl Message for FromWorker {
     fn check(&self) -> Result<(), DecodeError> {
         let cut = |field, value: &Text, limit| text(field, &value.text, limit);
         match self {
-            Self::Hello(hello) => {
-                text(
-                    "Hello.worker_version",
-                    &hello.worker_version,
-                    limits::VERSION_BYTES_MAX,
-                )?;
-                text(
-                    "Hello.v8_version",
-                    &hello.v8_version,
-                    limits::VERSION_BYTES_MAX,
-                )
-            }
+            Self::Hello(hello) => check_hello(hello),
             Self::Console(console) => text(
                 "Console.text",
                 &console.text,
@@ -305,6 +313,27 @@ impl Message for FromWorker {
             Self::Finished(Finished::Failed(failure)) => {
                 cut("Failure.error", &failure.error, limits::ERROR_BYTES_MAX)
             }
+        }
+    }
+}
+
+impl Message for ToZygote {
+    const FRAME_BYTES_MAX: usize = ZYGOTE_PACKET_BYTES_MAX;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Fork(_) => Ok(()),
+        }
+    }
+}
+
+impl Message for FromZygote {
+    const FRAME_BYTES_MAX: usize = ZYGOTE_PACKET_BYTES_MAX;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Hello(hello) => check_hello(hello),
+            Self::Forked(_) | Self::Refused(_) | Self::Exited(_) => Ok(()),
         }
     }
 }

@@ -15,6 +15,8 @@
 //! * [`phase`]: which message is legal now. Both ends run it; an illegal one ends the process.
 //! * [`limits`]: every size on the wire, with the relations between them asserted at compile time.
 //! * [`exit`]: the exit codes of a worker.
+//! * [`zygote`]: the other conversation, with the process that forks workers: its messages, and the
+//!   ledger that says which of them fits.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +25,7 @@ pub mod exit;
 pub mod limits;
 pub mod message;
 pub mod phase;
+pub mod zygote;
 
 /// The version of this conversation, sent in [`message::Hello`]. It grows with every change of a
 /// message, a frame or a phase; supervisor and worker of different versions refuse each other.

@@ -52,6 +52,55 @@ pub struct Hello {
     pub worker_version: String,
     /// The version of the V8 that it links.
     pub v8_version: String,
+    /// What confines it, in its own words: for the log, never for a decision.
+    pub confinement: Confinement,
+}
+
+/// Which layers of a worker's jail are on, beside those without which no worker says Hello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Confinement {
+    /// The system call filters.
+    pub seccomp: bool,
+    /// A Landlock domain that allows nothing.
+    pub landlock: bool,
+    /// A user namespace.
+    pub user_namespace: bool,
+    /// A process namespace.
+    pub pid_namespace: bool,
+    /// A mount namespace with an empty root.
+    pub mount_namespace: bool,
+    /// A network namespace without a device.
+    pub network_namespace: bool,
+    /// A user that nobody else is.
+    pub own_user: bool,
+    /// It tried what must fail, and all of it failed.
+    pub checked: bool,
+}
+
+impl Confinement {
+    /// Whether something beside the filter keeps it from files, networks and processes: Landlock, or
+    /// all four namespaces.
+    pub fn is_walled(self) -> bool {
+        self.landlock
+            || (self.user_namespace
+                && self.pid_namespace
+                && self.mount_namespace
+                && self.network_namespace)
+    }
+
+    /// Name and state of every layer.
+    pub fn layers(self) -> [(&'static str, bool); 8] {
+        [
+            ("seccomp", self.seccomp),
+            ("landlock", self.landlock),
+            ("user namespace", self.user_namespace),
+            ("pid namespace", self.pid_namespace),
+            ("mount namespace", self.mount_namespace),
+            ("network namespace", self.network_namespace),
+            ("own user", self.own_user),
+            ("self-check", self.checked),
+        ]
+    }
 }
 
 /// A piece of console output: UTF-8, cut anywhere between characters, with its line ends.

@@ -6,8 +6,8 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
-    Completion, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start,
-    Text, ToWorker,
+    Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
+    Hello, Start, Text, ToWorker,
 };
 
 fn text(bytes: usize) -> Text {
@@ -33,6 +33,7 @@ fn hello(worker: usize, v8: usize) -> FromWorker {
         protocol_version: u32::MAX,
         worker_version: "x".repeat(worker),
         v8_version: "x".repeat(v8),
+        confinement: Confinement::default(),
     })
 }
 

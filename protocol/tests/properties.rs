@@ -5,8 +5,8 @@
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, decode_payload, encode};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
-    Completion, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start,
-    Text, ToWorker,
+    Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
+    Hello, Start, Text, ToWorker,
 };
 use mcp_v8_protocol::phase::Phase;
 use proptest::prelude::*;
@@ -43,12 +43,23 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
 
 fn hello() -> impl Strategy<Value = FromWorker> {
     let version = || text_up_to(limits::VERSION_BYTES_MAX);
-    (any::<u32>(), version(), version()).prop_map(
-        |(protocol_version, worker_version, v8_version)| {
+    let layers = proptest::array::uniform8(any::<bool>());
+    (any::<u32>(), version(), version(), layers).prop_map(
+        |(protocol_version, worker_version, v8_version, on)| {
             FromWorker::Hello(Hello {
                 protocol_version,
                 worker_version,
                 v8_version,
+                confinement: Confinement {
+                    seccomp: on[0],
+                    landlock: on[1],
+                    user_namespace: on[2],
+                    pid_namespace: on[3],
+                    mount_namespace: on[4],
+                    network_namespace: on[5],
+                    own_user: on[6],
+                    checked: on[7],
+                },
             })
         },
     )
@@ -248,6 +259,7 @@ fn step(phase: Phase, said: Said) -> Option<Phase> {
             protocol_version: 0,
             worker_version: String::new(),
             v8_version: String::new(),
+            confinement: Confinement::default(),
         })),
         Said::Console => from(&FromWorker::Console(Console {
             text: String::new(),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use mcp_v8_protocol::limits as wire;
+use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 /// The largest source of one execution, in bytes.
 pub const SOURCE_BYTES_MAX: usize = wire::SOURCE_BYTES_MAX;
@@ -48,6 +49,38 @@ pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const WAIT_MAX: Duration = Duration::from_secs(50);
 /// How often a wait looks at an execution that another server on the same directory runs.
 pub const FOREIGN_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The fewest workers that are parked ahead of need.
+pub const PARKED_WORKERS_MIN: usize = 1;
+/// Workers that may be parked beyond one for each execution that may run at once.
+pub const PARKED_WORKERS_BEYOND_CONCURRENT: usize = 2;
+/// The most workers that are parked, however many executions may run at once: each takes memory.
+pub const PARKED_WORKERS_MAX: usize = 64;
+/// How long it takes until workers that were not needed are given up.
+pub const PARKED_WORKERS_WINDOW: Duration = Duration::from_secs(5);
+/// Workers that are made ahead of need at once: more would only wait for each other.
+pub const FORKS_AT_ONCE_MAX: usize = 16;
+/// How often the pool looks after dead workers, old fork servers and those who wait.
+pub const POOL_TICK: Duration = Duration::from_millis(100);
+/// How long an execution waits for a forked worker before one is executed for it: longer than a
+/// burst takes, and than it takes to notice that a fork server hangs.
+pub const POOL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The same while there is no fork server, and one is being started.
+pub const ZYGOTE_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Workers of one fork server; then a new one takes over, with another memory layout.
+pub const ZYGOTE_FORKS_MAX: u64 = 1000;
+/// How long a fork server serves once it has forked; then a new one takes over.
+pub const ZYGOTE_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long a fork server may take for a fork, or to tell of the end of a worker. Beyond that it
+/// counts as hung, and is replaced.
+pub const ZYGOTE_ANSWER_WAIT_MAX: Duration = Duration::from_millis(500);
+/// The pause after a fork server that did not start; it doubles with each.
+pub const ZYGOTE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The longest such pause.
+pub const ZYGOTE_RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Workers in a row that a fork server makes in vain before it is given up.
+pub const ZYGOTE_FAILURES_MAX: u32 = 3;
 
 /// Bytes of a worker's standard error that are kept to explain its death: the last ones.
 pub const STDERR_TAIL_BYTES_MAX: usize = 2 << 10;
@@ -126,5 +159,11 @@ const _: () = {
     // A held-back write is durable long before 50 ms.
     assert!(WRITER_LINGER.as_millis() <= 5);
     assert!(QUEUE_LENGTH_DEFAULT as u64 <= RETENTION_COUNT_DEFAULT);
+    assert!(PARKED_WORKERS_MIN <= PARKED_WORKERS_MAX);
+    assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WAIT_MAX.as_millis());
+    assert!(ZYGOTE_WAIT_MAX.as_millis() < POOL_WAIT_MAX.as_millis());
+    assert!(POOL_WAIT_MAX.as_millis() < HELLO_TIMEOUT.as_millis());
+    // A fork server is known by its successor for a while: both have room for all workers.
+    assert!(2 * (CONCURRENT_EXECUTIONS_MAX + PARKED_WORKERS_MAX) <= WORKERS_LIVING_MAX);
     assert!(STDERR_TAIL_BYTES_MAX <= wire::ERROR_BYTES_MAX / 2);
 };

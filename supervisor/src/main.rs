@@ -1,12 +1,15 @@
 //! The program `mcp-v8`: reads its configuration, starts the parts, serves MCP on standard input
 //! and output, and shuts down.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::process::ExitCode;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use mcp_v8::app::{Executions, ExecutionsConfig, StartError, StorePlace};
+use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, StorePlace, WorkerStart};
 use mcp_v8::config::{self, Command, Config, Machine};
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
@@ -36,6 +39,11 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
+        Ok(Command::CheckSandbox {
+            worker_path,
+            jail,
+            worker_start,
+        }) => check_sandbox(&worker_path, jail, worker_start),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -44,6 +52,31 @@ fn main() -> ExitCode {
         Err(faults) => {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Has a worker's program take its jail and say what became of it.
+fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
+    let arguments = jail.arguments();
+    let arguments = arguments
+        .iter()
+        .map(|word| OsStr::from_bytes(word.to_bytes()));
+    let checked = std::process::Command::new(worker_path)
+        .args(["check-sandbox", "--worker-start", start.name()])
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .status();
+    match checked {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&format!(
+                "mcp-v8: cannot run {}: {error}\n",
+                worker_path.display()
+            ));
+            ExitCode::FAILURE
         }
     }
 }
@@ -92,8 +125,35 @@ async fn serve(config: ExecutionsConfig, summary: String) -> Result<(), Failure>
         () = signals.any() => return Ok(()),
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
+    log_confinement(&executions);
     let server = Server::new(executions.clone(), defaults, persistent);
     converse(server, executions, signals).await
+}
+
+/// What confines workers on this machine: all of it at once, and what is off as a warning when
+/// neither wall stands.
+fn log_confinement(executions: &Executions) {
+    let confinement = executions.confinement();
+    let names = |on: bool| {
+        let layers = confinement.layers().into_iter();
+        let names: Vec<&str> = layers
+            .filter(|(_, is_on)| *is_on == on)
+            .map(|(name, _)| name)
+            .collect();
+        if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let (on, off) = (names(true), names(false));
+    tracing::info!("workers are confined by: {on}; off: {off} (--check-sandbox says why)");
+    if !confinement.is_walled() {
+        tracing::warn!(
+            "workers run without Landlock and without all namespaces: only the system call filter \
+             stands between a script that breaks out of V8 and this machine"
+        );
+    }
 }
 
 /// Serves until the input ends, a signal comes, or nobody listens any more. Every request that was

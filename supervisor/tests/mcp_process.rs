@@ -20,8 +20,7 @@ use support::{Home, PATIENCE};
 fn program(home: &Home) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-v8"));
     command
-        .arg("--stateless")
-        .arg("--worker-path")
+        .args(["--stateless", "--worker-start", "exec", "--worker-path"])
         .arg(home.worker("worker"));
     command
         .env_clear()
@@ -114,7 +113,7 @@ fn a_worker_that_cannot_serve_stops_the_start() {
             name => home.worker(name),
         };
         let output = Command::new(env!("CARGO_BIN_EXE_mcp-v8"))
-            .args(["--stateless", "--worker-path"])
+            .args(["--stateless", "--worker-start", "exec", "--worker-path"])
             .arg(path)
             .stdin(Stdio::null())
             .output()

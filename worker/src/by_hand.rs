@@ -10,14 +10,15 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::confine;
 use crate::conversation::{ConversationError, converse, end_process};
-use crate::runtime::Realm;
+use crate::runtime::{Realm, choose_tier};
+use crate::sandbox;
+use crate::tier::EngineTier;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub struct RunArgs {
     /// V8 heap and buffer limit in megabytes, 1 to 64
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     heap_memory_max: u32,
+    /// How much of V8's machinery the script gets
+    #[arg(long, value_enum, default_value_t)]
+    engine_tier: EngineTier,
     /// Print each frame of the conversation with the (absent) supervisor on standard error
     #[arg(long)]
     trace_frames: bool,
@@ -72,6 +76,7 @@ pub enum RunError {
 /// [`RunError`] when the script was not run.
 pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
     let source = read_source(&args.file)?;
+    choose_tier(args.engine_tier);
     let bytes = u64::from(args.heap_memory_max) << 20;
     let limits = ExecutionLimits {
         heap_bytes: bytes,
@@ -89,11 +94,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
     let prepare = || {
         let realm = Realm::for_run();
         let _remaining = nix::unistd::alarm::set(args.timeout);
-        realm
+        // By hand a script runs with the user's own limits only: it is the user's own script.
+        (realm, Confinement::default())
     };
     set_alarm_handler()?;
     converse(&input[..], terminal, prepare, |limits| {
-        if let Err(error) = confine::tighten(limits) {
+        if let Err(error) = sandbox::tighten(limits) {
             show(&mut io::stderr(), &format!("{error}\n"));
             end_process(ExitCode::StartFailed);
         }

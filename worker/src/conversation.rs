@@ -14,8 +14,8 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, ERROR_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start, Text,
-    ToWorker,
+    Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello,
+    Start, Text, ToWorker,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 
@@ -50,18 +50,18 @@ pub enum End {
     NotNeeded,
 }
 
-/// Holds the conversation. `prepare` makes the runtime, before Hello; `tighten` is called with the
-/// limits of the execution before its source is looked at.
+/// Holds the conversation. `prepare` makes the runtime and confines the process, before Hello;
+/// `tighten` is called with the limits of the execution before its source is looked at.
 ///
 /// # Errors
 /// [`ConversationError`] when the other end broke the protocol or a stream failed.
 pub fn converse<O: Write + 'static>(
     mut input: impl Read,
     output: O,
-    prepare: impl FnOnce() -> Realm,
+    prepare: impl FnOnce() -> (Realm, Confinement),
     tighten: impl FnOnce(&ExecutionLimits),
 ) -> Result<End, ConversationError> {
-    let mut realm = prepare();
+    let (mut realm, confinement) = prepare();
     let mut speaker = Speaker {
         output,
         phase: Phase::Booting,
@@ -71,6 +71,7 @@ pub fn converse<O: Write + 'static>(
         protocol_version: PROTOCOL_VERSION,
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         v8_version: v8_version().to_owned(),
+        confinement,
     }))?;
     let Some(message) = read_one(&mut input)? else {
         return Ok(End::NotNeeded);

@@ -1,18 +1,21 @@
 //! The worker: one process that runs one script.
 //!
 //! ```text
-//! main ─▶ confine
+//! main ─▶ sandbox ◀─ zygote
 //!      ─▶ conversation ─▶ runtime ─▶ web
 //!      ─▶ by_hand ──┘        └─▶ typescript
 //! ```
 //!
 //! [`conversation`] speaks with the supervisor; [`runtime`] runs a script on V8; `web` is the host's
-//! half of the web globals; [`confine`] is what the process gives up. The worker has no configuration
+//! half of the web globals; [`sandbox`] is what the process gives up; [`zygote`] forks workers from a
+//! runtime that is already made. The worker has no configuration
 //! and no access to anything: all it knows comes in one message.
 
 pub mod by_hand;
-pub mod confine;
 pub mod conversation;
 pub mod runtime;
+pub mod sandbox;
+pub mod tier;
 mod typescript;
 mod web;
+pub mod zygote;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::Phase;
 use mcp_v8_worker::conversation::{ConversationError, End, converse};
@@ -53,7 +53,12 @@ fn start(source: &str) -> Vec<u8> {
 /// What the worker said, and how the conversation ended.
 fn hold(input: impl Read) -> (Vec<FromWorker>, Result<End, ConversationError>) {
     let pipe = Pipe::default();
-    let end = converse(input, pipe.clone(), Realm::for_run, |_| {});
+    let end = converse(
+        input,
+        pipe.clone(),
+        || (Realm::for_run(), Confinement::default()),
+        |_| {},
+    );
     let mut frames = FrameReader::default();
     frames.push(&pipe.0.borrow());
     let mut said = Vec::new();

@@ -111,3 +111,48 @@ fn a_warm_runtime_runs_in_forked_children() {
         assert!(!random[..index].contains(numbers), "{random:?}");
     }
 }
+
+/// V8's engine seed is fixed, and V8 would draw its addresses from it.
+#[test]
+fn memory_lies_elsewhere_in_each_process() {
+    const SHOW: &str = "MCP_V8_TEST_SHOW_MAPS";
+    const NAME: &str = "memory_lies_elsewhere_in_each_process";
+    let anonymous = || -> Vec<String> {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("its own maps are readable");
+        let lines = maps
+            .lines()
+            .filter(|line| line.split_whitespace().count() == 5);
+        lines
+            .filter_map(|line| line.split_once('-'))
+            .map(|(start, _)| start.to_owned())
+            .collect()
+    };
+    if std::env::var_os(SHOW).is_some() {
+        let _realm = Realm::for_run();
+        let mut output = std::io::stderr();
+        for start in anonymous() {
+            writeln!(output, "at {start}").expect("somebody reads");
+        }
+        return;
+    }
+    let of_another = || -> Vec<String> {
+        let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", NAME, "--nocapture"])
+            .env(SHOW, "1")
+            .output()
+            .expect("it runs again");
+        let text = String::from_utf8(output.stderr).expect("text");
+        text.lines()
+            .filter_map(|line| line.strip_prefix("at "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (one, other) = (of_another(), of_another());
+    let shared = one.iter().filter(|start| other.contains(start)).count();
+    assert!(one.len() > 40, "{} mappings", one.len());
+    assert!(
+        shared <= 5,
+        "{shared} of {} mappings are at the same place",
+        one.len()
+    );
+}

@@ -1,8 +1,8 @@
 //! One message of every shape, and its frame in hex: the length, the tag, the fields in order.
 
 use mcp_v8_protocol::message::{
-    Completion, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello, Start,
-    Text, ToWorker,
+    Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
+    Hello, Start, Text, ToWorker,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -28,6 +28,12 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
             protocol_version: 1,
             worker_version: "0.1.0".into(),
             v8_version: "15.0".into(),
+            confinement: Confinement {
+                seccomp: true,
+                pid_namespace: true,
+                own_user: true,
+                ..Confinement::default()
+            },
         }),
         FromWorker::Console(Console {
             text: "ä\n".into()
@@ -62,7 +68,8 @@ pub(crate) const TO_WORKER: &[(&str, &str)] = &[(
 pub(crate) const FROM_WORKER: &[(&str, &str)] = &[
     (
         "hello",
-        "21000000 00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30",
+        "29000000 00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
+         0100000100000100",
     ),
     ("console", "0f000000 01000000 0300000000000000 c3a40a"),
     (

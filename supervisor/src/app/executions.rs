@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp_v8_protocol::message::Confinement;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -15,13 +16,13 @@ use super::validate;
 use crate::execution::admission::{Admission, Refusal};
 use crate::execution::driver::{self, Driver, Services};
 use crate::execution::outcome;
-use crate::execution::probe::probe;
+use crate::execution::probe::{Probed, probe};
 use crate::limits;
 use crate::store::{
     CancelledBy, ExecutionId, Limits, OpenError, OutputPage, PageRequest, Status, Store,
     StoreError, Stored, View,
 };
-use crate::workers::Spawner;
+use crate::workers::{Spawner, SpawnerConfig};
 
 /// All executions of this server. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ struct Shared {
     max_concurrent: usize,
     queue_length_max: usize,
     defaults: Limits,
-    v8_version: String,
+    probed: Probed,
     tasks: TaskTracker,
     live: Mutex<Live>,
 }
@@ -62,8 +63,21 @@ impl Executions {
     /// [`StartError`], whose text is for the operator.
     pub async fn start(config: ExecutionsConfig) -> Result<Self, StartError> {
         start::check(&config)?;
-        let spawner = Spawner::start(config.worker_path).map_err(StartError::Spawner)?;
-        let v8_version = probe(&spawner, config.hello_timeout).await?;
+        let spawner = Spawner::start(SpawnerConfig {
+            program: config.worker_path,
+            jail: config.jail,
+            start: config.worker_start,
+            max_concurrent: config.max_concurrent,
+            hello_timeout: config.hello_timeout,
+        })
+        .map_err(StartError::Spawner)?;
+        let probed = match probe(&spawner, config.hello_timeout).await {
+            Ok(probed) => probed,
+            Err(error) => {
+                spawner.shut_down().await;
+                return Err(error.into());
+            }
+        };
         let (place, retention) = (config.store, config.retention);
         let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
             .await
@@ -83,7 +97,7 @@ impl Executions {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 },
-                v8_version,
+                probed,
                 tasks: TaskTracker::new(),
                 live: Mutex::default(),
             }),
@@ -92,7 +106,12 @@ impl Executions {
 
     /// The version of the workers' V8.
     pub fn v8_version(&self) -> &str {
-        &self.shared.v8_version
+        &self.shared.probed.v8_version
+    }
+
+    /// What confines workers, as the first of them said.
+    pub fn confinement(&self) -> Confinement {
+        self.shared.probed.confinement
     }
 
     /// Accepts an execution. It is durable within 50 ms.
@@ -299,6 +318,7 @@ impl Executions {
         }
         shared.tasks.close();
         shared.tasks.wait().await;
+        shared.services.spawner.shut_down().await;
         if let Err(error) = shared.services.store.close().await {
             tracing::debug!(%error, "the store was closed before");
         }

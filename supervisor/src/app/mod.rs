@@ -11,6 +11,8 @@ pub use executions::Executions;
 pub use request::{ListPage, ListRequest, RunRequest};
 pub use start::{ExecutionsConfig, StartError};
 
+pub use crate::workers::{EngineTier, Jail, SandboxMode, WorkerStart};
+
 pub use crate::store::{
     CancelledBy, End, ExecutionId, FailureKind, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Retention, Status, StorePlace, Summary, View,

@@ -6,12 +6,17 @@ use std::time::Duration;
 use crate::execution::probe::ProbeError;
 use crate::limits;
 use crate::store::{OpenError, Retention, StorePlace};
+use crate::workers::{Jail, WorkerStart};
 
 /// What an operator decides about executions.
 #[derive(Debug, Clone)]
 pub struct ExecutionsConfig {
     /// The program of the worker.
     pub worker_path: PathBuf,
+    /// The jail and the engine of workers.
+    pub jail: Jail,
+    /// How workers are started.
+    pub worker_start: WorkerStart,
     /// Where executions are kept.
     pub store: StorePlace,
     /// How long they are kept.
@@ -35,6 +40,8 @@ impl ExecutionsConfig {
     pub fn new(worker_path: PathBuf, store: StorePlace) -> Self {
         Self {
             worker_path,
+            jail: Jail::default(),
+            worker_start: WorkerStart::default(),
             store,
             retention: Retention::default(),
             max_concurrent: std::thread::available_parallelism().map_or(1, usize::from),

@@ -9,10 +9,12 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 use super::fault::Fault;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
+use crate::app::{EngineTier, SandboxMode, WorkerStart};
 use crate::limits;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
+const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
 
 const AFTER_HELP: &str = "\
@@ -89,6 +91,34 @@ struct Cli {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     max_queued_executions: Option<OsString>,
 
+    /// How much of a worker's jail must hold: required or best-effort.
+    ///
+    /// The system call filter, the limits and what else every Linux has are always required. Beside
+    /// them, required asks for Landlock or namespaces; best-effort goes on without.
+    #[arg(long, value_name = "MODE", help_heading = SECURITY)]
+    sandbox: Option<OsString>,
+
+    /// How much of V8's machinery scripts get: jit, baseline or jitless.
+    ///
+    /// baseline leaves out the optimising compilers (about 4 times slower on hot code); jitless makes
+    /// no code at all and has no WebAssembly (about 8 times slower on hot code).
+    #[arg(long, value_name = "TIER", help_heading = SECURITY)]
+    engine_tier: Option<OsString>,
+
+    /// Print what becomes of each layer of a worker's jail on this machine, and end.
+    ///
+    /// Exits with 0 when workers run here, and with 1 when they would refuse to.
+    #[arg(long, help_heading = SECURITY)]
+    check_sandbox: bool,
+
+    /// How workers are started: zygote or exec.
+    ///
+    /// zygote: one process makes a runtime, and forks it for each execution, ahead of need; it is
+    /// replaced after some time and after a suspicious death. exec: each worker makes a runtime of
+    /// its own, and shares nothing with any other, not even a memory layout; far slower.
+    #[arg(long, value_name = "WAY", help_heading = SECURITY)]
+    worker_start: Option<OsString>,
+
     /// The worker program, which must be of the same version.
     #[arg(long, value_name = "FILE", help_heading = OPERATION)]
     worker_path: Option<OsString>,
@@ -111,6 +141,8 @@ pub(super) struct CommandLine {
     pub(super) raw: Raw,
     /// The configuration file.
     pub(super) config: Option<PathBuf>,
+    /// Whether only the jail is to be shown.
+    pub(super) check_sandbox: bool,
 }
 
 /// Reads the command line, the program's name first. `Err` is a text to show with success: the
@@ -198,6 +230,9 @@ fn said(cli: Cli) -> CommandLine {
             cli.max_concurrent_executions,
         ),
         (Setting::MaxQueuedExecutions, cli.max_queued_executions),
+        (Setting::Sandbox, cli.sandbox),
+        (Setting::EngineTier, cli.engine_tier),
+        (Setting::WorkerStart, cli.worker_start),
         (Setting::WorkerPath, cli.worker_path),
         (Setting::LogLevel, cli.log_level),
     ];
@@ -216,6 +251,7 @@ fn said(cli: Cli) -> CommandLine {
     CommandLine {
         raw,
         config: cli.config,
+        check_sandbox: cli.check_sandbox,
     }
 }
 
@@ -262,6 +298,9 @@ fn default(setting: Setting) -> String {
         Setting::ExecutionTimeout => limits::EXECUTION_TIMEOUT_SECS_DEFAULT.to_string(),
         Setting::MaxConcurrentExecutions => "the number of cores".to_owned(),
         Setting::MaxQueuedExecutions => limits::QUEUE_LENGTH_DEFAULT.to_string(),
+        Setting::Sandbox => SandboxMode::default().to_string(),
+        Setting::EngineTier => EngineTier::default().to_string(),
+        Setting::WorkerStart => WorkerStart::default().name().to_owned(),
         Setting::WorkerPath => "mcp-v8-worker beside this program".to_owned(),
         Setting::LogLevel => "info".to_owned(),
     }
@@ -278,7 +317,7 @@ mod tests {
         let mut flags: Vec<&str> = command
             .get_arguments()
             .filter_map(Arg::get_long)
-            .filter(|flag| !["help", "version", "config"].contains(flag))
+            .filter(|flag| !["help", "version", "config", "check-sandbox"].contains(flag))
             .collect();
         let mut names = Setting::ALL.map(Setting::name).to_vec();
         flags.sort_unstable();

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
-use crate::app::{ExecutionsConfig, StorePlace};
+use crate::app::{ExecutionsConfig, Jail, StorePlace, WorkerStart};
 use crate::telemetry::LogLevel;
 
 /// Where executions are kept when nobody says.
@@ -67,10 +67,13 @@ impl Config {
         };
         format!(
             "mcp-v8 {} serves MCP on standard input and output; executions are kept {place}; \
-             worker {}; {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+             worker {} (started by {}, sandbox {}, engine tier {}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
             executions.worker_path.display(),
+            executions.worker_start.name(),
+            executions.jail.sandbox,
+            executions.jail.engine_tier,
             executions.heap_memory_default_mb,
             executions.execution_timeout_default_secs,
             executions.max_concurrent,
@@ -156,6 +159,15 @@ impl Machine {
 pub enum Command {
     /// Serve.
     Serve(Box<Config>),
+    /// Show what becomes of the jail of such workers, and end.
+    CheckSandbox {
+        /// The program of the worker.
+        worker_path: PathBuf,
+        /// Its jail and engine.
+        jail: Jail,
+        /// How it is started.
+        worker_start: WorkerStart,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -187,5 +199,14 @@ pub fn load(
         .into_iter()
         .map(|name| Note::UnknownVariable { name })
         .collect();
-    resolve::resolve(&raw, machine, faults, notes).map(|config| Command::Serve(Box::new(config)))
+    let config = resolve::resolve(&raw, machine, faults, notes)?;
+    Ok(if command_line.check_sandbox {
+        Command::CheckSandbox {
+            worker_path: config.executions.worker_path,
+            jail: config.executions.jail,
+            worker_start: config.executions.worker_start,
+        }
+    } else {
+        Command::Serve(Box::new(config))
+    })
 }

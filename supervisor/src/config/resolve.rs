@@ -12,7 +12,9 @@ use super::{
     BYTES_PER_MB, Config, Machine, Note, QUEUED_EXECUTIONS_MAX, RETENTION_COUNT_MAX,
     RETENTION_HOURS_MAX, RETENTION_MB_MAX, SECS_PER_HOUR, SESSION_DB_PATH_DEFAULT, WORKER_NAME,
 };
-use crate::app::{ExecutionsConfig, Retention, StorePlace};
+use crate::app::{
+    EngineTier, ExecutionsConfig, Jail, Retention, SandboxMode, StorePlace, WorkerStart,
+};
 use crate::limits;
 use crate::telemetry::LogLevel;
 
@@ -27,8 +29,17 @@ pub(super) fn resolve(
     let store = resolver.store(machine, &mut notes);
     let retention = resolver.retention();
     let worker_path = resolver.worker_path(machine);
+    let jail = resolver.jail();
+    let worker_start = resolver.word(
+        Setting::WorkerStart,
+        WorkerStart::default(),
+        "zygote or exec",
+        WorkerStart::from_name,
+    );
     let cores = machine.cores.clamp(1, limits::CONCURRENT_EXECUTIONS_MAX);
     let executions = ExecutionsConfig {
+        jail,
+        worker_start,
         retention,
         max_concurrent: resolver.count(
             Setting::MaxConcurrentExecutions,
@@ -192,11 +203,42 @@ impl Resolver<'_> {
     }
 
     fn log_level(&mut self) -> LogLevel {
-        self.value(Setting::LogLevel, LogLevel::Info, |said| {
-            text(said, "one of off, error, warn, info, debug").and_then(|name| {
-                LogLevel::from_name(name)
-                    .ok_or_else(|| malformed(said, "one of off, error, warn, info, debug"))
-            })
+        let expected = "one of off, error, warn, info, debug";
+        self.word(
+            Setting::LogLevel,
+            LogLevel::Info,
+            expected,
+            LogLevel::from_name,
+        )
+    }
+
+    fn jail(&mut self) -> Jail {
+        Jail {
+            sandbox: self.word(
+                Setting::Sandbox,
+                SandboxMode::default(),
+                "required or best-effort",
+                SandboxMode::from_name,
+            ),
+            engine_tier: self.word(
+                Setting::EngineTier,
+                EngineTier::default(),
+                "one of jit, baseline, jitless",
+                EngineTier::from_name,
+            ),
+        }
+    }
+
+    /// One of a few words.
+    fn word<T>(
+        &mut self,
+        setting: Setting,
+        default: T,
+        expected: &str,
+        from_name: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        self.value(setting, default, |said| {
+            from_name(text(said, expected)?).ok_or_else(|| malformed(said, expected))
         })
     }
 

@@ -24,6 +24,12 @@ pub enum Setting {
     MaxConcurrentExecutions,
     /// Executions that may wait for a slot.
     MaxQueuedExecutions,
+    /// How much of a worker's jail must hold.
+    Sandbox,
+    /// How much of V8's machinery scripts get.
+    EngineTier,
+    /// How workers are started.
+    WorkerStart,
     /// The program of the worker.
     WorkerPath,
     /// How much the log says.
@@ -38,7 +44,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Stateless,
         Self::SessionDbPath,
         Self::ExecutionRetentionHours,
@@ -48,6 +54,9 @@ impl Setting {
         Self::ExecutionTimeout,
         Self::MaxConcurrentExecutions,
         Self::MaxQueuedExecutions,
+        Self::Sandbox,
+        Self::EngineTier,
+        Self::WorkerStart,
         Self::WorkerPath,
         Self::LogLevel,
     ];
@@ -64,6 +73,9 @@ impl Setting {
             Self::ExecutionTimeout => "execution-timeout",
             Self::MaxConcurrentExecutions => "max-concurrent-executions",
             Self::MaxQueuedExecutions => "max-queued-executions",
+            Self::Sandbox => "sandbox",
+            Self::EngineTier => "engine-tier",
+            Self::WorkerStart => "worker-start",
             Self::WorkerPath => "worker-path",
             Self::LogLevel => "log-level",
         }

@@ -37,6 +37,7 @@ fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
     match try_load(arguments, variables) {
         Ok(Command::Serve(config)) => *config,
         Ok(Command::Show(text)) => panic!("shows {text}"),
+        Ok(check @ Command::CheckSandbox { .. }) => panic!("{check:?}"),
         Err(faults) => panic!("{faults}"),
     }
 }
@@ -96,6 +97,9 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("execution-timeout", "7", "7"),
         ("max-concurrent-executions", "8", "8"),
         ("max-queued-executions", "9", "9"),
+        ("sandbox", "best-effort", "\"best-effort\""),
+        ("engine-tier", "jitless", "\"jitless\""),
+        ("worker-start", "exec", "\"exec\""),
         ("worker-path", "/x/worker", "\"/x/worker\""),
         ("log-level", "debug", "\"debug\""),
     ];
@@ -293,6 +297,28 @@ fn a_file_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn the_jail_is_shown_as_it_would_be_taken() {
+    let asked = ["--check-sandbox", "--sandbox", "best-effort"];
+    let Ok(Command::CheckSandbox {
+        worker_path, jail, ..
+    }) = try_load(&asked, &[])
+    else {
+        panic!("no check");
+    };
+    assert_eq!(worker_path, PathBuf::from("/opt/mcp/mcp-v8-worker"));
+    assert_eq!(jail.sandbox, crate::app::SandboxMode::BestEffort);
+    let wrong = faults(&["--sandbox", "none", "--engine-tier=fast"], &[]);
+    assert!(
+        wrong.contains("--sandbox: \"none\" is not required or best-effort"),
+        "{wrong}"
+    );
+    assert!(
+        wrong.contains("--engine-tier: \"fast\" is not one of"),
+        "{wrong}"
+    );
+}
+
+#[test]
 fn help_and_version_win() {
     let Ok(Command::Show(help)) = try_load(&["--heap-memory-max", "999", "--help"], &[]) else {
         panic!("no help");
@@ -300,6 +326,7 @@ fn help_and_version_win() {
     for part in [
         "Storage:",
         "Limits:",
+        "Security:",
         "Operation:",
         "Examples:",
         "[env: MCP_V8_STATELESS]",

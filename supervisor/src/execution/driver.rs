@@ -15,7 +15,7 @@ use super::output::Output;
 use super::state::{Effect, Event, NotReady, Settling, State};
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, View};
-use crate::workers::{Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word};
+use crate::workers::{Begun, Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word};
 
 /// What drivers share.
 #[derive(Debug, Clone)]
@@ -327,7 +327,7 @@ impl Held {
             Self::Nothing => Self::Nothing,
             Self::Spawning(mut spawning) => {
                 match timeout(limits::REAP_WAIT_MAX, spawning.started()).await {
-                    Ok(Ok(worker)) => Self::Ending(worker.into_process()),
+                    Ok(Ok(begun)) => Self::Ending(begun.into_process()),
                     // None was started; or it takes too long, and is killed when it is.
                     Ok(Err(_)) | Err(_) => Self::Nothing,
                 }
@@ -349,7 +349,8 @@ async fn become_ready(spawner: &Spawner, held: &mut Held) -> Event {
     }
     if let Held::Spawning(spawning) = held {
         match spawning.started().await {
-            Ok(spawned) => *held = Held::Spawned(spawned),
+            Ok(Begun::Fresh(spawned)) => *held = Held::Spawned(spawned),
+            Ok(Begun::Parked(ready)) => *held = Held::Ready(ready),
             Err(error) => {
                 *held = Held::Nothing;
                 return Event::SpawnFailed(error);

@@ -181,6 +181,12 @@ fn death(exit: &Exit, given: Given) -> End {
              script, or a bug, has damaged it; only this execution is lost"
                 .to_owned(),
         ),
+        Death::Orphaned => (
+            FailureKind::WorkerDied,
+            "the worker ended together with the fork server that had made it, which crashed, hung \
+             or was killed; only what ran at that moment is lost. Run it again"
+                .to_owned(),
+        ),
         Death::Lingers => (
             FailureKind::WorkerDied,
             "the worker went silent and could not be ended in time; run it again".to_owned(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use mcp_v8_protocol::message::Confinement;
+
 use super::outcome::not_ready_text;
 use super::state::NotReady;
 use crate::limits;
-use crate::workers::{Exit, SpawnError, Spawner};
+use crate::workers::{Begun, Exit, Ready, SpawnError, Spawner};
 
 /// Why no execution would get a worker.
 #[derive(Debug, thiserror::Error)]
@@ -23,22 +25,27 @@ pub enum ProbeError {
     },
 }
 
-/// Starts one worker, hears its Hello, and ends it. Gives the version of its V8.
+/// What workers on this machine are like.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    /// The version of their V8.
+    pub v8_version: String,
+    /// What confines them, in the words of one that has seen nobody's code.
+    pub confinement: Confinement,
+}
+
+/// Starts one worker, hears its Hello, and ends it.
 ///
 /// # Errors
 /// [`ProbeError`], whose text says what to do.
-pub async fn probe(spawner: &Spawner, hello_timeout: Duration) -> Result<String, ProbeError> {
-    let mut worker = spawner.spawn().await?;
+pub async fn probe(spawner: &Spawner, hello_timeout: Duration) -> Result<Probed, ProbeError> {
+    let mut worker = match spawner.spawn().await? {
+        Begun::Fresh(worker) => worker,
+        Begun::Parked(ready) => return Ok(end(ready).await),
+    };
     let heard = tokio::time::timeout(hello_timeout, worker.hello()).await;
     let why = match heard {
-        Ok(Ok(hello)) => {
-            let ready = worker.into_ready(hello);
-            let v8_version = ready.v8_version().to_owned();
-            let process = ready.into_process();
-            process.kill();
-            process.reap(limits::EXIT_GRACE).await;
-            return Ok(v8_version);
-        }
+        Ok(Ok(hello)) => return Ok(end(worker.into_ready(hello)).await),
         Ok(Err(error)) => NotReady::Launch(error),
         Err(_) => NotReady::Silent {
             after_ms: u64::try_from(hello_timeout.as_millis()).unwrap_or(u64::MAX),
@@ -50,4 +57,16 @@ pub async fn probe(spawner: &Spawner, hello_timeout: Duration) -> Result<String,
     }
     let exit = process.reap(limits::EXIT_GRACE).await;
     Err(ProbeError::NotReady { why, exit })
+}
+
+/// Ends a worker that is ready, and gives what it said.
+async fn end(ready: Ready) -> Probed {
+    let probed = Probed {
+        v8_version: ready.v8_version().to_owned(),
+        confinement: ready.confinement(),
+    };
+    let process = ready.into_process();
+    process.kill();
+    process.reap(limits::EXIT_GRACE).await;
+    probed
 }

@@ -29,6 +29,8 @@ pub enum ExitStatus {
     Severed,
     /// It was killed, but the kernel had not ended it when patience ran out.
     Lingers,
+    /// It has ended, but the fork server that it came from did not tell how.
+    Unreported,
 }
 
 /// What an end means when it was not the supervisor's doing.
@@ -62,6 +64,8 @@ pub enum Death {
     Severed,
     /// It is killed, but hangs in the kernel.
     Lingers,
+    /// It ended with the fork server that it came from.
+    Orphaned,
 }
 
 /// The line of a worker's last words that says most: the first of a fatal error or a panic, else the
@@ -119,6 +123,7 @@ impl Exit {
             ExitStatus::Signal(signal) => self.death_by_signal(signal, cpu_secs_max),
             ExitStatus::Severed => Death::Severed,
             ExitStatus::Lingers => Death::Lingers,
+            ExitStatus::Unreported => Death::Orphaned,
         }
     }
 
@@ -149,6 +154,7 @@ impl fmt::Display for ExitStatus {
             Self::Signal(signal) => write!(f, "it was ended by {}", signal_name(*signal)),
             Self::Severed => f.write_str("it closed its pipe, but went on, and was killed"),
             Self::Lingers => f.write_str("it was killed, but hangs in the kernel"),
+            Self::Unreported => f.write_str("it ended, and its fork server did not tell how"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
-use mcp_v8_protocol::message::{Finished, FromWorker, Hello, Start, ToWorker};
+use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
 use super::link::{Link, LinkError};
 use super::process::Process;
@@ -37,6 +37,18 @@ pub enum LaunchError {
     Broken(#[from] LinkError),
 }
 
+/// Checks that a worker or fork server is of this build.
+pub(super) fn check_version(hello: &Hello, program: &Path) -> Result<(), LaunchError> {
+    if hello.protocol_version != PROTOCOL_VERSION || hello.worker_version != WORKER_VERSION {
+        return Err(LaunchError::OtherVersion {
+            path: program.to_path_buf(),
+            found: super::exit::printable_tail(hello.worker_version.as_bytes(), 64),
+            found_protocol: hello.protocol_version,
+        });
+    }
+    Ok(())
+}
+
 /// A process that runs the worker program, as far as we know.
 #[derive(Debug)]
 pub struct Spawned {
@@ -49,6 +61,7 @@ pub struct Spawned {
 #[derive(Debug)]
 pub struct HelloChecked {
     v8_version: String,
+    confinement: Confinement,
 }
 
 impl Spawned {
@@ -82,15 +95,10 @@ impl Spawned {
     }
 
     fn check(&self, hello: Hello) -> Result<HelloChecked, LaunchError> {
-        if hello.protocol_version != PROTOCOL_VERSION || hello.worker_version != WORKER_VERSION {
-            return Err(LaunchError::OtherVersion {
-                path: self.program.to_path_buf(),
-                found: super::exit::printable_tail(hello.worker_version.as_bytes(), 64),
-                found_protocol: hello.protocol_version,
-            });
-        }
+        check_version(&hello, &self.program)?;
         Ok(HelloChecked {
             v8_version: hello.v8_version,
+            confinement: hello.confinement,
         })
     }
 
@@ -100,6 +108,7 @@ impl Spawned {
             process: self.process,
             link: self.link,
             v8_version: hello.v8_version,
+            confinement: hello.confinement,
         }
     }
 
@@ -115,12 +124,23 @@ pub struct Ready {
     process: Process,
     link: Link,
     v8_version: String,
+    confinement: Confinement,
 }
 
 impl Ready {
     /// The version of its V8.
     pub fn v8_version(&self) -> &str {
         &self.v8_version
+    }
+
+    /// What confines it, in its own words.
+    pub fn confinement(&self) -> Confinement {
+        self.confinement
+    }
+
+    /// Whether it has not ended. Does not wait.
+    pub(super) fn is_alive(&self) -> bool {
+        self.process.is_alive()
     }
 
     /// Gives it its one execution. The message travels while [`Running::next`] is awaited.

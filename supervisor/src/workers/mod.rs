@@ -1,9 +1,14 @@
 //! Worker processes: started, heard and ended here, and nowhere else.
 //!
 //! ```text
-//! Spawner ─spawn─▶ Spawned ─hello─▶ Ready ─start─▶ Running ─Finished, death, kill─▶ end ─▶ Exit
+//! Spawner ─exec──▶ Spawned ─hello─▶ Ready ─start─▶ Running ─Finished, death, kill─▶ end ─▶ Exit
 //!                     └────────────────┴──────────────┴── into_process ──▶ Process ──┘
 //! ```
+//!
+//! A spawner executes a worker when one is asked for, or hands out one that a fork server has forked
+//! and that has waited for it. Of the modules, `pool` and `keeper` have such workers ready, `zygote`
+//! and `control` talk to the fork server, `appetite` decides how many are kept, and `shop` is where
+//! processes are started.
 //!
 //! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
 //! any of them kills the process and has it reaped.
@@ -11,15 +16,23 @@
 //! A worker gets descriptors 0 to 4 and nothing else: 0 and 1 are `/dev/null`, 2 is a pipe that is
 //! read after its death, 3 carries frames to it and 4 carries frames from it.
 
+mod appetite;
+mod control;
 mod exit;
+mod jail;
+mod keeper;
 mod launch;
 mod link;
+mod pool;
 mod process;
+mod shop;
 mod spawn;
+mod zygote;
 
 pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
+pub use jail::{EngineTier, Jail, SandboxMode};
 pub use launch::{LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
 pub use process::Process;
-pub use spawn::{SpawnError, Spawner, Spawning};
+pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};

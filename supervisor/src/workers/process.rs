@@ -2,31 +2,59 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, oneshot};
 
 use super::exit::{Exit, ExitStatus, printable_tail};
-use super::spawn::Reaper;
+use super::shop::Reaper;
 use crate::limits;
 
-/// A child that is not reaped yet. Dropping it kills it and hands it to the reaper, so that it
-/// leaves neither a process nor a zombie.
+/// A process that is not reaped yet. Dropping it kills it and has it reaped, so that it leaves
+/// neither a process nor a zombie.
 #[derive(Debug)]
 pub(super) struct Child {
     pid: Pid,
     pidfd: OwnedFd,
-    reaped: bool,
-    reaper: Reaper,
+    parent: Parent,
+}
+
+/// Who reaps it.
+#[derive(Debug)]
+enum Parent {
+    /// This process.
+    Us { reaped: bool, reaper: Reaper },
+    /// A fork server, which then tells.
+    Zygote(Told),
+}
+
+/// Where a fork server's word on the end of a worker arrives.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The word. Nothing will come when the other end is dropped.
+    pub(super) exit: oneshot::Receiver<Waited>,
+    /// Whom to tell that it does not come.
+    pub(super) alarm: Arc<Notify>,
 }
 
 /// The end of a child as `wait4` tells it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waited {
-    status: ExitStatus,
-    cpu: Duration,
+    pub(super) status: ExitStatus,
+    pub(super) cpu: Duration,
+}
+
+impl Waited {
+    /// The end of a process of which its parent has not told.
+    const UNREPORTED: Self = Self {
+        status: ExitStatus::Unreported,
+        cpu: Duration::ZERO,
+    };
 }
 
 impl Child {
@@ -47,13 +75,38 @@ impl Child {
         Ok(Self {
             pid,
             pidfd,
-            reaped: false,
-            reaper,
+            parent: Parent::Us {
+                reaped: false,
+                reaper,
+            },
+        })
+    }
+
+    /// Takes over a worker that a fork server has made.
+    ///
+    /// # Errors
+    /// When the descriptor is not that of another process that lives or has just died.
+    pub(super) fn of_zygote(pidfd: OwnedFd, told: Told) -> io::Result<Self> {
+        let no_process = || io::Error::other("it passed a descriptor that is not a worker's");
+        let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+        let info = std::fs::read_to_string(path)?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+        let pid: i32 = pid
+            .and_then(|pid| pid.trim().parse().ok())
+            .ok_or_else(no_process)?;
+        // 0 is a process that cannot be seen from here, -1 one that is reaped.
+        if pid == 0 || Pid::from_raw(pid) == nix::unistd::getpid() {
+            return Err(no_process());
+        }
+        Ok(Self {
+            pid: Pid::from_raw(pid),
+            pidfd,
+            parent: Parent::Zygote(told),
         })
     }
 
     fn kill(&self) {
-        if self.reaped {
+        if let Parent::Us { reaped: true, .. } = self.parent {
             return;
         }
         // SAFETY: integers and a null pointer, which the call allows; the descriptor is open.
@@ -74,11 +127,26 @@ impl Child {
         }
     }
 
-    /// Reaps it if it has ended.
-    pub(super) fn try_reap(&mut self) -> Option<Waited> {
-        let waited = try_reap(self.pid)?;
-        self.reaped = true;
-        Some(waited)
+    /// Its end, once it has ended.
+    async fn waited(&mut self) -> Option<Waited> {
+        match &mut self.parent {
+            Parent::Us { reaped, .. } => {
+                let waited = try_reap(self.pid)?;
+                *reaped = true;
+                Some(waited)
+            }
+            Parent::Zygote(Told { exit, alarm }) => {
+                let word = tokio::time::timeout(limits::ZYGOTE_ANSWER_WAIT_MAX, exit).await;
+                Some(match word {
+                    Ok(Ok(waited)) => waited,
+                    Ok(Err(_)) => Waited::UNREPORTED,
+                    Err(_) => {
+                        alarm.notify_one();
+                        Waited::UNREPORTED
+                    }
+                })
+            }
+        }
     }
 }
 
@@ -128,12 +196,13 @@ impl AsFd for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.reaped {
-            return;
-        }
         self.kill();
-        if self.try_reap().is_none() {
-            self.reaper.take(self.pid);
+        match &self.parent {
+            Parent::Us {
+                reaped: false,
+                reaper,
+            } if try_reap(self.pid).is_none() => reaper.take(self.pid),
+            Parent::Us { .. } | Parent::Zygote(_) => {}
         }
     }
 }
@@ -174,6 +243,12 @@ impl Process {
         }
     }
 
+    /// Whether it has not ended. Does not wait.
+    pub(super) fn is_alive(&self) -> bool {
+        let mut watched = [PollFd::new(self.child.get_ref().as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut watched, PollTimeout::ZERO), Ok(0))
+    }
+
     /// Waits for its end, for `grace` at most, if it was not killed before; kills it then; reaps it.
     pub async fn reap(mut self, grace: Duration) -> Exit {
         let is_in_time = tokio::time::timeout(grace, self.exited()).await.is_ok();
@@ -182,7 +257,7 @@ impl Process {
         }
         let gone = tokio::time::timeout(limits::REAP_WAIT_MAX, self.exited()).await;
         let waited = match gone {
-            Ok(()) => self.child.get_mut().try_reap(),
+            Ok(()) => self.child.get_mut().waited().await,
             Err(_) => None,
         };
         let Some(waited) = waited else {

@@ -1,38 +1,15 @@
-//! The only place that starts a process, on one thread that lives as long as anything needs it.
-//!
-//! One thread, because a worker asks to die with its parent, and the kernel means the parent
-//! *thread*. It also reaps children whose owners were dropped.
+//! Where workers come from.
 
-use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::{SigHandler, SigSet, Signal};
-use nix::unistd::Pid;
-use tokio::sync::oneshot;
-
-use super::launch::Spawned;
-use super::link::Link;
-use super::process::{Child, Process, try_reap};
-use crate::limits;
-
-/// The worker's end of the pipe to it.
-const TO_WORKER_FD: RawFd = 3;
-/// The worker's end of the pipe from it.
-const FROM_WORKER_FD: RawFd = 4;
-/// Descriptors for a child are moved here or above, out of the way of 0 to 4.
-const FIRST_FREE_FD: RawFd = 10;
-/// How often the thread looks after children that it has to reap.
-const REAP_INTERVAL: Duration = Duration::from_millis(5);
+use super::appetite::Bounds;
+use super::jail::Jail;
+use super::launch::{Ready, Spawned};
+use super::pool::{Awaited, Pool};
+use super::process::Process;
+use super::shop::{Executing, Shop};
 
 /// Why no worker process was started.
 #[derive(Debug, thiserror::Error)]
@@ -76,89 +53,90 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The thread that starts processes is gone.
-    #[error("the thread that starts workers has stopped; restart the server")]
+    #[error("what starts workers has stopped; restart the server")]
     Stopped,
 }
 
-enum Request {
-    Spawn {
-        reaper: Reaper,
-        reply: oneshot::Sender<Result<Started, SpawnError>>,
-    },
-    Reap(Pid),
+/// How workers are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkerStart {
+    /// Forked by a fork server that holds a warm runtime, and parked until they are needed. Fast;
+    /// workers of one fork server share a memory layout. Where there is no fork server, as by
+    /// [`WorkerStart::Exec`].
+    #[default]
+    Zygote,
+    /// Executed, one by one, when they are needed. Nothing is shared; each costs a runtime.
+    Exec,
 }
 
-/// A started worker on its way to the task that asked for it.
-#[derive(Debug)]
-struct Started {
-    child: Child,
-    to_worker: OwnedFd,
-    from_worker: OwnedFd,
-    stderr: OwnedFd,
-}
+impl WorkerStart {
+    /// The way of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Zygote, Self::Exec]
+            .into_iter()
+            .find(|way| way.name() == name)
+    }
 
-/// Starts workers. Clones share one thread, which ends with the last of them and of their children.
-#[derive(Debug, Clone)]
-pub struct Spawner {
-    requests: Reaper,
-    program: Arc<Path>,
-}
-
-/// Where children go whose owners were dropped.
-#[derive(Debug, Clone)]
-pub(super) struct Reaper(SyncSender<Request>);
-
-impl Reaper {
-    /// Takes over a child that was killed, but is not reaped.
-    pub(super) fn take(&self, pid: Pid) {
-        // The channel has room for every worker there can be. Without the thread, this process ends
-        // too, and the kernel takes care of its zombies.
-        let _ = self.0.try_send(Request::Reap(pid));
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zygote => "zygote",
+            Self::Exec => "exec",
+        }
     }
 }
 
+/// What workers are started as.
+#[derive(Debug, Clone)]
+pub struct SpawnerConfig {
+    /// The worker's program.
+    pub program: PathBuf,
+    /// Its jail and engine.
+    pub jail: Jail,
+    /// How.
+    pub start: WorkerStart,
+    /// Executions that run at once: no more workers than this and a few are parked.
+    pub max_concurrent: usize,
+    /// How long a worker or fork server may take to say Hello.
+    pub hello_timeout: Duration,
+}
+
+/// Starts workers. Clones share everything; with the last of them, and of their workers, every
+/// process ends.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Exec(Shop),
+    Pool(Pool),
+}
+
 impl Spawner {
-    /// Starts the thread. Descriptors that this process has inherited are closed for its children.
+    /// Opens the source of workers. Must be called within the asynchronous runtime.
     ///
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
-    pub fn start(program: PathBuf) -> io::Result<Self> {
-        // Ours are made with CLOEXEC; these may not be.
-        // SAFETY: integers only; it changes a flag that no code here relies on.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                3u32,
-                u32::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            )
+    pub fn start(config: SpawnerConfig) -> io::Result<Self> {
+        let shop = Shop::open(config.program, config.jail)?;
+        let source = match config.start {
+            WorkerStart::Exec => Source::Exec(shop),
+            WorkerStart::Zygote => {
+                let bounds = Bounds::for_concurrency(config.max_concurrent);
+                Source::Pool(Pool::open(shop, bounds, config.hello_timeout))
+            }
         };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // Where a parent has set it to be ignored, children would vanish without a status.
-        // SAFETY: the default action runs no code of ours.
-        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl)? };
-        let null = std::fs::File::open("/dev/null")?;
-        let null = above_standard(null.as_fd())?;
-        let (sender, receiver) = sync_channel(limits::SPAWN_QUEUE_LENGTH);
-        let program: Arc<Path> = program.into();
-        let shop = Shop {
-            program: Arc::clone(&program),
-            null,
-        };
-        thread::Builder::new()
-            .name("mcp-v8-spawn".to_owned())
-            .spawn(move || shop.serve(&receiver))?;
-        Ok(Self {
-            requests: Reaper(sender),
-            program,
-        })
+        Ok(Self { source })
     }
 
     /// The program that it starts.
     pub fn program(&self) -> &Path {
-        &self.program
+        match &self.source {
+            Source::Exec(shop) => shop.program(),
+            Source::Pool(pool) => pool.program(),
+        }
     }
 
     /// Asks for one worker, without waiting for it.
@@ -166,170 +144,68 @@ impl Spawner {
     /// # Errors
     /// [`SpawnError`]: nothing was asked.
     pub fn request(&self) -> Result<Spawning, SpawnError> {
-        let reaper = self.requests.clone();
-        let (reply, answer) = oneshot::channel();
-        match self.requests.0.try_send(Request::Spawn { reaper, reply }) {
-            Ok(()) => Ok(Spawning {
-                spawner: self.clone(),
-                answer,
-            }),
-            Err(TrySendError::Full(_)) => Err(self.system_error(Errno::EAGAIN.into())),
-            Err(TrySendError::Disconnected(_)) => Err(SpawnError::Stopped),
-        }
+        Ok(Spawning(match &self.source {
+            Source::Exec(shop) => Wait::Exec(shop.worker()?),
+            Source::Pool(pool) => Wait::Pool(pool.request()?),
+        }))
     }
 
     /// Starts one worker. When the future is dropped, so is the worker.
     ///
     /// # Errors
     /// [`SpawnError`].
-    pub async fn spawn(&self) -> Result<Spawned, SpawnError> {
+    pub async fn spawn(&self) -> Result<Begun, SpawnError> {
         self.request()?.started().await
     }
 
-    fn equip(&self, started: Started) -> io::Result<Spawned> {
-        let flags = OFlag::from_bits_retain(fcntl(&started.stderr, FcntlArg::F_GETFL)?);
-        fcntl(
-            &started.stderr,
-            FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK),
-        )?;
-        let process = Process::new(started.child, started.stderr)?;
-        let link = Link::new(started.to_worker, started.from_worker)?;
-        Ok(Spawned::new(process, link, Arc::clone(&self.program)))
+    /// Ends what waits for work, and every fork server, and waits until they are reaped. Nothing can
+    /// be asked for after it.
+    pub async fn shut_down(&self) {
+        match &self.source {
+            Source::Exec(_) => {}
+            Source::Pool(pool) => pool.shut_down().await,
+        }
     }
+}
 
-    fn system_error(&self, source: io::Error) -> SpawnError {
-        SpawnError::System {
-            path: self.program.to_path_buf(),
-            source,
+/// A worker as its source gives it.
+#[derive(Debug)]
+pub enum Begun {
+    /// It was just started, and has not said Hello.
+    Fresh(Spawned),
+    /// It has waited for this.
+    Parked(Ready),
+}
+
+impl Begun {
+    /// The end of all steps.
+    pub fn into_process(self) -> Process {
+        match self {
+            Self::Fresh(spawned) => spawned.into_process(),
+            Self::Parked(ready) => ready.into_process(),
         }
     }
 }
 
 /// A worker that was asked for. When this is dropped, so is the worker.
 #[derive(Debug)]
-pub struct Spawning {
-    spawner: Spawner,
-    answer: oneshot::Receiver<Result<Started, SpawnError>>,
+pub struct Spawning(Wait);
+
+#[derive(Debug)]
+enum Wait {
+    Exec(Executing),
+    Pool(Awaited),
 }
 
 impl Spawning {
-    /// Waits until it is started. Can be dropped and asked again, until it has answered.
+    /// Waits until there is one. Can be dropped and asked again, until it has answered.
     ///
     /// # Errors
     /// [`SpawnError`].
-    pub async fn started(&mut self) -> Result<Spawned, SpawnError> {
-        let started = (&mut self.answer)
-            .await
-            .map_err(|_| SpawnError::Stopped)??;
-        let equipped = self.spawner.equip(started);
-        equipped.map_err(|error| self.spawner.system_error(error))
-    }
-}
-
-/// What the thread works with.
-struct Shop {
-    program: Arc<Path>,
-    null: OwnedFd,
-}
-
-impl Shop {
-    fn serve(&self, requests: &Receiver<Request>) {
-        let mut orphans: Vec<Pid> = Vec::new();
-        loop {
-            orphans.retain(|pid| try_reap(*pid).is_none());
-            let request = if orphans.is_empty() {
-                requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                requests.recv_timeout(REAP_INTERVAL)
-            };
-            match request {
-                // Who no longer waits gets nothing: the started child is dropped, killed and reaped.
-                Ok(Request::Spawn { reaper, reply }) => drop(reply.send(self.spawn(reaper))),
-                Ok(Request::Reap(pid)) => orphans.push(pid),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) if orphans.is_empty() => break,
-                // Nobody is left to ask for anything, but the dead are not all buried.
-                Err(RecvTimeoutError::Disconnected) => thread::sleep(REAP_INTERVAL),
-            }
+    pub async fn started(&mut self) -> Result<Begun, SpawnError> {
+        match &mut self.0 {
+            Wait::Exec(executing) => executing.started().await.map(Begun::Fresh),
+            Wait::Pool(awaited) => awaited.given().await,
         }
     }
-
-    fn spawn(&self, reaper: Reaper) -> Result<Started, SpawnError> {
-        let failed = |error: io::Error| SpawnError::System {
-            path: self.program.to_path_buf(),
-            source: error,
-        };
-        let (to_worker_read, to_worker) = io::pipe().map_err(failed)?;
-        let (from_worker, from_worker_write) = io::pipe().map_err(failed)?;
-        let (stderr, stderr_write) = io::pipe().map_err(failed)?;
-        let give = |fd| above_standard(fd).map_err(failed);
-        let wiring = [
-            (give(self.null.as_fd())?, libc::STDIN_FILENO),
-            (give(self.null.as_fd())?, libc::STDOUT_FILENO),
-            (give(stderr_write.as_fd())?, libc::STDERR_FILENO),
-            (give(to_worker_read.as_fd())?, TO_WORKER_FD),
-            (give(from_worker_write.as_fd())?, FROM_WORKER_FD),
-        ];
-        let pid = self.exec(&wiring).map_err(|errno| self.explain(errno))?;
-        let child = Child::adopt(pid, reaper).map_err(failed)?;
-        Ok(Started {
-            child,
-            to_worker: to_worker.into(),
-            from_worker: from_worker.into(),
-            stderr: stderr.into(),
-        })
-    }
-
-    fn exec(&self, wiring: &[(OwnedFd, RawFd)]) -> Result<Pid, Errno> {
-        let mut actions = PosixSpawnFileActions::init()?;
-        for (ours, theirs) in wiring {
-            actions.add_dup2(ours.as_raw_fd(), *theirs)?;
-        }
-        let mut attributes = PosixSpawnAttr::init()?;
-        // A group of its own: Ctrl-C in a terminal is for the supervisor, which then ends its
-        // workers in good order. And no signal is ignored or blocked because the supervisor does.
-        attributes.set_flags(
-            PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-        )?;
-        attributes.set_pgroup(Pid::from_raw(0))?;
-        attributes.set_sigdefault(&SigSet::all())?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        let program =
-            CString::new(self.program.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
-        let arguments: [&CStr; 2] = [&program, c"serve"];
-        let environment: [&CStr; 2] = [c"TZ=UTC", c"LC_ALL=C"];
-        posix_spawn(
-            program.as_c_str(),
-            &actions,
-            &attributes,
-            &arguments,
-            &environment,
-        )
-    }
-
-    fn explain(&self, errno: Errno) -> SpawnError {
-        let path = self.program.to_path_buf();
-        if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) && !path.exists() {
-            SpawnError::Missing { path }
-        } else if matches!(errno, Errno::EACCES | Errno::EPERM) {
-            SpawnError::NotExecutable { path }
-        } else if matches!(errno, Errno::ENOEXEC | Errno::ELIBBAD | Errno::ENOENT) {
-            // It exists, but its interpreter or loader does not, or it is none.
-            SpawnError::WrongFormat { path }
-        } else {
-            SpawnError::System {
-                path,
-                source: errno.into(),
-            }
-        }
-    }
-}
-
-/// A copy of a descriptor that is in nobody's way, and is closed in children.
-fn above_standard(fd: impl AsFd) -> io::Result<OwnedFd> {
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE_FD))?;
-    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mcp_v8::app::{
     End, ExecutionId, Executions, ExecutionsConfig, FailureKind, OutputPage, PageRequest,
-    RunRequest, StorePlace, View,
+    RunRequest, StorePlace, View, WorkerStart,
 };
 use tempfile::TempDir;
 
@@ -43,6 +43,8 @@ impl Home {
     pub(crate) fn config(&self) -> ExecutionsConfig {
         ExecutionsConfig {
             max_concurrent: 4,
+            // The scripted worker does not fork.
+            worker_start: WorkerStart::Exec,
             ..ExecutionsConfig::new(self.worker("worker"), self.data())
         }
     }

@@ -13,8 +13,14 @@ use std::time::{Duration, Instant};
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::message::{
-    Completion, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text, ToWorker,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
+    ToWorker,
 };
+
+#[path = "scripted_zygote.rs"]
+mod scripted_zygote;
+
+use scripted_zygote::Turn;
 
 struct Pipes {
     from_supervisor: File,
@@ -22,6 +28,15 @@ struct Pipes {
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("zygote")) {
+        let name = std::env::args_os().next().unwrap_or_default();
+        let name = Path::new(&name).file_name().and_then(OsStr::to_str);
+        let hello = hello(env!("CARGO_PKG_VERSION"));
+        match scripted_zygote::serve(name.unwrap_or_default(), hello) {
+            Turn::Over => return ExitCode::SUCCESS,
+            Turn::Worker => {}
+        }
+    }
     // SAFETY: the supervisor gives these two descriptors to whoever it starts.
     let mut pipes = unsafe {
         Pipes {
@@ -141,6 +156,7 @@ fn hello(version: &str) -> FromWorker {
         protocol_version: PROTOCOL_VERSION,
         worker_version: version.to_owned(),
         v8_version: "0.scripted".to_owned(),
+        confinement: Confinement::default(),
     })
 }
 

@@ -20,7 +20,8 @@ use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
-    Completion, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text, ToWorker,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
+    ToWorker,
 };
 use nix::sys::signal::{SigHandler, Signal, raise};
 use nix::unistd::{ForkResult, alarm, fork};
@@ -222,6 +223,7 @@ fn hello(protocol_version: u32, worker_version: &str) -> FromWorker {
         protocol_version,
         worker_version: worker_version.to_owned(),
         v8_version: "none".to_owned(),
+        confinement: Confinement::default(),
     })
 }
 

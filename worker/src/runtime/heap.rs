@@ -1,7 +1,7 @@
 //! V8's heap limit.
 //!
 //! It does not bound the process: the JSON parser, ICU, WebAssembly and resizable buffers allocate
-//! past it. The kernel's limits (`crate::confine`) are the ones that hold.
+//! past it. The kernel's limits (`crate::sandbox`) are the ones that hold.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};

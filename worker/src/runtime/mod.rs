@@ -45,7 +45,7 @@ mod scripts;
 mod state;
 mod timers;
 
-pub use engine::v8_version;
+pub use engine::{choose_tier, v8_version};
 pub(crate) use errors::error_listener;
 pub(crate) use inspector_ops::InspectorOp;
 pub use outcome::Outcome;

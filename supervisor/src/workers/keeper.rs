@@ -1,0 +1,303 @@
+//! The task that keeps the shelf full: it starts fork servers, has them fork, replaces them, and
+//! finds another way when there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::launch::{LaunchError, Ready};
+use super::pool::{Generation, Shared, Waiting};
+use super::shop::{Shop, equip, pipes};
+use super::spawn::{Begun, SpawnError};
+use super::zygote::{ForkError, Health, Zygote, ZygoteError};
+use crate::limits;
+
+/// Why a worker was not parked.
+#[derive(Debug, thiserror::Error)]
+enum ParkError {
+    #[error(transparent)]
+    System(#[from] SpawnError),
+    #[error(transparent)]
+    Fork(#[from] ForkError),
+    #[error("a worker was forked, but {0}")]
+    Launch(#[from] LaunchError),
+    #[error("a worker was forked, but said nothing for {after_ms} ms")]
+    Silent { after_ms: u128 },
+}
+
+/// A fork server that serves, and since when.
+#[derive(Debug)]
+struct Serving {
+    zygote: Zygote,
+    generation: Generation,
+    since: Instant,
+    forks: u64,
+    /// Whether a worker of it was ever ready.
+    is_proven: bool,
+    /// Workers in a row that came to nothing.
+    failures: u32,
+}
+
+impl Serving {
+    /// Whether it has served long enough.
+    fn is_old(&self) -> bool {
+        let is_used = self.forks > 0;
+        self.forks >= limits::ZYGOTE_FORKS_MAX
+            || (is_used && self.since.elapsed() >= limits::ZYGOTE_AGE_MAX)
+    }
+}
+
+/// The task's own.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    shop: Shop,
+    /// The tasks that are waited for at the end.
+    tasks: TaskTracker,
+    hello_timeout: Duration,
+    serving: Option<Serving>,
+    /// At most one: the next fork server.
+    starting: JoinSet<Result<Zygote, ZygoteError>>,
+    /// Workers that are being made, and by which fork server.
+    parking: JoinSet<(Generation, Result<Ready, ParkError>)>,
+    /// Workers that are executed for those who could not wait.
+    executing: JoinSet<()>,
+    next: Generation,
+    /// The last fork server whose workers nobody may get any more.
+    condemned: Option<Generation>,
+    /// Fork servers in a row that came to nothing.
+    failures: u32,
+    retry_at: Instant,
+    swept_at: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        shop: Shop,
+        tasks: TaskTracker,
+        hello_timeout: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            shop,
+            tasks,
+            hello_timeout,
+            serving: None,
+            starting: JoinSet::new(),
+            parking: JoinSet::new(),
+            executing: JoinSet::new(),
+            next: Generation(0),
+            condemned: None,
+            failures: 0,
+            retry_at: now,
+            swept_at: now,
+        }
+    }
+
+    /// Works until it is stopped; then nothing is parked and no fork server is kept.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            self.arrange();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = shared.wake.notified() => {}
+                Some(started) = self.starting.join_next() => match started {
+                    Ok(Ok(zygote)) => self.succeed(zygote),
+                    Ok(Err(error)) => self.fail(&error),
+                    Err(_panicked) => self.fail(&SpawnError::Stopped),
+                },
+                Some(parked) = self.parking.join_next() => if let Ok((generation, parked)) = parked {
+                    self.on_parked(generation, parked);
+                },
+                Some(_) = self.executing.join_next() => {}
+                () = ailing(&mut self.serving) => self.replace(),
+                () = sleep_until(self.swept_at + limits::POOL_TICK) => {
+                    self.shared.sweep(self.swept_at.elapsed(), None);
+                    self.swept_at = Instant::now();
+                }
+            }
+        }
+        self.shared.close();
+        // What is being made is dropped, killed and reaped by whoever makes it.
+        self.parking.shutdown().await;
+        self.executing.shutdown().await;
+        self.starting.shutdown().await;
+    }
+
+    /// Does what there is to do now.
+    fn arrange(&mut self) {
+        let is_due = match &self.serving {
+            None => Instant::now() >= self.retry_at,
+            Some(serving) => serving.is_old(),
+        };
+        if is_due && self.starting.is_empty() {
+            let (shop, tasks) = (self.shop.clone(), self.tasks.clone());
+            self.starting
+                .spawn(Zygote::start(shop, tasks, self.hello_timeout));
+        }
+        self.order_forks();
+        let patience = match &self.serving {
+            Some(_) => limits::POOL_WAIT_MAX,
+            None if self.failures == 0 => limits::ZYGOTE_WAIT_MAX,
+            // Without a fork server in sight nobody has to wait for one.
+            None => Duration::ZERO,
+        };
+        for waiting in self.shared.impatient(patience) {
+            self.execute_for(waiting);
+        }
+    }
+
+    fn order_forks(&mut self) {
+        let Some(serving) = &mut self.serving else {
+            return;
+        };
+        let coming = self.parking.len();
+        let room = limits::FORKS_AT_ONCE_MAX.saturating_sub(coming);
+        let missing = self.shared.missing(coming, serving.generation).min(room);
+        for _ in 0..missing {
+            serving.forks += 1;
+            let (zygote, generation) = (serving.zygote.clone(), serving.generation);
+            let (shop, hello_timeout) = (self.shop.clone(), self.hello_timeout);
+            self.parking
+                .spawn(async move { (generation, park(zygote, shop, hello_timeout).await) });
+        }
+    }
+
+    fn succeed(&mut self, zygote: Zygote) {
+        let generation = self.next;
+        self.next = Generation(generation.0 + 1);
+        tracing::debug!(generation = generation.0, "a fork server serves");
+        // The one before forks no more, and ends with the last of its workers.
+        self.serving = Some(Serving {
+            zygote,
+            generation,
+            since: Instant::now(),
+            forks: 0,
+            is_proven: false,
+            failures: 0,
+        });
+    }
+
+    fn fail(&mut self, error: &dyn std::error::Error) {
+        let pause = limits::ZYGOTE_RETRY_PAUSE
+            .saturating_mul(1 << self.failures.min(10))
+            .min(limits::ZYGOTE_RETRY_PAUSE_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Instant::now() + pause;
+        tracing::warn!(
+            %error,
+            "workers are executed one by one until a fork server serves again"
+        );
+    }
+
+    /// The fork server is not well. One that never made a worker counts as one that did not start:
+    /// the next would fare no better, and is not tried at once.
+    fn replace(&mut self) {
+        let is_proven = self
+            .serving
+            .as_ref()
+            .is_some_and(|serving| serving.is_proven);
+        self.give_up();
+        if !is_proven {
+            self.fail(&ForkError::Retired);
+        }
+    }
+
+    /// The fork server is not to be used any more: workers that it has made for nobody yet neither.
+    fn give_up(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            let health = serving.zygote.health();
+            tracing::debug!(
+                generation = serving.generation.0,
+                ?health,
+                "a fork server is given up"
+            );
+            self.condemned = Some(serving.generation);
+            self.shared.sweep(Duration::ZERO, self.condemned);
+        }
+    }
+
+    fn on_parked(&mut self, generation: Generation, parked: Result<Ready, ParkError>) {
+        if self.condemned.is_some_and(|last| generation <= last) {
+            return;
+        }
+        let serving = self.serving.as_mut();
+        let serving = serving.filter(|serving| serving.generation == generation);
+        match (parked, serving) {
+            (Ok(ready), serving) => {
+                self.failures = 0;
+                self.shared.put(ready, generation);
+                if let Some(serving) = serving {
+                    serving.failures = 0;
+                    serving.is_proven = true;
+                }
+            }
+            // Another one is asked.
+            (Err(ParkError::Fork(ForkError::Retired)), _) | (Err(_), None) => {}
+            (Err(error), Some(serving)) => {
+                serving.failures += 1;
+                tracing::warn!(%error, "a worker could not be parked");
+                if serving.failures >= limits::ZYGOTE_FAILURES_MAX {
+                    self.give_up();
+                    self.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Has a worker executed, as if there were no fork servers.
+    fn execute_for(&mut self, waiting: Waiting) {
+        let shop = self.shop.clone();
+        self.executing.spawn(async move {
+            let begun = match shop.worker() {
+                Ok(mut executing) => executing.started().await.map(Begun::Fresh),
+                Err(error) => Err(error),
+            };
+            // Who no longer waits gets nothing: the worker is dropped, killed and reaped.
+            let _nobody_waits = waiting.grant.send(begun);
+        });
+    }
+}
+
+/// Waits until the fork server is not well; for ever where there is none.
+async fn ailing(serving: &mut Option<Serving>) {
+    match serving {
+        Some(serving) if serving.zygote.health() == Health::Serving => {
+            serving.zygote.ailing().await;
+        }
+        Some(_) => {}
+        None => std::future::pending().await,
+    }
+}
+
+/// Has one worker made, and hears its Hello.
+async fn park(zygote: Zygote, shop: Shop, hello_timeout: Duration) -> Result<Ready, ParkError> {
+    let system = |error| ParkError::System(shop.system_error(error));
+    let (ours, theirs) = pipes().map_err(system)?;
+    let child = zygote.fork(theirs).await?;
+    // The fork server may be retired while one of its workers gets ready.
+    drop(zygote);
+    let mut spawned = equip(child, ours, Arc::clone(shop.program())).map_err(system)?;
+    let heard = tokio::time::timeout(hello_timeout, spawned.hello()).await;
+    let why = match heard {
+        Ok(Ok(hello)) => return Ok(spawned.into_ready(hello)),
+        Ok(Err(error)) => ParkError::Launch(error),
+        Err(_) => ParkError::Silent {
+            after_ms: hello_timeout.as_millis(),
+        },
+    };
+    let process = spawned.into_process();
+    if !matches!(why, ParkError::Launch(LaunchError::Gone)) {
+        process.kill();
+    }
+    let exit = process.reap(limits::EXIT_GRACE).await;
+    tracing::warn!(%exit, "a forked worker did not become ready");
+    Err(why)
+}

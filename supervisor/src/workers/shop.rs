@@ -1,0 +1,392 @@
+//! The only place that starts a process, on one thread that lives as long as anything needs it.
+//!
+//! One thread, because a worker or fork server asks to die with its parent, and the kernel means the
+//! parent *thread*. It also reaps children whose owners were dropped.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
+use tokio::sync::oneshot;
+
+use super::jail::Jail;
+use super::launch::Spawned;
+use super::link::Link;
+use super::process::{Child, Process, try_reap};
+use super::spawn::SpawnError;
+use crate::limits;
+
+/// The first of the descriptors that are a child's own.
+const FIRST_OWN_FD: RawFd = 3;
+/// Descriptors for a child are moved here or above, out of the way of 0 to 4.
+const FIRST_FREE_FD: RawFd = 10;
+/// How often the thread looks after children that it has to reap.
+const REAP_INTERVAL: Duration = Duration::from_millis(5);
+
+enum Order {
+    Worker {
+        reaper: Reaper,
+        reply: oneshot::Sender<Result<StartedWorker, SpawnError>>,
+    },
+    Zygote {
+        reaper: Reaper,
+        reply: oneshot::Sender<Result<StartedZygote, SpawnError>>,
+    },
+    Reap(Pid),
+    Settle(oneshot::Sender<()>),
+}
+
+/// A started worker on its way to the task that asked for it.
+#[derive(Debug)]
+pub(super) struct StartedWorker {
+    child: Child,
+    ours: OurEnds,
+}
+
+/// A started fork server on its way to the task that asked for it.
+#[derive(Debug)]
+pub(super) struct StartedZygote {
+    pub(super) child: Child,
+    /// Our end of the control channel, not blocking.
+    pub(super) control: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// The supervisor's ends of a worker's pipes.
+#[derive(Debug)]
+pub(super) struct OurEnds {
+    to_worker: OwnedFd,
+    from_worker: OwnedFd,
+    stderr: OwnedFd,
+}
+
+/// A worker's ends of its pipes.
+#[derive(Debug)]
+pub(super) struct WorkerEnds {
+    pub(super) input: OwnedFd,
+    pub(super) output: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// The pipes of one worker.
+pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
+    let (input, to_worker) = io::pipe()?;
+    let (from_worker, output) = io::pipe()?;
+    let (stderr, stderr_write) = io::pipe()?;
+    let ours = OurEnds {
+        to_worker: to_worker.into(),
+        from_worker: from_worker.into(),
+        stderr: stderr.into(),
+    };
+    let theirs = WorkerEnds {
+        input: input.into(),
+        output: output.into(),
+        stderr: stderr_write.into(),
+    };
+    Ok((ours, theirs))
+}
+
+/// The asynchronous owner of a started worker.
+pub(super) fn equip(child: Child, ours: OurEnds, program: Arc<Path>) -> io::Result<Spawned> {
+    unblock(&ours.stderr)?;
+    let process = Process::new(child, ours.stderr)?;
+    let link = Link::new(ours.to_worker, ours.from_worker)?;
+    Ok(Spawned::new(process, link, program))
+}
+
+/// Makes reads return at once when there is nothing.
+pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Starts processes of the worker's program. Clones share one thread, which ends with the last of
+/// them and of their children.
+#[derive(Debug, Clone)]
+pub(super) struct Shop {
+    orders: Reaper,
+    program: Arc<Path>,
+}
+
+/// Where children go whose owners were dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Reaper(SyncSender<Order>);
+
+impl Reaper {
+    /// Takes over a child that was killed, but is not reaped.
+    pub(super) fn take(&self, pid: Pid) {
+        // The channel has room for every worker there can be. Without the thread, this process ends
+        // too, and the kernel takes care of its zombies.
+        let _ = self.0.try_send(Order::Reap(pid));
+    }
+}
+
+impl Shop {
+    /// Starts the thread. Descriptors that this process has inherited are closed for its children.
+    ///
+    /// # Errors
+    /// When the system has no thread left, or is too old (Linux 5.11 is needed).
+    pub(super) fn open(program: PathBuf, jail: Jail) -> io::Result<Self> {
+        // Ours are made with CLOEXEC; these may not be.
+        // SAFETY: integers only; it changes a flag that no code here relies on.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_close_range,
+                3u32,
+                u32::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // Where a parent has set it to be ignored, children would vanish without a status.
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl)? };
+        let null = std::fs::File::open("/dev/null")?;
+        let null = above_standard(null.as_fd())?;
+        let (sender, receiver) = sync_channel(limits::SPAWN_QUEUE_LENGTH);
+        let program: Arc<Path> = program.into();
+        let bench = Bench {
+            program: Arc::clone(&program),
+            jail,
+            null,
+        };
+        thread::Builder::new()
+            .name("mcp-v8-spawn".to_owned())
+            .spawn(move || bench.serve(&receiver))?;
+        Ok(Self {
+            orders: Reaper(sender),
+            program,
+        })
+    }
+
+    /// The program that it starts.
+    pub(super) fn program(&self) -> &Arc<Path> {
+        &self.program
+    }
+
+    /// Asks for one worker, without waiting for it.
+    pub(super) fn worker(&self) -> Result<Executing, SpawnError> {
+        let (reply, answer) = oneshot::channel();
+        let reaper = self.orders.clone();
+        self.send(Order::Worker { reaper, reply })?;
+        Ok(Executing {
+            shop: self.clone(),
+            answer,
+        })
+    }
+
+    /// Starts one fork server. When the future is dropped, so is the process.
+    pub(super) async fn zygote(&self) -> Result<StartedZygote, SpawnError> {
+        let (reply, answer) = oneshot::channel();
+        let reaper = self.orders.clone();
+        self.send(Order::Zygote { reaper, reply })?;
+        answer.await.map_err(|_| SpawnError::Stopped)?
+    }
+
+    /// Waits until everything is reaped whose owner was dropped before this call.
+    pub(super) async fn settle(&self) {
+        // Twice: what was started for somebody who had gone is dropped while the first is on its way.
+        for _ in 0..2 {
+            let (reply, answer) = oneshot::channel();
+            if self.send(Order::Settle(reply)).is_ok() {
+                let _settled = tokio::time::timeout(limits::REAP_WAIT_MAX, answer).await;
+            }
+        }
+    }
+
+    pub(super) fn system_error(&self, source: io::Error) -> SpawnError {
+        SpawnError::System {
+            path: self.program.to_path_buf(),
+            source,
+        }
+    }
+
+    fn send(&self, order: Order) -> Result<(), SpawnError> {
+        match self.orders.0.try_send(order) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(self.system_error(Errno::EAGAIN.into())),
+            Err(TrySendError::Disconnected(_)) => Err(SpawnError::Stopped),
+        }
+    }
+}
+
+/// A worker that is being executed. When this is dropped, so is the worker.
+#[derive(Debug)]
+pub(super) struct Executing {
+    shop: Shop,
+    answer: oneshot::Receiver<Result<StartedWorker, SpawnError>>,
+}
+
+impl Executing {
+    /// Waits until it is started. Can be dropped and asked again, until it has answered.
+    pub(super) async fn started(&mut self) -> Result<Spawned, SpawnError> {
+        let StartedWorker { child, ours } = (&mut self.answer)
+            .await
+            .map_err(|_| SpawnError::Stopped)??;
+        equip(child, ours, Arc::clone(self.shop.program()))
+            .map_err(|error| self.shop.system_error(error))
+    }
+}
+
+/// What the thread works with.
+struct Bench {
+    program: Arc<Path>,
+    jail: Jail,
+    null: OwnedFd,
+}
+
+impl Bench {
+    fn serve(&self, orders: &Receiver<Order>) {
+        let mut orphans: Vec<Pid> = Vec::new();
+        let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+        loop {
+            orphans.retain(|pid| try_reap(*pid).is_none());
+            if orphans.is_empty() {
+                for reply in waiting.drain(..) {
+                    let _nobody_waits = reply.send(());
+                }
+            }
+            let order = if orphans.is_empty() {
+                orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                orders.recv_timeout(REAP_INTERVAL)
+            };
+            match order {
+                // Who no longer waits gets nothing: the started child is dropped, killed and reaped.
+                Ok(Order::Worker { reaper, reply }) => drop(reply.send(self.worker(reaper))),
+                Ok(Order::Zygote { reaper, reply }) => drop(reply.send(self.zygote(reaper))),
+                Ok(Order::Reap(pid)) => orphans.push(pid),
+                Ok(Order::Settle(reply)) => waiting.push(reply),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if orphans.is_empty() => break,
+                // Nobody is left to ask for anything, but the dead are not all buried.
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(REAP_INTERVAL),
+            }
+        }
+    }
+
+    fn worker(&self, reaper: Reaper) -> Result<StartedWorker, SpawnError> {
+        let (ours, theirs) = pipes().map_err(|error| self.failed(error))?;
+        let own = [theirs.input.as_fd(), theirs.output.as_fd()];
+        let child = self.start(c"serve", &own, theirs.stderr.as_fd(), reaper)?;
+        Ok(StartedWorker { child, ours })
+    }
+
+    fn zygote(&self, reaper: Reaper) -> Result<StartedZygote, SpawnError> {
+        let (control, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .map_err(|errno| self.failed(errno.into()))?;
+        unblock(&control).map_err(|error| self.failed(error))?;
+        let (stderr, stderr_write) = io::pipe().map_err(|error| self.failed(error))?;
+        let stderr = OwnedFd::from(stderr);
+        unblock(&stderr).map_err(|error| self.failed(error))?;
+        let child = self.start(c"zygote", &[theirs.as_fd()], stderr_write.as_fd(), reaper)?;
+        Ok(StartedZygote {
+            child,
+            control,
+            stderr,
+        })
+    }
+
+    /// Starts the program with `/dev/null` as input and output, and `own` from descriptor 3 on.
+    fn start(
+        &self,
+        subcommand: &CStr,
+        own: &[impl AsFd],
+        stderr: impl AsFd,
+        reaper: Reaper,
+    ) -> Result<Child, SpawnError> {
+        let give = |fd| above_standard(fd).map_err(|error| self.failed(error));
+        let mut wiring = vec![
+            (give(self.null.as_fd())?, libc::STDIN_FILENO),
+            (give(self.null.as_fd())?, libc::STDOUT_FILENO),
+            (give(stderr.as_fd())?, libc::STDERR_FILENO),
+        ];
+        for (place, fd) in (FIRST_OWN_FD..).zip(own) {
+            wiring.push((give(fd.as_fd())?, place));
+        }
+        let pid = self.exec(subcommand, &wiring);
+        let pid = pid.map_err(|errno| self.explain(errno))?;
+        Child::adopt(pid, reaper).map_err(|error| self.failed(error))
+    }
+
+    fn exec(&self, subcommand: &CStr, wiring: &[(OwnedFd, RawFd)]) -> Result<Pid, Errno> {
+        let mut actions = PosixSpawnFileActions::init()?;
+        for (ours, theirs) in wiring {
+            actions.add_dup2(ours.as_raw_fd(), *theirs)?;
+        }
+        let mut attributes = PosixSpawnAttr::init()?;
+        // A group of its own: Ctrl-C in a terminal is for the supervisor, which then ends its
+        // workers in good order. And no signal is ignored or blocked because the supervisor does.
+        attributes.set_flags(
+            PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+                | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+                | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+        )?;
+        attributes.set_pgroup(Pid::from_raw(0))?;
+        attributes.set_sigdefault(&SigSet::all())?;
+        attributes.set_sigmask(&SigSet::empty())?;
+        let program =
+            CString::new(self.program.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
+        let mut arguments: Vec<&CStr> = vec![&program, subcommand];
+        arguments.extend(self.jail.arguments());
+        let environment: [&CStr; 2] = [c"TZ=UTC", c"LC_ALL=C"];
+        posix_spawn(
+            program.as_c_str(),
+            &actions,
+            &attributes,
+            &arguments,
+            &environment,
+        )
+    }
+
+    fn failed(&self, source: io::Error) -> SpawnError {
+        SpawnError::System {
+            path: self.program.to_path_buf(),
+            source,
+        }
+    }
+
+    fn explain(&self, errno: Errno) -> SpawnError {
+        let path = self.program.to_path_buf();
+        if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) && !path.exists() {
+            SpawnError::Missing { path }
+        } else if matches!(errno, Errno::EACCES | Errno::EPERM) {
+            SpawnError::NotExecutable { path }
+        } else if matches!(errno, Errno::ENOEXEC | Errno::ELIBBAD | Errno::ENOENT) {
+            // It exists, but its interpreter or loader does not, or it is none.
+            SpawnError::WrongFormat { path }
+        } else {
+            SpawnError::System {
+                path,
+                source: errno.into(),
+            }
+        }
+    }
+}
+
+/// A copy of a descriptor that is in nobody's way, and is closed in children.
+fn above_standard(fd: impl AsFd) -> io::Result<OwnedFd> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE_FD))?;
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}

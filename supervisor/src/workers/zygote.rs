@@ -1,0 +1,386 @@
+//! One fork server, and the task that owns the conversation with it.
+//!
+//! The handle asks for forks; when the last clone is dropped the fork server is retired: it forks no
+//! more, and ends once the last of its workers has ended. One that breaks the protocol is killed at
+//! once, and its workers with it. One that does not answer in time is replaced at once as well, but
+//! only killed once nobody waits for its workers: the machine may just be slow.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_v8_protocol::zygote::{Ending, Exited, Fork, FromZygote, ToZygote};
+use nix::errno::Errno;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::control::{Control, ControlError, Heard};
+use super::exit::{Exit, ExitStatus};
+use super::launch::{LaunchError, check_version};
+use super::process::{Child, Process, Told, Waited};
+use super::shop::{Shop, WorkerEnds};
+use super::spawn::SpawnError;
+use crate::limits;
+
+/// How often a fork server that is only waited for is looked at.
+const LAST_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Why there is no fork server.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ZygoteError {
+    /// No process was started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It said nothing.
+    #[error("the fork server said nothing for {after_ms} ms")]
+    Silent {
+        /// How long.
+        after_ms: u128,
+    },
+    /// It ended.
+    #[error("the fork server ended: {0}")]
+    Died(Exit),
+    /// It is of another version.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// It said something else than Hello.
+    #[error("the fork server was killed: {0}")]
+    Broke(#[from] ControlError),
+}
+
+/// Why a fork server made no worker.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ForkError {
+    /// It makes none any more; another one will.
+    #[error("the fork server is gone")]
+    Retired,
+    /// The system has no process or memory left.
+    #[error("the system refused a fork: {0}")]
+    Refused(Errno),
+}
+
+/// How a fork server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It forks.
+    Serving,
+    /// One of its workers died as by an exploit that went wrong: the next try must meet another
+    /// memory layout.
+    Suspect {
+        /// The signal.
+        signal: i32,
+    },
+    /// It does not answer.
+    Hung,
+    /// It has ended, or was ended.
+    Gone,
+}
+
+/// A fork server that serves.
+#[derive(Debug, Clone)]
+pub(super) struct Zygote {
+    orders: mpsc::Sender<Order>,
+    health: watch::Receiver<Health>,
+}
+
+/// A fork that somebody wants.
+#[derive(Debug)]
+struct Order {
+    ends: WorkerEnds,
+    reply: oneshot::Sender<Result<Child, ForkError>>,
+}
+
+impl Zygote {
+    /// Starts one and waits for its Hello. The task that owns it is one of `tasks`.
+    pub(super) async fn start(
+        shop: Shop,
+        tasks: TaskTracker,
+        hello_timeout: Duration,
+    ) -> Result<Self, ZygoteError> {
+        let system = |error| ZygoteError::Spawn(shop.system_error(error));
+        let started = shop.zygote().await?;
+        let mut control = Control::new(started.control).map_err(system)?;
+        let process = Process::new(started.child, started.stderr).map_err(system)?;
+        let heard = timeout(hello_timeout, control.receive()).await;
+        let why = match heard {
+            Ok(Ok(Some(Heard {
+                message: FromZygote::Hello(hello),
+                ..
+            }))) => match check_version(&hello, shop.program()) {
+                Ok(()) => return Ok(Self::of(control, process, &tasks)),
+                Err(error) => ZygoteError::Launch(error),
+            },
+            // The ledger lets nothing but Hello through.
+            Ok(Ok(_)) => return Err(ZygoteError::Died(process.reap(limits::EXIT_GRACE).await)),
+            Ok(Err(error)) => ZygoteError::Broke(error),
+            Err(_) => ZygoteError::Silent {
+                after_ms: hello_timeout.as_millis(),
+            },
+        };
+        process.kill();
+        process.reap(limits::EXIT_GRACE).await;
+        Err(why)
+    }
+
+    fn of(control: Control, process: Process, tasks: &TaskTracker) -> Self {
+        let (orders, ordered) = mpsc::channel(limits::SPAWN_QUEUE_LENGTH);
+        let (health, seen) = watch::channel(Health::Serving);
+        let owner = Owner {
+            control,
+            process,
+            orders: ordered,
+            asked: VecDeque::new(),
+            living: BTreeMap::new(),
+            health,
+            alarm: Arc::default(),
+        };
+        tasks.spawn(owner.run());
+        Self {
+            orders,
+            health: seen,
+        }
+    }
+
+    /// How it is.
+    pub(super) fn health(&self) -> Health {
+        // Without an owner there is no process.
+        if self.health.has_changed().is_err() {
+            return Health::Gone;
+        }
+        *self.health.borrow()
+    }
+
+    /// Waits until it is not well.
+    pub(super) async fn ailing(&mut self) {
+        let ailing = self.health.wait_for(|health| *health != Health::Serving);
+        let _owner_has_gone = ailing.await.is_err();
+    }
+
+    /// Has a worker made. When the future is dropped, so is the worker.
+    pub(super) async fn fork(&self, ends: WorkerEnds) -> Result<Child, ForkError> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order { ends, reply };
+        self.orders
+            .send(order)
+            .await
+            .map_err(|_| ForkError::Retired)?;
+        answer.await.map_err(|_| ForkError::Retired)?
+    }
+}
+
+/// A fork that was asked for.
+#[derive(Debug)]
+struct Asked {
+    since: Instant,
+    /// Gone when the answer comes too late for anybody.
+    reply: Option<oneshot::Sender<Result<Child, ForkError>>>,
+}
+
+/// How the conversation ended.
+enum End {
+    /// Nobody needs it any more.
+    Retired,
+    /// It went away by itself.
+    Gone,
+    /// It has to be killed.
+    Broke(ControlError),
+    /// It did not answer, and nobody waits for its workers any more.
+    Hung,
+}
+
+/// The task's own.
+#[derive(Debug)]
+struct Owner {
+    control: Control,
+    process: Process,
+    orders: mpsc::Receiver<Order>,
+    asked: VecDeque<Asked>,
+    /// Who wants to hear of the end of which worker.
+    living: BTreeMap<u64, oneshot::Sender<Waited>>,
+    health: watch::Sender<Health>,
+    alarm: Arc<Notify>,
+}
+
+impl Owner {
+    async fn run(mut self) {
+        let end = self.serve().await;
+        self.orders.close();
+        self.health.send_replace(Health::Gone);
+        let Self {
+            control, process, ..
+        } = self;
+        let pid = process.id();
+        match &end {
+            End::Retired => {}
+            End::Gone => tracing::warn!(pid, "a fork server ended by itself"),
+            End::Broke(error) => tracing::error!(pid, %error, "a fork server was killed"),
+            End::Hung => tracing::warn!(pid, "a fork server that hung was killed"),
+        }
+        if matches!(end, End::Broke(_) | End::Hung) {
+            process.kill();
+        }
+        // It ends when nobody talks to it any more.
+        drop(control);
+        let exit = process.reap(limits::EXIT_GRACE).await;
+        if matches!(end, End::Gone) {
+            tracing::warn!(pid, %exit, "how the fork server ended");
+        }
+    }
+
+    async fn serve(&mut self) -> End {
+        let mut is_wanted = true;
+        loop {
+            if let Some(end) = self.end(is_wanted) {
+                return end;
+            }
+            let is_serving = *self.health.borrow() != Health::Hung;
+            let has_room = is_serving && self.control.ledger().has_room();
+            let overdue = self.asked.front().filter(|_| is_serving);
+            let overdue = overdue.map(|asked| asked.since + limits::ZYGOTE_ANSWER_WAIT_MAX);
+            let alarm = Arc::clone(&self.alarm);
+            let is_drained = !is_wanted || !is_serving;
+            tokio::select! {
+                biased;
+                heard = self.control.receive() => match heard {
+                    Ok(Some(heard)) => if let Err(error) = self.hear(heard) {
+                        return End::Broke(error);
+                    },
+                    Ok(None) => return End::Gone,
+                    Err(error) => return End::Broke(error),
+                },
+                () = self.process.exited() => return self.last_words(),
+                order = self.orders.recv(), if is_wanted && has_room => match order {
+                    Some(order) => if let Err(error) = self.ask(order) {
+                        return End::Broke(error);
+                    },
+                    None => is_wanted = false,
+                },
+                () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
+                    self.hang();
+                }
+                () = alarm.notified(), if is_serving => self.hang(),
+                () = tokio::time::sleep(LAST_LOOK_INTERVAL), if is_drained => {}
+            }
+        }
+    }
+
+    /// Whether it is not needed any more.
+    fn end(&self, is_wanted: bool) -> Option<End> {
+        if *self.health.borrow() == Health::Hung {
+            let is_awaited = self.living.values().any(|exit| !exit.is_closed());
+            return (!is_awaited).then_some(End::Hung);
+        }
+        let is_idle = self.asked.is_empty() && self.living.is_empty();
+        (!is_wanted && is_idle).then_some(End::Retired)
+    }
+
+    /// What it said before it ended.
+    fn last_words(&mut self) -> End {
+        loop {
+            match self.control.try_receive() {
+                Ok(Some(heard)) => {
+                    if let Err(error) = self.hear(heard) {
+                        return End::Broke(error);
+                    }
+                }
+                Ok(None) => return End::Gone,
+                Err(error) => return End::Broke(error),
+            }
+        }
+    }
+
+    fn ask(&mut self, order: Order) -> Result<(), ControlError> {
+        let Order { ends, reply } = order;
+        if reply.is_closed() {
+            return Ok(());
+        }
+        let worker = self.control.ledger().next_worker();
+        let fds = [&ends.input, &ends.output, &ends.stderr].map(AsRawFd::as_raw_fd);
+        self.control.say(&ToZygote::Fork(Fork { worker }), &fds)?;
+        self.asked.push_back(Asked {
+            since: Instant::now(),
+            reply: Some(reply),
+        });
+        Ok(())
+    }
+
+    fn hear(&mut self, heard: Heard) -> Result<(), ControlError> {
+        let Heard { message, mut fds } = heard;
+        match message {
+            // The ledger lets no second one through.
+            FromZygote::Hello(_) => {}
+            FromZygote::Forked(forked) => {
+                // One came: their number was checked.
+                if let Some(pidfd) = fds.pop() {
+                    self.introduce(forked.worker, pidfd)?;
+                }
+            }
+            FromZygote::Refused(refused) => {
+                let errno = Errno::from_raw(refused.errno);
+                if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
+                    let _nobody_waits = reply.send(Err(ForkError::Refused(errno)));
+                }
+            }
+            FromZygote::Exited(exited) => self.bury(exited),
+        }
+        Ok(())
+    }
+
+    fn introduce(&mut self, worker: u64, pidfd: OwnedFd) -> Result<(), ControlError> {
+        let (exit, told) = oneshot::channel();
+        let told = Told {
+            exit: told,
+            alarm: Arc::clone(&self.alarm),
+        };
+        let child = Child::of_zygote(pidfd, told)?;
+        self.living.insert(worker, exit);
+        if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
+            // Who no longer waits gets nothing: the worker is dropped and killed.
+            let _nobody_waits = reply.send(Ok(child));
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, exited: Exited) {
+        let status = match exited.ending {
+            Ending::Code(code) => ExitStatus::Code(i32::from(code)),
+            Ending::Signal(signal) => ExitStatus::Signal(i32::from(signal)),
+        };
+        if let Some(exit) = self.living.remove(&exited.worker) {
+            let cpu = exited.usage.user_us.saturating_add(exited.usage.system_us);
+            let cpu = Duration::from_micros(cpu);
+            let _nobody_asks = exit.send(Waited { status, cpu });
+        }
+        if let ExitStatus::Signal(signal) = status
+            && matches!(
+                signal,
+                libc::SIGSYS | libc::SIGSEGV | libc::SIGILL | libc::SIGBUS
+            )
+        {
+            self.ail(Health::Suspect { signal });
+        }
+    }
+
+    /// It does not answer: who waits for a fork is told to ask another one.
+    fn hang(&mut self) {
+        self.ail(Health::Hung);
+        self.orders.close();
+        while let Ok(order) = self.orders.try_recv() {
+            drop(order);
+        }
+        for asked in &mut self.asked {
+            asked.reply = None;
+        }
+    }
+
+    fn ail(&self, health: Health) {
+        tracing::warn!(
+            pid = self.process.id(),
+            ?health,
+            "a fork server is replaced"
+        );
+        self.health.send_replace(health);
+    }
+}

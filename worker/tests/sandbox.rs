@@ -1,0 +1,647 @@
+//! What machine code in a worker's jail can do: a program takes the production jail, then tries one
+//! thing. A table says what must come of it, in every environment.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// What must come of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The process is ended by the filter.
+    Killed,
+    /// It fails with EPERM, and so tells nothing.
+    Refused,
+    /// It fails in another way; the text says what is seen.
+    Fails(&'static str),
+    /// It works.
+    Works,
+    /// The process is ended by this signal.
+    Signal(i32),
+}
+use Outcome::{Fails, Killed, Refused, Signal, Works};
+
+/// What it is about, the acts, what must come of each.
+const TABLE: &[(&str, &[&str], Outcome)] = &[
+    (
+        "files cannot be opened",
+        &["openat", "openat-path", "openat-memory", "openat-root"],
+        Refused,
+    ),
+    (
+        "nor by newer ways",
+        &[
+            "openat2",
+            "name_to_handle_at",
+            "open_by_handle_at",
+            "fsopen",
+            "open_tree",
+        ],
+        Killed,
+    ),
+    (
+        "whether a file exists is not told",
+        &[
+            "statx",
+            "statx-missing",
+            "faccessat",
+            "faccessat-missing",
+            "readlinkat",
+        ],
+        Refused,
+    ),
+    (
+        "no way around by directories, nothing is changed",
+        &["chdir", "chroot", "unlinkat", "fchmodat"],
+        Killed,
+    ),
+    (
+        "no socket of any family, and no use of one",
+        &[
+            "socket-inet",
+            "socket-inet6",
+            "socket-unix",
+            "socket-netlink",
+            "socket-packet",
+            "socket-vsock",
+            "socket-alg",
+            "socketpair",
+            "connect",
+            "bind",
+            "sendmsg",
+            "recvmsg",
+        ],
+        Killed,
+    ),
+    (
+        "no other program, from a file or from memory",
+        &["execve", "execveat", "memfd_create", "memfd_secret"],
+        Killed,
+    ),
+    (
+        "no process and no thread",
+        &[
+            "clone-fork",
+            "clone-vfork",
+            "clone-namespace",
+            "clone3",
+            "fork-bomb",
+            "thread",
+        ],
+        Refused,
+    ),
+    (
+        "no signal to anybody",
+        &[
+            "kill-parent",
+            "kill-all",
+            "tgkill-parent",
+            "tgkill-other-signal",
+            "tkill",
+            "rt_sigqueueinfo",
+            "pidfd_open",
+            "pidfd_send_signal",
+        ],
+        Killed,
+    ),
+    (
+        "no look into others",
+        &[
+            "pidfd_getfd",
+            "ptrace",
+            "process_vm_readv",
+            "process_vm_writev",
+            "process_madvise",
+            "kcmp",
+        ],
+        Killed,
+    ),
+    ("/proc is not there", &["openat-environ"], Refused),
+    (
+        "no second way to make system calls",
+        &["io_uring_setup", "io_uring_enter", "io_uring_register"],
+        Killed,
+    ),
+    (
+        "no large attack surface",
+        &[
+            "userfaultfd",
+            "bpf",
+            "perf_event_open",
+            "keyctl",
+            "add_key",
+            "request_key",
+            "personality",
+        ],
+        Killed,
+    ),
+    (
+        "no namespace and no mount",
+        &[
+            "unshare",
+            "setns",
+            "mount",
+            "umount2",
+            "pivot_root",
+            "mount_setattr",
+        ],
+        Killed,
+    ),
+    (
+        "no user and no capability",
+        &["setresuid", "setresgid", "capset"],
+        Killed,
+    ),
+    (
+        "nothing of the process is changed",
+        &["prctl-ambient", "prctl-dumpable", "prctl-pdeathsig"],
+        Refused,
+    ),
+    (
+        "no rules of its own",
+        &[
+            "seccomp",
+            "landlock_create_ruleset",
+            "landlock_restrict_self",
+        ],
+        Killed,
+    ),
+    (
+        "no number outside the table, no other entry",
+        &[
+            "number-minus-one",
+            "number-10000",
+            "number-x32",
+            "entry-i386",
+        ],
+        Killed,
+    ),
+    (
+        "no memory that escapes its limit",
+        &[
+            "mmap-shared",
+            "mmap-growsdown",
+            "mmap-hugetlb",
+            "mmap-locked",
+            "mmap-populate",
+            "mmap-file",
+            "mprotect-growsdown",
+            "mlock",
+            "remap_file_pages",
+        ],
+        Killed,
+    ),
+    (
+        "no advice that V8 does not give",
+        &["madvise-mergeable", "madvise-hwpoison", "madvise-dofork"],
+        Refused,
+    ),
+    (
+        "no priority inheritance",
+        &["futex-lock-pi", "futex-requeue-pi", "futex_waitv"],
+        Killed,
+    ),
+    (
+        "no clock of others, no timer",
+        &[
+            "clock-of-process",
+            "clock-of-descriptor",
+            "timer_create",
+            "setitimer",
+        ],
+        Killed,
+    ),
+    (
+        "no blocking randomness",
+        &["getrandom-blocking-pool"],
+        Killed,
+    ),
+    (
+        "each pipe in its direction, nothing else",
+        &[
+            "write-input",
+            "write-elsewhere",
+            "write-far",
+            "writev-output",
+            "read-output",
+            "read-standard-input",
+            "pread64",
+            "dup",
+            "dup3",
+            "splice",
+            "tee",
+            "vmsplice",
+        ],
+        Killed,
+    ),
+    (
+        "what ordinary code does fails quietly",
+        &[
+            "write-standard-output",
+            "fcntl-setsig",
+            "fcntl-setown",
+            "fcntl-setpipe",
+            "ioctl-tty",
+        ],
+        Refused,
+    ),
+    (
+        "no shared memory, queue, descriptor, priority",
+        &[
+            "shmget",
+            "msgget",
+            "mq_open",
+            "epoll_create1",
+            "eventfd2",
+            "poll",
+            "sched_setaffinity",
+            "setpriority",
+            "reboot",
+        ],
+        Killed,
+    ),
+    (
+        "no limit of others, no other limit",
+        &["prlimit-of-parent", "prlimit-descriptors"],
+        Killed,
+    ),
+    (
+        "a limit is never raised",
+        &["prlimit-raise-cpu", "prlimit-raise-data"],
+        Refused,
+    ),
+    (
+        "addresses end before page tables hurt",
+        &["page-tables"],
+        Fails("errno 12"),
+    ),
+    (
+        "what V8 lives on works",
+        &[
+            "can-map",
+            "can-map-executable",
+            "can-make-executable",
+            "can-advise",
+            "can-remap",
+            "can-sleep",
+            "can-tell-time",
+            "can-draw",
+            "can-wake",
+            "can-complain",
+        ],
+        Works,
+    ),
+    (
+        "an abort is an abort",
+        &["can-abort"],
+        Signal(libc::SIGABRT),
+    ),
+];
+
+/// Environments, by the arguments that make them.
+const ENVIRONMENTS: &[(&str, &[&str])] = &[
+    ("as it is", &[]),
+    ("an ordinary user", &["--nobody"]),
+    ("a container without namespaces", &["--container"]),
+    (
+        "an ordinary user in such a container",
+        &["--nobody", "--container"],
+    ),
+    (
+        "no Landlock, best effort",
+        &["--no-landlock", "--best-effort"],
+    ),
+    (
+        "neither wall, best effort",
+        &["--nobody", "--container", "--no-landlock", "--best-effort"],
+    ),
+];
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Environments that can be made here.
+fn environments() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    ENVIRONMENTS.iter().copied().filter(|(name, arguments)| {
+        let can_be = is_root() || !arguments.contains(&"--nobody");
+        if !can_be {
+            eprintln!("SKIPPED: {name}: only root can become another user");
+        }
+        can_be
+    })
+}
+
+fn probe() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let probe = profile.join("examples/sandbox_probe");
+    assert!(
+        probe.exists(),
+        "build it first: cargo build -p mcp-v8-worker --example sandbox_probe"
+    );
+    probe
+}
+
+/// What the probe said, and the signal that ended it.
+fn attempt(environment: &[&str], act: &str) -> (String, Option<i32>) {
+    let mut child = Command::new(probe())
+        .args(environment)
+        .arg(act)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _open = child.stdin.take();
+    let mut text = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    (text, child.wait().unwrap().signal())
+}
+
+#[test]
+fn machine_code_in_the_jail_can_do_what_the_table_says_and_no_more() {
+    let mut wrong = Vec::new();
+    let mut done = 0;
+    for (name, environment) in environments() {
+        for (about, acts, right) in TABLE {
+            for act in *acts {
+                let found = attempt(environment, act);
+                let is_right = match right {
+                    Killed => found == (String::new(), Some(libc::SIGSYS)),
+                    Refused => found == (format!("errno {}", libc::EPERM), None),
+                    Fails(text) => found == ((*text).to_owned(), None),
+                    Works => found == ("ok 0".to_owned(), None),
+                    Signal(signal) => found == (String::new(), Some(*signal)),
+                };
+                if !is_right {
+                    wrong.push(format!("{name}: {about}: {act}: {found:?}, not {right:?}"));
+                }
+                done += 1;
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {done}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn executable_memory_is_for_engines_that_make_code() {
+    for act in ["can-map-executable", "can-make-executable"] {
+        assert_eq!(attempt(&["--jitless"], act).1, Some(libc::SIGSYS), "{act}");
+        assert_eq!(attempt(&[], act).0, "ok 0", "{act}");
+    }
+    assert_eq!(attempt(&["--jitless"], "can-map").0, "ok 0");
+    let (report, _) = attempt(&["--jitless"], "report");
+    assert!(report.contains("no executable memory"), "{report}");
+}
+
+/// Whether a layer is on, in a report.
+fn is_on(report: &str, layer: &str) -> bool {
+    let line = report.lines().find(|line| line.starts_with(layer));
+    let line = line.unwrap_or_else(|| panic!("{layer} is not in:\n{report}"));
+    line[layer.len()..]
+        .split_whitespace()
+        .any(|word| word == "on")
+}
+
+#[test]
+fn every_environment_has_the_layers_that_it_can_have() {
+    let (here, _) = attempt(&[], "report");
+    let has_landlock = is_on(&here, "landlock");
+    let has_namespaces = is_on(&here, "user namespace");
+    if !has_landlock {
+        eprintln!("SKIPPED: this kernel has no Landlock");
+    }
+    if !has_namespaces {
+        eprintln!("SKIPPED: this machine allows no user namespaces");
+    }
+    for (name, environment) in environments() {
+        let (report, signal) = attempt(environment, "report");
+        assert_eq!(signal, None, "{name}");
+        assert!(!report.starts_with("refused"), "{name}: {report}");
+        for layer in [
+            "descriptors",
+            "capabilities",
+            "no new privileges",
+            "not dumpable",
+            "dies with parent",
+            "limits",
+            "seccomp",
+            "self-check",
+        ] {
+            assert!(is_on(&report, layer), "{name}: {layer}:\n{report}");
+        }
+        let landlock = has_landlock && !environment.contains(&"--no-landlock");
+        assert_eq!(is_on(&report, "landlock"), landlock, "{name}:\n{report}");
+        let namespaces = has_namespaces && !environment.contains(&"--container");
+        for layer in ["user namespace", "mount namespace", "network namespace"] {
+            assert_eq!(
+                is_on(&report, layer),
+                namespaces,
+                "{name}: {layer}:\n{report}"
+            );
+        }
+        let own_user = is_root() && !environment.contains(&"--nobody");
+        assert_eq!(is_on(&report, "user"), own_user, "{name}:\n{report}");
+    }
+}
+
+#[test]
+fn without_a_wall_a_worker_refuses_to_run_unless_best_effort_is_asked() {
+    for environment in [&["--no-landlock"][..], &["--no-landlock", "--container"]] {
+        let (text, signal) = attempt(environment, "can-map");
+        assert_eq!(signal, None);
+        assert!(text.starts_with("refused"), "{text}");
+        assert!(text.contains("landlock"), "{text}");
+        assert!(text.contains("--sandbox best-effort"), "{text}");
+    }
+}
+
+struct Parked(Child);
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// A worker of the real program, after its Hello. A shell puts its pipes into their places.
+fn parked() -> Parked {
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", "exec \"$0\" serve 3<&0 4>&1 </dev/null >/dev/null"])
+        .arg(env!("CARGO_BIN_EXE_mcp-v8-worker"))
+        .env("MCP_V8_CANARY_SECRET", "in-the-environment")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut length = [0; 4];
+    let hello = child.stdout.as_mut().unwrap().read_exact(&mut length);
+    let mut parked = Parked(child);
+    if hello.is_err() {
+        let mut last_words = String::new();
+        let stderr = parked.0.stderr.as_mut().unwrap();
+        stderr.read_to_string(&mut last_words).unwrap();
+        panic!("it said no Hello: {last_words}");
+    }
+    parked
+}
+
+#[test]
+fn a_parked_worker_seen_from_outside_is_shut_in() {
+    let worker = parked();
+    let proc = PathBuf::from(format!("/proc/{}", worker.0.id()));
+    let status = std::fs::read_to_string(proc.join("status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("{name}"))
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+    };
+    assert_eq!(
+        (field("NoNewPrivs:"), field("Seccomp:")),
+        ("1", "2"),
+        "{status}"
+    );
+    for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(field("Threads:"), "1");
+    if !is_root() {
+        eprintln!("SKIPPED: only root sees the descriptors of a process that is not dumpable");
+        return;
+    }
+    assert_ne!(field("Uid:"), "0");
+    let mut found: Vec<(i32, String)> = std::fs::read_dir(proc.join("fd"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let number = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            let target = std::fs::read_link(path).unwrap();
+            (
+                number,
+                target
+                    .to_str()
+                    .unwrap()
+                    .split(':')
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+            )
+        })
+        .collect();
+    found.sort();
+    let expected = [
+        (0, "/dev/null"),
+        (1, "/dev/null"),
+        (2, "pipe"),
+        (3, "pipe"),
+        (4, "pipe"),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(number, target)| (number, target.to_owned()))
+    );
+    let limits = std::fs::read_to_string(proc.join("limits")).unwrap();
+    for limit in [
+        "Max open files",
+        "Max processes",
+        "Max file size",
+        "Max core file size",
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
+        assert_eq!(
+            line[limit.len()..].split_whitespace().next(),
+            Some("0"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn others_of_its_user_cannot_look_into_a_worker() {
+    if !is_root() {
+        eprintln!("SKIPPED: only root can become the worker's user");
+        return;
+    }
+    let worker = parked();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.0.id())).unwrap();
+    let user = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .unwrap();
+    let user = user.split_whitespace().nth(1).unwrap();
+    for file in ["mem", "environ", "maps"] {
+        let read = Command::new("setpriv")
+            .args([
+                "--reuid",
+                user,
+                "--regid",
+                user,
+                "--clear-groups",
+                "head",
+                "-c1",
+            ])
+            .arg(format!("/proc/{}/{file}", worker.0.id()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&read.stderr);
+        assert!(!read.status.success(), "{file}");
+        assert!(said.contains("ermission denied"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_worker_dies_when_its_input_ends_and_says_why_it_cannot_start() {
+    let mut worker = parked();
+    drop(worker.0.stdin.take());
+    assert!(worker.0.wait().unwrap().success());
+    let refused = Command::new(env!("CARGO_BIN_EXE_mcp-v8-worker"))
+        .arg("serve")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(70));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("cannot put the supervisor's pipes"), "{said}");
+}
+
+#[test]
+fn the_check_shows_every_layer_and_its_verdict() {
+    let check = |mode: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-v8-worker"));
+        command.args(["check-sandbox", "--sandbox", mode]);
+        command.output().unwrap()
+    };
+    let best = check("best-effort");
+    let text = String::from_utf8(best.stdout).unwrap();
+    assert_eq!(best.status.code(), Some(0), "{text}");
+    assert!(text.ends_with("a worker runs here\n"), "{text}");
+    let (report, _) = attempt(&[], "report");
+    let layers = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.len() > 18);
+        lines.map(|line| line[..18].trim().to_owned()).collect()
+    };
+    assert_eq!(layers(&text)[..21], layers(&report)[..]);
+    let required = check("required");
+    let has_wall = is_on(&text, "landlock");
+    assert_eq!(required.status.code(), Some(if has_wall { 0 } else { 70 }));
+    let _flushed = std::io::stderr().flush();
+}
