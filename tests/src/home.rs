@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::hostile::STEPS_SUFFIX;
 use crate::processes;
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
 /// A program of the build that the running test, or tool, belongs to.
 ///
@@ -144,6 +144,14 @@ impl Home {
     /// Everything that was started from here and still runs.
     pub fn processes(&self) -> Vec<processes::Entry> {
         processes::beneath(self.directory.path())
+    }
+
+    /// Asserts that soon nothing that was started from here computes or waits to be reaped: what is
+    /// left are fork servers and parked workers, which sleep.
+    pub fn assert_calm(&self) {
+        let sleeps = |entry: &processes::Entry| entry.state == 'S';
+        let calm = processes::within(PATIENCE, || self.processes().iter().all(sleeps));
+        assert!(calm, "still at work: {:?}", self.processes());
     }
 
     /// Asserts that nothing that was started from here runs any more, within a second.

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use e2e::home::{Home, program};
+use e2e::processes;
 use e2e::server::{PATIENCE, Server};
 use serde_json::json;
 
@@ -288,39 +289,69 @@ fn neither_scripts_nor_their_output_nor_secrets_are_logged() {
 
 #[test]
 fn a_worker_gets_nothing_of_the_server() {
-    let home = Home::new();
-    let mut command = home.server("mcp-v8-worker");
-    command.env("SOME_TOKEN", "secret");
-    let mut server = Server::spawn(command);
-    server.initialize();
-    let id = server.submit("console.log('runs'); for (;;) {}");
-    server.until_output(&id, 5);
-    let workers = home.processes();
-    assert_eq!(workers.len(), 1, "{workers:?}");
-    let pid = workers[0].pid;
-    // Readable only for the superuser: the worker is not dumpable.
-    if let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) {
-        let text = String::from_utf8_lossy(&environment);
-        assert!(
-            !text.contains("secret") && !text.contains("PATH="),
-            "{text}"
-        );
+    for worker_start in ["exec", "zygote"] {
+        let home = Home::new();
+        let mut command = home.server("mcp-v8-worker");
+        command
+            .env("SOME_TOKEN", "secret")
+            .args(["--worker-start", worker_start]);
+        let mut server = Server::spawn(command);
+        server.initialize();
+        let id = server.submit("console.log('runs'); for (;;) {}");
+        server.until_output(&id, 5);
+        let processes = home.processes();
+        let is_executed = |entry: &&processes::Entry| entry.parent == server.pid().as_raw();
+        let (executed, forked): (Vec<_>, Vec<_>) = processes.iter().partition(is_executed);
+        let workers = if worker_start == "exec" {
+            &executed
+        } else {
+            &forked
+        };
+        assert!(!workers.is_empty(), "{processes:?}");
+        workers
+            .iter()
+            .for_each(|worker| assert_has_nothing(worker.pid));
+        executed
+            .iter()
+            .for_each(|child| assert_knows_nothing(child.pid));
+        server.call("cancel_execution", json!({"execution_id": id}));
+        server.finish();
     }
-    if let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) {
-        let mut numbers: Vec<i32> = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        assert_eq!(numbers, [0, 1, 2, 3, 4], "only what is listed");
+}
+
+/// Neither a variable of the environment nor an argument of the server.
+fn assert_knows_nothing(pid: i32) {
+    // Readable only for the superuser: none of them is dumpable.
+    for name in ["environ", "cmdline"] {
+        if let Ok(bytes) = fs::read(format!("/proc/{pid}/{name}")) {
+            let text = String::from_utf8_lossy(&bytes);
+            for word in ["secret", "PATH=", "session-db-path"] {
+                assert!(!text.contains(word), "{word} in {name}: {text}");
+            }
+        }
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    assert!(
-        status.lines().any(|line| line == "NoNewPrivs:\t1"),
-        "{status}"
-    );
-    server.call("cancel_execution", json!({"execution_id": id}));
-    server.finish();
+}
+
+/// Soon: a worker that was just forked is not shut in yet.
+fn assert_has_nothing(pid: i32) {
+    assert_knows_nothing(pid);
+    let shut_in = processes::within(PATIENCE, || {
+        let listed = descriptors(pid).is_none_or(|numbers| numbers == [0, 1, 2, 3, 4]);
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        listed && status.lines().any(|line| line == "NoNewPrivs:\t1")
+    });
+    assert!(shut_in, "more than what is listed: {:?}", descriptors(pid));
+}
+
+/// The open descriptors of a process, for those who may look.
+fn descriptors(pid: i32) -> Option<Vec<i32>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut numbers: Vec<i32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    Some(numbers)
 }
 
 #[test]

@@ -67,8 +67,11 @@ fn signals_end_it_cleanly_with_work_running() {
         let mut server = home.start_with(&["--max-concurrent-executions", "1"]);
         let finished = id_of(&server.run("'kept'"));
         let waiting = server.send_call("run_js", json!({"code": ENDLESS, "wait_ms": 50_000}));
+        // Requests are answered side by side: only when it runs does the next one have to wait.
+        let running = json!({"status": "running"});
+        let runs = || server.call("list_executions", running.clone())["executions"][0].is_object();
+        assert!(processes::within(PATIENCE, runs));
         let queued = server.submit("1");
-        assert!(processes::within(PATIENCE, || !home.processes().is_empty()));
         server.signal(signal);
         let begin = Instant::now();
         // The input stays open: the server must not wait for it.
@@ -129,7 +132,7 @@ fn a_killed_server_takes_its_children_along_and_the_next_one_tidies_up() {
     let queued = server.submit("'never'");
     // Accepted executions survive after 50 ms at most.
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(home.processes().len(), 3, "{:?}", home.processes());
+    assert!(home.processes().len() > 3, "{:?}", home.processes());
     server.signal(Signal::SIGKILL);
     let gone = processes::within(ORPHANS_MAX, || home.processes().is_empty());
     assert!(

@@ -9,8 +9,9 @@ pub const INPUT_FD: RawFd = 3;
 /// Where a worker writes what it says.
 pub const OUTPUT_FD: RawFd = 4;
 
-/// Descriptors are moved here or above while they are put into their places.
-const ASIDE_FD: RawFd = 64;
+/// Descriptors are moved here or above while they are put into their places: no higher than it has to
+/// be, for a system may allow few.
+const ASIDE_FD: RawFd = OUTPUT_FD + 1;
 
 /// Where a worker's descriptors are before it is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@
 //! never run before the fork, so nothing of that is drawn in the parent.
 
 mod control;
-mod inherit;
+pub mod inherit;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -45,7 +45,7 @@ use crate::sandbox::{self, INPUT_FD, OUTPUT_FD, Report};
 pub const CONTROL_FD: RawFd = 3;
 
 /// Descriptors that come with a request are moved here or above, out of the way of 0 to 4.
-const FIRST_FREE_FD: RawFd = 10;
+const FIRST_FREE_FD: RawFd = OUTPUT_FD + 1;
 
 /// Why a fork server ended.
 #[derive(Debug, thiserror::Error)]
