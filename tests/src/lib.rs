@@ -6,6 +6,7 @@
 //! * [`server`]: the real server on standard input and output, in raw JSON-RPC.
 //! * [`specs`]: script specifications, read from `tests/specs`.
 //! * [`worker`]: one conversation with the worker program.
+//! * [`zygote`]: the fork server, asked for workers as the supervisor does.
 
 pub mod home;
 pub mod hostile;
@@ -13,3 +14,4 @@ pub mod processes;
 pub mod server;
 pub mod specs;
 pub mod worker;
+pub mod zygote;

@@ -106,6 +106,20 @@ pub fn proportional_bytes(pid: Pid) -> Option<u64> {
     Some(kib << 10)
 }
 
+/// CPU time that a process has used itself, exactly.
+///
+/// # Panics
+/// When it does not exist.
+pub fn cpu(pid: Pid) -> Duration {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let nanoseconds = text.split_whitespace().next().map(str::parse);
+    match nanoseconds {
+        Some(Ok(nanoseconds)) => Duration::from_nanos(nanoseconds),
+        Some(Err(_)) | None => panic!("{path}: {text}"),
+    }
+}
+
 /// Waits until something holds; whether it did in time.
 pub fn within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + patience;

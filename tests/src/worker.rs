@@ -262,7 +262,7 @@ pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
 }
 
 /// A copy of a descriptor that is in nobody's way, and is closed in children.
-fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     use std::os::fd::FromRawFd;
     let copy = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE_FD))?;
     // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.

@@ -10,6 +10,7 @@ use std::os::fd::FromRawFd;
 use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
 use mcp_v8_worker::runtime::{Host, Outcome, Realm};
+use mcp_v8_worker::zygote::inherit;
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
@@ -27,32 +28,6 @@ impl Host for Silent {
     fn heap_limit_reached(&mut self) -> ! {
         // SAFETY: ends the process.
         unsafe { libc::_exit(3) }
-    }
-}
-
-/// V8 marks its mappings as not to be inherited; `/proc/self/smaps` shows them by the flag `dc`.
-fn let_children_inherit_everything() {
-    let maps = std::fs::read_to_string("/proc/self/smaps").expect("its own maps are readable");
-    let mut range = (0, 0);
-    for line in maps.lines() {
-        if let Some(flags) = line.strip_prefix("VmFlags:") {
-            if flags.split_whitespace().any(|flag| flag == "dc") {
-                let (start, end) = range;
-                // SAFETY: changes what a child inherits of a mapping of this process.
-                let done =
-                    unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DOFORK) };
-                assert_eq!(done, 0);
-            }
-        } else if let Some((start, rest)) = line.split_once('-')
-            && let (Ok(start), Some(Ok(end))) = (
-                usize::from_str_radix(start, 16),
-                rest.split(' ')
-                    .next()
-                    .map(|end| usize::from_str_radix(end, 16)),
-            )
-        {
-            range = (start, end);
-        }
     }
 }
 
@@ -88,7 +63,8 @@ fn run_in_child(realm: &mut Realm, source: &str) -> String {
 #[test]
 fn a_warm_runtime_runs_in_forked_children() {
     let mut realm = Realm::for_run();
-    let_children_inherit_everything();
+    let maps = File::open("/proc/self/smaps").expect("its own maps are readable");
+    inherit::everything(&maps).expect("the kernel lets it");
     assert_eq!(run_in_child(&mut realm, "1 + 1"), "2");
     assert_eq!(
         run_in_child(

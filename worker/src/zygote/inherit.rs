@@ -18,7 +18,10 @@ struct Range {
 }
 
 /// Lets children inherit every mapping of this process. `maps` is its `/proc/self/smaps`.
-pub(super) fn everything(mut maps: &File) -> Result<()> {
+///
+/// # Errors
+/// [`super::ZygoteError`] when that cannot be read, or the kernel refuses.
+pub fn everything(mut maps: &File) -> Result<()> {
     maps.rewind()?;
     for range in left_out(BufReader::new(maps))? {
         let length = range.end - range.start;

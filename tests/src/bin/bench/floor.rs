@@ -16,6 +16,10 @@ use crate::statistics::{Distribution, repeat, rounded};
 const NOTHING: &str = "/bin/true";
 /// The example of the worker's crate.
 const ISOLATE: &str = "examples/bare_isolate";
+/// Another one.
+const WARM_FORK: &str = "examples/warm_fork";
+/// Forks of a warm runtime.
+const FORKS: usize = 1000;
 /// Measurements of one thing.
 const SAMPLES: usize = 200;
 /// How long one thing is measured at most.
@@ -53,6 +57,38 @@ fn run_to_end(command: impl Fn() -> Command) -> Distribution {
 fn run_once(mut command: Command) {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "{command:?}");
+}
+
+/// What the life of a warm fork takes.
+pub(crate) struct Fork {
+    /// From the fork to the reaped end.
+    pub(crate) life: Distribution,
+    /// CPU time of child and parent together.
+    pub(crate) cpu: Distribution,
+}
+
+/// Measures the floor of one execution: fork of a warm runtime, `1 + 1`, exit.
+pub(crate) fn warm_fork() -> Fork {
+    let output = Command::new(program(WARM_FORK))
+        .arg(FORKS.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the floor can be executed");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("it writes numbers");
+    let mut pairs = Vec::new();
+    for line in text.lines() {
+        let mut times = line
+            .split(' ')
+            .map(|number| number.parse().expect("a number"));
+        let mut next = || Duration::from_micros(times.next().expect("two numbers"));
+        pairs.push((next(), next()));
+    }
+    let (life, cpu) = pairs.into_iter().unzip();
+    Fork {
+        life: Distribution::new(life),
+        cpu: Distribution::new(cpu),
+    }
 }
 
 /// What a bare isolate takes.

@@ -1,4 +1,4 @@
-//! The whole server over standard input and output.
+//! The whole server over standard input and output, with its defaults.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -42,21 +42,28 @@ pub(crate) struct Throughput {
     requests_under_way: usize,
     executions: u32,
     /// CPU time of the server itself for each execution, in milliseconds.
-    server_cpu_ms_each: f64,
-    /// CPU time of the workers for each execution, in milliseconds.
-    worker_cpu_ms_each: f64,
+    pub(crate) server_cpu_ms_each: f64,
+    /// CPU time of fork servers and workers for each execution, in milliseconds.
+    pub(crate) worker_cpu_ms_each: f64,
 }
 
-/// Measures a server with its defaults, but for a directory of its own and a quiet log.
-pub(crate) fn measure(cores: usize) -> Measured {
-    let home = Home::new();
+/// A server with a directory of its own, a quiet log, and these arguments.
+pub(crate) fn start(home: &Home, arguments: &[&str]) -> Server {
     let mut command = home.command();
     command
         .arg("--session-db-path")
         .arg(home.path("data"))
-        .args(["--log-level", "warn"]);
+        .args(["--log-level", "error"])
+        .args(arguments);
     let mut server = Server::spawn(command);
     server.initialize();
+    server
+}
+
+/// Measures a server whose workers are started in this way.
+pub(crate) fn measure(worker_start: &str, cores: usize) -> Measured {
+    let home = Home::new();
+    let mut server = start(&home, &["--worker-start", worker_start]);
     for _ in 0..WARM_UP {
         run(&mut server);
     }
@@ -83,11 +90,13 @@ fn run(server: &mut Server) {
     settle(server, call);
 }
 
-fn send(server: &mut Server) -> i64 {
+/// Asks for `1 + 1`.
+pub(crate) fn send(server: &mut Server) -> i64 {
     server.send_call("run_js", json!({"code": "1 + 1", "wait_ms": 50_000}))
 }
 
-fn settle(server: &mut Server, call: i64) {
+/// Waits for the answer.
+pub(crate) fn settle(server: &mut Server, call: i64) {
     let seen = server.called(call);
     assert_eq!(seen["result"], "2", "{seen}");
 }
@@ -116,18 +125,33 @@ fn throughput(server: &mut Server, under_way: usize) -> Throughput {
         requests_under_way: under_way,
         executions,
         server_cpu_ms_each: each(before.own_secs, after.own_secs),
-        worker_cpu_ms_each: each(before.children_secs, after.children_secs),
+        worker_cpu_ms_each: each(before.beneath_secs, after.beneath_secs),
     }
 }
 
 struct Cpu {
     own_secs: f64,
-    children_secs: f64,
+    /// Of all processes beneath it: workers are reaped by a fork server, and that by the server.
+    beneath_secs: f64,
 }
 
-/// CPU time of a process and of its children that are reaped.
 fn cpu(pid: Pid) -> Cpu {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server is there");
+    let (own_secs, reaped_secs) = stat(pid).expect("the server is there");
+    let children = processes::children(pid);
+    let living_secs: f64 = children
+        .iter()
+        .filter_map(|child| stat(Pid::from_raw(child.pid)))
+        .map(|(own, reaped)| own + reaped)
+        .sum();
+    Cpu {
+        own_secs,
+        beneath_secs: reaped_secs + living_secs,
+    }
+}
+
+/// CPU time of a process, and of its children that are reaped, in seconds.
+fn stat(pid: Pid) -> Option<(f64, f64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = match stat.rsplit_once(')') {
         Some((_, fields)) => fields.split_whitespace().collect(),
         None => Vec::new(),
@@ -141,8 +165,5 @@ fn cpu(pid: Pid) -> Cpu {
             .sum::<f64>()
             / ticks as f64
     };
-    Cpu {
-        own_secs: sum(14),
-        children_secs: sum(16),
-    }
+    Some((sum(14), sum(16)))
 }

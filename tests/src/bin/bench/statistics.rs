@@ -29,11 +29,23 @@ impl Distribution {
         self.percentile_ms(50)
     }
 
+    /// What all but one in a hundred stay below, in milliseconds.
+    pub(crate) fn p99_ms(&self) -> f64 {
+        self.percentile_ms(99)
+    }
+
+    /// The mean, in milliseconds.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        let sum: Duration = self.sorted.iter().sum();
+        rounded(sum.as_secs_f64() * 1000.0 / self.sorted.len().max(1) as f64)
+    }
+
     /// Its figures, in milliseconds.
     pub(crate) fn json(&self) -> Value {
         json!({
             "samples": self.sorted.len(),
             "min": self.sorted.first().map(|&time| millis(time)),
+            "mean": self.mean_ms(),
             "p50": self.percentile_ms(50),
             "p95": self.percentile_ms(95),
             "p99": self.percentile_ms(99),

@@ -1,117 +1,131 @@
-//! The real worker, spoken to as the supervisor does.
+//! The real worker, executed or forked, with its whole jail.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use e2e::home::program;
+use e2e::processes;
 use e2e::worker::{Started, spawn};
-use mcp_v8_protocol::codec::{FrameReader, encode};
-use mcp_v8_protocol::message::{ExecutionLimits, Finished, FromWorker, Start, ToWorker};
+use e2e::zygote::Zygote;
+use mcp_v8_protocol::zygote::{Ending, Exited};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
 
 use crate::floor::{PARKED, mean_bytes};
 use crate::statistics::{Distribution, repeat};
+use crate::talk::Talk;
 
 /// Workers that are started, one after another.
 const SAMPLES: usize = 200;
+/// The same of those that are forked, which takes less.
+const FORKED_SAMPLES: usize = 1000;
 /// How long they may take together.
 const BUDGET: Duration = Duration::from_secs(20);
-/// What an execution is given when nobody asks.
-const HEAP_BYTES: u64 = 8 << 20;
-const CPU_SECONDS: u32 = 32;
 
 /// What a worker takes.
 pub(crate) struct Worker {
-    /// From exec to Hello.
+    /// From exec or fork to Hello.
     pub(crate) start: Distribution,
     /// From Start to Finished, in a worker that has said Hello.
     pub(crate) request: Distribution,
+    /// CPU time from exec or fork to the reaped end, of the fork server too.
+    pub(crate) cpu: Distribution,
     /// Memory of a worker that has said Hello, in bytes (PSS).
     pub(crate) parked_bytes: Option<u64>,
 }
 
-/// Measures the worker.
-pub(crate) fn measure() -> Worker {
+/// Measures workers that are executed.
+pub(crate) fn executed() -> Worker {
     let path = program("mcp-v8-worker");
-    let (mut start, mut request) = (Vec::new(), Vec::new());
+    let (mut start, mut request, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     repeat(SAMPLES, BUDGET, || {
+        let before = children_cpu();
         let begin = Instant::now();
-        let mut parked = Parked::start(&path);
+        let (child, mut talk) = execute(&path);
         start.push(begin.elapsed());
         let asked = Instant::now();
-        parked.run();
+        talk.run();
         request.push(asked.elapsed());
-        parked.end();
+        end(child, talk);
+        cpu.push(children_cpu().saturating_sub(before));
     });
-    let parked: Vec<Parked> = (0..PARKED).map(|_| Parked::start(&path)).collect();
-    let parked_bytes = mean_bytes(parked.iter().map(|parked| parked.child.id()));
-    parked.into_iter().for_each(Parked::end);
+    let parked: Vec<_> = (0..PARKED).map(|_| execute(&path)).collect();
+    let parked_bytes = mean_bytes(parked.iter().map(|(child, _)| child.id()));
+    for (child, talk) in parked {
+        end(child, talk);
+    }
     Worker {
         start: Distribution::new(start),
         request: Distribution::new(request),
+        cpu: Distribution::new(cpu),
         parked_bytes,
     }
 }
 
-/// A worker that has said Hello.
-struct Parked {
-    child: std::process::Child,
-    to_worker: File,
-    from_worker: File,
-    frames: FrameReader<FromWorker>,
+fn execute(path: &Path) -> (Child, Talk) {
+    let Started {
+        child,
+        to_worker,
+        from_worker,
+    } = spawn(path).expect("the worker can be executed");
+    (child, Talk::open(to_worker, from_worker))
 }
 
-impl Parked {
-    fn start(path: &Path) -> Self {
-        let Started {
-            child,
-            to_worker,
-            from_worker,
-        } = spawn(path).expect("the worker can be executed");
-        let mut parked = Self {
-            child,
-            to_worker,
-            from_worker,
-            frames: FrameReader::default(),
-        };
-        let hello = parked.hear();
-        assert!(matches!(hello, FromWorker::Hello(_)), "{hello:?}");
-        parked
-    }
+fn end(mut child: Child, talk: Talk) {
+    drop(talk);
+    let status = child.wait().expect("our own child");
+    assert!(status.success(), "{status}");
+}
 
-    fn run(&mut self) {
-        let start = ToWorker::Start(Start {
-            source: "1 + 1".to_owned(),
-            limits: ExecutionLimits {
-                heap_bytes: HEAP_BYTES,
-                buffer_bytes: HEAP_BYTES,
-                cpu_seconds: CPU_SECONDS,
-            },
-        });
-        let frame = encode(&start).expect("within the limits");
-        self.to_worker.write_all(&frame).expect("it reads");
-        match self.hear() {
-            FromWorker::Finished(Finished::Completed(done)) => assert_eq!(done.result.text, "2"),
-            other => panic!("{other:?}"),
-        }
-    }
+/// CPU time of children that are reaped.
+fn children_cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it is told");
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(micros.unsigned_abs())
+}
 
-    fn hear(&mut self) -> FromWorker {
-        let mut bytes = [0; 4096];
-        loop {
-            if let Some(message) = self.frames.next_message().expect("a message") {
-                return message;
-            }
-            let read = self.from_worker.read(&mut bytes).expect("it speaks");
-            assert!(read > 0, "the worker has gone");
-            self.frames.push(&bytes[..read]);
-        }
+/// Measures workers that a fork server forks.
+pub(crate) fn forked() -> Worker {
+    let path = program("mcp-v8-worker");
+    let mut zygote = Zygote::start(&path).expect("the fork server serves");
+    let pid = Pid::from_raw(zygote.child.id().cast_signed());
+    let (mut start, mut request, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    repeat(FORKED_SAMPLES, BUDGET, || {
+        let before = processes::cpu(pid);
+        let begin = Instant::now();
+        let forked = zygote.fork().expect("it forks");
+        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
+        start.push(begin.elapsed());
+        let asked = Instant::now();
+        talk.run();
+        request.push(asked.elapsed());
+        let worker = spent(zygote.exited().expect("it tells"));
+        cpu.push(worker + processes::cpu(pid).saturating_sub(before));
+    });
+    Worker {
+        start: Distribution::new(start),
+        request: Distribution::new(request),
+        cpu: Distribution::new(cpu),
+        parked_bytes: parked_bytes(&mut zygote, pid),
     }
+}
 
-    fn end(mut self) {
-        drop(self.to_worker);
-        let status = self.child.wait().expect("our own child");
-        assert!(status.success(), "{status}");
-    }
+fn spent(exited: Exited) -> Duration {
+    assert_eq!(exited.ending, Ending::Code(0));
+    Duration::from_micros(exited.usage.user_us + exited.usage.system_us)
+}
+
+fn parked_bytes(zygote: &mut Zygote, pid: Pid) -> Option<u64> {
+    let parked: Vec<_> = (0..PARKED)
+        .map(|_| {
+            let forked = zygote.fork().expect("it forks");
+            Talk::open(forked.to_worker, forked.from_worker)
+        })
+        .collect();
+    let workers = processes::children(pid);
+    let bytes = mean_bytes(workers.iter().map(|entry| entry.pid.unsigned_abs()));
+    drop(parked);
+    bytes
 }

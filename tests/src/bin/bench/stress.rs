@@ -1,0 +1,94 @@
+//! A server in need: many at once with nothing ready, and scripts that do not end.
+
+use std::time::{Duration, Instant};
+
+use e2e::home::Home;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::server::{send, settle, start};
+use crate::statistics::{Distribution, millis, repeat};
+
+/// Requests at once, right after the start of a server.
+const BURST: usize = 100;
+/// Bursts, each on a new server.
+const BURSTS: usize = 5;
+/// Endless scripts at once.
+const ENDLESS: usize = 8;
+/// Rounds of them.
+const ROUNDS: usize = 25;
+/// How long each may run, in seconds.
+const TIMEOUT_SECS: u64 = 1;
+/// How long these measurements may take together.
+const BUDGET: Duration = Duration::from_secs(60);
+
+/// How a burst went.
+#[derive(Debug, Serialize)]
+pub(crate) struct Burst {
+    requests: usize,
+    /// From the first request to the last answer, in milliseconds, of each burst.
+    drained_ms: Vec<f64>,
+    /// Requests that did not end well.
+    errors: usize,
+}
+
+/// Sends as many requests at once as find no worker ready.
+pub(crate) fn burst() -> Burst {
+    let mut drained_ms = Vec::new();
+    let mut errors = 0;
+    for _ in 0..BURSTS {
+        let home = Home::new();
+        let mut server = start(&home, &["--max-concurrent-executions", "32"]);
+        let begin = Instant::now();
+        let calls: Vec<i64> = (0..BURST).map(|_| send(&mut server)).collect();
+        for call in calls {
+            let seen = server.called(call);
+            errors += usize::from(seen["result"] != "2");
+        }
+        drained_ms.push(millis(begin.elapsed()));
+        server.finish();
+    }
+    Burst {
+        requests: BURST,
+        drained_ms,
+        errors,
+    }
+}
+
+/// How long scripts that do not end are over their deadline when their end is recorded: more of them
+/// run than there are cores, with short ones between them.
+pub(crate) fn overshoot() -> Distribution {
+    let home = Home::new();
+    let mut server = start(&home, &["--max-concurrent-executions", "10"]);
+    let mut over = Vec::new();
+    repeat(ROUNDS, BUDGET, || {
+        let endless = json!({
+            "code": "for (;;);", "wait_ms": 50_000, "execution_timeout_secs": TIMEOUT_SECS,
+        });
+        let calls: Vec<i64> = (0..ENDLESS)
+            .map(|_| server.send_call("run_js", endless.clone()))
+            .collect();
+        for _ in 0..ENDLESS {
+            let call = send(&mut server);
+            settle(&mut server, call);
+        }
+        for call in calls {
+            let seen = server.called(call);
+            assert_eq!(seen["status"], "timed_out", "{seen}");
+            over.push(took(&seen).saturating_sub(Duration::from_secs(TIMEOUT_SECS)));
+        }
+    });
+    server.finish();
+    Distribution::new(over)
+}
+
+/// From the start of an execution to its end.
+fn took(seen: &Value) -> Duration {
+    let time = |name: &str| -> Timestamp {
+        let text = seen[name].as_str().expect("it has begun and ended");
+        text.parse().expect("a time")
+    };
+    let span = time("completed_at").duration_since(time("started_at"));
+    span.unsigned_abs()
+}
