@@ -80,6 +80,36 @@ fn messages_have_their_golden_bytes() {
     );
 }
 
+/// The fuzzer's seeds: packets behind their lengths, a length of 0 for a wish. Run with
+/// `MCP_V8_WRITE_SEEDS=1` to write them anew.
+#[test]
+fn the_seed_of_the_fuzzer_is_a_good_conversation() {
+    let said = [
+        Some(hello()),
+        None,
+        Some(FromZygote::Forked(Forked { worker: 0 })),
+        None,
+        Some(exited(0, Ending::Signal(31))),
+        Some(FromZygote::Refused(Refused {
+            worker: 1,
+            errno: 11,
+        })),
+    ];
+    let mut seed = Vec::new();
+    for message in said {
+        let packet = message.map_or(Vec::new(), |message| encode_payload(&message).unwrap());
+        seed.push(u8::try_from(packet.len()).unwrap());
+        seed.extend(packet);
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/zygote");
+    let file = folder.join("good");
+    if std::env::var_os("MCP_V8_WRITE_SEEDS").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&file, &seed).unwrap();
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), seed);
+}
+
 #[test]
 fn descriptors_are_counted_by_message() {
     assert_eq!(ToZygote::DESCRIPTORS, 3);

@@ -1,5 +1,6 @@
 //! Any bytes, cut in any way, are messages or an error; never a panic, and what is read encodes to
-//! the very bytes that it was read from.
+//! the very bytes that it was read from. Messages are legal in the order that a conversation has, and
+//! in no other.
 //!
 //! The first byte says how to read the rest: bit 0 the direction, the other bits the piece length.
 
@@ -7,7 +8,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use mcp_v8_protocol::codec::{FrameReader, Message, encode};
-use mcp_v8_protocol::message::{FromWorker, ToWorker};
+use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
+use mcp_v8_protocol::message::{ExecutionLimits, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::phase::Phase;
 
 fuzz_target!(|input: &[u8]| {
     let Some((how, stream)) = input.split_first() else {
@@ -18,13 +21,16 @@ fuzz_target!(|input: &[u8]| {
         bytes => bytes,
     };
     if how & 1 == 0 {
-        read::<ToWorker>(stream, piece_bytes);
+        let mut supervisor = Supervisor(Phase::Parked);
+        read::<ToWorker>(stream, piece_bytes, |message| supervisor.hear(message));
     } else {
-        read::<FromWorker>(stream, piece_bytes);
+        let mut worker = Worker::default();
+        read::<FromWorker>(stream, piece_bytes, |message| worker.hear(message));
     }
 });
 
-fn read<M: Message>(stream: &[u8], piece_bytes: usize) {
+/// Reads until the bytes are no message, or one is not legal.
+fn read<M: Message>(stream: &[u8], piece_bytes: usize, mut is_legal: impl FnMut(&M) -> bool) {
     let mut reader = FrameReader::<M>::default();
     let mut read = 0;
     for piece in stream.chunks(piece_bytes) {
@@ -35,6 +41,9 @@ fn read<M: Message>(stream: &[u8], piece_bytes: usize) {
                     let frame = encode(&message).expect("a message that was read can be written");
                     assert_eq!(stream[read..read + frame.len()], frame);
                     read += frame.len();
+                    if !is_legal(&message) {
+                        return;
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -44,4 +53,68 @@ fn read<M: Message>(stream: &[u8], piece_bytes: usize) {
             }
         }
     }
+}
+
+/// What a parked worker hears.
+struct Supervisor(Phase);
+
+impl Supervisor {
+    fn hear(&mut self, message: &ToWorker) -> bool {
+        let is_first = self.0 == Phase::Parked;
+        let ToWorker::Start(start) = message;
+        assert!(start.source.len() <= SOURCE_BYTES_MAX);
+        let next = self.0.on_to_worker(message);
+        assert_eq!(next.is_ok(), is_first, "one Start, and nothing else");
+        next.map(|phase| self.0 = phase).is_ok()
+    }
+}
+
+/// What a supervisor hears, which says Start right after Hello; beside the machine, what was said so
+/// far in plain words.
+struct Worker {
+    phase: Phase,
+    has_hello: bool,
+    has_finished: bool,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Booting,
+            has_hello: false,
+            has_finished: false,
+        }
+    }
+}
+
+impl Worker {
+    fn hear(&mut self, message: &FromWorker) -> bool {
+        let is_legal = match message {
+            FromWorker::Hello(_) => !self.has_hello,
+            FromWorker::Console(_) | FromWorker::Finished(_) => {
+                self.has_hello && !self.has_finished
+            }
+        };
+        let next = self.phase.on_from_worker(message);
+        assert_eq!(next.is_ok(), is_legal, "{message:?} while {:?}", self.phase);
+        let Ok(next) = next else { return false };
+        self.phase = next;
+        self.has_hello |= matches!(message, FromWorker::Hello(_));
+        self.has_finished |= matches!(message, FromWorker::Finished(_));
+        if self.phase == Phase::Parked {
+            self.phase = next.on_to_worker(&start()).expect("it is parked");
+        }
+        true
+    }
+}
+
+fn start() -> ToWorker {
+    ToWorker::Start(Start {
+        source: String::new(),
+        limits: ExecutionLimits {
+            heap_bytes: 0,
+            buffer_bytes: 0,
+            cpu_seconds: 0,
+        },
+    })
 }
