@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::hostile::STEPS_SUFFIX;
+use crate::hostile::{FORK_SERVER_STEPS_SUFFIX, MARK_INFIX, STEPS_SUFFIX};
 use crate::processes;
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
 /// A program of the build that the running test, or tool, belongs to.
 ///
@@ -91,10 +91,33 @@ impl Home {
     /// # Panics
     /// When the system refuses.
     pub fn instruct(&self, name: &str, steps: &str) {
+        self.replace(&format!("{name}{STEPS_SUFFIX}"), steps);
+    }
+
+    /// Tells a hostile fork server what to do from its next start on.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn instruct_fork_server(&self, name: &str, steps: &str) {
+        self.replace(&format!("{name}{FORK_SERVER_STEPS_SUFFIX}"), steps);
+    }
+
+    fn replace(&self, name: &str, text: &str) {
         // Renamed into place: a worker that starts now reads the old steps or the new.
         let draft = self.path("steps.draft");
-        fs::write(&draft, steps).expect("a file in our own directory");
-        fs::rename(&draft, self.path(&format!("{name}{STEPS_SUFFIX}"))).expect("a rename");
+        fs::write(&draft, text).expect("a file in our own directory");
+        fs::rename(&draft, self.path(name)).expect("a rename");
+    }
+
+    /// Waits until a hostile worker has come to the step that leaves this mark, and takes it away.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn await_mark(&self, name: &str, mark: &str) {
+        let mark = self.path(&format!("{name}{MARK_INFIX}{mark}"));
+        let came = processes::within(PATIENCE, || mark.exists());
+        assert!(came, "no {}", mark.display());
+        fs::remove_file(&mark).expect("a file in our own directory");
     }
 
     /// The command of a server that lives here, with nothing said yet.
