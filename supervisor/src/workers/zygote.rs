@@ -334,7 +334,7 @@ impl Owner {
             exit: told,
             alarm: Arc::clone(&self.alarm),
         };
-        let child = Child::of_zygote(pidfd, told)?;
+        let child = Child::of_zygote(pidfd, self.process.id(), told)?;
         self.living.insert(worker, exit);
         if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
             // Who no longer waits gets nothing: the worker is dropped and killed.
