@@ -15,9 +15,12 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
-use e2e::hostile::{FORK_SERVER_STEPS_SUFFIX, OBEY, SERVE, STEPS_SUFFIX};
+use e2e::hostile::{FORK_SERVER_STEPS_SUFFIX, LEAVE_INFIX, MARK_INFIX, OBEY, SERVE, STEPS_SUFFIX};
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::alarm;
 
@@ -26,6 +29,8 @@ use crate::worker::Worker;
 
 /// How long a process of this program lives, whatever it is told.
 const LIFE_SECS: u32 = 120;
+/// The pause between two looks for a file.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// The exit code when it is told something that it does not know.
 const UNKNOWN_STEP: u8 = 99;
 
@@ -78,9 +83,20 @@ fn steps_of(suffix: &str, otherwise: &str) -> String {
     fs::read_to_string(beside(suffix)).unwrap_or_else(|_| otherwise.to_owned())
 }
 
-/// Makes the file that tells a test how far this process has come.
+/// Makes the file that tells a test who has come so far.
 fn leave_mark(name: &str) -> io::Result<()> {
-    fs::write(beside(&format!("{}{name}", e2e::hostile::MARK_INFIX)), "")
+    // Renamed into place: who sees it sees all of it.
+    let draft = beside(&format!(".draft-{}", std::process::id()));
+    fs::write(&draft, std::process::id().to_string())?;
+    fs::rename(draft, beside(&format!("{MARK_INFIX}{name}")))
+}
+
+/// Waits until a test has made a file.
+fn await_leave(name: &str) {
+    let leave = PathBuf::from(beside(&format!("{LEAVE_INFIX}{name}")));
+    while !leave.exists() {
+        thread::sleep(LOOK_INTERVAL);
+    }
 }
 
 /// Raises a signal by its name or number, with its default action.

@@ -17,7 +17,7 @@ use mcp_v8_protocol::message::{FromWorker, ToWorker};
 use nix::unistd::{ForkResult, alarm, fork};
 
 use crate::messages::{self, VERSION, bad_bytes, completed, console, failed, frame, hello_of};
-use crate::{LIFE_SECS, UNKNOWN_STEP, leave_mark, raise};
+use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise};
 
 /// The pause between two bytes of a frame that trickles.
 const TRICKLE_PAUSE: Duration = Duration::from_millis(20);
@@ -73,6 +73,7 @@ impl Worker {
             "exit" => return Ok(Some(argument.parse().unwrap_or(UNKNOWN_STEP))),
             "signal" => raise(argument)?,
             "mark" => leave_mark(argument)?,
+            "await" => await_leave(argument),
             "words" => io::stderr().write_all(argument.replace('_', " ").as_bytes())?,
             "sleep" => loop {
                 thread::park();
