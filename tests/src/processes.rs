@@ -117,6 +117,15 @@ pub fn usage(pid: Pid) -> Usage {
     }
 }
 
+/// CPU time that a process has used, in the kernel's ticks; 0 when it has ended.
+pub fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // pid (name) state and ten more fields, then user and system time.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = after_name.split_whitespace().skip(11).take(2);
+    times.filter_map(|time| time.parse::<u64>().ok()).sum()
+}
+
 /// The memory that a process would free by its end (its proportional share), in bytes.
 pub fn proportional_bytes(pid: Pid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
