@@ -44,7 +44,6 @@ pub(super) fn explain(verdict: Verdict, exit: &Exit, given: Given) -> End {
         },
         Verdict::Gone => death(exit, given),
         Verdict::NotReady(why) => not_ready(&why, exit),
-        Verdict::Broke(error) if error.is_death() => torn(&error, exit, given),
         Verdict::Broke(error) => broke(&error),
     }
 }
@@ -218,22 +217,6 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
              install mcp-v8 and mcp-v8-worker from one build",
             last_words(exit)
         ),
-    }
-}
-
-/// The end of a worker that fell silent in the middle of a word: as a rule, because it died.
-fn torn(error: &LinkError, exit: &Exit, given: Given) -> End {
-    match exit.death(u64::from(given.cpu_seconds())) {
-        Death::Clean | Death::Severed | Death::Lingers => broke(error),
-        Death::Memory
-        | Death::CpuTime
-        | Death::Sandbox
-        | Death::StartFailed
-        | Death::Protocol
-        | Death::Killed
-        | Death::Crashed { .. }
-        | Death::Exited { .. }
-        | Death::Orphaned => death(exit, given),
     }
 }
 

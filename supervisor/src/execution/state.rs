@@ -200,11 +200,8 @@ impl State {
             Event::Reported(finished) => Self::end_process(Verdict::Reported(finished)),
             Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by)),
             Event::Deadline => Self::end_process(Verdict::Deadline),
-            // A dead worker is not killed: its own exit says why it died.
-            Event::WorkerBroke(error) if error.is_death() => {
-                (Self::reaping(Verdict::Broke(error)), &[Effect::Reap])
-            }
             Event::WorkerBroke(error) => Self::end_process(Verdict::Broke(error)),
+            // A dead worker is not killed: its own exit says why it died.
             Event::WorkerGone => (Self::reaping(Verdict::Gone), &[Effect::Reap]),
             Event::SlotGranted
             | Event::QueueWaitOver { .. }

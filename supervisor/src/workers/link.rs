@@ -28,17 +28,6 @@ pub enum LinkError {
     Io(#[from] io::Error),
 }
 
-impl LinkError {
-    /// Whether it may have died in the middle of a word: it is not killed then, since its own exit
-    /// says why.
-    pub fn is_death(&self) -> bool {
-        match self {
-            Self::Torn => true,
-            Self::Decode(_) | Self::Violation(_) | Self::Io(_) => false,
-        }
-    }
-}
-
 /// The supervisor's end of the two pipes.
 #[derive(Debug)]
 pub(super) struct Link {
