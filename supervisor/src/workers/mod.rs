@@ -32,7 +32,7 @@ mod zygote;
 pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
 pub use jail::{EngineTier, Jail, SandboxMode};
-pub use launch::{LaunchError, Ready, Running, Spawned, Word};
+pub use launch::{Errand, LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
 pub use process::Process;
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
