@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::{Slot, Ticket};
+use super::alarm::{self, CodeHash, Deceased};
 use super::outcome::Given;
 use super::output::Output;
 use super::state::{Effect, Event, NotReady, Script, Settling, State};
@@ -47,6 +48,7 @@ pub struct Driver {
     services: Services,
     given: Given,
     source: String,
+    code: CodeHash,
     ticket: Option<Ticket>,
     slot: Option<Slot>,
     cancel: oneshot::Receiver<CancelledBy>,
@@ -106,6 +108,7 @@ impl Driver {
             deadline: Instant::now() + services.queue_wait_max,
             services,
             given,
+            code: CodeHash::of(&source),
             source,
             ticket: Some(ticket),
             slot: None,
@@ -256,18 +259,30 @@ impl Driver {
         let Held::Ending(process, errand) = std::mem::replace(&mut self.held, Held::Nothing) else {
             return Event::Reaped(Exit::unseen(), Script::MayHaveRun);
         };
+        let deceased = Deceased {
+            execution: self.view.borrow().id,
+            code: self.code,
+            origin: process.origin(),
+        };
         let exit = process.reap(limits::EXIT_GRACE).await;
-        let script = match errand.and_then(Errand::unread) {
+        // A worker that was given nothing has not run anybody's code.
+        let Some(errand) = errand else {
+            return Event::Reaped(exit, Script::Unread);
+        };
+        let script = match errand.unread() {
             Some(start) => {
                 self.take_back(start);
                 Script::Unread
             }
-            None => Script::MayHaveRun,
+            None => {
+                alarm::sound(deceased, &exit, u64::from(self.given.cpu_seconds()));
+                Script::MayHaveRun
+            }
         };
         Event::Reaped(exit, script)
     }
 
-    /// Nobody has read it: the execution has not started.
+    /// Nobody has read it: the execution has not started, whatever was shown of it meanwhile.
     fn take_back(&mut self, start: Start) {
         self.source = start.source;
         self.is_start_unwritten = false;

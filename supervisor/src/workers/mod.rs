@@ -34,5 +34,5 @@ pub use exit::{Death, Exit, ExitStatus};
 pub use jail::{EngineTier, Jail, SandboxMode};
 pub use launch::{Errand, LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
-pub use process::Process;
+pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
