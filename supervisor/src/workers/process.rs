@@ -1,5 +1,6 @@
 //! One child process, owned: seen, killed and reaped through its pidfd.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -226,26 +227,57 @@ impl Drop for Child {
     }
 }
 
+/// What has made a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was executed by itself: its memory layout is its own.
+    Executed,
+    /// The fork server of this number forked it: it shares that one's memory layout.
+    Forked {
+        /// Counted from 0 in the life of a server.
+        generation: u64,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Executed => f.write_str("executed"),
+            Self::Forked { generation } => write!(f, "forked by fork server {generation}"),
+        }
+    }
+}
+
 /// A worker process, within the asynchronous runtime.
 #[derive(Debug)]
 pub struct Process {
     child: AsyncFd<Child>,
     stderr: OwnedFd,
+    origin: Origin,
 }
 
 impl Process {
     /// `stderr` is the reading end of its standard error, not blocking.
-    pub(super) fn new(child: Child, stderr: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(child: Child, stderr: OwnedFd, origin: Origin) -> io::Result<Self> {
         // A dropped child is killed and reaped, also when this fails.
         // SAFETY: the descriptor is that of the pidfd which the child owns, never replaces, and
         // closes only when it is dropped, after its registration.
         let child = unsafe { AsyncFd::register_with_interest(child, Interest::READABLE) }?;
-        Ok(Self { child, stderr })
+        Ok(Self {
+            child,
+            stderr,
+            origin,
+        })
     }
 
     /// Its process id, for logs and tests.
     pub fn id(&self) -> i32 {
         self.child.get_ref().pid.as_raw()
+    }
+
+    /// What has made it.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Kills it. Nothing happens when it has ended.
