@@ -38,6 +38,8 @@ pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// How long a worker may take from its start to Hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Workers that an execution is given to at most, while each ends before it has read anything.
+pub const START_ATTEMPTS_MAX: u32 = 3;
 /// How long a worker that closed its pipe may take to die by itself, so that its exit says why.
 pub const EXIT_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end a killed worker. Longer means that it hangs in the kernel; it
@@ -86,6 +88,9 @@ pub const ZYGOTE_FAILURES_MAX: u32 = 3;
 pub const STDERR_TAIL_BYTES_MAX: usize = 2 << 10;
 /// Requests that may wait for the spawning thread: a start and an end for each worker, twice over.
 pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
+/// What a pipe holds, in bytes. Of a longer message something has been read once all of it is written.
+/// (Where pages are larger than usual, so is a pipe; a lost execution is then less often begun again.)
+pub const PIPE_BYTES_MAX: usize = 64 << 10;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;
 
@@ -159,6 +164,7 @@ const _: () = {
     // A held-back write is durable long before 50 ms.
     assert!(WRITER_LINGER.as_millis() <= 5);
     assert!(QUEUE_LENGTH_DEFAULT as u64 <= RETENTION_COUNT_DEFAULT);
+    assert!(START_ATTEMPTS_MAX > 0);
     assert!(PARKED_WORKERS_MIN <= PARKED_WORKERS_MAX);
     assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WAIT_MAX.as_millis());
     assert!(ZYGOTE_WAIT_MAX.as_millis() < POOL_WAIT_MAX.as_millis());

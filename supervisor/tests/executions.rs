@@ -124,7 +124,7 @@ async fn deaths_are_classified_and_explained() {
         assert_eq!(found, kind, "{source}: {text}");
         assert!(text.contains(words), "{source}: {text}");
     }
-    assert_eq!(children(), Vec::<String>::new());
+    eventually("every worker is reaped", || children().is_empty()).await;
     executions.shut_down().await;
 }
 
@@ -168,7 +168,7 @@ async fn the_deadline_kills_whatever_the_worker_does() {
         assert!(begin.elapsed() >= Duration::from_secs(1));
         assert!(begin.elapsed() < Duration::from_secs(6));
     }
-    assert_eq!(children(), Vec::<String>::new());
+    eventually("every worker is reaped", || children().is_empty()).await;
     executions.shut_down().await;
 }
 
@@ -235,7 +235,7 @@ async fn cancelling_works_in_every_state_and_once() {
     );
     assert_eq!(view.started_at, None);
     executions.cancel(running).await.unwrap();
-    assert_eq!(children(), Vec::<String>::new());
+    eventually("every worker is reaped", || children().is_empty()).await;
     let error = executions.cancel(running).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -527,7 +527,7 @@ async fn ten_thousand_in_a_row_and_sixty_four_at_once_leak_nothing() {
     while let Some(done) = tasks.join_next().await {
         done.expect("every execution completed");
     }
-    assert_eq!(children(), Vec::<String>::new());
+    eventually("every worker is reaped", || children().is_empty()).await;
     eventually("descriptors are closed", || {
         descriptors() <= descriptors_before + 2
     })

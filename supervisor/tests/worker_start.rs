@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mcp_v8::app::{Executions, ExecutionsConfig, FailureKind};
-use support::{Home, children, failure, result, run, start, submit};
+use support::{Home, children, eventually, failure, result, run, start, submit};
 
 async fn refusal(home: &Home, worker: &Path) -> String {
     let config = ExecutionsConfig {
@@ -137,7 +137,7 @@ async fn executions_fail_clearly_when_the_worker_goes_bad_later() {
     let _ = fs::remove_file(&program);
     replace_by("worker");
     assert_eq!(result(&run(&executions, "finish 2").await), "2");
-    assert_eq!(children(), Vec::<String>::new());
+    eventually("every worker is reaped", || children().is_empty()).await;
     executions.shut_down().await;
 }
 
@@ -152,10 +152,61 @@ async fn a_worker_that_leaves_after_hello_is_explained() {
     for _ in 0..20 {
         let view = run(&executions, &"x".repeat(300_000)).await;
         let (kind, text) = failure(&view);
-        assert_eq!(kind, FailureKind::WorkerDied);
-        assert!(text.contains("without a result"), "{text}");
+        assert_eq!(kind, FailureKind::WorkerStart, "{text}");
+        assert!(text.contains("nothing of it ran"), "{text}");
+        assert!(text.contains("exited with code 0"), "{text}");
+        assert_eq!(view.started_at, None);
     }
     executions.shut_down().await;
+}
+
+fn starts(home: &Home, name: &str) -> usize {
+    let path = home.directory.path().join(name).with_extension("starts");
+    fs::read(path).map_or(0, |lines| lines.len())
+}
+
+/// Of 50,000 idle lines a pipe holds a part only.
+fn script(idle_lines: usize) -> String {
+    format!("{}finish 1", "sleep 0\n".repeat(idle_lines))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_nobody_has_read_is_given_to_another_worker() {
+    for idle_lines in [0, 50_000] {
+        let home = Home::new();
+        let executions = start(ExecutionsConfig {
+            worker_path: home.worker("fickle"),
+            ..home.config()
+        })
+        .await;
+        assert_eq!(starts(&home, "fickle"), 1, "the probe");
+        let view = run(&executions, &script(idle_lines)).await;
+        assert_eq!(result(&view), "1");
+        assert_eq!(starts(&home, "fickle"), 4);
+        // It started when it was given to the worker that ran it.
+        assert!(view.submitted_at < view.started_at.unwrap());
+        assert_eq!(executions.get(view.id).await.unwrap(), view);
+        executions.shut_down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_which_a_byte_was_read_is_not() {
+    for idle_lines in [0, 50_000] {
+        let home = Home::new();
+        let executions = start(ExecutionsConfig {
+            worker_path: home.worker("nibbler"),
+            ..home.config()
+        })
+        .await;
+        let view = run(&executions, &script(idle_lines)).await;
+        let (kind, text) = failure(&view);
+        assert_eq!(kind, FailureKind::WorkerDied);
+        assert!(text.contains("without a result"), "{text}");
+        assert!(view.started_at.is_some(), "for all we know");
+        assert_eq!(starts(&home, "nibbler"), 2, "the probe, and one");
+        executions.shut_down().await;
+    }
 }
 
 fn set_open_files_max(count: u64) {
@@ -185,7 +236,7 @@ async fn a_system_without_descriptors_fails_executions_clearly() {
             refused += 1;
         }
         set_open_files_max(1024);
-        assert_eq!(children(), Vec::<String>::new());
+        eventually("every worker is reaped", || children().is_empty()).await;
     }
     assert!((1..20).contains(&refused), "{refused} of 20");
     assert!(support::descriptors() as u64 <= open + 2);

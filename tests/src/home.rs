@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::hostile::STEPS_SUFFIX;
+use crate::hostile::{FORK_SERVER_STEPS_SUFFIX, LEAVE_INFIX, MARK_INFIX, STEPS_SUFFIX};
 use crate::processes;
 use crate::server::{PATIENCE, Server};
 
@@ -91,10 +92,45 @@ impl Home {
     /// # Panics
     /// When the system refuses.
     pub fn instruct(&self, name: &str, steps: &str) {
+        self.replace(&format!("{name}{STEPS_SUFFIX}"), steps);
+    }
+
+    /// Tells a hostile fork server what to do from its next start on.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn instruct_fork_server(&self, name: &str, steps: &str) {
+        self.replace(&format!("{name}{FORK_SERVER_STEPS_SUFFIX}"), steps);
+    }
+
+    fn replace(&self, name: &str, text: &str) {
         // Renamed into place: a worker that starts now reads the old steps or the new.
         let draft = self.path("steps.draft");
-        fs::write(&draft, steps).expect("a file in our own directory");
-        fs::rename(&draft, self.path(&format!("{name}{STEPS_SUFFIX}"))).expect("a rename");
+        fs::write(&draft, text).expect("a file in our own directory");
+        fs::rename(&draft, self.path(name)).expect("a rename");
+    }
+
+    /// Waits until a hostile worker has come to the step that leaves this mark, and takes it away;
+    /// which process it was.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn await_mark(&self, name: &str, mark: &str) -> Pid {
+        let mark = self.path(&format!("{name}{MARK_INFIX}{mark}"));
+        let came = processes::within(PATIENCE, || mark.exists());
+        assert!(came, "no {}", mark.display());
+        let pid = fs::read_to_string(&mark).expect("a file in our own directory");
+        fs::remove_file(&mark).expect("a file in our own directory");
+        Pid::from_raw(pid.parse().expect("a number"))
+    }
+
+    /// Lets a hostile worker go on that waits for it.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn give_leave(&self, name: &str, leave: &str) {
+        let leave = self.path(&format!("{name}{LEAVE_INFIX}{leave}"));
+        fs::write(leave, "").expect("a file in our own directory");
     }
 
     /// The command of a server that lives here, with nothing said yet.

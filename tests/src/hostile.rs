@@ -3,8 +3,24 @@
 /// Behind the worker's own path: the file with its steps.
 pub const STEPS_SUFFIX: &str = ".steps";
 
+/// Behind the worker's own path: the file with its steps as a fork server.
+pub const FORK_SERVER_STEPS_SUFFIX: &str = ".zygote-steps";
+
+/// Behind the worker's own path and before a name: a file that it makes when it comes to that step,
+/// with its process id.
+pub const MARK_INFIX: &str = ".mark-";
+
+/// Behind the worker's own path and before a name: a file for which it waits at that step.
+pub const LEAVE_INFIX: &str = ".leave-";
+
 /// The beginning of a script that tells the step `obey` how to go on.
 pub const SCRIPT_PREFIX: &str = "hostile:";
+
+/// The worker that performs the steps that its script names.
+pub const OBEY: &str = "hello obey";
+
+/// A fork server that does what it should.
+pub const SERVE: &str = "hello serve";
 
 /// A script that makes an obeying worker perform these steps.
 pub fn script(steps: &str) -> String {

@@ -1,5 +1,6 @@
 //! End-to-end tests over the real binaries.
 //!
+//! * [`endurance`]: servers over hostile workers, and what they have to withstand.
 //! * [`home`]: where a server of a test lives.
 //! * [`hostile`]: how the program `hostile_worker` is told what to do.
 //! * [`processes`]: what `/proc` says of processes.
@@ -8,6 +9,7 @@
 //! * [`worker`]: one conversation with the worker program.
 //! * [`zygote`]: the fork server, asked for workers as the supervisor does.
 
+pub mod endurance;
 pub mod home;
 pub mod hostile;
 pub mod processes;

@@ -21,6 +21,8 @@ pub struct Entry {
     pub state: char,
     /// The first word of its command line; empty for a zombie.
     pub program: String,
+    /// The second word: what the program was told to be.
+    pub subcommand: String,
 }
 
 /// All processes.
@@ -42,12 +44,14 @@ fn read(directory: &Path) -> Option<Entry> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let command_line = fs::read(directory.join("cmdline")).unwrap_or_default();
-    let program = command_line.split(|byte| *byte == 0).next().unwrap_or(&[]);
+    let mut words = command_line.split(|byte| *byte == 0);
+    let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
     Some(Entry {
         pid,
         parent,
         state,
-        program: String::from_utf8_lossy(program).into_owned(),
+        program: word(),
+        subcommand: word(),
     })
 }
 
@@ -55,6 +59,21 @@ fn read(directory: &Path) -> Option<Entry> {
 pub fn children(pid: Pid) -> Vec<Entry> {
     let is_child = |entry: &Entry| entry.parent == pid.as_raw();
     all().into_iter().filter(is_child).collect()
+}
+
+/// The children of a process, their children, and so on; zombies included.
+pub fn descendants(pid: Pid) -> Vec<Entry> {
+    let mut others = all();
+    let mut parents = vec![pid.as_raw()];
+    let mut found = Vec::new();
+    while let Some(parent) = parents.pop() {
+        let (own, rest) = others.into_iter().partition(|entry| entry.parent == parent);
+        let own: Vec<Entry> = own;
+        parents.extend(own.iter().map(|entry| entry.pid));
+        found.extend(own);
+        others = rest;
+    }
+    found
 }
 
 /// Everything that runs a program beneath a directory, whoever its parent is.
@@ -96,6 +115,15 @@ pub fn usage(pid: Pid) -> Usage {
         threads: field("Threads"),
         children: children(pid).len(),
     }
+}
+
+/// CPU time that a process has used, in the kernel's ticks; 0 when it has ended.
+pub fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // pid (name) state and ten more fields, then user and system time.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = after_name.split_whitespace().skip(11).take(2);
+    times.filter_map(|time| time.parse::<u64>().ok()).sum()
 }
 
 /// The memory that a process would free by its end (its proportional share), in bytes.

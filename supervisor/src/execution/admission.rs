@@ -24,6 +24,8 @@ struct Desk {
 #[derive(Debug)]
 struct Books {
     free: usize,
+    /// Slots that are held, but will be given back by themselves in a moment.
+    promised: usize,
     queue: VecDeque<Waiting>,
     next_number: u64,
     is_closed: bool,
@@ -39,6 +41,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Slot {
     desk: Arc<Desk>,
+    is_promised: bool,
 }
 
 /// What an accepted execution holds: a slot, or a place in the queue. Dropping it gives both up.
@@ -74,6 +77,7 @@ impl Admission {
                 queue_length_max,
                 books: Mutex::new(Books {
                     free: slots,
+                    promised: 0,
                     queue: VecDeque::new(),
                     next_number: 0,
                     is_closed: false,
@@ -98,11 +102,12 @@ impl Admission {
             books.free -= 1;
             let slot = Slot {
                 desk: Arc::clone(&self.desk),
+                is_promised: false,
             };
             drop(books);
             // The other end is in our hand.
             let _ = grant.send(slot);
-        } else if books.queue.len() < self.desk.queue_length_max {
+        } else if books.queue.len() < self.desk.queue_length_max + books.promised {
             books.queue.push_back(Waiting { number, grant });
         } else {
             return Err(Refusal::Full {
@@ -120,6 +125,17 @@ impl Admission {
     /// Lets nobody in any more. Who is in stays.
     pub fn close(&self) {
         self.desk.books().is_closed = true;
+    }
+}
+
+impl Slot {
+    /// Says that it will be given back in a moment, so that one more may wait for it. Whoever has
+    /// seen the end of an execution is not turned away because its process still goes away.
+    pub fn promise(&mut self) {
+        if !self.is_promised {
+            self.is_promised = true;
+            self.desk.books().promised += 1;
+        }
     }
 }
 
@@ -153,6 +169,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let next = {
             let mut books = self.desk.books();
+            if self.is_promised {
+                books.promised -= 1;
+            }
             let next = books.queue.pop_front();
             if next.is_none() {
                 books.free += 1;
@@ -163,6 +182,7 @@ impl Drop for Slot {
             // Who has gone meanwhile drops the slot, and so it comes here again.
             let _ = waiting.grant.send(Self {
                 desk: Arc::clone(&self.desk),
+                is_promised: false,
             });
         }
     }
@@ -236,6 +256,23 @@ mod tests {
         let admission = Admission::new(1, 1);
         admission.close();
         assert_eq!(admission.enter().unwrap_err(), Refusal::Closed);
+    }
+
+    #[test]
+    fn a_promised_slot_can_be_waited_for_beyond_the_queue_and_is_not_given_before_it_is_free() {
+        let admission = Admission::new(1, 0);
+        let mut slot = now(&mut admission.enter().unwrap()).unwrap();
+        assert!(admission.enter().is_err());
+        slot.promise();
+        slot.promise();
+        let mut next = admission.enter().expect("it will be free in a moment");
+        assert!(admission.enter().is_err());
+        assert!(now(&mut next).is_none());
+        drop(slot);
+        let held = now(&mut next);
+        assert!(held.is_some());
+        assert!(admission.enter().is_err());
+        assert_eq!(admission.desk.books().promised, 0);
     }
 
     #[test]

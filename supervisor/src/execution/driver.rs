@@ -10,12 +10,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::{Slot, Ticket};
+use super::alarm::{self, CodeHash, Deceased};
 use super::outcome::Given;
 use super::output::Output;
-use super::state::{Effect, Event, NotReady, Settling, State};
+use super::state::{Effect, Event, NotReady, Script, Settling, State};
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, View};
-use crate::workers::{Begun, Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word};
+use crate::workers::{
+    Begun, Errand, Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word,
+};
 
 /// What drivers share.
 #[derive(Debug, Clone)]
@@ -45,6 +48,7 @@ pub struct Driver {
     services: Services,
     given: Given,
     source: String,
+    code: CodeHash,
     ticket: Option<Ticket>,
     slot: Option<Slot>,
     cancel: oneshot::Receiver<CancelledBy>,
@@ -66,7 +70,8 @@ enum Held {
     Spawned(Spawned),
     Ready(Ready),
     Running(Running),
-    Ending(Process),
+    /// Its conversation is over. What it was given may turn out to be unread.
+    Ending(Process, Option<Errand>),
 }
 
 /// A new execution as everybody sees it first.
@@ -103,6 +108,7 @@ impl Driver {
             deadline: Instant::now() + services.queue_wait_max,
             services,
             given,
+            code: CodeHash::of(&source),
             source,
             ticket: Some(ticket),
             slot: None,
@@ -117,7 +123,8 @@ impl Driver {
         (driver, Handles { view: seen, cancel })
     }
 
-    /// Leads the execution to its end. When the future is dropped, the worker is killed and reaped.
+    /// Leads the execution to its end, and waits until nothing is left of it. When the future is
+    /// dropped, the worker is killed and reaped.
     pub async fn run(mut self) {
         let mut state = State::Queued;
         let mut answers = VecDeque::new();
@@ -140,12 +147,14 @@ impl Driver {
     async fn next_event(&mut self, state: &State) -> Event {
         match state {
             State::Queued => self.wait_for_slot().await,
-            State::Starting => self.wait_for_hello().await,
-            State::Running => self.wait_for_word().await,
+            State::Starting(_) => self.wait_for_hello().await,
+            State::Running(_) => self.wait_for_word().await,
             // Each effect of these states is answered, so nobody comes here. If one did, the
             // execution would end rather than hang.
-            State::Settling(Settling::Reaping(_)) => Event::Reaped(Exit::unseen()),
-            State::Settling(Settling::Committing(_)) | State::Ended(_) => Event::Committed,
+            State::Settling(Settling::Reaping(..)) | State::Clearing(_) => {
+                Event::Reaped(Exit::unseen(), Script::MayHaveRun)
+            }
+            State::Settling(Settling::Committing(..)) | State::Ended(_) => Event::Committed,
         }
     }
 
@@ -226,35 +235,77 @@ impl Driver {
             Effect::Run => self.start_script(),
             Effect::Kill => {
                 self.held.make_ending().await;
-                if let Held::Ending(process) = &self.held {
+                if let Held::Ending(process, _) = &self.held {
                     process.kill();
                 }
                 None
             }
-            Effect::Reap => {
-                self.held.make_ending().await;
-                let exit = match std::mem::replace(&mut self.held, Held::Nothing) {
-                    Held::Ending(process) => process.reap(limits::EXIT_GRACE).await,
-                    Held::Nothing
-                    | Held::Spawning(_)
-                    | Held::Spawned(_)
-                    | Held::Ready(_)
-                    | Held::Running(_) => Exit::unseen(),
-                };
-                Some(Event::Reaped(exit))
-            }
+            Effect::Reap => Some(self.reap().await),
             Effect::Commit => Some(self.commit(state).await),
             Effect::Publish => {
-                // Whoever sees the end may count on the slot, or the place in the queue.
+                self.publish(state);
+                None
+            }
+            Effect::Release => {
                 self.slot = None;
                 self.ticket = None;
-                if let State::Ended(end) = state {
-                    let view = self.ended(end.clone());
-                    self.view.send_replace(view);
-                }
                 None
             }
         }
+    }
+
+    async fn reap(&mut self) -> Event {
+        self.held.make_ending().await;
+        let Held::Ending(process, errand) = std::mem::replace(&mut self.held, Held::Nothing) else {
+            return Event::Reaped(Exit::unseen(), Script::MayHaveRun);
+        };
+        let deceased = Deceased {
+            execution: self.view.borrow().id,
+            code: self.code,
+            origin: process.origin(),
+        };
+        let exit = process.reap(limits::EXIT_GRACE).await;
+        // A worker that was given nothing has not run anybody's code.
+        let Some(errand) = errand else {
+            return Event::Reaped(exit, Script::Unread);
+        };
+        let script = match errand.unread() {
+            Some(start) => {
+                self.take_back(start);
+                Script::Unread
+            }
+            None => {
+                alarm::sound(deceased, &exit, u64::from(self.given.cpu_seconds()));
+                Script::MayHaveRun
+            }
+        };
+        Event::Reaped(exit, script)
+    }
+
+    /// Nobody has read it: the execution has not started, whatever was shown of it meanwhile.
+    fn take_back(&mut self, start: Start) {
+        self.source = start.source;
+        self.is_start_unwritten = false;
+        self.view.send_if_modified(|view| {
+            let is_open = view.end.is_none();
+            if is_open {
+                view.status = Status::Queued;
+                view.started_at = None;
+            }
+            is_open
+        });
+    }
+
+    fn publish(&mut self, state: &State) {
+        let (State::Clearing(end) | State::Ended(end)) = state else {
+            return;
+        };
+        // Whoever sees the end may count on a place.
+        if let Some(slot) = &mut self.slot {
+            slot.promise();
+        }
+        let view = self.ended(end.clone());
+        self.view.send_replace(view);
     }
 
     fn start_script(&mut self) -> Option<Event> {
@@ -272,7 +323,7 @@ impl Driver {
         match ready.start(start) {
             Ok(running) => self.held = Held::Running(running),
             Err((process, error)) => {
-                self.held = Held::Ending(process);
+                self.held = Held::Ending(process, None);
                 return Some(Event::WorkerBroke(error));
             }
         }
@@ -287,7 +338,7 @@ impl Driver {
     }
 
     async fn commit(&mut self, state: &State) -> Event {
-        let State::Settling(Settling::Committing(end)) = state else {
+        let State::Settling(Settling::Committing(end, _)) = state else {
             return Event::Committed;
         };
         if let Some(chunk) = self.output.take()
@@ -327,15 +378,18 @@ impl Held {
             Self::Nothing => Self::Nothing,
             Self::Spawning(mut spawning) => {
                 match timeout(limits::REAP_WAIT_MAX, spawning.started()).await {
-                    Ok(Ok(begun)) => Self::Ending(begun.into_process()),
+                    Ok(Ok(begun)) => Self::Ending(begun.into_process(), None),
                     // None was started; or it takes too long, and is killed when it is.
                     Ok(Err(_)) | Err(_) => Self::Nothing,
                 }
             }
-            Self::Spawned(worker) => Self::Ending(worker.into_process()),
-            Self::Ready(worker) => Self::Ending(worker.into_process()),
-            Self::Running(worker) => Self::Ending(worker.into_process()),
-            Self::Ending(process) => Self::Ending(process),
+            Self::Spawned(worker) => Self::Ending(worker.into_process(), None),
+            Self::Ready(worker) => Self::Ending(worker.into_process(), None),
+            Self::Running(worker) => {
+                let (process, errand) = worker.into_process();
+                Self::Ending(process, Some(errand))
+            }
+            Self::Ending(process, errand) => Self::Ending(process, errand),
         };
     }
 }

@@ -3,10 +3,12 @@
 //! * [`state`]: the pure machine: events in, effects out.
 //! * [`outcome`]: what an end means, in words.
 //! * [`admission`]: slots and the queue before them.
+//! * `alarm`: what an operator has to hear of a death.
 //! * [`probe`]: whether workers can be started at all.
 //! * [`driver`]: the task that owns an execution, performs the effects and publishes views.
 
 pub mod admission;
+mod alarm;
 pub mod driver;
 pub mod outcome;
 mod output;

@@ -3,7 +3,7 @@
 use mcp_v8_protocol::limits::ERROR_BYTES_MAX;
 use mcp_v8_protocol::message::{Failure, FailureKind as Reported, Finished, Text};
 
-use super::state::{NotReady, Verdict};
+use super::state::{NotReady, Riddle, Script, Verdict};
 use crate::limits;
 use crate::store::{End, FailureKind, Limits, StoreError};
 use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError, telling_line};
@@ -29,8 +29,8 @@ impl Given {
     }
 }
 
-/// The end that a verdict and the end of the process make together.
-pub(super) fn explain(verdict: Verdict, exit: &Exit, given: Given) -> End {
+/// The end that a verdict makes.
+pub(super) fn settle(verdict: Verdict, given: Given) -> End {
     match verdict {
         Verdict::Reported(Finished::Completed(done)) => End::Completed {
             result: done.result.text,
@@ -42,9 +42,18 @@ pub(super) fn explain(verdict: Verdict, exit: &Exit, given: Given) -> End {
         Verdict::Deadline => End::TimedOut {
             after_secs: given.limits.execution_timeout_secs,
         },
-        Verdict::Gone => death(exit, given),
-        Verdict::NotReady(why) => not_ready(&why, exit),
         Verdict::Broke(error) => broke(&error),
+    }
+}
+
+/// The end that the exit of a process makes.
+pub(super) fn explain(riddle: &Riddle, script: Script, exit: &Exit, given: Given) -> End {
+    match (riddle, script) {
+        (Riddle::Gone, Script::Unread) => unread(exit),
+        (Riddle::Gone, Script::MayHaveRun) => death(exit, given),
+        (Riddle::Torn, _) if is_telling(exit, given) => death(exit, given),
+        (Riddle::Torn, _) => broke(&LinkError::Torn),
+        (Riddle::NotReady(why), _) => not_ready(why, exit),
     }
 }
 
@@ -193,6 +202,34 @@ fn death(exit: &Exit, given: Given) -> End {
         ),
     };
     failed(kind, text)
+}
+
+/// Whether an exit says more than that the conversation broke off.
+fn is_telling(exit: &Exit, given: Given) -> bool {
+    match exit.death(u64::from(given.cpu_seconds())) {
+        Death::Memory | Death::CpuTime | Death::Sandbox | Death::Killed | Death::Crashed { .. } => {
+            true
+        }
+        Death::Clean
+        | Death::StartFailed
+        | Death::Protocol
+        | Death::Exited { .. }
+        | Death::Severed
+        | Death::Lingers
+        | Death::Orphaned => false,
+    }
+}
+
+fn unread(exit: &Exit) -> End {
+    failed(
+        FailureKind::WorkerStart,
+        format!(
+            "{} workers were given the script, one after another, and each ended before it had \
+             read a byte of it, so nothing of it ran; of the last one: {exit}. The machine may be \
+             short of memory; run it again",
+            limits::START_ATTEMPTS_MAX
+        ),
+    )
 }
 
 fn not_ready(why: &NotReady, exit: &Exit) -> End {

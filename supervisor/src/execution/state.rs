@@ -2,22 +2,31 @@
 //!
 //! ```text
 //! Queued ──slot──▶ Starting ──Hello──▶ Running
-//!    │                 │                  │   the first of report, deadline, cancel and death
-//!    │ cancel,         │ cancel, death,   │   gives the verdict
-//!    │ wait too long   │ no Hello         ▼
-//!    │                 └────────▶ Settling: Reaping ──Reaped──┐
-//!    └──────────────────────────▶ Settling: Committing ◀──────┘
-//!                                      │ Committed
-//!                                      ▼
-//!                                    Ended, for good
+//!    │                │  ▲                 │ the first of report, deadline, cancel and death
+//!    │ cancel,        │  └─nothing read──┐ │ gives the verdict
+//!    │ wait too long  │                  │ │
+//!    │                ├──death, silence──┤ ├──death──────────┐
+//!    │                │                  │ │                 ▼
+//!    │                │ cancel,          └─│──── Settling: Reaping
+//!    │                │ no process         │ kill            │ its exit says why
+//!    │                ▼                    ▼                 │
+//!    └───────────▶ Settling: Committing ◀────────────────────┘
+//!                     │ nothing is left        │ a killed process is left
+//!                     ▼                        ▼
+//!                   Ended, for good ◀─reaped─ Clearing: everybody sees the end
 //! ```
 //!
-//! Every race is decided here. Effects come in this order, each at most once: `Launch`, `Run`,
-//! `Kill`, `Reap`, `Commit`, `Publish`.
+//! Every race is decided here. Each effect comes at most once, but for those of a worker that died
+//! before it had read anything: the execution then begins again, with another one.
+//!
+//! * Nobody sees an end before it is written, and before the process is dead or killed.
+//! * A slot is given back when no process is left, so that there are never more workers with
+//!   somebody's code than slots. The client does not wait for that: it has its answer before.
 
 use mcp_v8_protocol::message::Finished;
 
-use super::outcome::{Given, explain};
+use super::outcome::{Given, explain, settle};
+use crate::limits;
 use crate::store::{CancelledBy, End};
 use crate::workers::{Exit, LaunchError, LinkError, SpawnError};
 
@@ -27,25 +36,50 @@ pub enum State {
     /// It waits for a slot. There is no process.
     Queued,
     /// It has a slot; a process is started and asked for its Hello.
-    Starting,
+    Starting(Attempt),
     /// The script runs and the deadline is armed.
-    Running,
+    Running(Attempt),
     /// The verdict is known; the rest is clearing up.
     Settling(Settling),
-    /// It is over.
+    /// It is over, and everybody knows. Its process is killed, but not reaped.
+    Clearing(End),
+    /// It is over, and nothing is left of it.
     Ended(End),
 }
 
 /// What is left to do once the verdict is known.
 #[derive(Debug)]
 pub enum Settling {
-    /// The process has to end and be reaped.
-    Reaping(Verdict),
+    /// The process has to end and be reaped: how it ended belongs to the end.
+    Reaping(Riddle, Attempt),
     /// The end has to be written.
-    Committing(End),
+    Committing(End, Remains),
 }
 
-/// What decided an execution that had a process.
+/// What is left of the process while the end is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// There was none, or it is reaped.
+    Nothing,
+    /// It is killed, but not reaped.
+    Killed,
+}
+
+/// Which worker it is that the execution is given to, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt(u32);
+
+impl Attempt {
+    /// The first.
+    pub const FIRST: Self = Self(1);
+
+    /// The next, if there may be one more.
+    fn next(self) -> Option<Self> {
+        (self.0 < limits::START_ATTEMPTS_MAX).then_some(Self(self.0 + 1))
+    }
+}
+
+/// What decides an execution whatever its process does afterwards.
 #[derive(Debug)]
 pub enum Verdict {
     /// The worker has reported.
@@ -54,12 +88,28 @@ pub enum Verdict {
     Cancelled(CancelledBy),
     /// The deadline passed.
     Deadline,
-    /// The worker went away by itself.
-    Gone,
-    /// The worker did not become ready.
-    NotReady(NotReady),
     /// The worker broke the conversation.
     Broke(LinkError),
+}
+
+/// What only the end of the process explains.
+#[derive(Debug)]
+pub enum Riddle {
+    /// The worker went away by itself.
+    Gone,
+    /// It went away in the middle of a message.
+    Torn,
+    /// The worker did not become ready.
+    NotReady(NotReady),
+}
+
+/// What a worker that has ended had of the script that it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// Nothing, for certain: another worker may have it.
+    Unread,
+    /// A byte of it at least, as far as we know: it may have run.
+    MayHaveRun,
 }
 
 /// Why a started worker was not ready.
@@ -112,7 +162,7 @@ pub enum Event {
     /// The time is over.
     Deadline,
     /// The process is reaped.
-    Reaped(Exit),
+    Reaped(Exit, Script),
     /// The end is in the store.
     Committed,
     /// The end could not be written.
@@ -120,7 +170,7 @@ pub enum Event {
 }
 
 /// What the driver has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Start a worker and wait for its Hello.
     Launch,
@@ -132,31 +182,45 @@ pub enum Effect {
     Reap,
     /// Write the end. Answered by [`Event::Committed`] or [`Event::CommitFailed`].
     Commit,
-    /// Free the slot and show the end to everybody.
+    /// Show the end to everybody.
     Publish,
+    /// Give back the slot, or the place in the queue.
+    Release,
 }
 
 const NOTHING: &[Effect] = &[];
+const KILL_AND_COMMIT: &[Effect] = &[Effect::Kill, Effect::Commit];
 const KILL_AND_REAP: &[Effect] = &[Effect::Kill, Effect::Reap];
+/// Whoever sees the end may count on the slot.
+const RELEASE_AND_PUBLISH: &[Effect] = &[Effect::Release, Effect::Publish];
+const PUBLISH_AND_REAP: &[Effect] = &[Effect::Publish, Effect::Reap];
+
+/// A state, and what is to be done, in this order.
+type Step = (State, &'static [Effect]);
 
 impl State {
     /// The state after an event, and what is to be done, in this order. `given` is what the
     /// execution was given; it only shapes texts.
     #[must_use]
-    pub fn on(self, event: Event, given: Given) -> (Self, &'static [Effect]) {
+    pub fn on(self, event: Event, given: Given) -> Step {
         match self {
             Self::Queued => Self::on_queued(event),
-            Self::Starting => Self::on_starting(event),
-            Self::Running => Self::on_running(event),
-            Self::Settling(Settling::Reaping(verdict)) => Self::on_reaping(verdict, event, given),
-            Self::Settling(Settling::Committing(end)) => Self::on_committing(end, event),
+            Self::Starting(attempt) => Self::on_starting(attempt, event, given),
+            Self::Running(attempt) => Self::on_running(attempt, event, given),
+            Self::Settling(Settling::Reaping(riddle, attempt)) => {
+                Self::on_reaping(riddle, attempt, event, given)
+            }
+            Self::Settling(Settling::Committing(end, remains)) => {
+                Self::on_committing(end, remains, event)
+            }
+            Self::Clearing(end) => Self::on_clearing(end, &event),
             Self::Ended(end) => (Self::Ended(end), NOTHING),
         }
     }
 
-    fn on_queued(event: Event) -> (Self, &'static [Effect]) {
+    fn on_queued(event: Event) -> Step {
         match event {
-            Event::SlotGranted => (Self::Starting, &[Effect::Launch]),
+            Event::SlotGranted => (Self::Starting(Attempt::FIRST), &[Effect::Launch]),
             Event::CancelAsked(by) => Self::commit(End::Cancelled { by }),
             Event::QueueWaitOver { after_secs } => {
                 Self::commit(super::outcome::queue_wait_over(after_secs))
@@ -168,55 +232,67 @@ impl State {
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
-            | Event::Reaped(_)
+            | Event::Reaped(..)
             | Event::Committed
             | Event::CommitFailed(_) => (Self::Queued, NOTHING),
         }
     }
 
-    fn on_starting(event: Event) -> (Self, &'static [Effect]) {
+    fn on_starting(attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
-            Event::WorkerReady => (Self::Running, &[Effect::Run]),
+            Event::WorkerReady => (Self::Running(attempt), &[Effect::Run]),
             Event::SpawnFailed(error) => Self::commit(super::outcome::spawn_failed(&error)),
-            Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by)),
-            Event::WorkerNotReady(why) if why.is_death() => {
-                (Self::reaping(Verdict::NotReady(why)), &[Effect::Reap])
+            Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by), given),
+            Event::WorkerNotReady(why) => {
+                let effects = if why.is_death() {
+                    &[Effect::Reap]
+                } else {
+                    KILL_AND_REAP
+                };
+                (Self::reaping(Riddle::NotReady(why), attempt), effects)
             }
-            Event::WorkerNotReady(why) => Self::end_process(Verdict::NotReady(why)),
             Event::SlotGranted
             | Event::QueueWaitOver { .. }
             | Event::Reported(_)
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
-            | Event::Reaped(_)
+            | Event::Reaped(..)
             | Event::Committed
-            | Event::CommitFailed(_) => (Self::Starting, NOTHING),
+            | Event::CommitFailed(_) => (Self::Starting(attempt), NOTHING),
         }
     }
 
-    fn on_running(event: Event) -> (Self, &'static [Effect]) {
+    fn on_running(attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
-            Event::Reported(finished) => Self::end_process(Verdict::Reported(finished)),
-            Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by)),
-            Event::Deadline => Self::end_process(Verdict::Deadline),
-            Event::WorkerBroke(error) => Self::end_process(Verdict::Broke(error)),
+            Event::Reported(finished) => Self::end_process(Verdict::Reported(finished), given),
+            Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by), given),
+            Event::Deadline => Self::end_process(Verdict::Deadline, given),
             // A dead worker is not killed: its own exit says why it died.
-            Event::WorkerGone => (Self::reaping(Verdict::Gone), &[Effect::Reap]),
+            Event::WorkerGone => (Self::reaping(Riddle::Gone, attempt), &[Effect::Reap]),
+            Event::WorkerBroke(LinkError::Torn) => {
+                (Self::reaping(Riddle::Torn, attempt), &[Effect::Reap])
+            }
+            Event::WorkerBroke(error) => Self::end_process(Verdict::Broke(error), given),
             Event::SlotGranted
             | Event::QueueWaitOver { .. }
             | Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
-            | Event::Reaped(_)
+            | Event::Reaped(..)
             | Event::Committed
-            | Event::CommitFailed(_) => (Self::Running, NOTHING),
+            | Event::CommitFailed(_) => (Self::Running(attempt), NOTHING),
         }
     }
 
-    fn on_reaping(verdict: Verdict, event: Event, given: Given) -> (Self, &'static [Effect]) {
+    fn on_reaping(riddle: Riddle, attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
-            Event::Reaped(exit) => Self::commit(explain(verdict, &exit, given)),
+            Event::Reaped(exit, script) => match (&riddle, script, attempt.next()) {
+                (Riddle::Gone, Script::Unread, Some(next)) => {
+                    (Self::Starting(next), &[Effect::Launch])
+                }
+                _ => Self::commit(explain(&riddle, script, &exit, given)),
+            },
             // The verdict stands, whatever comes after it.
             Event::SlotGranted
             | Event::QueueWaitOver { .. }
@@ -229,18 +305,15 @@ impl State {
             | Event::CancelAsked(_)
             | Event::Deadline
             | Event::Committed
-            | Event::CommitFailed(_) => (Self::reaping(verdict), NOTHING),
+            | Event::CommitFailed(_) => (Self::reaping(riddle, attempt), NOTHING),
         }
     }
 
-    fn on_committing(end: End, event: Event) -> (Self, &'static [Effect]) {
+    fn on_committing(end: End, remains: Remains, event: Event) -> Step {
         match event {
-            Event::Committed => (Self::Ended(end), &[Effect::Publish]),
+            Event::Committed => Self::show(end, remains),
             // Nobody may see an end that is not written: it would be another one after a restart.
-            Event::CommitFailed(error) => (
-                Self::Ended(super::outcome::not_recorded(&error)),
-                &[Effect::Publish],
-            ),
+            Event::CommitFailed(error) => Self::show(super::outcome::not_recorded(&error), remains),
             Event::SlotGranted
             | Event::QueueWaitOver { .. }
             | Event::SpawnFailed(_)
@@ -251,20 +324,53 @@ impl State {
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
             | Event::Deadline
-            | Event::Reaped(_) => (Self::Settling(Settling::Committing(end)), NOTHING),
+            | Event::Reaped(..) => (Self::Settling(Settling::Committing(end, remains)), NOTHING),
         }
     }
 
-    fn reaping(verdict: Verdict) -> Self {
-        Self::Settling(Settling::Reaping(verdict))
+    fn on_clearing(end: End, event: &Event) -> Step {
+        match event {
+            Event::Reaped(..) => (Self::Ended(end), &[Effect::Release]),
+            Event::SlotGranted
+            | Event::QueueWaitOver { .. }
+            | Event::SpawnFailed(_)
+            | Event::WorkerReady
+            | Event::WorkerNotReady(_)
+            | Event::Reported(_)
+            | Event::WorkerGone
+            | Event::WorkerBroke(_)
+            | Event::CancelAsked(_)
+            | Event::Deadline
+            | Event::Committed
+            | Event::CommitFailed(_) => (Self::Clearing(end), NOTHING),
+        }
     }
 
-    fn end_process(verdict: Verdict) -> (Self, &'static [Effect]) {
-        (Self::reaping(verdict), KILL_AND_REAP)
+    fn reaping(riddle: Riddle, attempt: Attempt) -> Self {
+        Self::Settling(Settling::Reaping(riddle, attempt))
     }
 
-    fn commit(end: End) -> (Self, &'static [Effect]) {
-        (Self::Settling(Settling::Committing(end)), &[Effect::Commit])
+    /// What the kill does is certain: nobody has to wait until it is done.
+    fn end_process(verdict: Verdict, given: Given) -> Step {
+        let end = settle(verdict, given);
+        (
+            Self::Settling(Settling::Committing(end, Remains::Killed)),
+            KILL_AND_COMMIT,
+        )
+    }
+
+    fn commit(end: End) -> Step {
+        (
+            Self::Settling(Settling::Committing(end, Remains::Nothing)),
+            &[Effect::Commit],
+        )
+    }
+
+    fn show(end: End, remains: Remains) -> Step {
+        match remains {
+            Remains::Nothing => (Self::Ended(end), RELEASE_AND_PUBLISH),
+            Remains::Killed => (Self::Clearing(end), PUBLISH_AND_REAP),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use mcp_v8_protocol::message::{Completion, Failure, FailureKind as Reported, Tex
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Limits, StoreError};
+use crate::store::{FailureKind, Limits, StoreError};
 use crate::workers::ExitStatus;
 
 const GIVEN: Given = Given {
@@ -55,19 +55,38 @@ fn event(kind: usize) -> Event {
         10 => Event::CancelAsked(CancelledBy::Client),
         11 => Event::CancelAsked(CancelledBy::Shutdown),
         12 => Event::Deadline,
-        13 => Event::Reaped(exit(ExitStatus::Code(86))),
-        14 => Event::Reaped(exit(ExitStatus::Signal(9))),
-        15 => Event::Committed,
+        13 => Event::WorkerBroke(LinkError::Io(std::io::Error::other("x"))),
+        14 => Event::Reaped(exit(ExitStatus::Code(86)), Script::MayHaveRun),
+        15 => Event::Reaped(exit(ExitStatus::Signal(9)), Script::Unread),
+        16 => Event::Committed,
         _ => Event::CommitFailed(StoreError::Closed),
     }
 }
 
-const KINDS: usize = 17;
+/// Events up to here come from the world, the others are answers.
+const WORLDLY: usize = 14;
+const REAPED: usize = 14;
+const REAPED_UNREAD: usize = 15;
+const COMMITTED: usize = 16;
+const COMMIT_FAILED: usize = 17;
+const KINDS: usize = 18;
+const REPORTED: usize = 6;
+const GONE: usize = 8;
+const CANCELLED: usize = 10;
 
-/// A life: the machine, and everything that it asked for.
+/// What the effects have made of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    None,
+    Alive,
+    Killed,
+}
+
+/// A life: the machine, everything that it asked for, and what came of it.
 struct Life {
     state: State,
     effects: Vec<Effect>,
+    process: Process,
 }
 
 impl Life {
@@ -75,102 +94,160 @@ impl Life {
         Self {
             state: State::Queued,
             effects: Vec::new(),
+            process: Process::None,
         }
     }
 
+    /// A life whose script runs.
+    fn running() -> Self {
+        let mut life = Self::new();
+        assert_eq!(life.on(Event::SlotGranted), [Effect::Launch]);
+        assert_eq!(life.on(Event::WorkerReady), [Effect::Run]);
+        life
+    }
+
+    /// Checks each effect against what was before it.
     fn on(&mut self, event: Event) -> &'static [Effect] {
         let state = std::mem::replace(&mut self.state, State::Queued);
+        if let (State::Starting(_), Event::SpawnFailed(_)) = (&state, &event) {
+            self.process = Process::None;
+        }
         let (state, effects) = state.on(event, GIVEN);
         self.state = state;
-        self.effects.extend(effects);
+        for effect in effects {
+            self.check(*effect);
+            self.effects.push(*effect);
+        }
         effects
     }
 
+    fn check(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch => {
+                assert_eq!(self.process, Process::None, "one process at a time");
+                self.process = Process::Alive;
+            }
+            Effect::Run => assert_eq!(self.process, Process::Alive),
+            Effect::Kill => {
+                assert_eq!(self.process, Process::Alive);
+                self.process = Process::Killed;
+            }
+            // The process is gone when it is answered, which is before anything else.
+            Effect::Reap => {
+                assert_ne!(self.process, Process::None);
+                self.process = Process::None;
+            }
+            Effect::Commit => assert_ne!(self.process, Process::Alive),
+            Effect::Publish => {
+                assert_ne!(self.process, Process::Alive, "killed before it is shown");
+                assert!(
+                    self.count(Effect::Commit) == 1,
+                    "written before it is shown"
+                );
+            }
+            Effect::Release => assert_eq!(self.process, Process::None, "the slot comes last"),
+        }
+        let is_about_the_end = matches!(
+            effect,
+            Effect::Kill | Effect::Commit | Effect::Publish | Effect::Release
+        );
+        assert!(
+            !is_about_the_end || self.count(effect) == 0,
+            "{effect:?} comes once"
+        );
+    }
+
+    fn count(&self, effect: Effect) -> usize {
+        self.effects
+            .iter()
+            .filter(|found| **found == effect)
+            .count()
+    }
+
+    /// The end that everybody sees.
     fn end(&self) -> Option<&End> {
         match &self.state {
-            State::Ended(end) => Some(end),
-            State::Queued | State::Starting | State::Running | State::Settling(_) => None,
+            State::Clearing(end) | State::Ended(end) => Some(end),
+            State::Queued | State::Starting(_) | State::Running(_) | State::Settling(_) => None,
         }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended(_))
     }
 }
 
 proptest! {
-    /// Whatever happens, in whatever order: each effect at most once and in order, and once it has
-    /// ended, nothing changes and nothing is done.
+    /// Whatever happens, in whatever order: each effect is in its place (see [`Life::check`]), a
+    /// shown end never changes, and once all is over nothing is done.
     #[test]
-    fn effects_come_once_and_in_order_and_the_end_is_final(
-        kinds in prop::collection::vec(0..KINDS, 0..60)
+    fn effects_are_in_their_places_and_the_end_is_final(
+        kinds in prop::collection::vec(0..KINDS, 0..80)
     ) {
         let mut life = Life::new();
-        let mut end = None;
         for kind in kinds {
+            let shown = life.end().cloned();
+            let was_over = life.is_over();
             let effects = life.on(event(kind));
-            if let Some(end) = &end {
-                prop_assert_eq!(effects, NOTHING);
-                prop_assert_eq!(life.end(), Some(end));
+            if shown.is_some() {
+                prop_assert_eq!(life.end(), shown.as_ref());
             }
-            end = life.end().cloned();
+            if was_over {
+                prop_assert_eq!(effects, NOTHING);
+            }
         }
-        let mut sorted = life.effects.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        prop_assert_eq!(&sorted, &life.effects);
-        prop_assert_eq!(end.is_some(), life.effects.contains(&Effect::Publish));
+        prop_assert_eq!(life.end().is_some(), life.count(Effect::Publish) == 1);
+        let attempts = usize::try_from(limits::START_ATTEMPTS_MAX).unwrap();
+        prop_assert!(life.count(Effect::Launch) <= attempts);
+        prop_assert!(life.count(Effect::Run) <= attempts);
     }
 
     /// With the answers that a driver gives, any order of events reaches exactly one end, through
-    /// the commit of exactly that end; and a process that was started is reaped.
+    /// the commit of exactly that end; and nothing is left of it.
     #[test]
     fn any_order_of_events_reaches_exactly_one_end(
-        kinds in prop::collection::vec(0..13usize, 0..40),
+        kinds in prop::collection::vec(0..WORLDLY, 0..40),
+        is_unread in any::<bool>(),
         commit_fails in any::<bool>(),
     ) {
         let mut life = Life::new();
-        let mut answers = Vec::new();
+        let mut asked = std::collections::VecDeque::new();
         // A deadline is always armed, so that the last events come whatever else does.
-        let tail = [10, 10];
+        let tail = [CANCELLED; 2];
         for kind in kinds.into_iter().chain(tail) {
-            let effects = life.on(event(kind));
-            answers.extend(effects.iter().copied());
-            while let Some(effect) = (!answers.is_empty()).then(|| answers.remove(0)) {
+            asked.extend(life.on(event(kind)));
+            while let Some(effect) = asked.pop_front() {
                 let answer = match effect {
-                    Effect::Reap => Some(event(13)),
-                    Effect::Commit if commit_fails => Some(event(16)),
-                    Effect::Commit => {
-                        prop_assert!(matches!(
-                            life.state,
-                            State::Settling(Settling::Committing(_))
-                        ));
-                        Some(event(15))
-                    }
-                    Effect::Launch | Effect::Run | Effect::Kill | Effect::Publish => None,
+                    Effect::Reap if is_unread => Some(REAPED_UNREAD),
+                    Effect::Reap => Some(REAPED),
+                    Effect::Commit if commit_fails => Some(COMMIT_FAILED),
+                    Effect::Commit => Some(COMMITTED),
+                    Effect::Launch
+                    | Effect::Run
+                    | Effect::Kill
+                    | Effect::Publish
+                    | Effect::Release => None,
                 };
                 if let Some(answer) = answer {
-                    answers.extend(life.on(answer).iter().copied());
+                    asked.extend(life.on(event(answer)));
                 }
             }
         }
-        prop_assert!(life.end().is_some());
-        let count = |effect| life.effects.iter().filter(|found| **found == effect).count();
-        prop_assert_eq!(count(Effect::Publish), 1);
-        prop_assert_eq!(count(Effect::Commit), 1);
-        // A process that was ready, or told to run, is reaped before the end is written.
-        if count(Effect::Run) == 1 {
-            prop_assert_eq!(count(Effect::Reap), 1);
+        prop_assert!(life.is_over());
+        for once in [Effect::Commit, Effect::Publish, Effect::Release] {
+            prop_assert_eq!(life.count(once), 1);
         }
+        prop_assert_eq!(life.process, Process::None);
     }
 }
 
 #[test]
 fn the_usual_life() {
-    let mut life = Life::new();
-    assert_eq!(life.on(Event::SlotGranted), [Effect::Launch]);
-    assert_eq!(life.on(Event::WorkerReady), [Effect::Run]);
-    assert_eq!(life.on(Event::Reported(completed())), KILL_AND_REAP);
-    let reaped = Event::Reaped(exit(ExitStatus::Signal(9)));
-    assert_eq!(life.on(reaped), [Effect::Commit]);
+    let mut life = Life::running();
+    assert_eq!(life.on(Event::Reported(completed())), KILL_AND_COMMIT);
     assert!(life.end().is_none());
-    assert_eq!(life.on(Event::Committed), [Effect::Publish]);
+    // The answer does not wait for the process, the slot does.
+    assert_eq!(life.on(Event::Committed), PUBLISH_AND_REAP);
     assert_eq!(
         life.end(),
         Some(&End::Completed {
@@ -179,55 +256,123 @@ fn the_usual_life() {
             preview: "42".to_owned(),
         })
     );
+    assert!(!life.is_over());
+    assert_eq!(life.on(event(REAPED)), [Effect::Release]);
+    assert!(life.is_over());
 }
 
 /// The first decides: what comes after a verdict changes nothing.
 #[test]
 fn races_are_decided_by_the_first() {
     let firsts = [
-        (event(6), crate::store::Status::Completed),
-        (event(7), crate::store::Status::Failed),
-        (event(10), crate::store::Status::Cancelled),
-        (event(12), crate::store::Status::TimedOut),
-        (event(8), crate::store::Status::Failed),
-        (event(9), crate::store::Status::Failed),
+        (REPORTED, crate::store::Status::Completed),
+        (7, crate::store::Status::Failed),
+        (CANCELLED, crate::store::Status::Cancelled),
+        (12, crate::store::Status::TimedOut),
+        (GONE, crate::store::Status::Failed),
+        (9, crate::store::Status::Failed),
+        (13, crate::store::Status::Failed),
     ];
     for (first, status) in firsts {
-        let mut life = Life::new();
-        life.on(Event::SlotGranted);
-        life.on(Event::WorkerReady);
-        life.on(first);
-        for later in [6, 7, 8, 9, 10, 11, 12] {
-            assert_eq!(life.on(event(later)), NOTHING);
-        }
-        life.on(event(13));
-        for later in [6, 7, 8, 9, 10, 11, 12] {
-            assert_eq!(life.on(event(later)), NOTHING);
+        let mut life = Life::running();
+        life.on(event(first));
+        let nothing_matters = |life: &mut Life| {
+            for later in REPORTED..WORLDLY {
+                assert_eq!(life.on(event(later)), NOTHING);
+            }
+        };
+        nothing_matters(&mut life);
+        if let State::Settling(Settling::Reaping(..)) = life.state {
+            life.on(event(REAPED));
+            nothing_matters(&mut life);
         }
         life.on(Event::Committed);
+        nothing_matters(&mut life);
         assert_eq!(life.end().map(End::status), Some(status));
     }
 }
 
 #[test]
 fn a_dead_worker_is_reaped_without_a_kill_so_that_its_exit_tells() {
-    let mut life = Life::new();
-    life.on(Event::SlotGranted);
-    life.on(Event::WorkerReady);
+    let mut life = Life::running();
     assert_eq!(life.on(Event::WorkerGone), [Effect::Reap]);
+    assert_eq!(life.on(event(REAPED)), [Effect::Commit]);
+    assert_eq!(life.on(Event::Committed), RELEASE_AND_PUBLISH);
+    let mut life = Life::running();
+    assert_eq!(life.on(Event::WorkerBroke(LinkError::Torn)), [Effect::Reap]);
     let mut life = Life::new();
     life.on(Event::SlotGranted);
     let gone = Event::WorkerNotReady(NotReady::Launch(LaunchError::Gone));
     assert_eq!(life.on(gone), [Effect::Reap]);
 }
 
+/// A message that breaks off is explained by the death that broke it off, where that says anything.
+#[test]
+fn a_torn_message_is_explained_by_the_death() {
+    let torn = |status| {
+        let mut life = Life::running();
+        life.on(Event::WorkerBroke(LinkError::Torn));
+        life.on(Event::Reaped(exit(status), Script::MayHaveRun));
+        life.on(Event::Committed);
+        life.end().cloned().unwrap()
+    };
+    for (status, kind) in [
+        (ExitStatus::Code(86), FailureKind::Memory),
+        (ExitStatus::Signal(libc::SIGSYS), FailureKind::Sandbox),
+        (ExitStatus::Code(0), FailureKind::WorkerDied),
+        (ExitStatus::Severed, FailureKind::WorkerDied),
+    ] {
+        let End::Failed {
+            kind: found, error, ..
+        } = torn(status)
+        else {
+            panic!("it failed");
+        };
+        assert_eq!(found, kind, "{error}");
+        let is_broken_off = matches!(status, ExitStatus::Code(0) | ExitStatus::Severed);
+        assert_eq!(
+            error.contains("in the middle of a message"),
+            is_broken_off,
+            "{error}"
+        );
+    }
+}
+
+/// Only what nobody has read a byte of is begun again, and not for ever.
+#[test]
+fn an_unread_script_is_given_to_another_worker_a_few_times() {
+    let mut life = Life::running();
+    for _ in 1..limits::START_ATTEMPTS_MAX {
+        assert_eq!(life.on(Event::WorkerGone), [Effect::Reap]);
+        assert_eq!(life.on(event(REAPED_UNREAD)), [Effect::Launch]);
+        assert_eq!(life.on(Event::WorkerReady), [Effect::Run]);
+    }
+    assert_eq!(life.on(Event::WorkerGone), [Effect::Reap]);
+    assert_eq!(life.on(event(REAPED_UNREAD)), [Effect::Commit]);
+    life.on(Event::Committed);
+    let End::Failed { kind, error, .. } = life.end().unwrap() else {
+        panic!("it failed");
+    };
+    assert_eq!(*kind, FailureKind::WorkerStart);
+    assert!(error.contains("nothing of it ran"), "{error}");
+
+    let mut life = Life::running();
+    life.on(Event::WorkerGone);
+    assert_eq!(life.on(event(REAPED)), [Effect::Commit]);
+    // Who broke the conversation gets no second worker, whatever it has read.
+    let mut life = Life::running();
+    life.on(Event::WorkerBroke(LinkError::Torn));
+    assert_eq!(life.on(event(REAPED_UNREAD)), [Effect::Commit]);
+    // Nor does one that is to end.
+    let mut life = Life::running();
+    assert_eq!(life.on(event(CANCELLED)), KILL_AND_COMMIT);
+    assert_eq!(life.on(event(REAPED_UNREAD)), NOTHING);
+}
+
 #[test]
 fn an_end_that_is_not_written_is_not_shown() {
-    let mut life = Life::new();
-    life.on(Event::SlotGranted);
-    life.on(Event::WorkerReady);
+    let mut life = Life::running();
     life.on(Event::Reported(completed()));
-    life.on(event(13));
     life.on(Event::CommitFailed(StoreError::Closed));
     let text = life.end().and_then(End::error).unwrap();
     assert!(text.contains("could not be recorded"), "{text}");
@@ -235,10 +380,10 @@ fn an_end_that_is_not_written_is_not_shown() {
 
 #[test]
 fn a_queued_execution_ends_without_a_process() {
-    for first in [event(1), event(10)] {
+    for first in [event(1), event(CANCELLED)] {
         let mut life = Life::new();
         assert_eq!(life.on(first), [Effect::Commit]);
-        assert_eq!(life.on(Event::Committed), [Effect::Publish]);
-        assert_eq!(life.effects, [Effect::Commit, Effect::Publish]);
+        assert_eq!(life.on(Event::Committed), RELEASE_AND_PUBLISH);
+        assert!(life.is_over());
     }
 }

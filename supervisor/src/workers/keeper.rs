@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::launch::{LaunchError, Ready};
 use super::pool::{Generation, Shared, Waiting};
+use super::process::Origin;
 use super::shop::{Shop, equip, pipes};
 use super::spawn::{Begun, SpawnError};
 use super::zygote::{ForkError, Health, Zygote, ZygoteError};
@@ -165,8 +166,12 @@ impl Keeper {
             serving.forks += 1;
             let (zygote, generation) = (serving.zygote.clone(), serving.generation);
             let (shop, hello_timeout) = (self.shop.clone(), self.hello_timeout);
-            self.parking
-                .spawn(async move { (generation, park(zygote, shop, hello_timeout).await) });
+            let origin = Origin::Forked {
+                generation: generation.0,
+            };
+            self.parking.spawn(async move {
+                (generation, park(zygote, origin, shop, hello_timeout).await)
+            });
         }
     }
 
@@ -278,13 +283,19 @@ async fn ailing(serving: &mut Option<Serving>) {
 }
 
 /// Has one worker made, and hears its Hello.
-async fn park(zygote: Zygote, shop: Shop, hello_timeout: Duration) -> Result<Ready, ParkError> {
+async fn park(
+    zygote: Zygote,
+    origin: Origin,
+    shop: Shop,
+    hello_timeout: Duration,
+) -> Result<Ready, ParkError> {
     let system = |error| ParkError::System(shop.system_error(error));
     let (ours, theirs) = pipes().map_err(system)?;
     let child = zygote.fork(theirs).await?;
     // The fork server may be retired while one of its workers gets ready.
     drop(zygote);
-    let mut spawned = equip(child, ours, Arc::clone(shop.program())).map_err(system)?;
+    let program = Arc::clone(shop.program());
+    let mut spawned = equip(child, ours, program, origin).map_err(system)?;
     let heard = tokio::time::timeout(hello_timeout, spawned.hello()).await;
     let why = match heard {
         Ok(Ok(hello)) => return Ok(spawned.into_ready(hello)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
-use super::link::{Link, LinkError};
+use super::link::{Letter, Link, LinkError};
 use super::process::Process;
 
 /// The version that a worker must have: both programs are built together.
@@ -197,8 +197,8 @@ impl Running {
     }
 
     /// The end of all steps.
-    pub fn into_process(self) -> Process {
-        self.process
+    pub fn into_process(self) -> (Process, Errand) {
+        (self.process, Errand(self.link.into_letter()))
     }
 
     fn word(message: Option<FromWorker>) -> Result<Word, LinkError> {
@@ -208,5 +208,18 @@ impl Running {
             // The phase lets no second Hello through.
             Some(FromWorker::Hello(_)) | None => Ok(Word::Gone),
         }
+    }
+}
+
+/// What a worker was given, kept until it is known whether it has read any of it.
+#[derive(Debug)]
+pub struct Errand(Letter);
+
+impl Errand {
+    /// What it was given, when it is certain that it has not read a byte. Only of a worker that has
+    /// ended: before, nothing is certain.
+    pub fn unread(self) -> Option<Start> {
+        let ToWorker::Start(start) = self.0.unread()?;
+        Some(start)
     }
 }

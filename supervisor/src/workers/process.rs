@@ -1,5 +1,6 @@
 //! One child process, owned: seen, killed and reaped through its pidfd.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -82,21 +83,20 @@ impl Child {
         })
     }
 
-    /// Takes over a worker that a fork server has made.
+    /// Takes over a worker that a fork server has made. What is taken over is ended sooner or later,
+    /// so a fork server must not choose whom.
     ///
     /// # Errors
-    /// When the descriptor is not that of another process that lives or has just died.
-    pub(super) fn of_zygote(pidfd: OwnedFd, told: Told) -> io::Result<Self> {
-        let no_process = || io::Error::other("it passed a descriptor that is not a worker's");
-        let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
-        let info = std::fs::read_to_string(path)?;
-        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
-        let pid: i32 = pid
-            .and_then(|pid| pid.trim().parse().ok())
-            .ok_or_else(no_process)?;
-        // 0 is a process that cannot be seen from here, -1 one that is reaped.
-        if pid == 0 || Pid::from_raw(pid) == nix::unistd::getpid() {
-            return Err(no_process());
+    /// When the descriptor is not that of a child of the fork server, living or just dead.
+    pub(super) fn of_zygote(pidfd: OwnedFd, zygote: i32, told: Told) -> io::Result<Self> {
+        let no_worker = || io::Error::other("it passed a descriptor that is not a worker's");
+        let pid = pid_of(&pidfd)?.ok_or_else(no_worker)?;
+        let is_worker = pid == REAPED
+            || parent_of(pid).is_none_or(|parent| parent == zygote)
+            // It may have been reaped just now, and its number be somebody else's.
+            || pid_of(&pidfd)? == Some(REAPED);
+        if pid == UNSEEN || !is_worker {
+            return Err(no_worker());
         }
         Ok(Self {
             pid: Pid::from_raw(pid),
@@ -148,6 +148,26 @@ impl Child {
             }
         }
     }
+}
+
+/// The number that the kernel gives for the process of a pidfd when it is not visible from here.
+const UNSEEN: i32 = 0;
+/// The same when it is reaped.
+const REAPED: i32 = -1;
+
+/// The number of a pidfd's process; `None` when the descriptor is another one.
+fn pid_of(pidfd: &OwnedFd) -> io::Result<Option<i32>> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    Ok(pid.and_then(|pid| pid.trim().parse().ok()))
+}
+
+/// The parent of a process; `None` where `/proc` does not show it.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // pid (name) state parent ...; the name may hold anything.
+    let after_name = stat.rsplit_once(')')?.1;
+    after_name.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Reaps a child of this process that nobody has reaped yet, if it has ended.
@@ -207,26 +227,57 @@ impl Drop for Child {
     }
 }
 
+/// What has made a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was executed by itself: its memory layout is its own.
+    Executed,
+    /// The fork server of this number forked it: it shares that one's memory layout.
+    Forked {
+        /// Counted from 0 in the life of a server.
+        generation: u64,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Executed => f.write_str("executed"),
+            Self::Forked { generation } => write!(f, "forked by fork server {generation}"),
+        }
+    }
+}
+
 /// A worker process, within the asynchronous runtime.
 #[derive(Debug)]
 pub struct Process {
     child: AsyncFd<Child>,
     stderr: OwnedFd,
+    origin: Origin,
 }
 
 impl Process {
     /// `stderr` is the reading end of its standard error, not blocking.
-    pub(super) fn new(child: Child, stderr: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(child: Child, stderr: OwnedFd, origin: Origin) -> io::Result<Self> {
         // A dropped child is killed and reaped, also when this fails.
         // SAFETY: the descriptor is that of the pidfd which the child owns, never replaces, and
         // closes only when it is dropped, after its registration.
         let child = unsafe { AsyncFd::register_with_interest(child, Interest::READABLE) }?;
-        Ok(Self { child, stderr })
+        Ok(Self {
+            child,
+            stderr,
+            origin,
+        })
     }
 
     /// Its process id, for logs and tests.
     pub fn id(&self) -> i32 {
         self.child.get_ref().pid.as_raw()
+    }
+
+    /// What has made it.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Kills it. Nothing happens when it has ended.

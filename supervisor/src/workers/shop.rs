@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::jail::Jail;
 use super::launch::Spawned;
 use super::link::Link;
-use super::process::{Child, Process, try_reap};
+use super::process::{Child, Origin, Process, try_reap};
 use super::spawn::SpawnError;
 use crate::limits;
 
@@ -99,9 +99,14 @@ pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
 }
 
 /// The asynchronous owner of a started worker.
-pub(super) fn equip(child: Child, ours: OurEnds, program: Arc<Path>) -> io::Result<Spawned> {
+pub(super) fn equip(
+    child: Child,
+    ours: OurEnds,
+    program: Arc<Path>,
+    origin: Origin,
+) -> io::Result<Spawned> {
     unblock(&ours.stderr)?;
-    let process = Process::new(child, ours.stderr)?;
+    let process = Process::new(child, ours.stderr, origin)?;
     let link = Link::new(ours.to_worker, ours.from_worker)?;
     Ok(Spawned::new(process, link, program))
 }
@@ -238,8 +243,8 @@ impl Executing {
         let StartedWorker { child, ours } = (&mut self.answer)
             .await
             .map_err(|_| SpawnError::Stopped)??;
-        equip(child, ours, Arc::clone(self.shop.program()))
-            .map_err(|error| self.shop.system_error(error))
+        let program = Arc::clone(self.shop.program());
+        equip(child, ours, program, Origin::Executed).map_err(|error| self.shop.system_error(error))
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::control::{Control, ControlError, Heard};
 use super::exit::{Exit, ExitStatus};
 use super::launch::{LaunchError, check_version};
-use super::process::{Child, Process, Told, Waited};
+use super::process::{Child, Origin, Process, Told, Waited};
 use super::shop::{Shop, WorkerEnds};
 use super::spawn::SpawnError;
 use crate::limits;
@@ -102,7 +102,8 @@ impl Zygote {
         let system = |error| ZygoteError::Spawn(shop.system_error(error));
         let started = shop.zygote().await?;
         let mut control = Control::new(started.control).map_err(system)?;
-        let process = Process::new(started.child, started.stderr).map_err(system)?;
+        let process =
+            Process::new(started.child, started.stderr, Origin::Executed).map_err(system)?;
         let heard = timeout(hello_timeout, control.receive()).await;
         let why = match heard {
             Ok(Ok(Some(Heard {
@@ -334,7 +335,7 @@ impl Owner {
             exit: told,
             alarm: Arc::clone(&self.alarm),
         };
-        let child = Child::of_zygote(pidfd, told)?;
+        let child = Child::of_zygote(pidfd, self.process.id(), told)?;
         self.living.insert(worker, exit);
         if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
             // Who no longer waits gets nothing: the worker is dropped and killed.

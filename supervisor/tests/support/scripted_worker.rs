@@ -22,6 +22,9 @@ mod scripted_zygote;
 
 use scripted_zygote::Turn;
 
+/// So often a worker called `fickle` leaves after its Hello: for the probe, and for two tries.
+const FICKLE_STARTS: u64 = 3;
+
 struct Pipes {
     from_supervisor: File,
     to_supervisor: File,
@@ -70,6 +73,16 @@ fn main() -> ExitCode {
         }
         "quits" => {
             pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            return ExitCode::SUCCESS;
+        }
+        "fickle" if count_start() <= FICKLE_STARTS => {
+            pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            return ExitCode::SUCCESS;
+        }
+        "nibbler" => {
+            count_start();
+            pipes.say(&hello(env!("CARGO_PKG_VERSION")));
+            let _nothing_matters = pipes.from_supervisor.read(&mut [0]);
             return ExitCode::SUCCESS;
         }
         _ => {
@@ -149,6 +162,17 @@ impl Pipes {
             }
         }
     }
+}
+
+/// Counts the starts of this program in a file beside it, one line for each.
+fn count_start() -> u64 {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let path = Path::new(&program).with_extension("starts");
+    let options = File::options().append(true).create(true).open(&path);
+    options
+        .and_then(|mut file| file.write_all(b"\n"))
+        .expect("a file of our own");
+    std::fs::read(path).expect("it was just written").len() as u64
 }
 
 fn hello(version: &str) -> FromWorker {

@@ -150,6 +150,22 @@ pub unsafe fn fork_worker(zygote: &Report) -> std::result::Result<ForkResult, Er
 /// # Errors
 /// [`SandboxError`]: the process must not go on.
 pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<()> {
+    enter_walls(plan, descriptors, report)?;
+    forbid_executable_memory(plan.executable_memory, report);
+    let installed = seccomp::install(plan.executable_memory).step("install the filters")?;
+    report.note(Layer::Seccomp, State::On(installed));
+    self_check::after_filter()?;
+    let detail = "files, sockets, processes and privileges were refused".to_owned();
+    report.note(Layer::SelfCheck, State::On(detail));
+    Ok(report.judge(plan.mode, &[])?)
+}
+
+/// Everything but the filters, which [`enter_worker`] goes on with. By itself it is for tests of what
+/// holds without them.
+///
+/// # Errors
+/// [`SandboxError`]: the process must not go on.
+pub fn enter_walls(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<()> {
     descriptors::forget_signals().step("set signals to their default actions")?;
     descriptors::arrange(descriptors).step("put the supervisor's pipes into their places")?;
     let detail = "the null device, last words and two pipes".to_owned();
@@ -162,14 +178,7 @@ pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report)
     limit(plan, report)?;
     let yet_to_come = [Layer::Seccomp, Layer::SelfCheck];
     report.judge(plan.mode, &yet_to_come)?;
-    self_check::before_filter(report)?;
-    forbid_executable_memory(plan.executable_memory, report);
-    let installed = seccomp::install(plan.executable_memory).step("install the filters")?;
-    report.note(Layer::Seccomp, State::On(installed));
-    self_check::after_filter()?;
-    let detail = "files, sockets, processes and privileges were refused".to_owned();
-    report.note(Layer::SelfCheck, State::On(detail));
-    Ok(report.judge(plan.mode, &[])?)
+    self_check::before_filter(report)
 }
 
 /// Sets the kernel's limits for one execution. Works in the jail.

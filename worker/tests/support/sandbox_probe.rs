@@ -13,11 +13,16 @@ use mcp_v8_worker::tier::EngineTier;
 
 type Act = fn(&Before) -> i64;
 
+/// How the jail is taken: whole, or all of it but the filters.
+type Enter = fn(&Plan, &Descriptors, &mut Report) -> std::result::Result<(), sandbox::SandboxError>;
+
 /// What a hostile process would have found out before.
 struct Before {
     parent: i64,
     own: i64,
     page: *mut libc::c_void,
+    /// Whom or what it is to reach: a process id, a port, a name.
+    target: String,
 }
 
 macro_rules! call {
@@ -26,6 +31,8 @@ macro_rules! call {
         unsafe { libc::syscall($number $(, $arg)*) }
     };
 }
+
+mod walls;
 
 const PATH: &std::ffi::CStr = c"/etc/passwd";
 const HERE: i32 = libc::AT_FDCWD;
@@ -622,8 +629,13 @@ fn main() {
     };
     let mut off: Vec<Layer> = Vec::new();
     let mut act = String::new();
-    for argument in std::env::args().skip(1) {
+    let mut target = String::new();
+    let mut enter: Enter = sandbox::enter_worker;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--no-filter" => enter = sandbox::enter_walls,
+            "--target" => target = arguments.next().unwrap(),
             "--nobody" => {
                 let (user, group) = (
                     nix::unistd::Uid::from_raw(65_534),
@@ -648,6 +660,7 @@ fn main() {
         parent: i64::from(nix::unistd::getppid().as_raw()),
         own: i64::from(std::process::id()),
         page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()),
+        target,
     };
     let descriptors = Descriptors {
         input: 0,
@@ -655,12 +668,13 @@ fn main() {
         stderr: None,
     };
     let mut report = Report::default();
-    let entered = sandbox::enter_worker(&plan, &descriptors, &mut report);
+    let entered = enter(&plan, &descriptors, &mut report);
     let text = match entered {
         Err(error) => format!("refused {error}"),
         Ok(()) if act == "report" => format!("{report}"),
         Ok(()) => {
-            let (_, act) = ACTS.iter().find(|(name, _)| *name == act).unwrap();
+            let all = || ACTS.iter().chain(walls::ACTS);
+            let (_, act) = all().find(|(name, _)| *name == act).unwrap();
             let done = act(&before);
             // SAFETY: reads this thread's error number.
             let errno = unsafe { *libc::__errno_location() };

@@ -1,0 +1,129 @@
+//! What an operator has to hear of a death: a line in the log that somebody can be woken by.
+//!
+//! It names the execution, the code by its hash, and the fork server whose memory layout the code has
+//! met. Neither the code nor what the worker said is in it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::store::ExecutionId;
+use crate::workers::{Death, Exit, Origin};
+
+/// The SHA-256 of somebody's code: the same code can be recognised by it, and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CodeHash([u8; 32]);
+
+impl CodeHash {
+    pub(super) fn of(source: &str) -> Self {
+        Self(Sha256::digest(source.as_bytes()).into())
+    }
+}
+
+impl fmt::Display for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Whose worker has died, and where it was from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deceased {
+    pub(super) execution: ExecutionId,
+    pub(super) code: CodeHash,
+    pub(super) origin: Origin,
+}
+
+/// What a death may be a sign of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suspicion {
+    /// It asked the system for what no script can ask for while V8 is whole.
+    Escape,
+    /// It crashed as an exploit does that goes wrong.
+    Crash,
+}
+
+impl Suspicion {
+    fn of(exit: &Exit, cpu_secs_max: u64) -> Option<Self> {
+        match exit.death(cpu_secs_max) {
+            Death::Sandbox => Some(Self::Escape),
+            Death::Crashed {
+                signal: libc::SIGSEGV | libc::SIGILL | libc::SIGBUS,
+            } => Some(Self::Crash),
+            Death::Clean
+            | Death::Memory
+            | Death::CpuTime
+            | Death::StartFailed
+            | Death::Protocol
+            | Death::Killed
+            | Death::Crashed { .. }
+            | Death::Exited { .. }
+            | Death::Severed
+            | Death::Lingers
+            | Death::Orphaned => None,
+        }
+    }
+}
+
+/// Writes the line, where the death is a suspicious one.
+pub(super) fn sound(deceased: Deceased, exit: &Exit, cpu_secs_max: u64) {
+    let Some(suspicion) = Suspicion::of(exit, cpu_secs_max) else {
+        return;
+    };
+    let Deceased {
+        execution,
+        code,
+        origin,
+    } = deceased;
+    let how = exit.status;
+    match suspicion {
+        Suspicion::Escape => tracing::warn!(
+            %execution, code_sha256 = %code, worker = %origin, %how,
+            "a worker was killed by its jail: its script made it ask the system for what no script \
+             can ask for unless it has broken V8; treat it as an attack"
+        ),
+        Suspicion::Crash => tracing::warn!(
+            %execution, code_sha256 = %code, worker = %origin, %how,
+            "a worker crashed, as by a mistake in V8 or an exploit that went wrong"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::workers::ExitStatus;
+
+    #[test]
+    fn a_hash_is_that_of_the_code() {
+        assert_eq!(
+            CodeHash::of("abc").to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn what_a_script_does_by_itself_is_not_suspicious() {
+        let of = |status, words: &str| {
+            let exit = Exit {
+                status,
+                cpu: Duration::ZERO,
+                stderr_tail: words.to_owned(),
+            };
+            Suspicion::of(&exit, 32)
+        };
+        let signal = ExitStatus::Signal;
+        assert_eq!(of(signal(libc::SIGSYS), ""), Some(Suspicion::Escape));
+        for crash in [libc::SIGSEGV, libc::SIGILL, libc::SIGBUS] {
+            assert_eq!(of(signal(crash), ""), Some(Suspicion::Crash));
+            assert_eq!(of(signal(crash), "Fatal JavaScript out of memory"), None);
+        }
+        for harmless in [libc::SIGKILL, libc::SIGXCPU, libc::SIGABRT, libc::SIGTRAP] {
+            assert_eq!(of(signal(harmless), ""), None);
+        }
+        assert_eq!(of(ExitStatus::Code(86), ""), None);
+        assert_eq!(of(ExitStatus::Severed, ""), None);
+    }
+}

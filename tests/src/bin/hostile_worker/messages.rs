@@ -1,0 +1,142 @@
+//! What it says: good messages, and bytes that are none.
+
+use std::io;
+
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::codec::encode;
+use mcp_v8_protocol::limits;
+use mcp_v8_protocol::message::{
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
+};
+
+/// The version of this build.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The numbers of messages in the enum, and one that there is not.
+const CONSOLE_TAG: u32 = 1;
+const FINISHED_TAG: u32 = 2;
+const NO_TAG: u32 = 99;
+
+/// Who is there, by versions that may be wrong.
+pub(crate) fn hello_of(protocol_version: u32, worker_version: &str) -> Hello {
+    Hello {
+        protocol_version,
+        worker_version: worker_version.to_owned(),
+        v8_version: "none".to_owned(),
+        confinement: Confinement::default(),
+    }
+}
+
+pub(crate) fn hello() -> FromWorker {
+    FromWorker::Hello(hello_of(PROTOCOL_VERSION, VERSION))
+}
+
+pub(crate) fn console(text: &str) -> FromWorker {
+    FromWorker::Console(Console {
+        text: text.to_owned(),
+    })
+}
+
+pub(crate) fn completed(result: &str) -> FromWorker {
+    FromWorker::Finished(Finished::Completed(Completion {
+        result: whole(result),
+        preview: whole("'ok'"),
+    }))
+}
+
+pub(crate) fn failed() -> FromWorker {
+    FromWorker::Finished(Finished::Failed(Failure {
+        kind: FailureKind::Exception,
+        error: whole("Error: told to fail"),
+    }))
+}
+
+/// The largest result that is legal.
+pub(crate) fn largest() -> FromWorker {
+    FromWorker::Finished(Finished::Completed(Completion {
+        result: whole(&"r".repeat(limits::RESULT_BYTES_MAX)),
+        preview: whole(&"p".repeat(limits::PREVIEW_BYTES_MAX)),
+    }))
+}
+
+fn whole(text: &str) -> Text {
+    Text {
+        text: text.to_owned(),
+        truncated: false,
+    }
+}
+
+/// A message by the name of the step that says it.
+pub(crate) fn by_name(name: &str) -> Option<FromWorker> {
+    Some(match name {
+        "hello" => hello(),
+        "console" => console("byte by byte"),
+        "finished" => completed("ok"),
+        "failed" => failed(),
+        "largest" => largest(),
+        _ => return None,
+    })
+}
+
+pub(crate) fn frame(message: &FromWorker) -> io::Result<Vec<u8>> {
+    encode(message).map_err(io::Error::other)
+}
+
+/// Bytes that no worker should send, by name, prefix and all.
+pub(crate) fn bad_bytes(name: &str) -> io::Result<Option<Vec<u8>>> {
+    let good = frame(&console("hostile"))?;
+    let payload = &good[limits::FRAME_HEADER_BYTES..];
+    Ok(Some(match name {
+        "garbage" => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+        "garbage_frame" => framed(&[0xa5; 64]),
+        "empty_frame" => framed(&[]),
+        "oversize" => u32::MAX.to_le_bytes().to_vec(),
+        "oversize_by_one" => length_prefix(limits::FRAME_FROM_WORKER_BYTES_MAX + 1),
+        "torn" => good[..good.len() - 1].to_vec(),
+        "torn_prefix" => good[..2].to_vec(),
+        "trailing" => framed(&[payload, &[0]].concat()),
+        "unknown_tag" => framed(&[&NO_TAG.to_le_bytes()[..], &[0; 32]].concat()),
+        "no_boolean" => framed(&completed_payload(b"ok", 2)),
+        "bad_utf8" => framed(&console_payload(&[0xff, 0xfe], 2)),
+        "bad_utf8_result" => framed(&completed_payload(&[0xc3, 0x28], 0)),
+        "long_text" => {
+            let text = vec![b'x'; limits::CONSOLE_CHUNK_BYTES_MAX + 1];
+            framed(&console_payload(&text, text.len() as u64))
+        }
+        "long_result" => framed(&completed_payload(
+            &vec![b'x'; limits::RESULT_BYTES_MAX + 1],
+            0,
+        )),
+        // A text that says it is far longer than its frame.
+        "lying_length" => framed(&console_payload(b"x", u64::MAX / 2)),
+        _ => return Ok(None),
+    }))
+}
+
+fn length_prefix(length: usize) -> Vec<u8> {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    length.to_le_bytes().to_vec()
+}
+
+fn framed(payload: &[u8]) -> Vec<u8> {
+    [&length_prefix(payload.len()), payload].concat()
+}
+
+fn console_payload(text: &[u8], length: u64) -> Vec<u8> {
+    [&CONSOLE_TAG.to_le_bytes()[..], &length.to_le_bytes(), text].concat()
+}
+
+/// Finished and Completed, with a result and what says whether it was cut; an empty preview.
+fn completed_payload(result: &[u8], truncated: u8) -> Vec<u8> {
+    const COMPLETED_TAG: u32 = 0;
+    [
+        &FINISHED_TAG.to_le_bytes()[..],
+        &COMPLETED_TAG.to_le_bytes(),
+        &(result.len() as u64).to_le_bytes(),
+        result,
+        &[truncated],
+        &0_u64.to_le_bytes(),
+        &[0],
+    ]
+    .concat()
+}

@@ -1,0 +1,224 @@
+//! The steps of a worker.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use e2e::hostile::SCRIPT_PREFIX;
+use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::codec::FrameReader;
+use mcp_v8_protocol::limits;
+use mcp_v8_protocol::message::{FromWorker, ToWorker};
+use nix::unistd::{ForkResult, alarm, fork};
+
+use crate::messages::{self, VERSION, bad_bytes, completed, console, failed, frame, hello_of};
+use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise};
+
+/// The pause between two bytes of a frame that trickles.
+const TRICKLE_PAUSE: Duration = Duration::from_millis(20);
+/// Small frames that are written at once.
+const TINY_FRAMES: usize = 4096;
+
+pub(crate) struct Worker {
+    input: File,
+    output: File,
+}
+
+impl Worker {
+    /// The one whose pipes are on descriptors 3 and 4.
+    pub(crate) fn in_place() -> Self {
+        // SAFETY: the supervisor gives these two; nothing else in this process uses them.
+        let (input, output) = unsafe { (File::from_raw_fd(3), File::from_raw_fd(4)) };
+        Self { input, output }
+    }
+
+    /// Performs all steps; the exit code.
+    pub(crate) fn perform(&mut self, steps: &str) -> io::Result<u8> {
+        for step in steps.split_whitespace() {
+            let (name, argument) = step.split_once('=').unwrap_or((step, ""));
+            if let Some(code) = self.step(name, argument)? {
+                return Ok(code);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Performs one step; the exit code when it is the last.
+    fn step(&mut self, name: &str, argument: &str) -> io::Result<Option<u8>> {
+        match name {
+            "hello" => self.say(&messages::hello())?,
+            "hello_of_protocol" => {
+                let version = argument.parse().unwrap_or(u32::MAX);
+                self.say(&FromWorker::Hello(hello_of(version, VERSION)))?;
+            }
+            "hello_of_version" => {
+                self.say(&FromWorker::Hello(hello_of(PROTOCOL_VERSION, argument)))?;
+            }
+            "start" => drop(self.hear()?),
+            "start_partly" => self.hear_partly(argument)?,
+            "obey" => return self.obey().map(Some),
+            "console" => self.say(&console(argument))?,
+            "finished" => self.say(&completed("ok"))?,
+            "failed" => self.say(&failed())?,
+            "largest" => self.say(&messages::largest())?,
+            "echo" => self.echo()?,
+            "bytewise" => self.say_bytewise(argument)?,
+            "tiny" => self.say_often(&console("x"), argument)?,
+            "nothing" => self.say_often(&console(""), argument)?,
+            "exit" => return Ok(Some(argument.parse().unwrap_or(UNKNOWN_STEP))),
+            "signal" => raise(argument)?,
+            "mark" => leave_mark(argument)?,
+            "await" => await_leave(argument),
+            "words" => io::stderr().write_all(argument.replace('_', " ").as_bytes())?,
+            "sleep" => loop {
+                thread::park();
+            },
+            "spin" => loop {
+                std::hint::spin_loop();
+            },
+            "close" => {
+                self.input = null()?;
+                self.output = null()?;
+            }
+            "close_input" => self.input = null()?,
+            "close_output" => self.output = null()?,
+            "fork" => fork_a_sleeper()?,
+            "exec" => return Err(exec(argument)),
+            other => return self.bad_step(other),
+        }
+        Ok(None)
+    }
+
+    /// Sends bytes that are no message, or messages without end; the exit code of a step that it
+    /// does not know.
+    fn bad_step(&mut self, name: &str) -> io::Result<Option<u8>> {
+        match name {
+            "trickle" => self.trickle()?,
+            "slow_finished" => {
+                for byte in frame(&completed("slow"))? {
+                    self.output.write_all(&[byte])?;
+                    thread::sleep(TRICKLE_PAUSE / 10);
+                }
+            }
+            "flood" => self.flood(&frame(&console(
+                &"x".repeat(limits::CONSOLE_CHUNK_BYTES_MAX),
+            ))?)?,
+            "flood_tiny" => self.flood(&frame(&console("x"))?.repeat(TINY_FRAMES))?,
+            "flood_nothing" => self.flood(&frame(&console(""))?.repeat(TINY_FRAMES))?,
+            // Nobody reads standard error while a worker runs.
+            "flood_words" => loop {
+                io::stderr().write_all(&[b'x'; 4096])?;
+            },
+            other => match bad_bytes(other)? {
+                Some(bytes) => self.output.write_all(&bytes)?,
+                None => return Ok(Some(UNKNOWN_STEP)),
+            },
+        }
+        Ok(None)
+    }
+
+    fn flood(&mut self, bytes: &[u8]) -> io::Result<()> {
+        loop {
+            self.output.write_all(bytes)?;
+        }
+    }
+
+    fn trickle(&mut self) -> io::Result<()> {
+        let good = frame(&console("hostile"))?;
+        for byte in &good[..good.len() - 1] {
+            self.output.write_all(&[*byte])?;
+            thread::sleep(TRICKLE_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Does what the script says; without such words, gives the script back as its result.
+    fn obey(&mut self) -> io::Result<u8> {
+        let source = self.hear()?;
+        if let Some(steps) = source.strip_prefix(SCRIPT_PREFIX) {
+            return self.perform(steps);
+        }
+        self.say(&completed(&source))?;
+        Ok(0)
+    }
+
+    fn say(&mut self, message: &FromWorker) -> io::Result<()> {
+        self.output.write_all(&frame(message)?)
+    }
+
+    /// Says a message by as many writes as it has bytes.
+    fn say_bytewise(&mut self, name: &str) -> io::Result<()> {
+        let message = messages::by_name(name).ok_or(io::ErrorKind::InvalidInput)?;
+        for byte in frame(&message)? {
+            self.output.write_all(&[byte])?;
+        }
+        Ok(())
+    }
+
+    fn say_often(&mut self, message: &FromWorker, count: &str) -> io::Result<()> {
+        let one = frame(message)?;
+        let mut left: usize = count.parse().map_err(io::Error::other)?;
+        while left > 0 {
+            let now = left.min(TINY_FRAMES);
+            self.output.write_all(&one.repeat(now))?;
+            left -= now;
+        }
+        Ok(())
+    }
+
+    /// Reads Start; its source.
+    fn hear(&mut self) -> io::Result<String> {
+        let mut frames = FrameReader::<ToWorker>::default();
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            if let Some(ToWorker::Start(start)) = frames.next_message().map_err(io::Error::other)? {
+                return Ok(start.source);
+            }
+            match self.input.read(&mut bytes)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => frames.push(&bytes[..read]),
+            }
+        }
+    }
+
+    /// Reads so many bytes of Start.
+    fn hear_partly(&mut self, count: &str) -> io::Result<()> {
+        let mut bytes = vec![0; count.parse().map_err(io::Error::other)?];
+        self.input.read_exact(&mut bytes)
+    }
+
+    /// Sends what the supervisor sent, as it came.
+    fn echo(&mut self) -> io::Result<()> {
+        let mut bytes = vec![0; 64 << 10];
+        let read = self.input.read(&mut bytes)?;
+        self.output.write_all(&bytes[..read])
+    }
+}
+
+fn null() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
+}
+
+/// Leaves a process behind that holds the pipes.
+fn fork_a_sleeper() -> io::Result<()> {
+    // SAFETY: this process has one thread.
+    if let ForkResult::Child = unsafe { fork() }? {
+        alarm::set(LIFE_SECS);
+        loop {
+            thread::park();
+        }
+    }
+    Ok(())
+}
+
+/// Becomes another worker program, with the same pipes.
+fn exec(program: &str) -> io::Error {
+    alarm::cancel();
+    let own_name = env::args_os().next().unwrap_or_default();
+    Command::new(program).arg0(own_name).arg("serve").exec()
+}

@@ -1,0 +1,319 @@
+//! Whoever is killed at whichever step of one execution: it ends once, in the way that the step allows,
+//! and the next one works.
+//!
+//! The steps are those at which something can be seen from outside: a worker waits, it has read half
+//! of its script, it runs, it writes, it has said its last word and nobody has heard it yet, it is gone
+//! and its end is not yet recorded, all is over.
+
+use std::fs::{File, OpenOptions};
+use std::time::Duration;
+
+use e2e::endurance::{WORKER, Way, start};
+use e2e::home::Home;
+use e2e::hostile::{OBEY, script};
+use e2e::processes::{self, Entry};
+use e2e::server::{PATIENCE, Server, is_final};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// How long anything may outlive the server that it belongs to.
+const ORPHANS_MAX: Duration = Duration::from_secs(1);
+
+/// Where one execution stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    HalfTold,
+    Running,
+    AmidOutput,
+    Finished,
+    Settling,
+    Ended,
+}
+use Step::{AmidOutput, Ended, Finished, HalfTold, Running, Settling};
+
+/// Who is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Worker,
+    ForkServer,
+    Server,
+}
+
+/// How the execution ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With its result: its last word counts.
+    Completed,
+    /// Without, and says so with this word.
+    Failed(&'static str),
+}
+
+/// What comes of each victim at each step.
+const TABLE: &[(Step, Victim, End)] = &[
+    (HalfTold, Victim::Worker, End::Failed("SIGKILL")),
+    (Running, Victim::Worker, End::Failed("SIGKILL")),
+    (AmidOutput, Victim::Worker, End::Failed("SIGKILL")),
+    (Finished, Victim::Worker, End::Completed),
+    (HalfTold, Victim::ForkServer, End::Failed("fork server")),
+    (Running, Victim::ForkServer, End::Failed("fork server")),
+    (AmidOutput, Victim::ForkServer, End::Failed("fork server")),
+    (Finished, Victim::ForkServer, End::Completed),
+    (Settling, Victim::ForkServer, End::Completed),
+    (Ended, Victim::ForkServer, End::Completed),
+    (HalfTold, Victim::Server, End::Failed("server")),
+    (Running, Victim::Server, End::Failed("server")),
+    (AmidOutput, Victim::Server, End::Failed("server")),
+    // It was said, perhaps heard, but not recorded, and no client was told.
+    (Finished, Victim::Server, End::Failed("server")),
+    (Settling, Victim::Server, End::Failed("server")),
+    (Ended, Victim::Server, End::Completed),
+];
+
+/// A server with one execution at a step.
+struct Scene {
+    home: Home,
+    server: Server,
+    id: String,
+    worker: Pid,
+    /// Keeps the end from being recorded.
+    lock: Option<File>,
+}
+
+impl Scene {
+    fn at(step: Step, way: Way) -> Self {
+        let home = Home::new();
+        let (steps, code) = match step {
+            // Far more than a pipe holds.
+            HalfTold => (
+                "hello start_partly=1000 mark=here sleep",
+                "x".repeat(1 << 20),
+            ),
+            Running => (OBEY, script("mark=here sleep")),
+            AmidOutput => (OBEY, script("mark=here flood")),
+            Finished => (
+                OBEY,
+                script("mark=here await=leave finished mark=said sleep"),
+            ),
+            Settling => (OBEY, script("mark=here await=leave finished exit=0")),
+            Ended => (OBEY, script("mark=here finished exit=0")),
+        };
+        home.hostile(WORKER, steps);
+        let mut server = start(&home, way, &[]);
+        let id = server.submit(&code);
+        let worker = home.await_mark(WORKER, "here");
+        home.instruct(WORKER, OBEY);
+        await_record(&home, &id);
+        let mut scene = Self {
+            home,
+            server,
+            id,
+            worker,
+            lock: None,
+        };
+        scene.settle(step);
+        scene
+    }
+
+    /// What else it takes to be at the step.
+    fn settle(&mut self, step: Step) {
+        match step {
+            HalfTold | Running => {
+                self.server.until(&self.id, "running");
+            }
+            Finished => {
+                // A server that hears the last word ends the worker at once.
+                self.server.until(&self.id, "running");
+                self.server.signal(Signal::SIGSTOP);
+                self.home.give_leave(WORKER, "leave");
+                self.home.await_mark(WORKER, "said");
+            }
+            AmidOutput => {
+                self.server.until_output(&self.id, 1);
+            }
+            Settling => {
+                self.lock = Some(lock_database(&self.home));
+                self.home.give_leave(WORKER, "leave");
+                let reaped = || {
+                    !processes::all()
+                        .iter()
+                        .any(|one| one.pid == self.worker.as_raw())
+                };
+                assert!(processes::within(PATIENCE, reaped));
+                assert_eq!(self.server.get(&self.id)["status"], "running");
+            }
+            Ended => {
+                self.server.wait(&self.id);
+            }
+        }
+    }
+
+    fn kill(&mut self, victim: Victim) {
+        match victim {
+            Victim::Worker => {
+                // Those that wait as well: some of them were told to stop half-way.
+                let them = workers(&self.server);
+                for worker in &them {
+                    kill(Pid::from_raw(worker.pid), Signal::SIGKILL).expect("it is there");
+                }
+                assert!(processes::within(PATIENCE, || them.iter().all(has_ended)));
+            }
+            Victim::ForkServer => {
+                let zygote = fork_server(&self.server).expect("one serves");
+                kill(Pid::from_raw(zygote.pid), Signal::SIGKILL).expect("it is there");
+            }
+            Victim::Server => {
+                self.server.signal(Signal::SIGKILL);
+                self.server.wait_exit(PATIENCE);
+                let gone = processes::within(ORPHANS_MAX, || self.home.processes().is_empty());
+                assert!(
+                    gone,
+                    "they outlive their server: {:?}",
+                    self.home.processes()
+                );
+            }
+        }
+        // What was held up goes on.
+        self.lock = None;
+        if victim != Victim::Server {
+            self.server.signal(Signal::SIGCONT);
+        }
+    }
+}
+
+/// The fork server that serves: the one with workers, where another is about to end.
+fn fork_server(server: &Server) -> Option<Entry> {
+    let beneath = processes::descendants(server.pid());
+    let mut zygotes: Vec<Entry> = beneath
+        .iter()
+        .filter(|one| one.parent == server.pid().as_raw() && one.subcommand == "zygote")
+        .cloned()
+        .collect();
+    zygotes.sort_by_key(|zygote| {
+        beneath
+            .iter()
+            .filter(|one| one.parent == zygote.pid)
+            .count()
+    });
+    zygotes.pop()
+}
+
+/// Workers, parked or not, however they were started.
+fn workers(server: &Server) -> Vec<Entry> {
+    let own = server.pid().as_raw();
+    let beneath = processes::descendants(server.pid());
+    let is_worker = |one: &Entry| one.parent != own || one.subcommand == "serve";
+    beneath.into_iter().filter(is_worker).collect()
+}
+
+fn has_ended(one: &Entry) -> bool {
+    let same = |other: &Entry| other.pid == one.pid && other.state != 'Z';
+    !processes::all().iter().any(same)
+}
+
+/// Waits until another server on the same directory sees an execution: it is recorded then.
+fn await_record(home: &Home, id: &str) {
+    let mut observer = start(home, Way::Exec, &[]);
+    let recorded = processes::within(PATIENCE, || {
+        let call = observer.send_call("get_execution", json!({"execution_id": id}));
+        observer.answer(call)["result"]["isError"] != true
+    });
+    assert!(recorded, "{id} is not recorded");
+    observer.finish();
+}
+
+/// Takes the lock under which SQLite writes to its log (its file format, "WAL-index"): readers go on,
+/// writers wait.
+fn lock_database(home: &Home) -> File {
+    const WRITE_LOCK_BYTE: libc::off_t = 120;
+    let path = home.path("data").join("executions.db-shm");
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.expect("the server has opened its database");
+    let lock = libc::flock {
+        l_type: i16::try_from(libc::F_WRLCK).expect("a small number"),
+        l_whence: i16::try_from(libc::SEEK_SET).expect("a small number"),
+        l_start: WRITE_LOCK_BYTE,
+        l_len: 1,
+        l_pid: 0,
+    };
+    let locked = processes::within(PATIENCE, || fcntl(&file, FcntlArg::F_SETLK(&lock)).is_ok());
+    assert!(locked, "somebody writes without end");
+    file
+}
+
+/// The one row of an execution, and that nothing changes it any more.
+fn assert_final(server: &mut Server, id: &str) -> Value {
+    let seen = server.wait(id);
+    let page = server.call("list_executions", json!({"limit": 1000}));
+    let rows = page["executions"].as_array().expect("a list");
+    let own = rows.iter().filter(|row| row["execution_id"] == *id).count();
+    assert_eq!(own, 1, "{page}");
+    let text = server.refused("cancel_execution", json!({"execution_id": id}));
+    assert!(text.contains("not running"), "{text}");
+    let again = server.get(id);
+    for field in ["status", "result", "error", "completed_at"] {
+        assert_eq!(again[field], seen[field], "{again}");
+    }
+    seen
+}
+
+fn play(step: Step, way: Way, victim: Victim, end: End) {
+    let about = format!(
+        "{victim:?} killed while {step:?}, workers by {}",
+        way.name()
+    );
+    let mut scene = Scene::at(step, way);
+    scene.kill(victim);
+    let Scene {
+        home,
+        mut server,
+        id,
+        ..
+    } = scene;
+    if victim == Victim::Server {
+        server = start(&home, way, &[]);
+        assert!(is_final(&server.get(&id)), "{about}: it is lost");
+    }
+    let seen = assert_final(&mut server, &id);
+    let error = seen["error"].as_str().unwrap_or_default();
+    match end {
+        End::Completed => assert_eq!(seen["result"], "ok", "{about}: {seen}"),
+        End::Failed(word) => {
+            assert_eq!(seen["status"], "failed", "{about}: {seen}");
+            assert!(error.contains(word), "{about}: {error}");
+        }
+    }
+    if step == AmidOutput {
+        let page = server.call("get_execution_output", json!({"execution_id": id}));
+        let kept = page["data"].as_str().unwrap_or_default();
+        assert!(kept.starts_with("xxxx"), "{about}: {page}");
+    }
+    assert_eq!(server.run("next")["result"], "next", "{about}");
+    assert_final(&mut server, &id);
+    server.finish();
+    home.assert_empty();
+}
+
+fn play_all(victim: Victim, ways: &[Way]) {
+    for way in ways {
+        for (step, _, end) in TABLE.iter().filter(|(_, whom, _)| *whom == victim) {
+            play(*step, *way, victim, *end);
+        }
+    }
+}
+
+#[test]
+fn a_worker_killed_at_each_step() {
+    play_all(Victim::Worker, &[Way::Exec, Way::Zygote]);
+}
+
+#[test]
+fn a_fork_server_killed_at_each_step() {
+    play_all(Victim::ForkServer, &[Way::Zygote]);
+}
+
+#[test]
+fn a_server_killed_at_each_step() {
+    play_all(Victim::Server, &[Way::Exec, Way::Zygote]);
+}
