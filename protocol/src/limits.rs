@@ -21,6 +21,14 @@ pub const CONSOLE_CHUNK_BYTES_MAX: usize = 64 << 10;
 /// The largest version text in Hello.
 pub const VERSION_BYTES_MAX: usize = 64;
 
+/// Data of a worker beyond the heap and the buffers of its execution and beyond what it has when that
+/// begins. `worker/src/sandbox/rlimits.rs` says what it is for.
+pub const WORKER_ROOM_BYTES: u64 = 64 << 20;
+
+/// The stack of a worker. V8 is told to use less than one MiB; the TypeScript parser recurses as deep
+/// as it is let, and that in a build without optimisation.
+pub const WORKER_STACK_BYTES: u64 = 64 << 20;
+
 /// Bytes of the length prefix of a frame: a little-endian `u32` that does not count itself.
 pub const FRAME_HEADER_BYTES: usize = 4;
 

@@ -28,6 +28,11 @@ pub const EXECUTION_TIMEOUT_SECS_DEFAULT: u64 = 30;
 /// CPU seconds that the kernel allows beyond the timeout: the backstop must never win against the
 /// supervisor's own deadline.
 pub const CPU_SECS_BEYOND_TIMEOUT: u32 = 2;
+/// How often the memory of a worker that runs a script is looked at.
+pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// More memory of its own than a worker has before its script begins, in bytes. What a script may have
+/// comes on top of it.
+pub const WARM_WORKER_BYTES: u64 = 32 << 20;
 
 /// The most executions that an operator may let run at once.
 pub const CONCURRENT_EXECUTIONS_MAX: usize = 1024;

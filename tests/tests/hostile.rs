@@ -72,6 +72,9 @@ const WITH_SCRIPT: &[(&str, &str, &[&str])] = &[
     ("close_output spin", "failed", &["closed its pipe"]),
     ("fork exit=0", "failed", &["without a result"]),
     ("fork fork signal=SIGSEGV", "failed", &["SIGSEGV"]),
+    // More memory than the kernel would give a worker in its jail, and as much as it would.
+    ("grow=300 sleep", "failed", &["memory limit of 8 M"]),
+    ("grow=100 finished sleep", "completed", &[]),
     ("failed exit=0", "failed", &["told to fail"]),
     ("failed sleep", "failed", &["told to fail"]),
     // The last word counts, whatever comes behind it.

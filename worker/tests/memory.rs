@@ -10,10 +10,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use mcp_v8_protocol::codec::{FrameReader, encode};
+use mcp_v8_protocol::limits::{WORKER_ROOM_BYTES, WORKER_STACK_BYTES};
 use mcp_v8_protocol::message::{
     ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
 };
-use mcp_v8_worker::sandbox::{ROOM_BYTES, STACK_BYTES};
 
 mod support {
     pub(crate) mod probe;
@@ -295,7 +295,7 @@ fn no_script_passes_its_budget_and_each_ends_as_a_memory_failure() {
     let mut wrong = Vec::new();
     for (about, source) in BOMBS {
         let run = run(source);
-        let budget = run.before + LIMITS.heap_bytes + LIMITS.buffer_bytes + ROOM_BYTES;
+        let budget = run.before + LIMITS.heap_bytes + LIMITS.buffer_bytes + WORKER_ROOM_BYTES;
         let Ended {
             status,
             own_peak,
@@ -332,7 +332,7 @@ fn machine_code_that_fills_all_it_can_stays_within_data_and_stack() {
         .unwrap_or_else(|| panic!("{text} {}", ended.status))
         .parse()
         .unwrap();
-    let budget = (data << 20) + STACK_BYTES;
+    let budget = (data << 20) + WORKER_STACK_BYTES;
     println!("{} MiB of {}", ended.peak >> 20, budget >> 20);
     assert!(
         ended.peak <= with_overshoot(budget),

@@ -192,6 +192,8 @@ impl Driver {
         let Held::Running(worker) = &mut self.held else {
             return Event::WorkerGone;
         };
+        let resident_bytes_max = self.given.resident_bytes_max();
+        let mut next_look = Instant::now() + limits::MEMORY_LOOK_INTERVAL;
         loop {
             let has_writes = self.is_start_unwritten || self.output.has_pending();
             // What a worker says is taken before it is passed on, as long as there is room: small
@@ -202,6 +204,12 @@ impl Driver {
                     return Event::CancelAsked(by);
                 }
                 () = sleep_until(self.deadline) => return Event::Deadline,
+                () = sleep_until(next_look) => {
+                    if worker.resident_bytes() > Some(resident_bytes_max) {
+                        return Event::WorkerTooLarge;
+                    }
+                    next_look = Instant::now() + limits::MEMORY_LOOK_INTERVAL;
+                }
                 word = worker.next(), if self.output.has_room() => match word {
                     Ok(Word::Console(text)) => self.output.add(&text),
                     Ok(Word::Finished(finished)) => return Event::Reported(finished),

@@ -1,6 +1,6 @@
 //! What an end means, in words: what happened, which limit it was, what to do next.
 
-use mcp_v8_protocol::limits::ERROR_BYTES_MAX;
+use mcp_v8_protocol::limits::{self as wire, ERROR_BYTES_MAX};
 use mcp_v8_protocol::message::{Failure, FailureKind as Reported, Finished, Text};
 
 use super::state::{NotReady, Riddle, Script, Verdict};
@@ -23,6 +23,15 @@ impl Given {
             .saturating_add(limits::CPU_SECS_BEYOND_TIMEOUT)
     }
 
+    /// Memory of its own that a worker may have resident, in bytes: whatever it does, the kernel
+    /// refuses a script more. Whoever has more has found a way around that.
+    pub fn resident_bytes_max(self) -> u64 {
+        limits::WARM_WORKER_BYTES
+            + 2 * self.heap_bytes()
+            + wire::WORKER_ROOM_BYTES
+            + wire::WORKER_STACK_BYTES
+    }
+
     /// V8's heap, in bytes; the buffers have as much again.
     pub fn heap_bytes(self) -> u64 {
         self.limits.heap_memory_max_mb << 20
@@ -39,6 +48,7 @@ pub(super) fn settle(verdict: Verdict, given: Given) -> End {
         },
         Verdict::Reported(Finished::Failed(failure)) => reported_failure(failure, given),
         Verdict::Cancelled(by) => End::Cancelled { by },
+        Verdict::TooLarge => failed(FailureKind::Memory, memory(given)),
         Verdict::Deadline => End::TimedOut {
             after_secs: given.limits.execution_timeout_secs,
         },

@@ -88,6 +88,8 @@ pub enum Verdict {
     Cancelled(CancelledBy),
     /// The deadline passed.
     Deadline,
+    /// The worker has more memory than it can have by fair means.
+    TooLarge,
     /// The worker broke the conversation.
     Broke(LinkError),
 }
@@ -161,6 +163,8 @@ pub enum Event {
     CancelAsked(CancelledBy),
     /// The time is over.
     Deadline,
+    /// The worker was found with more memory than it may have.
+    WorkerTooLarge,
     /// The process is reaped.
     Reaped(Exit, Script),
     /// The end is in the store.
@@ -232,6 +236,7 @@ impl State {
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
+            | Event::WorkerTooLarge
             | Event::Reaped(..)
             | Event::Committed
             | Event::CommitFailed(_) => (Self::Queued, NOTHING),
@@ -257,6 +262,7 @@ impl State {
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
+            | Event::WorkerTooLarge
             | Event::Reaped(..)
             | Event::Committed
             | Event::CommitFailed(_) => (Self::Starting(attempt), NOTHING),
@@ -268,6 +274,7 @@ impl State {
             Event::Reported(finished) => Self::end_process(Verdict::Reported(finished), given),
             Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by), given),
             Event::Deadline => Self::end_process(Verdict::Deadline, given),
+            Event::WorkerTooLarge => Self::end_process(Verdict::TooLarge, given),
             // A dead worker is not killed: its own exit says why it died.
             Event::WorkerGone => (Self::reaping(Riddle::Gone, attempt), &[Effect::Reap]),
             Event::WorkerBroke(LinkError::Torn) => {
@@ -304,6 +311,7 @@ impl State {
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
             | Event::Deadline
+            | Event::WorkerTooLarge
             | Event::Committed
             | Event::CommitFailed(_) => (Self::reaping(riddle, attempt), NOTHING),
         }
@@ -324,6 +332,7 @@ impl State {
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
             | Event::Deadline
+            | Event::WorkerTooLarge
             | Event::Reaped(..) => (Self::Settling(Settling::Committing(end, remains)), NOTHING),
         }
     }
@@ -341,6 +350,7 @@ impl State {
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
             | Event::Deadline
+            | Event::WorkerTooLarge
             | Event::Committed
             | Event::CommitFailed(_) => (Self::Clearing(end), NOTHING),
         }

@@ -56,20 +56,21 @@ fn event(kind: usize) -> Event {
         11 => Event::CancelAsked(CancelledBy::Shutdown),
         12 => Event::Deadline,
         13 => Event::WorkerBroke(LinkError::Io(std::io::Error::other("x"))),
-        14 => Event::Reaped(exit(ExitStatus::Code(86)), Script::MayHaveRun),
-        15 => Event::Reaped(exit(ExitStatus::Signal(9)), Script::Unread),
-        16 => Event::Committed,
+        14 => Event::WorkerTooLarge,
+        15 => Event::Reaped(exit(ExitStatus::Code(86)), Script::MayHaveRun),
+        16 => Event::Reaped(exit(ExitStatus::Signal(9)), Script::Unread),
+        17 => Event::Committed,
         _ => Event::CommitFailed(StoreError::Closed),
     }
 }
 
 /// Events up to here come from the world, the others are answers.
-const WORLDLY: usize = 14;
-const REAPED: usize = 14;
-const REAPED_UNREAD: usize = 15;
-const COMMITTED: usize = 16;
-const COMMIT_FAILED: usize = 17;
-const KINDS: usize = 18;
+const WORLDLY: usize = 15;
+const REAPED: usize = 15;
+const REAPED_UNREAD: usize = 16;
+const COMMITTED: usize = 17;
+const COMMIT_FAILED: usize = 18;
+const KINDS: usize = 19;
 const REPORTED: usize = 6;
 const GONE: usize = 8;
 const CANCELLED: usize = 10;
@@ -272,6 +273,7 @@ fn races_are_decided_by_the_first() {
         (GONE, crate::store::Status::Failed),
         (9, crate::store::Status::Failed),
         (13, crate::store::Status::Failed),
+        (14, crate::store::Status::Failed),
     ];
     for (first, status) in firsts {
         let mut life = Life::running();

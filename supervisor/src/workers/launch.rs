@@ -196,6 +196,11 @@ impl Running {
         Self::word(message)
     }
 
+    /// Memory of its own that is resident, in bytes; `None` where the system does not tell.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        self.process.resident_bytes()
+    }
+
     /// The end of all steps.
     pub fn into_process(self) -> (Process, Errand) {
         (self.process, Errand(self.link.into_letter()))

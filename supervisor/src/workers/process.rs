@@ -294,6 +294,19 @@ impl Process {
         }
     }
 
+    /// Memory of its own that is resident, in bytes; `None` where the system does not tell, or it has
+    /// ended.
+    pub(super) fn resident_bytes(&self) -> Option<u64> {
+        // size resident shared ..., in pages; what is shared is the program and the like.
+        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.id())).ok()?;
+        let mut pages = text.split_ascii_whitespace().skip(1);
+        let mut next = || pages.next()?.parse::<u64>().ok();
+        let (resident, shared) = (next()?, next()?);
+        let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+        let page_bytes = page_bytes.ok().flatten()?.unsigned_abs();
+        Some(resident.saturating_sub(shared).saturating_mul(page_bytes))
+    }
+
     /// Whether it has not ended. Does not wait.
     pub(super) fn is_alive(&self) -> bool {
         let mut watched = [PollFd::new(self.child.get_ref().as_fd(), PollFlags::POLLIN)];

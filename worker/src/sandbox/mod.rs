@@ -59,7 +59,6 @@ use self::capabilities::Capability;
 pub use self::descriptors::{Descriptors, INPUT_FD, OUTPUT_FD};
 pub use self::plan::{Asked, Mode, Plan, Way};
 pub use self::report::{Layer, Missing, Report, State};
-pub use self::rlimits::{ROOM_BYTES, STACK_BYTES};
 
 /// Why a process must not go on.
 #[derive(Debug, thiserror::Error)]

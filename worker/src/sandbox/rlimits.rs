@@ -9,10 +9,10 @@
 //!
 //! ```text
 //! what the warm worker has ─ V8's heap ─ array buffers, WebAssembly memories ─ room for the rest
-//! found when it begins       heap_bytes  buffer_bytes                         ROOM_BYTES
+//! found when it begins       heap_bytes  buffer_bytes                         WORKER_ROOM_BYTES
 //! ```
 //!
-//! as data, and [`STACK_BYTES`] of stack. V8 keeps the first of the two limits between, the buffer
+//! as data, and [`WORKER_STACK_BYTES`] of stack. V8 keeps the first of the two limits between, the buffer
 //! budget the second, the kernel the sum. What is resident grows by heap, buffers and room, however a
 //! script goes about it; `tests/memory.rs` measures that from outside.
 //!
@@ -42,10 +42,12 @@
 //! *One way stays open.* The kernel does not look at data when a mapping becomes writable while the
 //! *address space* is used up to its limit: the check is `data does not fit and addresses would`
 //! (`mprotect_fixup`, Linux 4.6 to 6.18). Machine code that first fills the address space can have all
-//! of it as data. Without a limit of addresses, page tables would be unlimited instead. Only a control
-//! group, or somebody who looks at the process from outside, ends that; the worker is the first victim
-//! when the system's memory runs out.
+//! of it as data. Without a limit of addresses, page tables would be unlimited instead. Somebody who
+//! looks from outside ends that: the supervisor looks at what is resident, again and again, and a
+//! control group where there is one; and the worker is the first victim when the system's memory runs
+//! out.
 
+use mcp_v8_protocol::limits::{WORKER_ROOM_BYTES, WORKER_STACK_BYTES};
 use mcp_v8_protocol::message::ExecutionLimits;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -53,16 +55,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Address space, in bytes: V8 reserves far more than it uses (48 GiB when it starts).
 const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
-/// The stack, in bytes. V8 is told to use less than one MiB; the TypeScript parser recurses as deep as
-/// `typescript` lets it, and that in a build without optimisation.
-pub const STACK_BYTES: u64 = 64 << 20;
-
 /// More of the stack than is in use when it is fixed, arguments and environment included, in bytes.
 const STACK_USED_BYTES_MAX: u64 = 1 << 20;
-
-/// Data beyond an execution's own heap and buffers, and beyond what the warm worker has already, in
-/// bytes. [Why so much](self).
-pub const ROOM_BYTES: u64 = 64 << 20;
 
 /// More data than any worker has before its execution, in bytes.
 const DATA_FOUND_BYTES_MAX: u64 = 2 << 30;
@@ -101,14 +95,14 @@ pub(super) fn set() -> Result<String, Errno> {
     Ok(format!(
         "{} GiB of addresses, {} MiB of stack, no files, no processes; data and CPU time for each execution",
         ADDRESS_SPACE_BYTES >> 30,
-        STACK_BYTES >> 20
+        WORKER_STACK_BYTES >> 20
     ))
 }
 
 /// Takes the whole stack at once, and lets no stack grow from here on. The kernel would let each piece
 /// of one grow to the limit, and a process can cut its stack into pieces.
 fn fix_stack() -> Result<(), Errno> {
-    lower(Resource::RLIMIT_STACK, STACK_BYTES)?;
+    lower(Resource::RLIMIT_STACK, WORKER_STACK_BYTES)?;
     let (soft, _) = getrlimit(Resource::RLIMIT_STACK)?;
     let depth = usize::try_from(soft.saturating_sub(STACK_USED_BYTES_MAX)).unwrap_or(0);
     let here = std::ptr::from_ref(&depth).addr();
@@ -127,7 +121,7 @@ pub(super) fn seal_descriptors() -> Result<(), Errno> {
 /// Sets the limits of one execution.
 pub(super) fn tighten(limits: &ExecutionLimits) -> Result<(), Errno> {
     let data = data_in_use()?
-        .saturating_add(ROOM_BYTES)
+        .saturating_add(WORKER_ROOM_BYTES)
         .saturating_add(limits.heap_bytes)
         .saturating_add(limits.buffer_bytes);
     lower(Resource::RLIMIT_DATA, data)?;

@@ -8,6 +8,7 @@
 
 use std::io::Write as _;
 
+use mcp_v8_protocol::limits::WORKER_STACK_BYTES;
 use mcp_v8_protocol::message::ExecutionLimits;
 use mcp_v8_worker::sandbox::{self, Asked, Descriptors, Layer, Mode, Plan, Report, Way};
 use mcp_v8_worker::tier::EngineTier;
@@ -614,14 +615,14 @@ fn fill_data() {
 fn stack_end() -> *mut u8 {
     let here = 0_u8;
     let used = 1 << 20;
-    let depth = usize::try_from(sandbox::STACK_BYTES).unwrap() - used;
+    let depth = usize::try_from(WORKER_STACK_BYTES).unwrap() - used;
     let address = (&raw const here).expose_provenance() & !(PAGE - 1);
     std::ptr::with_exposed_provenance_mut(address - depth + used)
 }
 
 /// Below the whole stack: it must not grow.
 fn stack_beyond() -> i64 {
-    let depth = usize::try_from(sandbox::STACK_BYTES).unwrap();
+    let depth = usize::try_from(WORKER_STACK_BYTES).unwrap();
     touch(stack_end().wrapping_sub(depth / 2), PAGE);
     0
 }

@@ -75,6 +75,8 @@ impl Worker {
             "mark" => leave_mark(argument)?,
             "await" => await_leave(argument),
             "words" => io::stderr().write_all(argument.replace('_', " ").as_bytes())?,
+            // So many MiB, each page of them touched.
+            "grow" => std::mem::forget(vec![1_u8; argument.parse::<usize>().unwrap_or(1) << 20]),
             "sleep" => loop {
                 thread::park();
             },
