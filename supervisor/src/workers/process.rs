@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
+use super::cgroup::{Applicant, Groups, Membership};
 use super::exit::{Exit, ExitStatus, printable_tail};
 use super::shop::Reaper;
 use crate::limits;
@@ -235,6 +236,8 @@ pub struct Process {
     child: AsyncFd<Child>,
     stderr: OwnedFd,
     origin: Origin,
+    /// Dropped after the child, which is killed then.
+    membership: Option<Membership>,
 }
 
 impl Process {
@@ -248,6 +251,7 @@ impl Process {
             child,
             stderr,
             origin,
+            membership: None,
         })
     }
 
@@ -259,6 +263,21 @@ impl Process {
     /// What has made it.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Asks for a control group for it.
+    pub(super) fn apply(&self, groups: &Groups) -> Option<Applicant> {
+        groups.admit(self.id(), self.child.get_ref())
+    }
+
+    /// Remembers its place in a control group, for as long as it lives.
+    pub(super) fn join(&mut self, membership: Option<Membership>) {
+        self.membership = membership;
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_some_and(Membership::was_out_of_memory)
     }
 
     /// Kills it. Nothing happens when it has ended.
@@ -301,6 +320,9 @@ impl Process {
         };
         Exit {
             status: match waited.status {
+                ExitStatus::Signal(libc::SIGKILL) if self.was_out_of_memory() => {
+                    ExitStatus::OverMemory
+                }
                 ExitStatus::Signal(libc::SIGKILL) if !is_in_time => ExitStatus::Severed,
                 status => status,
             },

@@ -21,6 +21,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
+use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::Spawned;
 use super::link::Link;
@@ -98,19 +99,6 @@ pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
     Ok((ours, theirs))
 }
 
-/// The asynchronous owner of a started worker.
-pub(super) fn equip(
-    child: Child,
-    ours: OurEnds,
-    program: Arc<Path>,
-    origin: Origin,
-) -> io::Result<Spawned> {
-    unblock(&ours.stderr)?;
-    let process = Process::new(child, ours.stderr, origin)?;
-    let link = Link::new(ours.to_worker, ours.from_worker)?;
-    Ok(Spawned::new(process, link, program))
-}
-
 /// Makes reads return at once when there is nothing.
 pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
@@ -124,6 +112,7 @@ pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
 pub(super) struct Shop {
     orders: Reaper,
     program: Arc<Path>,
+    groups: Groups,
 }
 
 /// Where children go whose owners were dropped.
@@ -144,7 +133,7 @@ impl Shop {
     ///
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
-    pub(super) fn open(program: PathBuf, jail: Jail) -> io::Result<Self> {
+    pub(super) fn open(program: PathBuf, jail: Jail, groups: Groups) -> io::Result<Self> {
         // Ours are made with CLOEXEC; these may not be.
         // SAFETY: integers only; it changes a flag that no code here relies on.
         let result = unsafe {
@@ -176,12 +165,22 @@ impl Shop {
         Ok(Self {
             orders: Reaper(sender),
             program,
+            groups,
         })
     }
 
     /// The program that it starts.
     pub(super) fn program(&self) -> &Arc<Path> {
         &self.program
+    }
+
+    /// The asynchronous owner of a started worker.
+    pub(super) fn equip(&self, child: Child, ours: OurEnds, origin: Origin) -> io::Result<Spawned> {
+        unblock(&ours.stderr)?;
+        let process = Process::new(child, ours.stderr, origin)?;
+        let link = Link::new(ours.to_worker, ours.from_worker)?;
+        let program = Arc::clone(&self.program);
+        Ok(Spawned::new(process, link, program, self.groups.clone()))
     }
 
     /// Asks for one worker, without waiting for it.
@@ -243,8 +242,8 @@ impl Executing {
         let StartedWorker { child, ours } = (&mut self.answer)
             .await
             .map_err(|_| SpawnError::Stopped)??;
-        let program = Arc::clone(self.shop.program());
-        equip(child, ours, program, Origin::Executed).map_err(|error| self.shop.system_error(error))
+        let equipped = self.shop.equip(child, ours, Origin::Executed);
+        equipped.map_err(|error| self.shop.system_error(error))
     }
 }
 
