@@ -8,7 +8,8 @@
 //! A spawner executes a worker when one is asked for, or hands out one that a fork server has forked
 //! and that has waited for it. Of the modules, `pool` and `keeper` have such workers ready, `zygote`
 //! and `control` talk to the fork server, `appetite` decides how many are kept, `shop` is where
-//! processes are started, and `cgroup` gives each worker a control group where it can.
+//! processes are started, `cgroup` gives each worker a control group where it can, and `strangers` reaps what
+//! others have left.
 //!
 //! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
 //! any of them kills the process and has it reaped.
@@ -28,6 +29,7 @@ mod pool;
 mod process;
 mod shop;
 mod spawn;
+mod strangers;
 mod zygote;
 
 pub use cgroup::{ControlGroups, control_groups};

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use super::cgroup::{Applicant, Groups, Membership};
 use super::exit::{Exit, ExitStatus, printable_tail};
 use super::shop::Reaper;
+use super::strangers::Register;
 use crate::limits;
 
 /// A process that is not reaped yet. Dropping it kills it and has it reaped, so that it leaves
@@ -74,6 +75,7 @@ impl Child {
         }
         // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
+        reaper.enter(pid);
         Ok(Self {
             pid,
             pidfd,
@@ -132,8 +134,8 @@ impl Child {
     /// Its end, once it has ended.
     async fn waited(&mut self) -> Option<Waited> {
         match &mut self.parent {
-            Parent::Us { reaped, .. } => {
-                let waited = try_reap(self.pid)?;
+            Parent::Us { reaped, reaper } => {
+                let waited = reaper.try_reap(self.pid)?;
                 *reaped = true;
                 Some(waited)
             }
@@ -152,8 +154,14 @@ impl Child {
     }
 }
 
-/// Reaps a child of this process that nobody has reaped yet, if it has ended.
-pub(super) fn try_reap(pid: Pid) -> Option<Waited> {
+/// Reaps a child of this process that nobody has reaped yet, if it has ended, and strikes it out.
+pub(super) fn try_reap(pid: Pid, register: &Register) -> Option<Waited> {
+    let waited = wait_for(pid)?;
+    register.strike_out(pid);
+    Some(waited)
+}
+
+fn wait_for(pid: Pid) -> Option<Waited> {
     let mut status = 0;
     // SAFETY: plain old data; all zeroes is a value of it.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -203,7 +211,7 @@ impl Drop for Child {
             Parent::Us {
                 reaped: false,
                 reaper,
-            } if try_reap(self.pid).is_none() => reaper.take(self.pid),
+            } if reaper.try_reap(self.pid).is_none() => reaper.take(self.pid),
             Parent::Us { .. } | Parent::Zygote(_) => {}
         }
     }

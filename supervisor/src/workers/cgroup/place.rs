@@ -20,6 +20,9 @@ pub(super) enum Reason {
     /// The kernel, or whoever started this process, has no version 2.
     #[error("no cgroup v2 hierarchy is mounted")]
     NoHierarchy,
+    /// The numbers of processes that are read here would be other processes to the kernel.
+    #[error("/proc is that of another process namespace")]
+    OtherProc,
     /// The mounts show other groups.
     #[error("no mount shows the control group of this server, {path}")]
     Hidden {

@@ -28,6 +28,10 @@ pub(super) fn look() -> Result<Facts, Reason> {
             source,
         })
     };
+    let own_entry = fs::read_link("/proc/self").unwrap_or_default();
+    if own_entry != Path::new(&std::process::id().to_string()) {
+        return Err(Reason::OtherProc);
+    }
     let own = Place::find(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
     let around = own
         .around()
