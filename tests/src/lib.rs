@@ -1,6 +1,7 @@
 //! End-to-end tests over the real binaries.
 //!
 //! * [`endurance`]: servers over hostile workers, and what they have to withstand.
+//! * [`flat`]: whether a server that has worked for long holds more than before.
 //! * [`home`]: where a server of a test lives.
 //! * [`hostile`]: how the program `hostile_worker` is told what to do.
 //! * [`processes`]: what `/proc` says of processes.
@@ -9,6 +10,7 @@
 //! * [`worker`]: one conversation with the worker program.
 
 pub mod endurance;
+pub mod flat;
 pub mod home;
 pub mod hostile;
 pub mod processes;
