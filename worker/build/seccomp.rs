@@ -1,8 +1,9 @@
 //! Compiles the system call policies of `policies/seccomp` to BPF, for every processor and tier.
 //!
-//! Each policy becomes two filters, because one filter knows one answer beside its default: `refuse`
-//! lets everything through but answers some calls with EPERM; `kill` knows what is left, and kills
-//! for the rest. Both are installed, and the kernel takes the stricter answer of the two.
+//! Each policy becomes three filters, because one filter knows one answer beside its default: `refuse`
+//! lets everything through but answers some calls with EPERM; `pretend` answers some with success, and
+//! nothing is done; `kill` knows what is left, and kills for the rest. All are installed, and the
+//! kernel takes the strictest answer. No call is both refused and pretended.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,6 +49,7 @@ struct Rule {
     reason: String,
     allow: Option<Calls>,
     errno: Option<Calls>,
+    pretend: Option<Calls>,
 }
 
 /// Which calls of a system call: all, or those that fulfil every condition of one of the lists.
@@ -91,12 +93,17 @@ pub(crate) fn build(out: &Path) {
             serde_json::from_str(&text).unwrap_or_else(|error| fail(&path, &error));
         assert_eq!(policy.architecture, name, "{}", path.display());
         for tier in TIERS {
-            let (refuse, kill) = compile(&policy, tier, target);
+            let Filters {
+                refuse,
+                pretend,
+                kill,
+            } = compile(&policy, tier, target);
             let _infallible = writeln!(
                 code,
-                "Compiled {{ architecture: {name:?}, executable_memory: {}, refuse: &{}, kill: &{} }},",
+                "Compiled {{ architecture: {name:?}, executable_memory: {}, refuse: &{}, pretend: &{}, kill: &{} }},",
                 tier == "jit",
                 instructions(&refuse),
+                instructions(&pretend),
                 instructions(&kill),
             );
         }
@@ -109,9 +116,16 @@ fn fail(path: &Path, error: &dyn std::fmt::Display) -> ! {
     panic!("{}: {error}", path.display())
 }
 
-/// The two filters of one tier.
-fn compile(policy: &Policy, tier: &str, target: TargetArch) -> (BpfProgram, BpfProgram) {
+/// The filters of one tier.
+struct Filters {
+    refuse: BpfProgram,
+    pretend: BpfProgram,
+    kill: BpfProgram,
+}
+
+fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
     let mut refused = Filter::default();
+    let mut pretended = Filter::default();
     let mut known = Filter::default();
     for rule in &policy.rules {
         let name = &rule.syscall;
@@ -123,28 +137,43 @@ fn compile(policy: &Policy, tier: &str, target: TargetArch) -> (BpfProgram, BpfP
             }
         }
         assert!(
-            rule.allow.is_some() || rule.errno.is_some(),
-            "{name}: a rule allows or refuses something"
+            rule.allow.is_some() || rule.errno.is_some() || rule.pretend.is_some(),
+            "{name}: a rule answers something"
         );
         assert!(!known.0.contains_key(name), "{name} has two rules");
-        for calls in [&rule.allow, &rule.errno].into_iter().flatten() {
+        assert!(
+            rule.errno.is_none() || rule.pretend.is_none(),
+            "{name}: calls are refused or pretended"
+        );
+        for calls in [&rule.allow, &rule.errno, &rule.pretend]
+            .into_iter()
+            .flatten()
+        {
             known.add(name, calls);
         }
         if let Some(calls) = &rule.errno {
             refused.add(name, calls);
         }
+        if let Some(calls) = &rule.pretend {
+            pretended.add(name, calls);
+        }
     }
-    let eperm = json!({ "errno": 1 });
+    let (eperm, success) = (json!({ "errno": 1 }), json!({ "errno": 0 }));
     let refuse = refused.compile("allow".into(), eperm, target);
+    let pretend = pretended.compile("allow".into(), success, target);
     let kill = known.compile("kill_process".into(), "allow".into(), target);
-    for (program, times) in [(&refuse, 0), (&kill, 1)] {
+    for (program, times) in [(&refuse, 0), (&pretend, 0), (&kill, 1)] {
         let found = program.iter().filter(|step| step.k == SELF).count();
         assert_eq!(
             found, times,
             "\"self\" stands in one place: see sandbox::seccomp"
         );
     }
-    (refuse, kill)
+    Filters {
+        refuse,
+        pretend,
+        kill,
+    }
 }
 
 /// System calls and the conditions under which they match; no condition matches every call.

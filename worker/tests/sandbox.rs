@@ -5,9 +5,13 @@
 #![allow(clippy::print_stderr, reason = "a test says what it skips")]
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+
+mod support {
+    pub(crate) mod probe;
+}
+use support::probe::attempt;
 
 /// What must come of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,12 +193,21 @@ const TABLE: &[(&str, &[&str], Outcome)] = &[
             "mmap-locked",
             "mmap-populate",
             "mmap-file",
+            "mmap-in-place",
             "mprotect-growsdown",
+            "mprotect-execute-only",
             "mlock",
             "remap_file_pages",
         ],
         Killed,
     ),
+    ("nor a larger stack by moving it", &["mremap"], Refused),
+    (
+        "nor one that grows",
+        &["stack-beyond", "stack-in-pieces"],
+        Signal(libc::SIGSEGV),
+    ),
+    ("taking access away is not done", &["pretended"], Works),
     (
         "no advice that V8 does not give",
         &["madvise-mergeable", "madvise-hwpoison", "madvise-dofork"],
@@ -286,7 +299,6 @@ const TABLE: &[(&str, &[&str], Outcome)] = &[
             "can-map-executable",
             "can-make-executable",
             "can-advise",
-            "can-remap",
             "can-sleep",
             "can-tell-time",
             "can-draw",
@@ -334,38 +346,6 @@ fn environments() -> impl Iterator<Item = (&'static str, &'static [&'static str]
         }
         can_be
     })
-}
-
-fn probe() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let probe = profile.join("examples/sandbox_probe");
-    assert!(
-        probe.exists(),
-        "build it first: cargo build -p mcp-v8-worker --example sandbox_probe"
-    );
-    probe
-}
-
-/// What the probe said, and the signal that ended it.
-fn attempt(environment: &[&str], act: &str) -> (String, Option<i32>) {
-    let mut child = Command::new(probe())
-        .args(environment)
-        .arg(act)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _open = child.stdin.take();
-    let mut text = String::new();
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
-    (text, child.wait().unwrap().signal())
 }
 
 #[test]

@@ -91,7 +91,8 @@ pub(crate) fn telling_line(tail: &str) -> &str {
         .unwrap_or(last)
 }
 
-/// What memory exhaustion looks like on standard error: V8, Rust and C++ in this order.
+/// What memory exhaustion looks like on standard error: V8, V8 or the worker's handler of crashes
+/// (`worker/src/sandbox/last_words.rs`), V8, Rust and C++ in this order.
 const MEMORY_WORDS: [&str; 5] = [
     "invalid size error",
     "out of memory",
@@ -254,6 +255,28 @@ mod tests {
                 death(signal, 0, "# Check failed"),
                 Death::Crashed { signal }
             );
+        }
+    }
+
+    #[test]
+    fn a_crash_for_want_of_memory_is_told_by_what_the_worker_saw() {
+        let words = "\nout of memory: the kernel refused more at the moment of the crash\n";
+        for signal in [libc::SIGSEGV, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT] {
+            let exit = exit(ExitStatus::Signal(signal), 0, words);
+            assert_eq!(exit.death(5), Death::Memory);
+        }
+        assert_eq!(telling_line(words), words.trim());
+        // The words do not change what the kernel says of a call that is forbidden.
+        let sys = exit(ExitStatus::Signal(libc::SIGSYS), 0, words);
+        assert_eq!(sys.death(5), Death::Sandbox);
+    }
+
+    #[test]
+    fn an_abort_is_a_crash_by_either_of_its_signals() {
+        // In a process namespace of its own a worker is the first process, and aborts by a trap.
+        for signal in [libc::SIGABRT, libc::SIGTRAP] {
+            let death = exit(ExitStatus::Signal(signal), 0, "").death(5);
+            assert_eq!(death, Death::Crashed { signal });
         }
     }
 

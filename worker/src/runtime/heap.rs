@@ -30,6 +30,7 @@ pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: us
     let data = std::ptr::null_mut();
     RUNNING.set(Some(Rc::clone(state)));
     isolate.set_oom_error_handler(out_of_memory);
+    speak_for_cpp();
     isolate.add_near_heap_limit_callback(near_heap_limit, data);
     // Removing a callback is how V8 is told of a lower limit.
     isolate.remove_near_heap_limit_callback(near_heap_limit, used.saturating_add(bytes));
@@ -53,6 +54,21 @@ unsafe extern "C" fn near_heap_limit(_: *mut c_void, current: usize, _initial: u
 /// Called by V8 when an allocation failed for which it has no other way out.
 unsafe extern "C" fn out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
     say_last_word(&running())
+}
+
+/// Lets `new` of C++ end as V8's own allocations do. Without a handler it aborts without a word, and
+/// not only when memory is short: a list that doubles asks for more than there ever was.
+fn speak_for_cpp() {
+    unsafe extern "C" {
+        /// `std::set_new_handler`.
+        #[link_name = "_ZSt15set_new_handlerPFvvE"]
+        fn set_new_handler(handler: extern "C" fn()) -> *const c_void;
+    }
+    extern "C" fn no_memory() {
+        say_last_word(&running())
+    }
+    // SAFETY: it stores a function, which does not return and may be called anywhere.
+    let _before = unsafe { set_new_handler(no_memory) };
 }
 
 /// The state of the execution that runs. The callbacks are installed after it is set.

@@ -5,7 +5,7 @@
 //! # The order, and why
 //!
 //! ```text
-//! 1  signals, descriptors      nothing inherited but what is listed
+//! 1  signals, descriptors      nothing inherited but what is listed; last words are prepared
 //! 2  OOM victim, keyring       while /proc and the user are still there
 //! 3  user, namespaces, root    a new user first, its maps while /proc is there, the root last
 //! 4  capabilities              a user namespace has just given them all
@@ -45,6 +45,7 @@ pub mod seccomp;
 mod capabilities;
 mod descriptors;
 mod landlock;
+mod last_words;
 mod namespaces;
 mod rlimits;
 mod self_check;
@@ -58,6 +59,7 @@ use self::capabilities::Capability;
 pub use self::descriptors::{Descriptors, INPUT_FD, OUTPUT_FD};
 pub use self::plan::{Asked, Mode, Plan, Way};
 pub use self::report::{Layer, Missing, Report, State};
+pub use self::rlimits::{ROOM_BYTES, STACK_BYTES};
 
 /// Why a process must not go on.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +169,7 @@ pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report)
 /// [`SandboxError`]: the process must not go on.
 pub fn enter_walls(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<()> {
     descriptors::forget_signals().step("set signals to their default actions")?;
+    last_words::prepare().step("prepare last words")?;
     descriptors::arrange(descriptors).step("put the supervisor's pipes into their places")?;
     let detail = "the null device, last words and two pipes".to_owned();
     report.note(Layer::Descriptors, State::On(detail));

@@ -3,8 +3,48 @@
 //! For a process: set once. For an execution ([`tighten`]): data and CPU time, set under the filter,
 //! which lets a process lower these two; nobody can raise a hard limit without a capability.
 //!
-//! Data counts private writable memory. `MAP_SHARED` and growing stacks would escape it, so the filter
-//! lets neither through; what page tables cost is bounded by the address space.
+//! # What memory an execution has
+//!
+//! Data is private writable memory, touched or not. An execution may have
+//!
+//! ```text
+//! what the warm worker has ─ V8's heap ─ array buffers, WebAssembly memories ─ room for the rest
+//! found when it begins       heap_bytes  buffer_bytes                         ROOM_BYTES
+//! ```
+//!
+//! as data, and [`STACK_BYTES`] of stack. V8 keeps the first of the two limits between, the buffer
+//! budget the second, the kernel the sum. What is resident grows by heap, buffers and room, however a
+//! script goes about it; `tests/memory.rs` measures that from outside.
+//!
+//! *Machine code gets more.* The warm worker has some 137 MiB of data, of which 10 are resident: V8
+//! reserves its code ranges (64 MiB each, two of them) writable and executable at once, so that they
+//! count in full and are paid for as they fill. Scripts fill them only with code, which V8 counts
+//! towards the heap; whoever owns the process can write into all of it, and the stack. So an
+//! execution with 8 MiB of heap is resident with at most 90 MiB as a script, and 282 MiB as machine
+//! code, beside the program's own pages, which all workers share.
+//!
+//! *The room* is for the TypeScript parser, V8's parsers and compilers, ICU, what JSON and regular
+//! expressions take while they work, tables of collections. Of what is tried, the source text of an
+//! execution asks for most. Per MiB of source, least to most: ordinary TypeScript 44 MiB, nothing but
+//! declarations 62, nothing but tokens (`f(1);f(1);`) 100 and more. So 64 MiB is enough for the
+//! largest source that anybody writes, with the smallest heap; the last kind ends as a memory
+//! failure, or is given a larger heap, which it may use for that too.
+//!
+//! # What would not count, and what forbids it
+//!
+//! The kernel counts mappings by their kind, and looks when one is made or becomes writable. The
+//! filter forbids what would get past that: shared mappings and growing stacks; pages that are touched
+//! and then no longer writable (`mprotect`, pretended); a mapping in the place of another, for
+//! which the kernel allows as many pages as go, of whatever kind (`MAP_FIXED`); a stack that is enlarged
+//! (`mremap`). A stack that is cut into pieces would grow at each, so none grows after [`set`]. What
+//! page tables cost is bounded by the address space: 2 MiB per GiB.
+//!
+//! *One way stays open.* The kernel does not look at data when a mapping becomes writable while the
+//! *address space* is used up to its limit: the check is `data does not fit and addresses would`
+//! (`mprotect_fixup`, Linux 4.6 to 6.18). Machine code that first fills the address space can have all
+//! of it as data. Without a limit of addresses, page tables would be unlimited instead. Only a control
+//! group, or somebody who looks at the process from outside, ends that; the worker is the first victim
+//! when the system's memory runs out.
 
 use mcp_v8_protocol::message::ExecutionLimits;
 use nix::errno::Errno;
@@ -15,17 +55,23 @@ const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
 /// The stack, in bytes. V8 is told to use less than one MiB; the TypeScript parser recurses as deep as
 /// `typescript` lets it, and that in a build without optimisation.
-const STACK_BYTES: u64 = 64 << 20;
+pub const STACK_BYTES: u64 = 64 << 20;
 
-/// Data beyond an execution's own heap and buffers, and beyond what the runtime has already (most of
-/// it V8's code ranges, which count in full): room for compilers, parsers, tables and collections.
-const DATA_ROOM_BYTES: u64 = 64 << 20;
+/// More of the stack than is in use when it is fixed, arguments and environment included, in bytes.
+const STACK_USED_BYTES_MAX: u64 = 1 << 20;
+
+/// Data beyond an execution's own heap and buffers, and beyond what the warm worker has already, in
+/// bytes. [Why so much](self).
+pub const ROOM_BYTES: u64 = 64 << 20;
 
 /// More data than any worker has before its execution, in bytes.
 const DATA_FOUND_BYTES_MAX: u64 = 2 << 30;
 
 /// How exactly the data in use is found, in bytes.
 const DATA_STEP_BYTES: u64 = 1 << 20;
+
+/// What is asked for to find it, in bytes.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// What no worker needs. The C library has no names for some.
 const NOTHING: [libc::__rlimit_resource_t; 9] = [
@@ -50,13 +96,27 @@ pub(super) fn set() -> Result<String, Errno> {
         // SAFETY: reads the structure.
         Errno::result(unsafe { libc::setrlimit(resource, &raw const none) })?;
     }
-    lower(Resource::RLIMIT_STACK, STACK_BYTES)?;
+    fix_stack()?;
     lower(Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES)?;
     Ok(format!(
         "{} GiB of addresses, {} MiB of stack, no files, no processes; data and CPU time for each execution",
         ADDRESS_SPACE_BYTES >> 30,
         STACK_BYTES >> 20
     ))
+}
+
+/// Takes the whole stack at once, and lets no stack grow from here on. The kernel would let each piece
+/// of one grow to the limit, and a process can cut its stack into pieces.
+fn fix_stack() -> Result<(), Errno> {
+    lower(Resource::RLIMIT_STACK, STACK_BYTES)?;
+    let (soft, _) = getrlimit(Resource::RLIMIT_STACK)?;
+    let depth = usize::try_from(soft.saturating_sub(STACK_USED_BYTES_MAX)).unwrap_or(0);
+    let here = std::ptr::from_ref(&depth).addr();
+    let end: *const u8 = std::ptr::with_exposed_provenance(here - depth);
+    // SAFETY: the kernel lets the stack grow to its limit, and this is above it by what lies between
+    // here and the stack's beginning. Nothing is done with the byte.
+    let _zero = unsafe { end.read_volatile() };
+    lower(Resource::RLIMIT_STACK, 0)
 }
 
 /// Gives up opening anything more.
@@ -67,7 +127,7 @@ pub(super) fn seal_descriptors() -> Result<(), Errno> {
 /// Sets the limits of one execution.
 pub(super) fn tighten(limits: &ExecutionLimits) -> Result<(), Errno> {
     let data = data_in_use()?
-        .saturating_add(DATA_ROOM_BYTES)
+        .saturating_add(ROOM_BYTES)
         .saturating_add(limits.heap_bytes)
         .saturating_add(limits.buffer_bytes);
     lower(Resource::RLIMIT_DATA, data)?;
@@ -86,7 +146,7 @@ fn data_in_use() -> Result<u64, Errno> {
             (middle * DATA_STEP_BYTES).min(hard),
             hard,
         )?;
-        if can_have_memory() {
+        if can_have(PROBE_BYTES) {
             enough = middle;
         } else {
             too_little = middle;
@@ -96,17 +156,17 @@ fn data_in_use() -> Result<u64, Errno> {
     Ok(enough * DATA_STEP_BYTES)
 }
 
-fn can_have_memory() -> bool {
-    const LENGTH: usize = 64 << 10;
+/// Whether the kernel gives so many bytes more. Async-signal-safe.
+pub(super) fn can_have(bytes: usize) -> bool {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping at an address that the kernel chooses.
-    let memory = unsafe { libc::mmap(std::ptr::null_mut(), LENGTH, protection, flags, -1, 0) };
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if memory == libc::MAP_FAILED {
         return false;
     }
     // SAFETY: it was just made, and nothing points into it.
-    unsafe { libc::munmap(memory, LENGTH) == 0 }
+    unsafe { libc::munmap(memory, bytes) == 0 }
 }
 
 /// Lowers both limits; one that is lower already stays.

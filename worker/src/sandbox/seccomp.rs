@@ -5,7 +5,7 @@ use nix::errno::Errno;
 /// A step of a BPF program: code, jump if true, jump if false, operand.
 pub type Instruction = (u16, u8, u8, u32);
 
-/// The two filters for one processor.
+/// The filters for one processor.
 #[derive(Debug, Clone, Copy)]
 pub struct Compiled {
     /// The processor.
@@ -14,7 +14,9 @@ pub struct Compiled {
     pub executable_memory: bool,
     /// Lets everything through, but refuses some calls.
     pub refuse: &'static [Instruction],
-    /// Lets through what is allowed or refused, and kills for everything else.
+    /// Lets everything through, but answers some calls with success, and nothing is done.
+    pub pretend: &'static [Instruction],
+    /// Lets through what the policy answers otherwise, and kills for everything else.
     pub kill: &'static [Instruction],
 }
 
@@ -26,17 +28,21 @@ pub fn all() -> &'static [Compiled] {
 }
 
 /// The filters with the number of the process in its place, in the order of installation.
-pub fn for_process(compiled: &Compiled, pid: u32) -> [Vec<Instruction>; 2] {
+pub fn for_process(compiled: &Compiled, pid: u32) -> [Vec<Instruction>; 3] {
     let fill = |program: &[Instruction]| {
         program
             .iter()
             .map(|&(code, jt, jf, k)| (code, jt, jf, if k == SELF { pid } else { k }))
             .collect()
     };
-    [fill(compiled.refuse), fill(compiled.kill)]
+    [
+        fill(compiled.refuse),
+        fill(compiled.pretend),
+        fill(compiled.kill),
+    ]
 }
 
-/// Installs both filters. After this, only what the policy lists is possible.
+/// Installs the filters. After this, only what the policy lists is possible.
 ///
 /// `no_new_privs` must be set.
 pub(super) fn install(executable_memory: bool) -> Result<String, Errno> {
@@ -73,8 +79,9 @@ pub(super) fn install(executable_memory: bool) -> Result<String, Errno> {
         })?;
     }
     Ok(format!(
-        "two filters, {} and {} steps{}",
+        "three filters, {}, {} and {} steps{}",
         compiled.refuse.len(),
+        compiled.pretend.len(),
         compiled.kill.len(),
         if executable_memory {
             ""

@@ -1,15 +1,21 @@
 //! Takes the jail of a worker, then does one thing that a jailed process must not be able to do, in
 //! the way of machine code: by raw system calls.
 //!
-//! `sandbox_probe [environment...] act`: reads nothing, has the pipes of a worker as its standard
+//! `sandbox_probe [environment...] act`, where an act is a name, or the index of a rule's call: reads nothing, has the pipes of a worker as its standard
 //! input and output, and writes `ok N`, `errno N` or `refused ...` to the latter, unless it dies.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::io::Write as _;
 
+use mcp_v8_protocol::message::ExecutionLimits;
 use mcp_v8_worker::sandbox::{self, Asked, Descriptors, Layer, Mode, Plan, Report, Way};
 use mcp_v8_worker::tier::EngineTier;
+
+#[allow(dead_code, reason = "what a call gives is for the test to know")]
+#[path = "rule_acts.rs"]
+mod rule_acts;
+use rule_acts::{Place, RULE_ACTS};
 
 type Act = fn(&Before) -> i64;
 
@@ -355,6 +361,33 @@ const ACTS: &[(&str, Act)] = &[
     ("mmap-locked", |_| map(RW, ANON | libc::MAP_LOCKED, -1)),
     ("mmap-populate", |_| map(RW, ANON | libc::MAP_POPULATE, -1)),
     ("mmap-file", |_| map(RW, libc::MAP_PRIVATE, 3)),
+    ("mmap-in-place", |b| {
+        call!(
+            libc::SYS_mmap,
+            b.page,
+            PAGE,
+            RW,
+            ANON | libc::MAP_FIXED,
+            -1,
+            0
+        )
+    }),
+    ("mprotect-execute-only", |b| {
+        let protection = libc::PROT_READ | libc::PROT_EXEC;
+        call!(libc::SYS_mprotect, b.page, PAGE, protection)
+    }),
+    ("mremap", |b| {
+        call!(
+            libc::SYS_mremap,
+            b.page,
+            PAGE,
+            2 * PAGE,
+            libc::MREMAP_MAYMOVE
+        )
+    }),
+    ("stack-beyond", |_| stack_beyond()),
+    ("stack-in-pieces", |_| stack_in_pieces()),
+    ("fill", |_| fill()),
     ("mprotect-growsdown", |b| {
         call!(libc::SYS_mprotect, b.page, PAGE, RW | libc::PROT_GROWSDOWN)
     }),
@@ -475,18 +508,14 @@ const ACTS: &[(&str, Act)] = &[
     ("can-make-executable", |b| {
         call!(libc::SYS_mprotect, b.page, PAGE, RW | libc::PROT_EXEC)
     }),
+    ("pretended", |b| {
+        let took = call!(libc::SYS_mprotect, b.page, PAGE, libc::PROT_NONE);
+        // SAFETY: the page is this process's, and was mapped to be written.
+        unsafe { b.page.cast::<u8>().write_volatile(1) };
+        took
+    }),
     ("can-advise", |b| {
         call!(libc::SYS_madvise, b.page, PAGE, libc::MADV_DONTNEED)
-    }),
-    ("can-remap", |b| {
-        call!(
-            libc::SYS_mremap,
-            b.page,
-            PAGE,
-            2 * PAGE,
-            libc::MREMAP_MAYMOVE
-        )
-        .min(0)
     }),
     ("can-sleep", |b| {
         call!(
@@ -522,7 +551,166 @@ const ACTS: &[(&str, Act)] = &[
         call!(libc::SYS_write, 2, c"x".as_ptr(), 1) - 1
     }),
     ("can-abort", |_| std::process::abort()),
+    ("null", |_| null()),
+    ("null-when-short", |_| {
+        tighten();
+        fill_data();
+        null()
+    }),
+    ("abort-when-short", |_| {
+        tighten();
+        fill_data();
+        std::process::abort()
+    }),
 ];
+
+/// The limits of an execution.
+const LIMITS: ExecutionLimits = ExecutionLimits {
+    heap_bytes: 8 << 20,
+    buffer_bytes: 8 << 20,
+    cpu_seconds: 60,
+};
+
+fn tighten() {
+    sandbox::tighten(&LIMITS).unwrap();
+}
+
+/// Writes where nothing is, as ICU does with what was not allocated.
+fn null() -> i64 {
+    let nowhere: *mut u8 = std::ptr::without_provenance_mut(std::hint::black_box(8));
+    // SAFETY: the point of this program: it ends here.
+    unsafe { nowhere.write_volatile(1) };
+    0
+}
+
+fn at(address: i64) -> *mut u8 {
+    std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0))
+}
+
+/// Writes to each page.
+fn touch(start: *mut u8, bytes: usize) {
+    for offset in (0..bytes).step_by(PAGE) {
+        // SAFETY: the caller has mapped it, and nothing else lies there.
+        unsafe { start.wrapping_add(offset).write_volatile(1) };
+    }
+}
+
+/// Maps and touches until the kernel refuses a page.
+fn fill_data() {
+    let mut bytes = 64 << 20;
+    while bytes >= PAGE {
+        let start = call!(libc::SYS_mmap, NULL, bytes, RW, ANON, -1, 0);
+        if start < 0 {
+            bytes /= 2;
+            continue;
+        }
+        touch(at(start), bytes);
+        // Were this done, the pages would stay, and count no more.
+        call!(libc::SYS_mprotect, start, bytes, libc::PROT_READ);
+    }
+}
+
+/// The end of the stack that `sandbox` has fixed, and one page of it.
+fn stack_end() -> *mut u8 {
+    let here = 0_u8;
+    let used = 1 << 20;
+    let depth = usize::try_from(sandbox::STACK_BYTES).unwrap() - used;
+    let address = (&raw const here).expose_provenance() & !(PAGE - 1);
+    std::ptr::with_exposed_provenance_mut(address - depth + used)
+}
+
+/// Below the whole stack: it must not grow.
+fn stack_beyond() -> i64 {
+    let depth = usize::try_from(sandbox::STACK_BYTES).unwrap();
+    touch(stack_end().wrapping_sub(depth / 2), PAGE);
+    0
+}
+
+/// Cuts the stack into pieces and tries to let the upper end of the gap grow into it.
+fn stack_in_pieces() -> i64 {
+    let cut = stack_end();
+    if call!(libc::SYS_munmap, cut, 4 << 20) != 0 {
+        return 1;
+    }
+    touch(cut.wrapping_add((4 << 20) - PAGE), PAGE);
+    0
+}
+
+/// Fills all memory that can be had, in every way; gives the limit of data, in MiB.
+fn fill() -> i64 {
+    tighten();
+    let mut data = [0_u64; 2];
+    call!(
+        libc::SYS_prlimit64,
+        0,
+        libc::c_int::try_from(libc::RLIMIT_DATA).unwrap(),
+        NULL,
+        &raw mut data
+    );
+    // So that there is memory left to say this.
+    let spare = vec![0_u8; 64 << 10];
+    fill_data();
+    let end = call!(libc::SYS_brk, 0);
+    if call!(libc::SYS_brk, end + 4096) > end {
+        touch(at(end), PAGE);
+    }
+    let stack = stack_end();
+    let here = 0_u8;
+    touch(stack, (&raw const here).addr() - stack.addr() - (256 << 10));
+    let page = (&raw const here).addr() & !(PAGE - 1);
+    let moved = call!(
+        libc::SYS_mremap,
+        page - (512 << 10),
+        PAGE,
+        1 << 30,
+        libc::MREMAP_MAYMOVE
+    );
+    if moved > 0 {
+        touch(at(moved), 1 << 30);
+    }
+    read_everywhere();
+    drop(spare);
+    i64::try_from(data[0] >> 20).unwrap_or(0)
+}
+
+/// Page tables for all addresses that can be had.
+fn read_everywhere() {
+    let mut bytes = 1_usize << 30;
+    while bytes >= 2 << 20 {
+        let start = call!(libc::SYS_mmap, NULL, bytes, libc::PROT_READ, ANON, -1, 0);
+        if start < 0 {
+            bytes /= 2;
+            continue;
+        }
+        for offset in (0..bytes).step_by(2 << 20) {
+            // SAFETY: it was just mapped.
+            let _zero = unsafe { at(start).wrapping_add(offset).read_volatile() };
+        }
+    }
+}
+
+/// Makes the call of a rule.
+fn obey(index: usize, before: &Before) -> i64 {
+    let act = RULE_ACTS[index];
+    let page = before.page;
+    if act.name == "writev" {
+        // SAFETY: the page is this process's, and large enough; so below.
+        unsafe { page.cast::<[usize; 2]>().write([page.addr(), 1]) };
+    }
+    if act.name == "prlimit64" {
+        // Limits that change nothing here: 1 TiB of data, a day of CPU time.
+        // SAFETY: as above.
+        unsafe {
+            page.cast::<[u64; 2]>().write([1 << 40; 2]);
+            page.byte_add(64).cast::<[u64; 2]>().write([86_400; 2]);
+        };
+    }
+    let [a, b, c, d, e, f] = (act.args)(Place {
+        own: before.own.unsigned_abs(),
+        page: u64::try_from(page.addr()).unwrap(),
+    });
+    call!(act.number, a, b, c, d, e, f)
+}
 
 fn raise(resource: libc::__rlimit_resource_t, before: &Before) -> i64 {
     let limit: *mut [u64; 2] = before.page.cast();
@@ -621,6 +809,24 @@ fn refuse_namespaces() {
     assert_eq!(call!(libc::SYS_seccomp, 1, 0, &raw const program), 0);
 }
 
+/// Goes on as a worker of a fork server. The fork server waits, and then ends as its worker did.
+fn become_forked(plan: &Plan) -> Report {
+    let report = sandbox::enter_zygote(plan).unwrap();
+    // SAFETY: the process has one thread, and holds no lock.
+    let forked = unsafe { sandbox::fork_worker(&report) }.unwrap();
+    let nix::unistd::ForkResult::Parent { child } = forked else {
+        return report;
+    };
+    let status = nix::sys::wait::waitpid(child, None).unwrap();
+    if let nix::sys::wait::WaitStatus::Signaled(_, signal, _) = status {
+        // SAFETY: the default action runs no code of this program.
+        unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.unwrap();
+        nix::sys::signal::raise(signal).unwrap();
+    }
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(0) }
+}
+
 fn main() {
     let mut asked = Asked {
         mode: Mode::Required,
@@ -649,6 +855,7 @@ fn main() {
             "--container" => refuse_namespaces(),
             "--best-effort" => asked.mode = Mode::BestEffort,
             "--jitless" => asked.tier = EngineTier::Jitless,
+            "--zygote" => asked.way = Way::Zygote,
             "--no-landlock" => off.push(Layer::Landlock),
             name => act = name.to_owned(),
         }
@@ -656,9 +863,13 @@ fn main() {
     let mut plan: Plan = sandbox::plan(asked);
     plan.landlock &= !off.contains(&Layer::Landlock);
     let page = map(RW, ANON, -1);
+    let mut report = Report::default();
+    if plan.way == Way::Zygote {
+        report = become_forked(&plan);
+    }
     let before = Before {
         parent: i64::from(nix::unistd::getppid().as_raw()),
-        own: i64::from(std::process::id()),
+        own: i64::from(nix::unistd::getpid().as_raw()),
         page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()),
         target,
     };
@@ -667,15 +878,22 @@ fn main() {
         output: 1,
         stderr: None,
     };
-    let mut report = Report::default();
     let entered = enter(&plan, &descriptors, &mut report);
     let text = match entered {
         Err(error) => format!("refused {error}"),
         Ok(()) if act == "report" => format!("{report}"),
         Ok(()) => {
-            let all = || ACTS.iter().chain(walls::ACTS);
-            let (_, act) = all().find(|(name, _)| *name == act).unwrap();
-            let done = act(&before);
+            let done = match act.parse() {
+                Ok(index) => obey(index, &before),
+                Err(_) => {
+                    let (_, act) = ACTS
+                        .iter()
+                        .chain(walls::ACTS)
+                        .find(|(name, _)| *name == act)
+                        .unwrap();
+                    act(&before)
+                }
+            };
             // SAFETY: reads this thread's error number.
             let errno = unsafe { *libc::__errno_location() };
             if done < 0 {
