@@ -1,6 +1,7 @@
 //! End-to-end tests over the real binaries.
 //!
 //! * [`endurance`]: servers over hostile workers, and what they have to withstand.
+//! * [`flat`]: whether a server that has worked for long holds more than before.
 //! * [`home`]: where a server of a test lives.
 //! * [`hostile`]: how the program `hostile_worker` is told what to do.
 //! * [`processes`]: what `/proc` says of processes.
@@ -10,6 +11,7 @@
 //! * [`zygote`]: the fork server, asked for workers as the supervisor does.
 
 pub mod endurance;
+pub mod flat;
 pub mod home;
 pub mod hostile;
 pub mod processes;

@@ -135,12 +135,9 @@ impl Scene {
             Settling => {
                 self.lock = Some(lock_database(&self.home));
                 self.home.give_leave(WORKER, "leave");
-                let reaped = || {
-                    !processes::all()
-                        .iter()
-                        .any(|one| one.pid == self.worker.as_raw())
-                };
-                assert!(processes::within(PATIENCE, reaped));
+                // It may be reaped later.
+                let gone = || has_ended(self.worker.as_raw());
+                assert!(processes::within(PATIENCE, gone));
                 assert_eq!(self.server.get(&self.id)["status"], "running");
             }
             Ended => {
@@ -153,11 +150,10 @@ impl Scene {
         match victim {
             Victim::Worker => {
                 // Those that wait as well: some of them were told to stop half-way.
-                let them = workers(&self.server);
-                for worker in &them {
+                for worker in workers(&self.server) {
                     kill(Pid::from_raw(worker.pid), Signal::SIGKILL).expect("it is there");
+                    assert!(processes::within(PATIENCE, || has_ended(worker.pid)));
                 }
-                assert!(processes::within(PATIENCE, || them.iter().all(has_ended)));
             }
             Victim::ForkServer => {
                 let zygote = fork_server(&self.server).expect("one serves");
@@ -207,9 +203,9 @@ fn workers(server: &Server) -> Vec<Entry> {
     beneath.into_iter().filter(is_worker).collect()
 }
 
-fn has_ended(one: &Entry) -> bool {
-    let same = |other: &Entry| other.pid == one.pid && other.state != 'Z';
-    !processes::all().iter().any(same)
+fn has_ended(pid: i32) -> bool {
+    let lives = |one: &Entry| one.pid == pid && one.state != 'Z';
+    !processes::all().iter().any(lives)
 }
 
 /// Waits until another server on the same directory sees an execution: it is recorded then.

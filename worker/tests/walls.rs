@@ -10,8 +10,14 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+mod support {
+    #[allow(dead_code, reason = "each test program uses a part of this")]
+    pub(crate) mod probe;
+}
+use support::probe;
 
 /// The user that everybody here is, when root runs the tests.
 const NOBODY: u32 = 65_534;
@@ -21,7 +27,7 @@ const NOBODY: u32 = 65_534;
 enum Outcome {
     Fails(i32),
     Works,
-    /// It becomes another program, and ends well.
+    /// It becomes another program.
     Becomes,
 }
 use Outcome::{Becomes, Fails, Works};
@@ -108,20 +114,9 @@ fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-fn probe() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let probe = profile.join("examples/sandbox_probe");
-    assert!(
-        probe.exists(),
-        "build it first: cargo build -p mcp-v8-worker --example sandbox_probe"
-    );
-    probe
-}
-
-/// What the probe said, when it ended by itself.
-fn attempt(arguments: &[&str], input: Stdio) -> Option<String> {
-    let mut command = Command::new(probe());
+/// What the probe said, and the signal that ended it.
+fn attempt(arguments: &[&str], input: Stdio) -> (String, Option<i32>) {
+    let mut command = Command::new(probe::program());
     command.arg("--no-filter");
     if is_root() {
         command.arg("--nobody");
@@ -137,8 +132,7 @@ fn attempt(arguments: &[&str], input: Stdio) -> Option<String> {
     let mut text = String::new();
     let mut output = child.stdout.take().unwrap();
     output.read_to_string(&mut text).unwrap();
-    let status = child.wait().unwrap();
-    (status.signal().is_none()).then_some(text)
+    (text, child.wait().unwrap().signal())
 }
 
 /// Everything outside that acts are about.
@@ -223,7 +217,7 @@ fn socket(family: i32) -> Stdio {
 
 /// The version of Landlock that the kernel claims.
 fn landlock_version() -> u32 {
-    let report = attempt(&["--best-effort", "report"], Stdio::piped()).unwrap();
+    let (report, _) = attempt(&["--best-effort", "report"], Stdio::piped());
     let line = report.lines().find(|line| line.starts_with("landlock"));
     let version = line.and_then(|line| line.rsplit("version ").next()?.parse().ok());
     version.unwrap_or(0)
@@ -249,8 +243,8 @@ fn is_here(column: &[&str], act: &str, landlock: u32) -> bool {
 #[test]
 fn without_the_filters_the_walls_hold_what_the_table_says() {
     let landlock = landlock_version();
-    let namespaces = attempt(&["--best-effort", "report"], Stdio::piped()).unwrap();
-    let has_namespaces = namespaces.lines().any(|line| {
+    let (report, _) = attempt(&["--best-effort", "report"], Stdio::piped());
+    let has_namespaces = report.lines().any(|line| {
         line.starts_with("user namespace") && line.split_whitespace().any(|word| word == "on")
     });
     let outside = Outside::new();
@@ -264,14 +258,15 @@ fn without_the_filters_the_walls_hold_what_the_table_says() {
             }
             let (target, input) = outside.target(*about);
             let arguments = [column, &["--target", target.as_str(), *act][..]].concat();
-            let found = attempt(&arguments, input);
+            let (said, signal) = attempt(&arguments, input);
             let is_right = match right {
-                Fails(errno) => found == Some(format!("errno {errno}")),
-                Works => found.as_deref() == Some("ok 0") || found.as_deref() == Some("ok 1"),
-                Becomes => found.as_deref() == Some(""),
+                Fails(errno) => said == format!("errno {errno}"),
+                Works => said.starts_with("ok "),
+                // What it then does with so little memory is its own affair.
+                Becomes => said.is_empty() && signal != Some(libc::SIGSYS),
             };
             if !is_right {
-                wrong.push(format!("{name}: {act}: {found:?}, not {right:?}"));
+                wrong.push(format!("{name}: {act}: {said:?} {signal:?}, not {right:?}"));
             }
         }
     }

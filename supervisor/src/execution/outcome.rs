@@ -217,16 +217,18 @@ fn death(exit: &Exit, given: Given) -> End {
 /// Whether an exit says more than that the conversation broke off.
 fn is_telling(exit: &Exit, given: Given) -> bool {
     match exit.death(u64::from(given.cpu_seconds())) {
-        Death::Memory | Death::CpuTime | Death::Sandbox | Death::Killed | Death::Crashed { .. } => {
-            true
-        }
+        Death::Memory
+        | Death::CpuTime
+        | Death::Sandbox
+        | Death::Killed
+        | Death::Crashed { .. }
+        | Death::Orphaned => true,
         Death::Clean
         | Death::StartFailed
         | Death::Protocol
         | Death::Exited { .. }
         | Death::Severed
-        | Death::Lingers
-        | Death::Orphaned => false,
+        | Death::Lingers => false,
     }
 }
 
