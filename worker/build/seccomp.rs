@@ -47,6 +47,7 @@ struct Rule {
     syscall: String,
     tier: Option<String>,
     reason: String,
+    kept: Option<String>,
     allow: Option<Calls>,
     errno: Option<Calls>,
     pretend: Option<Calls>,
@@ -130,6 +131,8 @@ fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
     for rule in &policy.rules {
         let name = &rule.syscall;
         assert!(!rule.reason.is_empty(), "{name}: every rule has a reason");
+        let is_blank = rule.kept.as_ref().is_some_and(String::is_empty);
+        assert!(!is_blank, "{name}: what is kept says why");
         if let Some(only) = &rule.tier {
             assert!(TIERS.contains(&only.as_str()), "{name}: no tier {only:?}");
             if only != tier {

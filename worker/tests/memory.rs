@@ -174,10 +174,8 @@ fn watch(child: &mut Child) -> Ended {
     // SAFETY: plain old data; all zeroes is a value of it.
     let mut used: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to locals that outlive the call.
-    assert_eq!(
-        unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut used) },
-        pid
-    );
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut used) };
+    assert_eq!(reaped, pid);
     let peak = u64::try_from(used.ru_maxrss).unwrap() << 10;
     Ended {
         status: ExitStatus::from_raw(status),

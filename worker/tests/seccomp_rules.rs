@@ -25,7 +25,7 @@ const PLACE: Place = Place {
 
 fn rules() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/seccomp");
-    let path: PathBuf = folder.join(std::env::consts::ARCH).with_extension("json");
+    let path = folder.join(std::env::consts::ARCH).with_extension("json");
     let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     policy["rules"].as_array().unwrap().clone()
 }
