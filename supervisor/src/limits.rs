@@ -84,6 +84,18 @@ pub const ZYGOTE_RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Workers in a row that a fork server makes in vain before it is given up.
 pub const ZYGOTE_FAILURES_MAX: u32 = 3;
 
+/// Memory that a worker's control group has beyond the execution's heap and buffers, in bytes: what
+/// the kernel's limit of data leaves for compilers, parsers and tables, and half as much for what that
+/// limit does not see (pages of the runtime that are written to, the stack, page tables, pipes).
+pub const WORKER_GROUP_ROOM_BYTES: u64 = 96 << 20;
+/// Processes and threads of a worker's control group: the worker.
+pub const WORKER_GROUP_PROCESSES_MAX: u64 = 1;
+/// The weight of all workers together against the server and its fork servers, where these have the
+/// kernel's usual 100 and both want the same processor: clients are answered while scripts compute.
+pub const WORKERS_CPU_WEIGHT: u64 = 25;
+/// How long an execution waits for its worker's control group before it goes on without.
+pub const GROUP_WAIT_MAX: Duration = Duration::from_millis(500);
+
 /// Bytes of a worker's standard error that are kept to explain its death: the last ones.
 pub const STDERR_TAIL_BYTES_MAX: usize = 2 << 10;
 /// Requests that may wait for the spawning thread: a start and an end for each worker, twice over.

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, StorePlace, WorkerStart};
+use mcp_v8::app::{
+    Executions, ExecutionsConfig, Jail, StartError, StorePlace, WorkerStart, control_groups,
+};
 use mcp_v8::config::{self, Command, Config, Machine};
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
@@ -56,8 +58,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has a worker's program take its jail and say what became of it.
+/// Has a worker's program take its jail and say what became of it, after what this program does
+/// itself.
 fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
+    let groups = control_groups();
+    let state = if groups.are_on { "on" } else { "off" };
+    // In the columns of the worker's own lines.
+    let line = format!(
+        "{:<19}{:<10}{state:<5}{}\n",
+        "control group", "extra", groups.detail
+    );
+    let _nobody_reads = std::io::stdout().write_all(line.as_bytes());
     let arguments = jail.arguments();
     let arguments = arguments
         .iter()

@@ -11,7 +11,9 @@ pub use executions::Executions;
 pub use request::{ListPage, ListRequest, RunRequest};
 pub use start::{ExecutionsConfig, StartError};
 
-pub use crate::workers::{EngineTier, Jail, SandboxMode, WorkerStart};
+pub use crate::workers::{
+    ControlGroups, EngineTier, Jail, SandboxMode, WorkerStart, control_groups,
+};
 
 pub use crate::store::{
     CancelledBy, End, ExecutionId, FailureKind, Limits, MalformedExecutionId, OutputPage,

@@ -232,7 +232,7 @@ impl Driver {
                 self.deadline = Instant::now() + self.services.hello_timeout;
                 None
             }
-            Effect::Run => self.start_script(),
+            Effect::Run => self.start_script().await,
             Effect::Kill => {
                 self.held.make_ending().await;
                 if let Held::Ending(process, _) = &self.held {
@@ -308,7 +308,7 @@ impl Driver {
         self.view.send_replace(view);
     }
 
-    fn start_script(&mut self) -> Option<Event> {
+    async fn start_script(&mut self) -> Option<Event> {
         let Held::Ready(ready) = std::mem::replace(&mut self.held, Held::Nothing) else {
             return Some(Event::WorkerGone);
         };
@@ -320,7 +320,7 @@ impl Driver {
                 cpu_seconds: self.given.cpu_seconds(),
             },
         };
-        match ready.start(start) {
+        match ready.start(start).await {
             Ok(running) => self.held = Held::Running(running),
             Err((process, error)) => {
                 self.held = Held::Ending(process, None);

@@ -25,6 +25,8 @@ pub enum ExitStatus {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// The kernel killed it, since its control group had reached its limit of memory.
+    OverMemory,
     /// It had closed its pipe, but went on, and the supervisor lost patience.
     Severed,
     /// It was killed, but the kernel had not ended it when patience ran out.
@@ -122,6 +124,7 @@ impl Exit {
                 Some(ExitCode::ScriptFailed | ExitCode::TimedOut) | None => Death::Exited { code },
             },
             ExitStatus::Signal(signal) => self.death_by_signal(signal, cpu_secs_max),
+            ExitStatus::OverMemory => Death::Memory,
             ExitStatus::Severed => Death::Severed,
             ExitStatus::Lingers => Death::Lingers,
             ExitStatus::Unreported => Death::Orphaned,
@@ -153,6 +156,7 @@ impl fmt::Display for ExitStatus {
         match self {
             Self::Code(code) => write!(f, "it exited with code {code}"),
             Self::Signal(signal) => write!(f, "it was ended by {}", signal_name(*signal)),
+            Self::OverMemory => f.write_str("the kernel killed it for the memory that it took"),
             Self::Severed => f.write_str("it closed its pipe, but went on, and was killed"),
             Self::Lingers => f.write_str("it was killed, but hangs in the kernel"),
             Self::Unreported => f.write_str("it ended, and its fork server did not tell how"),
@@ -232,6 +236,7 @@ mod tests {
         assert_eq!(death(76), Death::Protocol);
         assert_eq!(death(1), Death::Exited { code: 1 });
         assert_eq!(death(3), Death::Exited { code: 3 });
+        assert_eq!(exit(ExitStatus::OverMemory, 0, "").death(5), Death::Memory);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::launch::{LaunchError, Ready};
 use super::pool::{Generation, Shared, Waiting};
 use super::process::Origin;
-use super::shop::{Shop, equip, pipes};
+use super::shop::{Shop, pipes};
 use super::spawn::{Begun, SpawnError};
 use super::zygote::{ForkError, Health, Zygote, ZygoteError};
 use crate::limits;
@@ -294,8 +294,7 @@ async fn park(
     let child = zygote.fork(theirs).await?;
     // The fork server may be retired while one of its workers gets ready.
     drop(zygote);
-    let program = Arc::clone(shop.program());
-    let mut spawned = equip(child, ours, program, origin).map_err(system)?;
+    let mut spawned = shop.equip(child, ours, origin).map_err(system)?;
     let heard = tokio::time::timeout(hello_timeout, spawned.hello()).await;
     let why = match heard {
         Ok(Ok(hello)) => return Ok(spawned.into_ready(hello)),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
+use super::cgroup::{Applicant, Groups};
 use super::link::{Letter, Link, LinkError};
 use super::process::Process;
+use crate::limits;
 
 /// The version that a worker must have: both programs are built together.
 const WORKER_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -55,6 +57,7 @@ pub struct Spawned {
     process: Process,
     link: Link,
     program: Arc<Path>,
+    groups: Groups,
 }
 
 /// Proof that a Hello was heard and is right.
@@ -65,11 +68,12 @@ pub struct HelloChecked {
 }
 
 impl Spawned {
-    pub(super) fn new(process: Process, link: Link, program: Arc<Path>) -> Self {
+    pub(super) fn new(process: Process, link: Link, program: Arc<Path>, groups: Groups) -> Self {
         Self {
             process,
             link,
             program,
+            groups,
         }
     }
 
@@ -102,9 +106,10 @@ impl Spawned {
         })
     }
 
-    /// The next step.
+    /// The next step. From here on it may get a control group: its runtime is made.
     pub fn into_ready(self, hello: HelloChecked) -> Ready {
         Ready {
+            applicant: self.process.apply(&self.groups),
             process: self.process,
             link: self.link,
             v8_version: hello.v8_version,
@@ -123,6 +128,7 @@ impl Spawned {
 pub struct Ready {
     process: Process,
     link: Link,
+    applicant: Option<Applicant>,
     v8_version: String,
     confinement: Confinement,
 }
@@ -143,11 +149,17 @@ impl Ready {
         self.process.is_alive()
     }
 
-    /// Gives it its one execution. The message travels while [`Running::next`] is awaited.
+    /// Gives it its one execution, once it is in its control group and that knows how much memory
+    /// there is to be. The message travels while [`Running::next`] is awaited.
     ///
     /// # Errors
     /// The process, to be ended, when the message breaks a limit of the protocol.
-    pub fn start(mut self, start: Start) -> Result<Running, (Process, LinkError)> {
+    pub async fn start(mut self, start: Start) -> Result<Running, (Process, LinkError)> {
+        let member = match self.applicant {
+            Some(applicant) => applicant.member(memory_bytes(&start)).await,
+            None => None,
+        };
+        self.process.join(member);
         match self.link.send(&ToWorker::Start(start)) {
             Ok(()) => Ok(Running {
                 process: self.process,
@@ -161,6 +173,15 @@ impl Ready {
     pub fn into_process(self) -> Process {
         self.process
     }
+}
+
+/// What an execution may take of the machine's memory, in bytes.
+fn memory_bytes(start: &Start) -> u64 {
+    let limits = start.limits;
+    limits
+        .heap_bytes
+        .saturating_add(limits.buffer_bytes)
+        .saturating_add(limits::WORKER_GROUP_ROOM_BYTES)
 }
 
 /// What a running worker says.

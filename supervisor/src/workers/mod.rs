@@ -7,8 +7,9 @@
 //!
 //! A spawner executes a worker when one is asked for, or hands out one that a fork server has forked
 //! and that has waited for it. Of the modules, `pool` and `keeper` have such workers ready, `zygote`
-//! and `control` talk to the fork server, `appetite` decides how many are kept, and `shop` is where
-//! processes are started.
+//! and `control` talk to the fork server, `appetite` decides how many are kept, `shop` is where
+//! processes are started, `cgroup` gives each worker a control group where it can, and `strangers` reaps what
+//! others have left.
 //!
 //! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
 //! any of them kills the process and has it reaped.
@@ -17,6 +18,7 @@
 //! read after its death, 3 carries frames to it and 4 carries frames from it.
 
 mod appetite;
+mod cgroup;
 mod control;
 mod exit;
 mod jail;
@@ -27,8 +29,10 @@ mod pool;
 mod process;
 mod shop;
 mod spawn;
+mod strangers;
 mod zygote;
 
+pub use cgroup::{ControlGroups, control_groups};
 pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
 pub use jail::{EngineTier, Jail, SandboxMode};

@@ -12,8 +12,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
+use super::cgroup::{Applicant, Groups, Membership};
 use super::exit::{Exit, ExitStatus, printable_tail};
 use super::shop::Reaper;
+use super::strangers::Register;
 use crate::limits;
 
 /// A process that is not reaped yet. Dropping it kills it and has it reaped, so that it leaves
@@ -73,6 +75,7 @@ impl Child {
         }
         // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
+        reaper.enter(pid);
         Ok(Self {
             pid,
             pidfd,
@@ -130,8 +133,8 @@ impl Child {
     /// Its end, once it has ended.
     async fn waited(&mut self) -> Option<Waited> {
         match &mut self.parent {
-            Parent::Us { reaped, .. } => {
-                let waited = try_reap(self.pid)?;
+            Parent::Us { reaped, reaper } => {
+                let waited = reaper.try_reap(self.pid)?;
                 *reaped = true;
                 Some(waited)
             }
@@ -170,8 +173,14 @@ fn parent_of(pid: i32) -> Option<i32> {
     after_name.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Reaps a child of this process that nobody has reaped yet, if it has ended.
-pub(super) fn try_reap(pid: Pid) -> Option<Waited> {
+/// Reaps a child of this process that nobody has reaped yet, if it has ended, and strikes it out.
+pub(super) fn try_reap(pid: Pid, register: &Register) -> Option<Waited> {
+    let waited = wait_for(pid)?;
+    register.strike_out(pid);
+    Some(waited)
+}
+
+fn wait_for(pid: Pid) -> Option<Waited> {
     let mut status = 0;
     // SAFETY: plain old data; all zeroes is a value of it.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -221,7 +230,7 @@ impl Drop for Child {
             Parent::Us {
                 reaped: false,
                 reaper,
-            } if try_reap(self.pid).is_none() => reaper.take(self.pid),
+            } if reaper.try_reap(self.pid).is_none() => reaper.take(self.pid),
             Parent::Us { .. } | Parent::Zygote(_) => {}
         }
     }
@@ -254,6 +263,8 @@ pub struct Process {
     child: AsyncFd<Child>,
     stderr: OwnedFd,
     origin: Origin,
+    /// Dropped after the child, which is killed then.
+    membership: Option<Membership>,
 }
 
 impl Process {
@@ -267,6 +278,7 @@ impl Process {
             child,
             stderr,
             origin,
+            membership: None,
         })
     }
 
@@ -278,6 +290,21 @@ impl Process {
     /// What has made it.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Asks for a control group for it.
+    pub(super) fn apply(&self, groups: &Groups) -> Option<Applicant> {
+        groups.admit(self.id(), self.child.get_ref())
+    }
+
+    /// Remembers its place in a control group, for as long as it lives.
+    pub(super) fn join(&mut self, membership: Option<Membership>) {
+        self.membership = membership;
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_some_and(Membership::was_out_of_memory)
     }
 
     /// Kills it. Nothing happens when it has ended.
@@ -320,6 +347,9 @@ impl Process {
         };
         Exit {
             status: match waited.status {
+                ExitStatus::Signal(libc::SIGKILL) if self.was_out_of_memory() => {
+                    ExitStatus::OverMemory
+                }
                 ExitStatus::Signal(libc::SIGKILL) if !is_in_time => ExitStatus::Severed,
                 status => status,
             },

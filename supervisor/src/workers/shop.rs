@@ -1,7 +1,7 @@
 //! The only place that starts a process, on one thread that lives as long as anything needs it.
 //!
 //! One thread, because a worker or fork server asks to die with its parent, and the kernel means the
-//! parent *thread*. It also reaps children whose owners were dropped.
+//! parent *thread*. It also reaps children whose owners were dropped, and those that nobody owns.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -21,11 +21,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
+use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::Spawned;
 use super::link::Link;
-use super::process::{Child, Origin, Process, try_reap};
+use super::process::{Child, Origin, Process, Waited, try_reap};
 use super::spawn::SpawnError;
+use super::strangers::{self, Register};
 use crate::limits;
 
 /// The first of the descriptors that are a child's own.
@@ -34,6 +36,8 @@ const FIRST_OWN_FD: RawFd = 3;
 const FIRST_FREE_FD: RawFd = 10;
 /// How often the thread looks after children that it has to reap.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
+/// How often it looks after strangers, where there can be some.
+const STRANGERS_INTERVAL: Duration = Duration::from_secs(1);
 
 enum Order {
     Worker {
@@ -98,19 +102,6 @@ pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
     Ok((ours, theirs))
 }
 
-/// The asynchronous owner of a started worker.
-pub(super) fn equip(
-    child: Child,
-    ours: OurEnds,
-    program: Arc<Path>,
-    origin: Origin,
-) -> io::Result<Spawned> {
-    unblock(&ours.stderr)?;
-    let process = Process::new(child, ours.stderr, origin)?;
-    let link = Link::new(ours.to_worker, ours.from_worker)?;
-    Ok(Spawned::new(process, link, program))
-}
-
 /// Makes reads return at once when there is nothing.
 pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
@@ -124,18 +115,32 @@ pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
 pub(super) struct Shop {
     orders: Reaper,
     program: Arc<Path>,
+    groups: Groups,
 }
 
 /// Where children go whose owners were dropped.
 #[derive(Debug, Clone)]
-pub(super) struct Reaper(SyncSender<Order>);
+pub(super) struct Reaper {
+    orders: SyncSender<Order>,
+    register: Register,
+}
 
 impl Reaper {
+    /// Notes that a child was started.
+    pub(super) fn enter(&self, pid: Pid) {
+        self.register.enter(pid);
+    }
+
+    /// Reaps a child of ours that nobody has reaped yet, if it has ended.
+    pub(super) fn try_reap(&self, pid: Pid) -> Option<Waited> {
+        try_reap(pid, &self.register)
+    }
+
     /// Takes over a child that was killed, but is not reaped.
     pub(super) fn take(&self, pid: Pid) {
         // The channel has room for every worker there can be. Without the thread, this process ends
         // too, and the kernel takes care of its zombies.
-        let _ = self.0.try_send(Order::Reap(pid));
+        let _ = self.orders.try_send(Order::Reap(pid));
     }
 }
 
@@ -144,7 +149,7 @@ impl Shop {
     ///
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
-    pub(super) fn open(program: PathBuf, jail: Jail) -> io::Result<Self> {
+    pub(super) fn open(program: PathBuf, jail: Jail, groups: Groups) -> io::Result<Self> {
         // Ours are made with CLOEXEC; these may not be.
         // SAFETY: integers only; it changes a flag that no code here relies on.
         let result = unsafe {
@@ -165,7 +170,9 @@ impl Shop {
         let null = above_standard(null.as_fd())?;
         let (sender, receiver) = sync_channel(limits::SPAWN_QUEUE_LENGTH);
         let program: Arc<Path> = program.into();
+        let register = Register::default();
         let bench = Bench {
+            register: register.clone(),
             program: Arc::clone(&program),
             jail,
             null,
@@ -174,14 +181,27 @@ impl Shop {
             .name("mcp-v8-spawn".to_owned())
             .spawn(move || bench.serve(&receiver))?;
         Ok(Self {
-            orders: Reaper(sender),
+            orders: Reaper {
+                orders: sender,
+                register,
+            },
             program,
+            groups,
         })
     }
 
     /// The program that it starts.
     pub(super) fn program(&self) -> &Arc<Path> {
         &self.program
+    }
+
+    /// The asynchronous owner of a started worker.
+    pub(super) fn equip(&self, child: Child, ours: OurEnds, origin: Origin) -> io::Result<Spawned> {
+        unblock(&ours.stderr)?;
+        let process = Process::new(child, ours.stderr, origin)?;
+        let link = Link::new(ours.to_worker, ours.from_worker)?;
+        let program = Arc::clone(&self.program);
+        Ok(Spawned::new(process, link, program, self.groups.clone()))
     }
 
     /// Asks for one worker, without waiting for it.
@@ -222,7 +242,7 @@ impl Shop {
     }
 
     fn send(&self, order: Order) -> Result<(), SpawnError> {
-        match self.orders.0.try_send(order) {
+        match self.orders.orders.try_send(order) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(self.system_error(Errno::EAGAIN.into())),
             Err(TrySendError::Disconnected(_)) => Err(SpawnError::Stopped),
@@ -243,13 +263,14 @@ impl Executing {
         let StartedWorker { child, ours } = (&mut self.answer)
             .await
             .map_err(|_| SpawnError::Stopped)??;
-        let program = Arc::clone(self.shop.program());
-        equip(child, ours, program, Origin::Executed).map_err(|error| self.shop.system_error(error))
+        let equipped = self.shop.equip(child, ours, Origin::Executed);
+        equipped.map_err(|error| self.shop.system_error(error))
     }
 }
 
 /// What the thread works with.
 struct Bench {
+    register: Register,
     program: Arc<Path>,
     jail: Jail,
     null: OwnedFd,
@@ -257,19 +278,25 @@ struct Bench {
 
 impl Bench {
     fn serve(&self, orders: &Receiver<Order>) {
+        let has_strangers = strangers::come_here();
         let mut orphans: Vec<Pid> = Vec::new();
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
-            orphans.retain(|pid| try_reap(*pid).is_none());
+            orphans.retain(|pid| try_reap(*pid, &self.register).is_none());
+            if has_strangers {
+                strangers::bury(&self.register);
+            }
             if orphans.is_empty() {
                 for reply in waiting.drain(..) {
                     let _nobody_waits = reply.send(());
                 }
             }
-            let order = if orphans.is_empty() {
-                orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
+            let order = if !orphans.is_empty() {
                 orders.recv_timeout(REAP_INTERVAL)
+            } else if has_strangers {
+                orders.recv_timeout(STRANGERS_INTERVAL)
+            } else {
+                orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match order {
                 // Who no longer waits gets nothing: the started child is dropped, killed and reaped.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::appetite::Bounds;
+use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::{Ready, Spawned};
 use super::pool::{Awaited, Pool};
@@ -106,6 +107,7 @@ pub struct SpawnerConfig {
 #[derive(Debug, Clone)]
 pub struct Spawner {
     source: Source,
+    groups: Groups,
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +122,9 @@ impl Spawner {
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
     pub fn start(config: SpawnerConfig) -> io::Result<Self> {
-        let shop = Shop::open(config.program, config.jail)?;
+        // First, so that whatever is started has its place.
+        let groups = Groups::open()?;
+        let shop = Shop::open(config.program, config.jail, groups.clone())?;
         let source = match config.start {
             WorkerStart::Exec => Source::Exec(shop),
             WorkerStart::Zygote => {
@@ -128,7 +132,7 @@ impl Spawner {
                 Source::Pool(Pool::open(shop, bounds, config.hello_timeout))
             }
         };
-        Ok(Self { source })
+        Ok(Self { source, groups })
     }
 
     /// The program that it starts.
@@ -162,9 +166,10 @@ impl Spawner {
     /// be asked for after it.
     pub async fn shut_down(&self) {
         match &self.source {
-            Source::Exec(_) => {}
+            Source::Exec(shop) => shop.settle().await,
             Source::Pool(pool) => pool.shut_down().await,
         }
+        self.groups.shut_down().await;
     }
 }
 
