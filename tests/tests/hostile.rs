@@ -223,7 +223,7 @@ fn a_worker_that_never_reads_its_script_does_not_hold_up_the_server() {
     let code = "x".repeat(1 << 20);
     let seen = endure(&mut server, &code, PROMPT);
     assert_eq!(seen["status"], "timed_out", "{}", seen["error"]);
-    assert_eq!(server.usage().children, 0);
+    assert_idle(&server, Way::Exec, "it");
     home.instruct(WORKER, OBEY);
     assert_eq!(server.run("again")["result"], "again");
     server.finish();
@@ -248,7 +248,7 @@ fn a_worker_that_does_not_wait_for_its_script() {
         let seen = endure(&mut server, &"x".repeat(1 << 20), PROMPT);
         assert_eq!(seen["status"], "failed", "{steps}: {seen}");
         assert_words(steps, seen["error"].as_str().unwrap_or_default(), &[words]);
-        assert_eq!(server.usage().children, 0, "after {steps}");
+        assert_idle(&server, Way::Exec, steps);
     }
     home.instruct(WORKER, OBEY);
     assert_eq!(server.run("again")["result"], "again");
@@ -300,7 +300,7 @@ fn workers_are_killed_by_cancel_in_every_state() {
             begin.elapsed()
         );
         assert_eq!(server.get(&id)["status"], "cancelled", "{steps}");
-        assert_eq!(server.usage().children, 0, "{steps}");
+        assert_idle(&server, Way::Exec, steps);
     }
     server.finish();
     home.assert_empty();

@@ -134,7 +134,7 @@ fn silence_before_hello_while_the_server_runs() {
         assert_words(steps, seen["error"].as_str().unwrap_or_default(), words);
     }
     assert_eq!(server.run("good again")["result"], "good again");
-    assert_eq!(server.usage().children, 0);
+    assert_idle(&server, Way::Exec, "it");
     server.finish();
     home.assert_empty();
 }

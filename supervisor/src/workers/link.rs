@@ -67,9 +67,14 @@ impl Letter {
         self.written = 0;
     }
 
+    /// Whether nobody can have read all of it.
+    fn is_unwritten(&self) -> bool {
+        self.written < self.frame.len()
+    }
+
     /// Whether some of it is still to be written, to somebody who listens.
     fn is_under_way(&self) -> bool {
-        self.written < self.frame.len() && !self.is_refused
+        self.is_unwritten() && !self.is_refused
     }
 
     fn write_some(&mut self) -> Result<(), LinkError> {
@@ -203,7 +208,7 @@ impl Link {
         let Some(message) = self.reader.next_message()? else {
             return Ok(None);
         };
-        if self.letter.is_under_way() {
+        if self.letter.is_unwritten() {
             // It answers what it has not read.
             return Err(LinkError::Violation(Violation {
                 phase: Phase::Parked,
