@@ -41,7 +41,7 @@
 //!
 //! *One way stays open.* The kernel does not look at data when a mapping becomes writable while the
 //! *address space* is used up to its limit: the check is `data does not fit and addresses would`
-//! (`mprotect_fixup`, Linux 4.6 to 6.18). Machine code that first fills the address space can have all
+//! (`mprotect_fixup`; seen on Linux 6.18). Machine code that first fills the address space can have all
 //! of it as data. Without a limit of addresses, page tables would be unlimited instead. Only a control
 //! group, or somebody who looks at the process from outside, ends that; the worker is the first victim
 //! when the system's memory runs out.
