@@ -297,11 +297,13 @@ fn soak(home: &Home, mut server: Server, work: impl Fn(usize) -> Work) {
 }
 
 /// All rows are kept, however many there are.
-const ARGUMENTS: [&str; 4] = [
+const ARGUMENTS: [&str; 6] = [
     "--max-concurrent-executions",
     "32",
     "--execution-retention-count",
     "1000000",
+    "--execution-retention-mb",
+    "65536",
 ];
 
 #[test]
