@@ -147,7 +147,7 @@ pub(crate) fn descriptors() -> usize {
 
 /// Waits until a condition holds, and says so if it never does.
 pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         if holds() {
             return;
         }
