@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::floor::{Fork, Isolate};
 use crate::server::Measured;
-use crate::statistics::ratio;
+use crate::statistics::{ratio, rounded};
 use crate::worker::Worker;
 
 /// What the deadline may be passed by, in milliseconds: a target, not a floor.
@@ -46,8 +46,8 @@ fn main() -> std::io::Result<()> {
             }),
             bytes(isolate.parked_bytes),
         ),
-        "server_with_fork_server": served(&zygote, &fork, &isolate),
-        "server_with_exec": served(&exec, &fork, &isolate),
+        "server_with_fork_server": served(&zygote, &forked, &fork, &isolate),
+        "server_with_exec": served(&exec, &executed, &fork, &isolate),
         "burst_with_nothing_ready": stress::burst(),
         "deadline_overshoot_ms": overshoot(),
         "idle_server_bytes": zygote.idle_bytes,
@@ -83,7 +83,7 @@ fn path(worker: &Worker, fork: &Fork, isolate: &Isolate) -> Value {
 }
 
 /// Executions through the whole server.
-fn served(server: &Measured, fork: &Fork, isolate: &Isolate) -> Value {
+fn served(server: &Measured, worker: &Worker, fork: &Fork, isolate: &Isolate) -> Value {
     let all_cpu = server.at_saturation.server_cpu_ms_each + server.at_saturation.worker_cpu_ms_each;
     json!({
         "end_to_end_ms": beside(
@@ -92,6 +92,10 @@ fn served(server: &Measured, fork: &Fork, isolate: &Isolate) -> Value {
             bare_request(isolate),
             isolate.request.p50_ms(),
         ),
+        "overhead_ms": {
+            "what": "p50 from request to answer, without the p50 of a ready worker from Start to Finished",
+            "value": rounded(server.latency.p50_ms() - worker.request.p50_ms()),
+        },
         "at_saturation": beside(
             json!(server.at_saturation),
             all_cpu,
