@@ -79,6 +79,10 @@ pub const ZYGOTE_WAIT_MAX: Duration = Duration::from_secs(1);
 pub const ZYGOTE_FORKS_MAX: u64 = 1000;
 /// How long a fork server serves once it has forked; then a new one takes over.
 pub const ZYGOTE_AGE_MAX: Duration = Duration::from_secs(60);
+/// A fork server is started because of a suspicious death no more often than this; in between workers
+/// are executed. What a script can do as often as it likes must not cost everybody a fork server and
+/// all parked workers each time.
+pub const SUSPICION_PAUSE: Duration = Duration::from_secs(5);
 /// How long a fork server may take for a fork, or to tell of the end of a worker. Beyond that it
 /// counts as hung, and is replaced.
 pub const ZYGOTE_ANSWER_WAIT_MAX: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use mcp_v8::app::{Executions, ExecutionsConfig, FailureKind, Status, WorkerStart};
+use mcp_v8::app::{Executions, ExecutionsConfig, FailureKind, Status, Turnover, WorkerStart};
 use support::{Home, children, eventually, failure, result, run, start};
 
 fn config(home: &Home, name: &str) -> ExecutionsConfig {
@@ -72,7 +72,9 @@ async fn whatever_a_fork_server_does_executions_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_brings_a_new_generation_and_an_ordinary_death_does_not() {
     let home = Home::new();
-    let executions = start(config(&home, "worker")).await;
+    let mut config = config(&home, "worker");
+    config.turnover.suspicion_pause = Duration::ZERO;
+    let executions = start(config).await;
     for signal in [libc::SIGSYS, libc::SIGSEGV, libc::SIGILL] {
         let before = own_children();
         let view = run(&executions, &format!("signal {signal}")).await;
@@ -99,6 +101,124 @@ async fn a_crash_brings_a_new_generation_and_an_ordinary_death_does_not() {
     }
     assert_eq!(result(&run(&executions, "finish 1").await), "1");
     assert_eq!(own_children(), before);
+    shut_down(executions).await;
+}
+
+/// Whoever makes workers crash gets one look at each memory layout, and costs the others one fork
+/// server in a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn crashes_that_follow_one_another_bring_one_new_fork_server() {
+    let home = Home::new();
+    let executions = start(ExecutionsConfig {
+        turnover: Turnover {
+            // Longer than the test.
+            suspicion_pause: Duration::from_secs(600),
+            ..Turnover::default()
+        },
+        ..config(&home, "worker")
+    })
+    .await;
+    let crash = format!("signal {}", libc::SIGSEGV);
+    let before = own_children();
+    assert_eq!(run(&executions, &crash).await.status, Status::Failed);
+    eventually("another fork server serves", || {
+        let now = own_children();
+        now.len() == 1 && now != before
+    })
+    .await;
+    // In a worker of it.
+    eventually("a worker is parked", || !grandchildren().is_empty()).await;
+    assert_eq!(run(&executions, &crash).await.status, Status::Failed);
+    eventually("it is gone, with its workers", || own_children().is_empty()).await;
+    for number in 0..10 {
+        let view = run(&executions, &format!("finish {number}")).await;
+        assert_eq!(result(&view), number.to_string());
+        assert_eq!(run(&executions, &crash).await.status, Status::Failed);
+        // Each was executed for it, and is gone.
+        eventually("nothing is left", || children().is_empty()).await;
+    }
+    shut_down(executions).await;
+}
+
+/// Every process whose parent is a child of this one.
+fn grandchildren() -> Vec<String> {
+    let parents = own_children();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("proc").flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let parent = after_name.split_whitespace().nth(1).map(str::to_owned);
+        if parent.is_some_and(|parent| parents.contains(&parent)) {
+            found.push(stat);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_generation_comes_by_age() {
+    let home = Home::new();
+    let executions = start(ExecutionsConfig {
+        turnover: Turnover {
+            age_max: Duration::from_millis(300),
+            ..Turnover::default()
+        },
+        ..config(&home, "worker")
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(result(&run(&executions, "finish 1").await), "1");
+        let before = own_children();
+        eventually("another fork server serves alone", || {
+            let now = own_children();
+            now.len() == 1 && now != before
+        })
+        .await;
+    }
+    shut_down(executions).await;
+}
+
+/// The program is replaced by one that serves no more, as by an update that went wrong, when the next
+/// fork server is due.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_fork_server_that_does_not_start_is_not_tried_for_ever() {
+    let home = Home::new();
+    let executions = start(ExecutionsConfig {
+        turnover: Turnover {
+            forks_max: 20,
+            ..Turnover::default()
+        },
+        ..config(&home, "worker")
+    })
+    .await;
+    let before = own_children();
+    let starts = home.directory.path().join("starts");
+    let broken = home.directory.path().join("broken");
+    let text = format!("#!/bin/sh\necho >> {}\nexit 70\n", starts.display());
+    std::fs::write(&broken, text).expect("a file of our own");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&broken, mode).expect("a file of our own");
+    std::fs::rename(&broken, home.worker("worker")).expect("a file of our own");
+    let tried = || std::fs::read(&starts).unwrap_or_default().len();
+    while tried() == 0 {
+        assert_eq!(result(&run(&executions, "finish 1").await), "1");
+    }
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1500) {
+        assert_eq!(result(&run(&executions, "finish 2").await), "2");
+    }
+    let tried = tried();
+    // The pauses double: 0.2, 0.4, 0.8 s.
+    let mut allowed = 2;
+    let (mut pause, mut passed) = (mcp_v8::limits::ZYGOTE_RETRY_PAUSE, Duration::ZERO);
+    while passed + pause <= begin.elapsed() {
+        passed += pause;
+        pause *= 2;
+        allowed += 1;
+    }
+    assert!(tried <= allowed, "{tried} starts, of {allowed}");
+    // The old one serves on.
+    assert!(own_children().contains(&before[0]));
     shut_down(executions).await;
 }
 

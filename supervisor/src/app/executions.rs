@@ -69,6 +69,7 @@ impl Executions {
             start: config.worker_start,
             max_concurrent: config.max_concurrent,
             hello_timeout: config.hello_timeout,
+            turnover: config.turnover,
         })
         .map_err(StartError::Spawner)?;
         let probed = match probe(&spawner, config.hello_timeout).await {

@@ -12,7 +12,7 @@ pub use request::{ListPage, ListRequest, RunRequest};
 pub use start::{ExecutionsConfig, StartError};
 
 pub use crate::workers::{
-    ControlGroups, EngineTier, Jail, SandboxMode, WorkerStart, control_groups,
+    ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WorkerStart, control_groups,
 };
 
 pub use crate::store::{

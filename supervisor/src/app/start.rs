@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::execution::probe::ProbeError;
 use crate::limits;
 use crate::store::{OpenError, Retention, StorePlace};
-use crate::workers::{Jail, WorkerStart};
+use crate::workers::{Jail, Turnover, WorkerStart};
 
 /// What an operator decides about executions.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct ExecutionsConfig {
     pub execution_timeout_default_secs: u64,
     /// How long a worker may take to say Hello.
     pub hello_timeout: Duration,
+    /// When a fork server makes room for the next.
+    pub turnover: Turnover,
 }
 
 impl ExecutionsConfig {
@@ -50,6 +52,7 @@ impl ExecutionsConfig {
             heap_memory_default_mb: limits::HEAP_MEMORY_MB_DEFAULT,
             execution_timeout_default_secs: limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
             hello_timeout: limits::HELLO_TIMEOUT,
+            turnover: Turnover::default(),
         }
     }
 }

@@ -9,11 +9,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::jail::SandboxMode;
 use super::launch::{LaunchError, Ready};
-use super::pool::{Generation, Shared, Waiting};
+use super::pool::{Generation, PoolConfig, Shared, Waiting};
 use super::process::Origin;
 use super::shop::{Shop, pipes};
 use super::spawn::{Begun, SpawnError};
+use super::turnover::Turnover;
 use super::zygote::{ForkError, Health, Zygote, ZygoteError};
 use crate::limits;
 
@@ -45,10 +47,31 @@ struct Serving {
 
 impl Serving {
     /// Whether it has served long enough.
-    fn is_old(&self) -> bool {
+    fn is_old(&self, turnover: Turnover) -> bool {
         let is_used = self.forks > 0;
-        self.forks >= limits::ZYGOTE_FORKS_MAX
-            || (is_used && self.since.elapsed() >= limits::ZYGOTE_AGE_MAX)
+        self.forks >= turnover.forks_max || (is_used && self.since.elapsed() >= turnover.age_max)
+    }
+}
+
+/// Where workers come from while no fork server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuge {
+    /// They are executed.
+    Execution,
+    /// From nowhere: the only wall here is that of namespaces, and one of them only workers of a fork
+    /// server have. An executed worker would refuse to run.
+    Nowhere,
+}
+
+impl Refuge {
+    /// As the worker of a fork server shows.
+    fn seen_from(ready: &Ready, sandbox: SandboxMode) -> Self {
+        let confinement = ready.confinement();
+        let is_by_namespaces = confinement.is_walled() && !confinement.landlock;
+        match sandbox {
+            SandboxMode::Required if is_by_namespaces => Self::Nowhere,
+            SandboxMode::Required | SandboxMode::BestEffort => Self::Execution,
+        }
     }
 }
 
@@ -60,6 +83,8 @@ pub(super) struct Keeper {
     /// The tasks that are waited for at the end.
     tasks: TaskTracker,
     hello_timeout: Duration,
+    turnover: Turnover,
+    refuge: Refuge,
     serving: Option<Serving>,
     /// At most one: the next fork server.
     starting: JoinSet<Result<Zygote, ZygoteError>>,
@@ -73,6 +98,8 @@ pub(super) struct Keeper {
     /// Fork servers in a row that came to nothing.
     failures: u32,
     retry_at: Instant,
+    /// When a suspicious death may bring a new fork server again.
+    pardon_at: Instant,
     swept_at: Instant,
 }
 
@@ -81,14 +108,16 @@ impl Keeper {
         shared: Arc<Shared>,
         shop: Shop,
         tasks: TaskTracker,
-        hello_timeout: Duration,
+        config: PoolConfig,
     ) -> Self {
         let now = Instant::now();
         Self {
             shared,
             shop,
             tasks,
-            hello_timeout,
+            hello_timeout: config.hello_timeout,
+            turnover: config.turnover,
+            refuge: Refuge::Execution,
             serving: None,
             starting: JoinSet::new(),
             parking: JoinSet::new(),
@@ -97,6 +126,7 @@ impl Keeper {
             condemned: None,
             failures: 0,
             retry_at: now,
+            pardon_at: now,
             swept_at: now,
         }
     }
@@ -134,24 +164,30 @@ impl Keeper {
 
     /// Does what there is to do now.
     fn arrange(&mut self) {
-        let is_due = match &self.serving {
-            None => Instant::now() >= self.retry_at,
-            Some(serving) => serving.is_old(),
-        };
-        if is_due && self.starting.is_empty() {
+        let serving = self.serving.as_ref();
+        let is_wanted = serving.is_none_or(|serving| serving.is_old(self.turnover));
+        let may_start = self.starting.is_empty() && Instant::now() >= self.retry_at;
+        if is_wanted && may_start {
             let (shop, tasks) = (self.shop.clone(), self.tasks.clone());
             self.starting
                 .spawn(Zygote::start(shop, tasks, self.hello_timeout));
         }
         self.order_forks();
-        let patience = match &self.serving {
-            Some(_) => limits::POOL_WAIT_MAX,
-            None if self.failures == 0 => limits::ZYGOTE_WAIT_MAX,
-            // Without a fork server in sight nobody has to wait for one.
-            None => Duration::ZERO,
-        };
-        for waiting in self.shared.impatient(patience) {
+        for waiting in self.shared.impatient(self.patience()) {
             self.execute_for(waiting);
+        }
+    }
+
+    /// How long an execution waits before a worker is executed for it.
+    fn patience(&self) -> Duration {
+        let is_coming = self.failures == 0 && !self.starting.is_empty();
+        match (&self.serving, self.refuge) {
+            (Some(_), _) => limits::POOL_WAIT_MAX,
+            // The rest of its time is for the attempt, which says why it fails.
+            (None, Refuge::Nowhere) => self.hello_timeout / 2,
+            (None, Refuge::Execution) if is_coming => limits::ZYGOTE_WAIT_MAX,
+            // Without a fork server in sight nobody has to wait for one.
+            (None, Refuge::Execution) => Duration::ZERO,
         }
     }
 
@@ -195,23 +231,53 @@ impl Keeper {
             .saturating_mul(1 << self.failures.min(10))
             .min(limits::ZYGOTE_RETRY_PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = Instant::now() + pause;
-        tracing::warn!(
-            %error,
-            "workers are executed one by one until a fork server serves again"
-        );
+        self.retry_at = self.retry_at.max(Instant::now() + pause);
+        let meanwhile = match (&self.serving, self.refuge) {
+            (Some(_), _) => "the one before forks on, and another one is tried later",
+            (None, Refuge::Execution) => "workers are executed one by one until one serves again",
+            (None, Refuge::Nowhere) => {
+                "no worker can be started until one serves again: executed ones would have neither \
+                 Landlock nor a process namespace"
+            }
+        };
+        tracing::warn!(%error, "there is no new fork server; {meanwhile}");
     }
 
     /// The fork server is not well. One that never made a worker counts as one that did not start:
     /// the next would fare no better, and is not tried at once.
     fn replace(&mut self) {
-        let is_proven = self
-            .serving
-            .as_ref()
-            .is_some_and(|serving| serving.is_proven);
+        let Some(serving) = &self.serving else { return };
+        let (is_proven, health) = (serving.is_proven, serving.zygote.health());
         self.give_up();
+        if let Health::Suspect { .. } = health {
+            self.beware();
+        }
         if !is_proven {
             self.fail(&ForkError::Retired);
+        }
+    }
+
+    /// After a suspicious death. What has died may have been a guess of the memory layout, and with
+    /// many guesses at one layout it is found out, piece by piece. So there is one guess for each: its
+    /// fork server and its parked workers are gone already. But there are deaths of that kind that a
+    /// script can have without any exploit, so the next fork server has to wait for its turn; workers
+    /// that are executed meanwhile have a layout each.
+    fn beware(&mut self) {
+        let pause = match self.refuge {
+            Refuge::Execution => self.turnover.suspicion_pause,
+            // There would be no workers for anybody.
+            Refuge::Nowhere => Duration::ZERO,
+        };
+        let now = Instant::now();
+        let start_at = self.pardon_at.max(now);
+        self.retry_at = self.retry_at.max(start_at);
+        self.pardon_at = start_at + pause;
+        let wait_ms = (start_at - now).as_millis();
+        if wait_ms > 0 {
+            tracing::warn!(
+                wait_ms,
+                "suspicious deaths follow one another: workers are executed one by one for a while"
+            );
         }
     }
 
@@ -237,12 +303,16 @@ impl Keeper {
         let serving = serving.filter(|serving| serving.generation == generation);
         match (parked, serving) {
             (Ok(ready), serving) => {
-                self.failures = 0;
-                self.shared.put(ready, generation);
+                self.refuge = Refuge::seen_from(&ready, self.shop.jail().sandbox);
                 if let Some(serving) = serving {
                     serving.failures = 0;
-                    serving.is_proven = true;
+                    // Only once: those that come to nothing later are its successors.
+                    if !serving.is_proven {
+                        serving.is_proven = true;
+                        self.failures = 0;
+                    }
                 }
+                self.shared.put(ready, generation);
             }
             // Another one is asked.
             (Err(ParkError::Fork(ForkError::Retired)), _) | (Err(_), None) => {}

@@ -30,6 +30,7 @@ mod process;
 mod shop;
 mod spawn;
 mod strangers;
+mod turnover;
 mod zygote;
 
 pub use cgroup::{ControlGroups, control_groups};
@@ -40,3 +41,4 @@ pub use launch::{Errand, LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
+pub use turnover::Turnover;

@@ -19,6 +19,7 @@ use super::keeper::Keeper;
 use super::launch::Ready;
 use super::shop::Shop;
 use super::spawn::{Begun, SpawnError};
+use super::turnover::Turnover;
 use crate::limits;
 
 /// The pool. Clones share it; the last of them ends it.
@@ -29,6 +30,17 @@ pub(super) struct Pool {
     stop: CancellationToken,
     tasks: TaskTracker,
     _end_with_the_last: Arc<DropGuard>,
+}
+
+/// What it keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolConfig {
+    /// How many workers are parked.
+    pub(super) bounds: Bounds,
+    /// How long a worker or fork server may take to say Hello.
+    pub(super) hello_timeout: Duration,
+    /// When a fork server makes room for the next.
+    pub(super) turnover: Turnover,
 }
 
 /// What those who ask and the keeper share.
@@ -91,24 +103,19 @@ impl Awaited {
 
 impl Pool {
     /// Opens it, and begins to fill it.
-    pub(super) fn open(shop: Shop, bounds: Bounds, hello_timeout: Duration) -> Self {
+    pub(super) fn open(shop: Shop, config: PoolConfig) -> Self {
         let shared = Arc::new(Shared {
             shelf: Mutex::new(Shelf {
                 parked: VecDeque::new(),
                 waiting: VecDeque::new(),
-                appetite: Appetite::new(bounds),
+                appetite: Appetite::new(config.bounds),
                 is_closed: false,
             }),
             wake: Notify::new(),
         });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let keeper = Keeper::new(
-            Arc::clone(&shared),
-            shop.clone(),
-            tasks.clone(),
-            hello_timeout,
-        );
+        let keeper = Keeper::new(Arc::clone(&shared), shop.clone(), tasks.clone(), config);
         tasks.spawn(keeper.run(stop.clone()));
         Self {
             shared,

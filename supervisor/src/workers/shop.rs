@@ -115,6 +115,7 @@ pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
 pub(super) struct Shop {
     orders: Reaper,
     program: Arc<Path>,
+    jail: Jail,
     groups: Groups,
 }
 
@@ -186,6 +187,7 @@ impl Shop {
                 register,
             },
             program,
+            jail,
             groups,
         })
     }
@@ -193,6 +195,11 @@ impl Shop {
     /// The program that it starts.
     pub(super) fn program(&self) -> &Arc<Path> {
         &self.program
+    }
+
+    /// The jail of what it starts.
+    pub(super) fn jail(&self) -> Jail {
+        self.jail
     }
 
     /// The asynchronous owner of a started worker.

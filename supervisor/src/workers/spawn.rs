@@ -8,9 +8,10 @@ use super::appetite::Bounds;
 use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::{Ready, Spawned};
-use super::pool::{Awaited, Pool};
+use super::pool::{Awaited, Pool, PoolConfig};
 use super::process::Process;
 use super::shop::{Executing, Shop};
+use super::turnover::Turnover;
 
 /// Why no worker process was started.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,8 @@ pub struct SpawnerConfig {
     pub max_concurrent: usize,
     /// How long a worker or fork server may take to say Hello.
     pub hello_timeout: Duration,
+    /// When a fork server makes room for the next.
+    pub turnover: Turnover,
 }
 
 /// Starts workers. Clones share everything; with the last of them, and of their workers, every
@@ -128,8 +131,12 @@ impl Spawner {
         let source = match config.start {
             WorkerStart::Exec => Source::Exec(shop),
             WorkerStart::Zygote => {
-                let bounds = Bounds::for_concurrency(config.max_concurrent);
-                Source::Pool(Pool::open(shop, bounds, config.hello_timeout))
+                let pool = PoolConfig {
+                    bounds: Bounds::for_concurrency(config.max_concurrent),
+                    hello_timeout: config.hello_timeout,
+                    turnover: config.turnover,
+                };
+                Source::Pool(Pool::open(shop, pool))
             }
         };
         Ok(Self { source, groups })

@@ -156,24 +156,31 @@ pub(super) struct Applicant(oneshot::Receiver<Membership>);
 impl Applicant {
     /// Waits until the worker is in its group, and limits its memory from here on, in bytes. `None`
     /// when it gets none, or not in time.
-    pub(super) async fn member(self, memory_bytes_max: u64) -> Option<Membership> {
-        match timeout(limits::GROUP_WAIT_MAX, self.0).await {
-            Ok(Ok(mut membership)) => {
-                membership.limit_memory(memory_bytes_max);
-                Some(membership)
-            }
-            // The thread has said why.
-            Ok(Err(_)) => None,
-            Err(_) => {
-                tracing::warn!("a worker got no control group in time, and does without");
-                None
-            }
+    pub(super) async fn member(mut self, memory_bytes_max: u64) -> Option<Membership> {
+        let answered = match timeout(limits::GROUP_WAIT_MAX, &mut self.0).await {
+            // An error: the thread has said why.
+            Ok(answered) => answered.ok(),
+            Err(_) => self.last_minute(),
+        };
+        let mut membership = answered?;
+        membership.limit_memory(memory_bytes_max);
+        Some(membership)
+    }
+
+    /// Asks for no more, unless the answer is there by now: a membership that is dropped takes the
+    /// worker with it.
+    fn last_minute(&mut self) -> Option<Membership> {
+        self.0.close();
+        let membership = self.0.try_recv().ok();
+        if membership.is_none() {
+            tracing::warn!("a worker got no control group in time, and does without");
         }
+        membership
     }
 }
 
-/// A worker's place in a group of its own. The group goes when this is dropped and the worker has
-/// ended.
+/// A worker's place in a group of its own. When this is dropped the group goes, and whoever is still
+/// in it is killed.
 #[derive(Debug)]
 pub(super) struct Membership {
     leaf: Option<Leaf>,
@@ -197,7 +204,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         if let Some(leaf) = self.leaf.take() {
-            // What finds no room is removed with the tree, or by the next server.
+            // What finds no room stays, empty, until the next server on this group removes it.
             let _ = self.orders.try_send(Order::Remove(leaf));
         }
     }
@@ -272,6 +279,10 @@ impl Gardener {
     }
 
     fn admit(&mut self, candidate: Candidate) {
+        // Nobody waits any more: it does without, and may have begun with its script.
+        if candidate.reply.is_closed() {
+            return;
+        }
         let leaf = match self.tree.grow() {
             Ok(leaf) => leaf,
             Err(error) => {
@@ -280,14 +291,7 @@ impl Gardener {
             }
         };
         match self.settle(&leaf, &candidate) {
-            Ok(memory_max) => {
-                // Who no longer waits drops it, and so it is removed.
-                let _nobody_waits = candidate.reply.send(Membership {
-                    leaf: Some(leaf),
-                    memory_max,
-                    orders: candidate.orders,
-                });
-            }
+            Ok(memory_max) => self.hand_over(leaf, memory_max, candidate),
             Err(error) => {
                 // A worker that has just died is no news.
                 if candidate.is_alive() {
@@ -295,6 +299,23 @@ impl Gardener {
                 }
                 self.withered.push(Withered::new(leaf));
             }
+        }
+    }
+
+    /// Gives a worker its group, if it is still waited for. If not the worker has to leave it again:
+    /// it goes on without, and whoever is in a group that is removed is killed.
+    fn hand_over(&mut self, leaf: Leaf, memory_max: File, candidate: Candidate) {
+        let membership = Membership {
+            leaf: Some(leaf),
+            memory_max,
+            orders: candidate.orders,
+        };
+        let Err(mut unwanted) = candidate.reply.send(membership) else {
+            return;
+        };
+        if let Some(leaf) = unwanted.leaf.take() {
+            self.tree.empty(&leaf);
+            self.withered.push(Withered::new(leaf));
         }
     }
 

@@ -151,6 +151,62 @@ async fn a_member_has_a_group_for_as_long_as_it_lives() {
     }
 }
 
+/// Somebody who was asked for a group so late that nobody waits for it.
+fn late(pid: i32, pidfd: OwnedFd) -> (Candidate, Receiver<Order>) {
+    let (orders, ordered) = sync_channel(4);
+    let (reply, _given_up) = oneshot::channel();
+    let candidate = Candidate {
+        pid,
+        pidfd,
+        orders,
+        reply,
+    };
+    (candidate, ordered)
+}
+
+/// Between the look and the answer there is time to give up.
+#[test]
+fn a_worker_that_is_not_waited_for_leaves_its_group_alive() {
+    let Some(plot) = plot() else { return };
+    plot.leaf(place::WORKERS);
+    let supervisor = plot.leaf(place::SUPERVISOR);
+    let leaf = Leaf::at(plot.leaf("one"));
+    let mut gardener = Gardener {
+        tree: Tree::at(&plot.0, own_group()),
+        withered: Vec::new(),
+    };
+    let (mut child, pidfd) = sleeper();
+    let pid = i32::try_from(child.id()).expect("a process id");
+    let (candidate, ordered) = late(pid, pidfd);
+    leaf.enter(pid).expect("it lives");
+    let memory_max = tempfile::tempfile().expect("a temporary file");
+    gardener.hand_over(leaf.clone(), memory_max, candidate);
+    assert!(ordered.try_recv().is_err(), "it is removed here");
+    assert_eq!(processes(&supervisor), [pid.to_string()]);
+    gardener.weed();
+    assert_eq!(gardener.withered.len(), 0);
+    assert!(!leaf.path().exists());
+    assert_eq!(child.try_wait().expect("our own child"), None, "it lives");
+    child.kill().expect("our own child");
+    child.wait().expect("our own child");
+}
+
+/// An answer that comes at the last moment is not thrown away: the worker would be.
+#[tokio::test]
+async fn an_answer_at_the_last_moment_counts() {
+    let (reply, answer) = oneshot::channel();
+    let (orders, ordered) = sync_channel(4);
+    let membership = Membership {
+        leaf: Some(Leaf::at(PathBuf::from("/nowhere"))),
+        memory_max: tempfile::tempfile().expect("a temporary file"),
+        orders,
+    };
+    reply.send(membership).expect("it is waited for");
+    let kept = Applicant(answer).last_minute();
+    assert!(kept.is_some());
+    assert!(ordered.try_recv().is_err(), "it is not removed");
+}
+
 #[test]
 fn what_is_looked_at_is_left_as_it_is() {
     let before = fs::read_to_string("/proc/self/cgroup").expect("proc");
