@@ -25,6 +25,7 @@ type Enter = fn(&Plan, &Descriptors, &mut Report) -> std::result::Result<(), san
 
 /// What a hostile process would have found out before.
 struct Before {
+    /// Its parent, by the number that those outside know it by.
     parent: i64,
     own: i64,
     page: *mut libc::c_void,
@@ -865,11 +866,13 @@ fn main() {
     plan.landlock &= !off.contains(&Layer::Landlock);
     let page = map(RW, ANON, -1);
     let mut report = Report::default();
+    let mut parent = nix::unistd::getppid();
     if plan.way == Way::Zygote {
+        parent = nix::unistd::getpid();
         report = become_forked(&plan);
     }
     let before = Before {
-        parent: i64::from(nix::unistd::getppid().as_raw()),
+        parent: i64::from(parent.as_raw()),
         own: i64::from(nix::unistd::getpid().as_raw()),
         page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()),
         target,
