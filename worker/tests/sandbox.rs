@@ -336,6 +336,16 @@ const ENVIRONMENTS: &[(&str, &[&str])] = &[
         "forked, a container without namespaces",
         &["--zygote", "--container"],
     ),
+    (
+        "forked, neither wall, best effort",
+        &[
+            "--zygote",
+            "--nobody",
+            "--container",
+            "--no-landlock",
+            "--best-effort",
+        ],
+    ),
     // Namespaces are the only wall, and it is enough.
     ("forked, no Landlock", &["--zygote", "--no-landlock"]),
     (
