@@ -47,6 +47,8 @@ enum Target {
 }
 use Target::{Abstract, File, Process, Tcp};
 
+/// Whoever it is, it is not there.
+const ESRCH: Outcome = Fails(libc::ESRCH);
 const EPERM: Outcome = Fails(libc::EPERM);
 const EACCES: Outcome = Fails(libc::EACCES);
 const ENOENT: Outcome = Fails(libc::ENOENT);
@@ -108,6 +110,27 @@ const COLUMNS: [(&str, &[&str]); 4] = [
         "neither",
         &["--container", "--no-landlock", "--best-effort"],
     ),
+];
+
+/// What comes of acts on other processes in a worker of a fork server, with Landlock and without: it is
+/// alone in its process namespace, and numbers from outside name nobody.
+const ALONE: &[(&str, Target, [Outcome; 2])] = &[
+    ("kill-target", Process, [ESRCH, ESRCH]),
+    ("tgkill-target", Process, [ESRCH, ESRCH]),
+    ("tkill-target", Process, [ESRCH, ESRCH]),
+    ("kill-parent", Target::None, [ESRCH, ESRCH]),
+    ("kill-all", Target::None, [ESRCH, ESRCH]),
+    ("ptrace-target", Process, [ESRCH, ESRCH]),
+    ("read-target", Process, [ESRCH, ESRCH]),
+    ("kcmp-target", Process, [ESRCH, ESRCH]),
+    ("pidfd_open-target", Process, [ESRCH, ESRCH]),
+    ("clone-fork", Target::None, [EAGAIN; 2]),
+];
+
+/// The columns of that table.
+const FORKED: [(&str, &[&str]); 2] = [
+    ("both walls", &["--zygote"]),
+    ("namespaces only", &["--zygote", "--no-landlock"]),
 ];
 
 fn is_root() -> bool {
@@ -240,15 +263,56 @@ fn is_here(column: &[&str], act: &str, landlock: u32) -> bool {
     }
 }
 
+/// Whether this machine allows user namespaces.
+fn has_namespaces() -> bool {
+    let (report, _) = attempt(&["--best-effort", "report"], Stdio::piped());
+    report.lines().any(|line| {
+        line.starts_with("user namespace") && line.split_whitespace().any(|word| word == "on")
+    })
+}
+
+/// What came of an act, when it was not what is right.
+fn wrong(
+    outside: &Outside,
+    column: &[&str],
+    (act, about): (&str, Target),
+    right: Outcome,
+) -> Option<String> {
+    let (target, input) = outside.target(about);
+    let arguments = [column, &["--target", target.as_str(), act][..]].concat();
+    let (said, signal) = attempt(&arguments, input);
+    let is_right = match right {
+        Fails(errno) => said == format!("errno {errno}"),
+        Works => said.starts_with("ok "),
+        // What it then does with so little memory is its own affair.
+        Becomes => said.is_empty() && signal != Some(libc::SIGSYS),
+    };
+    (!is_right).then(|| format!("{act}: {said:?} {signal:?}, not {right:?}"))
+}
+
+#[test]
+fn without_the_filters_a_worker_of_a_fork_server_reaches_nobody_else() {
+    if !has_namespaces() {
+        eprintln!("SKIPPED: this machine allows no user namespaces");
+        return;
+    }
+    let outside = Outside::new();
+    let mut all_wrong = Vec::new();
+    for (act, about, outcomes) in ALONE {
+        for ((name, column), right) in FORKED.iter().zip(outcomes) {
+            let found = wrong(&outside, column, (act, *about), *right);
+            all_wrong.extend(found.map(|found| format!("{name}: {found}")));
+        }
+    }
+    assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
+}
+
 #[test]
 fn without_the_filters_the_walls_hold_what_the_table_says() {
     let landlock = landlock_version();
-    let (report, _) = attempt(&["--best-effort", "report"], Stdio::piped());
-    let has_namespaces = report.lines().any(|line| {
-        line.starts_with("user namespace") && line.split_whitespace().any(|word| word == "on")
-    });
+    let has_namespaces = has_namespaces();
     let outside = Outside::new();
-    let mut wrong = Vec::new();
+    let mut all_wrong = Vec::new();
     for (act, about, outcomes) in TABLE {
         for ((name, column), right) in COLUMNS.iter().zip(outcomes) {
             let needs_namespaces = !column.contains(&"--container");
@@ -256,19 +320,9 @@ fn without_the_filters_the_walls_hold_what_the_table_says() {
                 eprintln!("SKIPPED: {name}: {act}: this kernel does not have what it is about");
                 continue;
             }
-            let (target, input) = outside.target(*about);
-            let arguments = [column, &["--target", target.as_str(), *act][..]].concat();
-            let (said, signal) = attempt(&arguments, input);
-            let is_right = match right {
-                Fails(errno) => said == format!("errno {errno}"),
-                Works => said.starts_with("ok "),
-                // What it then does with so little memory is its own affair.
-                Becomes => said.is_empty() && signal != Some(libc::SIGSYS),
-            };
-            if !is_right {
-                wrong.push(format!("{name}: {act}: {said:?} {signal:?}, not {right:?}"));
-            }
+            let found = wrong(&outside, column, (act, *about), *right);
+            all_wrong.extend(found.map(|found| format!("{name}: {found}")));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
 }

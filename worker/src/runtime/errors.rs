@@ -7,6 +7,7 @@ use crate::runtime::hooks::Hooks;
 use crate::runtime::outcome::Outcome;
 use crate::runtime::position::Position;
 use crate::runtime::state::State;
+use crate::sandbox;
 
 /// The bounds of a result's preview: nesting, entries of a collection, characters of a string.
 const PREVIEW_DEPTH: i32 = 3;
@@ -411,12 +412,18 @@ pub(crate) fn describe_thrown(
         .or_else(|| stack_of(scope, value))
         .unwrap_or_else(|| "an error that cannot be shown".to_owned());
     if value.is_native_error() {
-        let is_memory = is_out_of_memory(&header(scope, value));
+        let header = header(scope, value);
+        let is_memory = is_out_of_memory(&header)
+            // ICU says only that something went wrong.
+            || (header.starts_with(ICU_FAILED) && sandbox::is_short_of_memory());
         Outcome::failed(if is_memory { FailureKind::Memory } else { kind }, text)
     } else {
         Outcome::failed(kind, format!("Uncaught {text}"))
     }
 }
+
+/// How the text begins of an error for which ICU is to blame: most often it got no memory.
+const ICU_FAILED: &str = "RangeError: Internal error. Icu error";
 
 /// Whether an error is V8's way of saying that a buffer or a WebAssembly memory does not fit. Its
 /// texts are all there is to tell by; the specs in `tests/specs/limits` hold them.

@@ -57,8 +57,13 @@ pub(super) fn prepare() -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether the kernel refuses even a little memory. Takes no lock.
+pub(super) fn is_short() -> bool {
+    !super::rlimits::can_have(SHORT_BYTES)
+}
+
 extern "C" fn say(signal: libc::c_int) {
-    if !super::rlimits::can_have(SHORT_BYTES) {
+    if is_short() {
         // SAFETY: writes a static text to standard error, or fails.
         let _nobody_reads =
             unsafe { libc::write(libc::STDERR_FILENO, WORDS.as_ptr().cast(), WORDS.len()) };

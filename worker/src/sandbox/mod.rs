@@ -107,7 +107,9 @@ pub fn plan(asked: Asked) -> Plan {
 /// [`SandboxError`]: the process must not go on.
 pub fn enter_zygote(plan: &Plan) -> Result<Report> {
     let mut report = Report::default();
-    // A group leader has a session already, or gets none; it has no terminal either way.
+    // Out of the server's session, and away from its terminal. A server starts fork servers as leaders
+    // of process groups, and a leader gets no session: it stays, and what is left of the terminal is
+    // refused by the filter (`ioctl`), in workers.
     let _leader = nix::unistd::setsid();
     enter_shared(plan, &mut report)?;
     let keep = report
@@ -189,6 +191,11 @@ pub fn enter_walls(plan: &Plan, descriptors: &Descriptors, report: &mut Report) 
 /// [`SandboxError`]: the process must not go on.
 pub fn tighten(limits: &ExecutionLimits) -> Result<()> {
     rlimits::tighten(limits).step("limit data and CPU time")
+}
+
+/// Whether the kernel's limit of data leaves this process less than 1 MiB. Works in the jail.
+pub fn is_short_of_memory() -> bool {
+    last_words::is_short()
 }
 
 /// Steps 2 and 3.

@@ -25,6 +25,7 @@ type Enter = fn(&Plan, &Descriptors, &mut Report) -> std::result::Result<(), san
 
 /// What a hostile process would have found out before.
 struct Before {
+    /// Its parent, by the number that those outside know it by.
     parent: i64,
     own: i64,
     page: *mut libc::c_void,
@@ -501,6 +502,7 @@ const ACTS: &[(&str, Act)] = &[
     }),
     ("reboot", |_| call!(libc::SYS_reboot, 0, 0, 0, NULL)),
     ("page-tables", |_| page_tables()),
+    ("page-tables-held", hold_page_tables),
     // What a worker lives on.
     ("can-map", |_| map(RW, ANON, -1).min(0)),
     ("can-map-executable", |_| {
@@ -674,11 +676,14 @@ fn fill() -> i64 {
     i64::try_from(data[0] >> 20).unwrap_or(0)
 }
 
-/// Page tables for all addresses that can be had.
-fn read_everywhere() {
+/// Reads one byte of each 2 MiB of all addresses that can be had: a page table each, and no page. Gives
+/// the addresses, in bytes; the last call failed.
+fn read_everywhere() -> usize {
+    let mut all = 0;
     let mut bytes = 1_usize << 30;
+    let flags = ANON | libc::MAP_NORESERVE;
     while bytes >= 2 << 20 {
-        let start = call!(libc::SYS_mmap, NULL, bytes, libc::PROT_READ, ANON, -1, 0);
+        let start = call!(libc::SYS_mmap, NULL, bytes, libc::PROT_READ, flags, -1, 0);
         if start < 0 {
             bytes /= 2;
             continue;
@@ -687,7 +692,9 @@ fn read_everywhere() {
             // SAFETY: it was just mapped.
             let _zero = unsafe { at(start).wrapping_add(offset).read_volatile() };
         }
+        all += bytes;
     }
+    all
 }
 
 /// Makes the call of a rule.
@@ -738,18 +745,22 @@ fn raise(resource: libc::__rlimit_resource_t, before: &Before) -> i64 {
     )
 }
 
-/// Reserves and reads sparsely, which costs page tables that RLIMIT_DATA does not count: until the
-/// address space ends.
+/// Page tables, which RLIMIT_DATA does not count, until the address space ends.
 fn page_tables() -> i64 {
-    const STEP: usize = 1 << 30;
-    for reserved in 0..4096 {
-        let flags = ANON | libc::MAP_NORESERVE;
-        let at = call!(libc::SYS_mmap, NULL, STEP, libc::PROT_READ, flags, -1, 0);
-        if at < 0 {
-            return if reserved <= 64 { -1 } else { reserved };
-        }
+    const ADDRESSES_BYTES: usize = 64 << 30;
+    if read_everywhere() <= ADDRESSES_BYTES {
+        -1
+    } else {
+        0
     }
-    4096
+}
+
+/// The same; says so, and waits until its input ends: somebody looks at it meanwhile.
+fn hold_page_tables(before: &Before) -> i64 {
+    let taken = page_tables();
+    call!(libc::SYS_write, 4, c"full".as_ptr(), 4);
+    call!(libc::SYS_read, 3, before.page, 1);
+    taken
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -865,11 +876,13 @@ fn main() {
     plan.landlock &= !off.contains(&Layer::Landlock);
     let page = map(RW, ANON, -1);
     let mut report = Report::default();
+    let mut parent = nix::unistd::getppid();
     if plan.way == Way::Zygote {
+        parent = nix::unistd::getpid();
         report = become_forked(&plan);
     }
     let before = Before {
-        parent: i64::from(nix::unistd::getppid().as_raw()),
+        parent: i64::from(parent.as_raw()),
         own: i64::from(nix::unistd::getpid().as_raw()),
         page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()),
         target,
