@@ -57,6 +57,11 @@ async fn a_suspicious_death_is_one_line_with_the_hash_of_the_code_and_without_th
                 "cb9e8d1e0c8d277bba777e0490f27dd66fcb318313d1e126f9b7fa4cc1c96648",
                 "an exploit that went wrong",
             ),
+            (
+                "stderr out of memory\nsignal 11",
+                "11ca42c94840994447a8793ceaa8f824fd5e24279c5ff11aaccdaa5030e9cb48",
+                "its last words are that memory ran out",
+            ),
         ] {
             let before = log.text().len();
             let view = run(&executions, source).await;

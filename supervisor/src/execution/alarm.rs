@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::store::ExecutionId;
-use crate::workers::{Death, Exit, Origin};
+use crate::workers::{Death, Exit, ExitStatus, Origin};
 
 /// The SHA-256 of somebody's code: the same code can be recognised by it, and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,9 @@ enum Suspicion {
     Escape,
     /// It crashed as an exploit does that goes wrong.
     Crash,
+    /// The same, but its last words are that memory ran out. A script can bring that about by itself;
+    /// and whoever owns a worker can write what they like.
+    CrashWithExcuse,
 }
 
 impl Suspicion {
@@ -50,6 +53,14 @@ impl Suspicion {
             Death::Crashed {
                 signal: libc::SIGSEGV | libc::SIGILL | libc::SIGBUS,
             } => Some(Self::Crash),
+            Death::Memory
+                if matches!(
+                    exit.status,
+                    ExitStatus::Signal(libc::SIGSEGV | libc::SIGILL | libc::SIGBUS)
+                ) =>
+            {
+                Some(Self::CrashWithExcuse)
+            }
             Death::Clean
             | Death::Memory
             | Death::CpuTime
@@ -86,6 +97,10 @@ pub(super) fn sound(deceased: Deceased, exit: &Exit, cpu_secs_max: u64) {
             %execution, code_sha256 = %code, worker = %origin, %how,
             "a worker crashed, as by a mistake in V8 or an exploit that went wrong"
         ),
+        Suspicion::CrashWithExcuse => tracing::warn!(
+            %execution, code_sha256 = %code, worker = %origin, %how,
+            "a worker crashed, and its last words are that memory ran out: most likely it did"
+        ),
     }
 }
 
@@ -118,7 +133,15 @@ mod tests {
         assert_eq!(of(signal(libc::SIGSYS), ""), Some(Suspicion::Escape));
         for crash in [libc::SIGSEGV, libc::SIGILL, libc::SIGBUS] {
             assert_eq!(of(signal(crash), ""), Some(Suspicion::Crash));
-            assert_eq!(of(signal(crash), "Fatal JavaScript out of memory"), None);
+            let excused = of(signal(crash), "Fatal JavaScript out of memory");
+            assert_eq!(excused, Some(Suspicion::CrashWithExcuse));
+        }
+        assert_eq!(
+            of(signal(libc::SIGSYS), "Fatal JavaScript out of memory"),
+            Some(Suspicion::Escape)
+        );
+        for abort in [libc::SIGABRT, libc::SIGTRAP] {
+            assert_eq!(of(signal(abort), "Fatal JavaScript out of memory"), None);
         }
         for harmless in [libc::SIGKILL, libc::SIGXCPU, libc::SIGABRT, libc::SIGTRAP] {
             assert_eq!(of(signal(harmless), ""), None);

@@ -295,6 +295,8 @@ impl State {
     fn on_reaping(riddle: Riddle, attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
             Event::Reaped(exit, script) => match (&riddle, script, attempt.next()) {
+                // Not one that broke off within a message: between Hello and its script a worker says
+                // nothing, so it is none of ours, and the next would do the same.
                 (Riddle::Gone, Script::Unread, Some(next)) => {
                     (Self::Starting(next), &[Effect::Launch])
                 }

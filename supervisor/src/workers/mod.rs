@@ -26,6 +26,7 @@ mod keeper;
 mod launch;
 mod link;
 mod pool;
+mod proc;
 mod process;
 mod shop;
 mod spawn;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::cgroup::{Applicant, Groups, Membership};
 use super::exit::{Exit, ExitStatus, printable_tail};
+use super::proc;
 use super::shop::Reaper;
 use super::strangers::Register;
 use crate::limits;
@@ -324,6 +325,16 @@ impl Process {
     /// Memory of its own that is resident, in bytes; `None` where the system does not tell, or it has
     /// ended.
     pub(super) fn resident_bytes(&self) -> Option<u64> {
+        let bytes = self.resident_bytes_of_number()?;
+        // What a fork server has reaped has lost its number, and another process may have it. Who
+        // lives after the look had it all the time.
+        self.is_alive().then_some(bytes)
+    }
+
+    fn resident_bytes_of_number(&self) -> Option<u64> {
+        if !proc::is_ours() {
+            return None;
+        }
         // size resident shared ..., in pages; what is shared is the program and the like.
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.id())).ok()?;
         let mut pages = text.split_ascii_whitespace().skip(1);

@@ -9,6 +9,7 @@ use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::{Ready, Spawned};
 use super::pool::{Awaited, Pool, PoolConfig};
+use super::proc;
 use super::process::Process;
 use super::shop::{Executing, Shop};
 use super::turnover::Turnover;
@@ -125,6 +126,7 @@ impl Spawner {
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
     pub fn start(config: SpawnerConfig) -> io::Result<Self> {
+        proc::warn_if_foreign();
         // First, so that whatever is started has its place.
         let groups = Groups::open()?;
         let shop = Shop::open(config.program, config.jail, groups.clone())?;

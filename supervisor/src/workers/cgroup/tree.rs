@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::{Facts, Place, Reason, SUPERVISOR, WORKERS};
 use crate::limits;
+use crate::workers::proc;
 
 /// The marks by which systemd, and whoever does as it does, says that a group is given away.
 const MARKS: [&CStr; 2] = [c"user.delegate", c"trusted.delegate"];
@@ -28,8 +29,7 @@ pub(super) fn look() -> Result<Facts, Reason> {
             source,
         })
     };
-    let own_entry = fs::read_link("/proc/self").unwrap_or_default();
-    if own_entry != Path::new(&std::process::id().to_string()) {
+    if !proc::is_ours() {
         return Err(Reason::OtherProc);
     }
     let own = Place::find(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
