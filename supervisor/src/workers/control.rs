@@ -35,11 +35,20 @@ pub(super) enum ControlError {
     Io(#[from] io::Error),
 }
 
-/// A message, and its descriptors: as many as belong to it.
+/// A message, and its descriptors.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) message: FromZygote,
+    /// As many as belong to it; none where this process had no room for one.
     pub(super) fds: Vec<OwnedFd>,
+}
+
+/// What came with a packet.
+#[derive(Debug)]
+enum Attached {
+    Descriptors(Vec<OwnedFd>),
+    /// Descriptors that the kernel could not give us, since we have as many as we may.
+    Lost,
 }
 
 /// Our end of the channel.
@@ -95,16 +104,22 @@ impl Control {
         }
     }
 
-    fn enter(&mut self, (length, fds): Read) -> Result<Option<Heard>, ControlError> {
+    fn enter(&mut self, (length, attached): Read) -> Result<Option<Heard>, ControlError> {
         if length == 0 {
             return Ok(None);
         }
         let message: FromZygote = decode_payload(&self.packet[..length])?;
         self.ledger.on_from_zygote(&message)?;
-        let (found, wanted) = (fds.len(), message.descriptors());
-        if found != wanted {
-            return Err(ControlError::Descriptors { found, wanted });
-        }
+        let wanted = message.descriptors();
+        let fds = match attached {
+            Attached::Descriptors(fds) if fds.len() == wanted => fds,
+            Attached::Descriptors(fds) => {
+                let found = fds.len();
+                return Err(ControlError::Descriptors { found, wanted });
+            }
+            // Our shortage, not its fault.
+            Attached::Lost => Vec::new(),
+        };
         Ok(Some(Heard { message, fds }))
     }
 
@@ -127,17 +142,23 @@ impl Control {
 }
 
 /// A packet's length and descriptors.
-type Read = (usize, Vec<OwnedFd>);
+type Read = (usize, Attached);
 
 fn read(socket: RawFd, packet: &mut [u8], ancillary: &mut [u8]) -> io::Result<Read> {
     let mut pieces = [IoSliceMut::new(packet)];
     loop {
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<()>(socket, &mut pieces, Some(ancillary), flags) {
-            Ok(got) => return Ok((got.bytes, descriptors(got.cmsgs()?))),
+            Ok(got) if got.flags.contains(MsgFlags::MSG_CTRUNC) => {
+                return Ok((got.bytes, Attached::Lost));
+            }
+            Ok(got) => {
+                let fds = descriptors(got.cmsgs()?);
+                return Ok((got.bytes, Attached::Descriptors(fds)));
+            }
             Err(Errno::EINTR) => {}
             // It was killed while packets were under way.
-            Err(Errno::ECONNRESET) => return Ok((0, Vec::new())),
+            Err(Errno::ECONNRESET) => return Ok((0, Attached::Descriptors(Vec::new()))),
             Err(errno) => return Err(errno.into()),
         }
     }

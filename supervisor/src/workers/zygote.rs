@@ -312,21 +312,21 @@ impl Owner {
         match message {
             // The ledger lets no second one through.
             FromZygote::Hello(_) => {}
-            FromZygote::Forked(forked) => {
-                // One came: their number was checked.
-                if let Some(pidfd) = fds.pop() {
-                    self.introduce(forked.worker, pidfd)?;
-                }
-            }
-            FromZygote::Refused(refused) => {
-                let errno = Errno::from_raw(refused.errno);
-                if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
-                    let _nobody_waits = reply.send(Err(ForkError::Refused(errno)));
-                }
-            }
+            FromZygote::Forked(forked) => match fds.pop() {
+                Some(pidfd) => self.introduce(forked.worker, pidfd)?,
+                // Its pipes are closed by whoever asked, and so it ends.
+                None => self.refuse(Errno::EMFILE),
+            },
+            FromZygote::Refused(refused) => self.refuse(Errno::from_raw(refused.errno)),
             FromZygote::Exited(exited) => self.bury(exited),
         }
         Ok(())
+    }
+
+    fn refuse(&mut self, errno: Errno) {
+        if let Some(reply) = self.asked.pop_front().and_then(|asked| asked.reply) {
+            let _nobody_waits = reply.send(Err(ForkError::Refused(errno)));
+        }
     }
 
     fn introduce(&mut self, worker: u64, pidfd: OwnedFd) -> Result<(), ControlError> {
