@@ -20,6 +20,7 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod execution;
+pub mod heaps;
 pub mod limits;
 pub mod mcp;
 pub mod signals;

@@ -4,8 +4,9 @@ mod support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use mcp_v8::app::{ExecutionsConfig, WorkerStart};
+use mcp_v8::app::{ExecutionsConfig, Turnover, WorkerStart};
 use support::{Home, run, start};
 
 /// A log that can be read.
@@ -41,9 +42,15 @@ async fn a_suspicious_death_is_one_line_with_the_hash_of_the_code_and_without_th
         .init();
     let home = Home::new();
     for worker_start in [WorkerStart::Exec, WorkerStart::Zygote] {
+        let config = home.config();
         let executions = start(ExecutionsConfig {
             worker_start,
-            ..home.config()
+            // One suspicious death follows another here, and each is to be that of a forked worker.
+            turnover: Turnover {
+                suspicion_pause: Duration::ZERO,
+                ..config.turnover
+            },
+            ..config
         })
         .await;
         for (source, sha256, words) in [
