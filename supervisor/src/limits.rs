@@ -134,6 +134,20 @@ pub const LIST_LENGTH_DEFAULT: u32 = 100;
 /// The most executions of one list page.
 pub const LIST_LENGTH_MAX: u32 = 1000;
 
+/// The longest name of a session, in characters.
+pub const SESSION_NAME_CHARS_MAX: usize = 128;
+/// Tags that a heap may have, and that a query may ask for.
+pub const TAGS_MAX: usize = 64;
+/// The longest key of a tag, in characters.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// The longest value of a tag, in characters.
+pub const TAG_VALUE_CHARS_MAX: usize = 1024;
+/// Entries of a session in one page.
+pub const SESSION_ENTRIES_LENGTH_MAX: u32 = 10_000;
+/// Bytes of code in a page of session entries, and of tags in a page of heaps: a page that has more is
+/// cut, but holds one at least.
+pub const STATE_PAGE_BYTES_MAX: usize = 4 << 20;
+
 /// Commands that may wait for the store's writer; senders wait beyond that. A piece of output is one,
 /// so this bounds what a slow disk can pile up in memory.
 pub const WRITER_QUEUE_LENGTH: usize = 64;
@@ -164,6 +178,13 @@ pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60
 pub const RETENTION_COUNT_DEFAULT: u64 = 20_000;
 /// How many bytes of results, errors and output of ended executions are kept.
 pub const RETENTION_BYTES_DEFAULT: u64 = 2 << 30;
+/// How long a heap that nothing needs is kept after its last use.
+pub const HEAP_RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How many bytes the heaps that nothing needs may take.
+pub const HEAP_RETENTION_BYTES_DEFAULT: u64 = 4 << 30;
+/// How many bytes the local copies of heaps in S3 may take.
+pub const HEAP_CACHE_BYTES_DEFAULT: u64 = 4 << 30;
+
 /// Executions removed in one transaction, so that a sweep never holds up the others for long.
 pub const RETENTION_BATCH_LENGTH: u32 = 64;
 

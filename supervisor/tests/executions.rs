@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
     CancelledBy, Conflict, End, Error, ExecutionId, ExecutionsConfig, FailureKind, ListRequest,
-    PageRequest, RunRequest, Status, StorePlace,
+    PageRequest, RunRequest, State, Status,
 };
 use mcp_v8::limits;
 use support::{
@@ -497,7 +497,7 @@ async fn dropped_tasks_leave_no_process_and_no_zombie() {
 async fn ten_thousand_in_a_row_and_sixty_four_at_once_leak_nothing() {
     let home = Home::new();
     let executions = start(ExecutionsConfig {
-        store: StorePlace::Temporary,
+        state: State::Stateless,
         max_concurrent: 64,
         ..home.config()
     })

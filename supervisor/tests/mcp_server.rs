@@ -40,7 +40,7 @@ impl Pair {
     async fn with(change: impl FnOnce(ExecutionsConfig) -> ExecutionsConfig) -> Self {
         let home = Home::new();
         let executions = start(change(home.config())).await;
-        let mut client = Client::start(Server::new(executions.clone(), DEFAULTS, true));
+        let mut client = Client::start(Server::new(executions.clone(), DEFAULTS));
         let hello = client.initialize().await;
         assert_eq!(hello["serverInfo"]["name"], "mcp-v8");
         assert_eq!(hello["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
@@ -619,7 +619,7 @@ async fn a_shutdown_ends_waits_with_an_answer() {
 async fn results_of_the_stateless_era_say_who_gave_them() {
     let home = Home::new();
     let executions = start(home.config()).await;
-    let mut client = Client::start(Server::new(executions.clone(), DEFAULTS, false));
+    let mut client = Client::start(Server::new(executions.clone(), DEFAULTS));
     let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover",
                           "params": {"_meta": modern_meta()}});
     client.say(discover).await;
@@ -660,7 +660,7 @@ async fn a_real_client_lists_and_calls() {
     let executions = start(home.config()).await;
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let (reader, writer) = tokio::io::split(far);
-    let server = Server::new(executions.clone(), DEFAULTS, true);
+    let server = Server::new(executions.clone(), DEFAULTS);
     let serving = tokio::spawn(serve(server, reader, writer, CancellationToken::new()));
     let client = ().serve(near).await.unwrap();
     let tools = client.list_all_tools().await.unwrap();

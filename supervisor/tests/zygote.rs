@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
-    Executions, ExecutionsConfig, FailureKind, SandboxMode, Status, StorePlace, WorkerStart,
+    Executions, ExecutionsConfig, FailureKind, SandboxMode, State, Status, WorkerStart,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -31,7 +31,7 @@ fn worker_program() -> PathBuf {
 }
 
 fn config() -> ExecutionsConfig {
-    let mut config = ExecutionsConfig::new(worker_program(), StorePlace::Temporary);
+    let mut config = ExecutionsConfig::new(worker_program(), State::Stateless);
     config.max_concurrent = 4;
     config.worker_start = WorkerStart::Zygote;
     // What is tested here must hold on machines without namespaces, too.

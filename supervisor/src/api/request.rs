@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use super::schema::one_of;
-use crate::app::{ListRequest, PageRequest, RunRequest, Status};
+use crate::app::{ListRequest, PageRequest, RunRequest, Status, Tags};
 use crate::limits;
 
 /// The longest wait of one call, in milliseconds.
@@ -66,6 +66,9 @@ impl From<RunArguments> for RunRequest {
             source: arguments.code,
             heap_memory_max_mb: arguments.heap_memory_max_mb,
             execution_timeout_secs: arguments.execution_timeout_secs,
+            heap: None,
+            session: None,
+            tags: Tags::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::error::{Conflict, Error, Internal, Unavailable};
 use super::request::{ListPage, ListRequest, RunRequest};
-use super::start::{self, ExecutionsConfig, StartError};
+use super::start::{self, ExecutionsConfig, Mode, StartError};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
 use crate::execution::driver::{self, Driver, Services};
@@ -37,6 +37,7 @@ struct Shared {
     max_concurrent: usize,
     queue_length_max: usize,
     defaults: Limits,
+    mode: Mode,
     probed: Probed,
     tasks: TaskTracker,
     live: Mutex<Live>,
@@ -79,7 +80,8 @@ impl Executions {
                 return Err(error.into());
             }
         };
-        let (place, retention) = (config.store, config.retention);
+        let mode = config.state.mode();
+        let (place, retention) = (config.state.store(), config.retention);
         let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
             .await
             .map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
@@ -98,6 +100,7 @@ impl Executions {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 },
+                mode,
                 probed,
                 tasks: TaskTracker::new(),
                 live: Mutex::default(),
@@ -115,18 +118,26 @@ impl Executions {
         self.shared.probed.confinement
     }
 
-    /// Accepts an execution. It is durable within 50 ms.
+    /// Whether anything is kept between executions.
+    pub fn mode(&self) -> Mode {
+        self.shared.mode
+    }
+
+    /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
+    /// before that.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Overloaded`], [`Error::Unavailable`]: nothing was accepted.
+    /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
+    /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
-        let limits = validate::run(&request, shared.defaults)?;
+        let limits = validate::run(&request, shared.defaults, shared.mode)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
             }));
         }
+        let input_heap = self.input_heap(&request).await?;
         let ticket = shared.admission.enter().map_err(|refusal| match refusal {
             Refusal::Full { .. } => Error::Overloaded {
                 running: shared.max_concurrent,
@@ -140,7 +151,12 @@ impl Executions {
             .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
         // From here on nothing waits: a caller who goes away leaves nothing half accepted.
         let id = ExecutionId::random();
-        let view = driver::accepted(id, limits);
+        let view = View {
+            tenant: self.tenant(),
+            input_heap,
+            session: request.session,
+            ..driver::accepted(id, limits)
+        };
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
@@ -325,6 +341,10 @@ impl Executions {
         }
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.shared.services.store
+    }
+
     /// Waits until what happened before this call can be read. What could not be written is missed
     /// by others: here what is there can still be read.
     async fn settle(&self) -> Result<(), Error> {
@@ -374,7 +394,7 @@ impl Drop for Leave {
     }
 }
 
-fn unreadable(error: StoreError) -> Error {
+pub(super) fn unreadable(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
         StoreError::Sqlite(_) | StoreError::Gap | StoreError::Corrupt { .. } => {

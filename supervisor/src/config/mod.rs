@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
-use crate::app::{ExecutionsConfig, Jail, StorePlace, WorkerStart};
+use crate::app::{ExecutionsConfig, Jail, State, WorkerStart};
 use crate::telemetry::LogLevel;
 
 /// Where executions are kept when nobody says.
@@ -61,9 +61,9 @@ impl Config {
     /// Where things are and how much is allowed, in one line.
     pub fn summary(&self) -> String {
         let executions = &self.executions;
-        let place = match &executions.store {
-            StorePlace::Directory(path) => format!("in {}", path.display()),
-            StorePlace::Temporary => "until it ends (stateless)".to_owned(),
+        let place = match &executions.state {
+            State::Stateful { sessions, .. } => format!("in {}", sessions.display()),
+            State::Stateless => "until it ends (stateless)".to_owned(),
         };
         format!(
             "mcp-v8 {} serves MCP on standard input and output; executions are kept {place}; \

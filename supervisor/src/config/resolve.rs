@@ -13,7 +13,8 @@ use super::{
     RETENTION_HOURS_MAX, RETENTION_MB_MAX, SECS_PER_HOUR, SESSION_DB_PATH_DEFAULT, WORKER_NAME,
 };
 use crate::app::{
-    EngineTier, ExecutionsConfig, Jail, Retention, SandboxMode, StorePlace, WorkerStart,
+    EngineTier, ExecutionsConfig, HeapPlace, HeapRetention, HeapsConfig, Jail, Retention,
+    SandboxMode, State, WorkerStart,
 };
 use crate::limits;
 use crate::telemetry::LogLevel;
@@ -26,7 +27,7 @@ pub(super) fn resolve(
     mut notes: Vec<Note>,
 ) -> Result<Config, Faults> {
     let mut resolver = Resolver { raw, faults };
-    let store = resolver.store(machine, &mut notes);
+    let state = resolver.state(machine, &mut notes);
     let retention = resolver.retention();
     let worker_path = resolver.worker_path(machine);
     let jail = resolver.jail();
@@ -63,7 +64,7 @@ pub(super) fn resolve(
             " seconds",
             limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
         ),
-        ..ExecutionsConfig::new(worker_path, store)
+        ..ExecutionsConfig::new(worker_path, state)
     };
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
@@ -144,7 +145,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn store(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> StorePlace {
+    fn state(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> State {
         let stateless = self.value(Setting::Stateless, false, switch);
         let path = self.value(Setting::SessionDbPath, None, |said| path(said).map(Some));
         match (stateless, path) {
@@ -156,10 +157,19 @@ impl Resolver<'_> {
                         "a stateless server keeps no sessions; give one of them",
                     );
                 }
-                StorePlace::Temporary
+                State::Stateless
             }
-            (false, Some(path)) => StorePlace::Directory(path),
-            (false, None) => StorePlace::Directory(self.default_directory(machine, notes)),
+            (false, path) => {
+                let directory = PathBuf::from("/tmp/mcp-v8-heaps");
+                State::Stateful {
+                    sessions: path.unwrap_or_else(|| self.default_directory(machine, notes)),
+                    heaps: HeapsConfig {
+                        key_file: directory.join("heap.key"),
+                        place: HeapPlace::Directory(directory),
+                    },
+                    retention: HeapRetention::default(),
+                }
+            }
         }
     }
 

@@ -62,7 +62,7 @@ fn defaults_without_anything_said() {
         PathBuf::from("/opt/mcp/mcp-v8-worker")
     );
     assert_eq!(
-        executions.store,
+        executions.state.store(),
         StorePlace::Directory(PathBuf::from("/tmp/mcp-v8-sessions"))
     );
     assert_eq!(config.log_level, LogLevel::Info);
@@ -211,14 +211,14 @@ fn stateless_excludes_a_session_database_wherever_they_were_said() {
     );
     let stateful = config(&["--stateless=false", "--session-db-path", "/x"], &[]);
     assert_eq!(
-        stateful.executions.store,
+        stateful.executions.state.store(),
         StorePlace::Directory(PathBuf::from("/x"))
     );
     let stateless = config(&["--stateless"], &[]);
-    assert_eq!(stateless.executions.store, StorePlace::Temporary);
+    assert_eq!(stateless.executions.state.store(), StorePlace::Temporary);
     let overridden = config(&["--stateless=false"], &[("MCP_V8_STATELESS", "1")]);
     assert!(matches!(
-        overridden.executions.store,
+        overridden.executions.state.store(),
         StorePlace::Directory(_)
     ));
 }
@@ -234,7 +234,10 @@ fn a_default_that_belongs_to_somebody_else_is_left_alone() {
         panic!("refused");
     };
     let used = PathBuf::from("/tmp/mcp-v8-sessions-1000");
-    assert_eq!(config.executions.store, StorePlace::Directory(used.clone()));
+    assert_eq!(
+        config.executions.state.store(),
+        StorePlace::Directory(used.clone())
+    );
     assert_eq!(
         config.notes,
         [Note::DefaultTaken {

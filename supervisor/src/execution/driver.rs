@@ -14,6 +14,7 @@ use super::alarm::{self, CodeHash, Deceased};
 use super::outcome::Given;
 use super::output::Output;
 use super::state::{Effect, Event, NotReady, Script, Settling, State};
+use crate::heaps::Tenant;
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, View};
 use crate::workers::{
@@ -78,6 +79,9 @@ enum Held {
 pub fn accepted(id: ExecutionId, limits: Limits) -> View {
     View {
         id,
+        tenant: Tenant::local(),
+        input_heap: None,
+        session: None,
         status: Status::Queued,
         submitted_at: now(),
         started_at: None,
@@ -356,7 +360,7 @@ impl Driver {
         }
         show_output(&self.view, &self.output);
         let view = self.ended(end.clone());
-        match self.services.store.end(view).await {
+        match self.services.store.end(view, None).await {
             Ok(()) => Event::Committed,
             Err(error) => {
                 let id = self.view.borrow().id;

@@ -5,7 +5,7 @@ use mcp_v8_protocol::message::{Failure, FailureKind as Reported, Finished, Text}
 
 use super::state::{NotReady, Riddle, Script, Verdict};
 use crate::limits;
-use crate::store::{End, FailureKind, Limits, StoreError};
+use crate::store::{End, FailureKind, HeapEnd, Limits, StoreError};
 use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError, telling_line};
 
 /// What an execution was given.
@@ -45,6 +45,7 @@ pub(super) fn settle(verdict: Verdict, given: Given) -> End {
             result: done.result.text,
             result_truncated: done.result.truncated,
             preview: done.preview.text,
+            heap: HeapEnd::NotKept,
         },
         Verdict::Reported(Finished::Failed(failure)) => reported_failure(failure, given),
         Verdict::Cancelled(by) => End::Cancelled { by },

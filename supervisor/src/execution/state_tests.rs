@@ -4,7 +4,7 @@ use mcp_v8_protocol::message::{Completion, Failure, FailureKind as Reported, Tex
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{FailureKind, Limits, StoreError};
+use crate::store::{FailureKind, HeapEnd, Limits, StoreError};
 use crate::workers::ExitStatus;
 
 const GIVEN: Given = Given {
@@ -255,6 +255,7 @@ fn the_usual_life() {
             result: "42".to_owned(),
             result_truncated: false,
             preview: "42".to_owned(),
+            heap: HeapEnd::NotKept,
         })
     );
     assert!(!life.is_over());

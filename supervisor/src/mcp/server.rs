@@ -14,7 +14,7 @@ use rmcp::{RoleServer, ServerHandler};
 use super::calls::{Call, CallError};
 use super::instructions::instructions;
 use super::tools::{Defaults, ToolList, ToolName};
-use crate::app::{self, Executions};
+use crate::app::{self, Executions, Mode};
 
 /// The name by which the server goes.
 const SERVER_NAME: &str = "mcp-v8";
@@ -34,8 +34,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Over these executions. `persistent`: they outlive the server, which the instructions say.
-    pub fn new(executions: Executions, defaults: Defaults, persistent: bool) -> Self {
+    /// Over these executions.
+    pub fn new(executions: Executions, defaults: Defaults) -> Self {
+        let persistent = executions.mode() == Mode::Stateful;
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let config = ServerConfig::new(capabilities)
             .with_server_info(identity())

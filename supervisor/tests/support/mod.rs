@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_v8::app::{
-    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, OutputPage, PageRequest,
-    RunRequest, StorePlace, View, WorkerStart,
+    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapPlace, HeapRetention,
+    HeapsConfig, OutputPage, PageRequest, RunRequest, State, Tags, View, WorkerStart,
 };
 use tempfile::TempDir;
 
@@ -36,8 +36,8 @@ impl Home {
         link
     }
 
-    pub(crate) fn data(&self) -> StorePlace {
-        StorePlace::Directory(self.directory.path().join("data"))
+    pub(crate) fn state(&self) -> State {
+        stateful(self.directory.path())
     }
 
     pub(crate) fn config(&self) -> ExecutionsConfig {
@@ -45,8 +45,25 @@ impl Home {
             max_concurrent: 4,
             // The scripted worker does not fork.
             worker_start: WorkerStart::Exec,
-            ..ExecutionsConfig::new(self.worker("worker"), self.data())
+            ..ExecutionsConfig::new(self.worker("worker"), self.state())
         }
+    }
+}
+
+/// State in this directory: executions in `data`, heaps in `heaps`.
+pub(crate) fn stateful(home: &Path) -> State {
+    stateful_at(home.join("data"), home)
+}
+
+/// The same, with executions elsewhere.
+pub(crate) fn stateful_at(sessions: PathBuf, home: &Path) -> State {
+    State::Stateful {
+        sessions,
+        heaps: HeapsConfig {
+            place: HeapPlace::Directory(home.join("heaps")),
+            key_file: home.join("heaps/heap.key"),
+        },
+        retention: HeapRetention::default(),
     }
 }
 
@@ -73,6 +90,9 @@ pub(crate) fn request(source: &str) -> RunRequest {
         source: source.to_owned(),
         heap_memory_max_mb: None,
         execution_timeout_secs: None,
+        heap: None,
+        session: None,
+        tags: Tags::default(),
     }
 }
 
