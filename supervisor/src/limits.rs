@@ -98,6 +98,17 @@ pub const ZYGOTE_FAILURES_MAX: u32 = 3;
 /// the kernel's limit of data leaves for compilers, parsers and tables, and half as much for what that
 /// limit does not see (pages of the runtime that are written to, the stack, page tables, pipes).
 pub const WORKER_GROUP_ROOM_BYTES: u64 = 96 << 20;
+/// How often a snapshot is in a worker's memory while it is made, in `worker/src/sandbox/rlimits.rs` too.
+pub const SAVING_COPIES: u64 = 3;
+/// The largest snapshot beyond an execution's heap and array buffers, in bytes: what the runtime itself
+/// takes, and what V8 writes beside objects.
+pub const SNAPSHOT_ROOM_BYTES: u64 = 8 << 20;
+/// How long the store of heaps may take to give a heap to an execution.
+pub const HEAP_FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a worker may take to save a heap.
+pub const SAVE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// CPU seconds that the kernel allows for that.
+pub const SAVE_CPU_SECS: u32 = 20;
 /// Processes and threads of a worker's control group: the worker.
 pub const WORKER_GROUP_PROCESSES_MAX: u64 = 1;
 /// The weight of all workers together against the server and its fork servers, where these have the

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_v8_protocol::message::{
-    Completion, ExecutionLimits, Failure, FailureKind, Finished, Start, Text,
+    Completion, ExecutionLimits, Failure, FailureKind, Finished, HeapUse, Start, Text,
 };
 
 use crate::worker::{Conversation, End};
@@ -150,7 +150,9 @@ impl Case {
                 heap_bytes: bytes,
                 buffer_bytes: bytes,
                 cpu_seconds: self.timeout_secs + 5,
+                snapshot_bytes: 0,
             },
+            heap: HeapUse::Discard,
         }
     }
 

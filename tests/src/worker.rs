@@ -307,6 +307,8 @@ impl Talk {
                     let _watchdog_fired = arm.send(PATIENCE);
                     return Ok(Some(finished));
                 }
+                // The phase lets neither through: no heap is kept.
+                FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
             }
         }
         Ok(None)

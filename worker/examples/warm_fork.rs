@@ -26,6 +26,7 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 8 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 32,
+    snapshot_bytes: 0,
 };
 
 /// Nobody listens.

@@ -1,7 +1,7 @@
 //! Errors of the use cases. They know no transport; their texts are for clients and say what was
 //! wrong, where, and what to do next.
 
-use crate::heaps::HeapId;
+use crate::heaps::{HeapError, HeapId};
 use crate::store::{ExecutionId, SessionName, Status};
 
 /// Why a use case did not do what it was asked.
@@ -52,6 +52,9 @@ pub enum Error {
         /// The argument or the use case.
         what: &'static str,
     },
+    /// The heap to start from cannot be used.
+    #[error(transparent)]
+    Heap(#[from] HeapError),
     /// An argument is not allowed.
     #[error("{field}: {problem}; allowed: {allowed}")]
     Invalid {

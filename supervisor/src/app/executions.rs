@@ -14,7 +14,7 @@ use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
-use crate::execution::driver::{self, Driver, Services};
+use crate::execution::driver::{self, Driver, Services, Task};
 use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
@@ -68,6 +68,7 @@ impl Executions {
             program: config.worker_path,
             jail: config.jail,
             start: config.worker_start,
+            mode: config.state.mode(),
             max_concurrent: config.max_concurrent,
             hello_timeout: config.hello_timeout,
             turnover: config.turnover,
@@ -81,6 +82,7 @@ impl Executions {
             }
         };
         let mode = config.state.mode();
+        let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let (place, retention) = (config.state.store(), config.retention);
         let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
             .await
@@ -90,6 +92,7 @@ impl Executions {
                 services: Services {
                     store,
                     spawner,
+                    heaps,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                 },
@@ -110,7 +113,7 @@ impl Executions {
 
     /// The version of the workers' V8.
     pub fn v8_version(&self) -> &str {
-        &self.shared.probed.v8_version
+        &self.shared.probed.engine.v8_version
     }
 
     /// What confines workers, as the first of them said.
@@ -138,6 +141,10 @@ impl Executions {
             }));
         }
         let input_heap = self.input_heap(&request).await?;
+        if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
+            // It may be fetched again when its turn comes: those who wait hold no heaps in memory.
+            heaps.fetch(&self.tenant(), heap).await?;
+        }
         let ticket = shared.admission.enter().map_err(|refusal| match refusal {
             Refusal::Full { .. } => Error::Overloaded {
                 running: shared.max_concurrent,
@@ -160,7 +167,10 @@ impl Executions {
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
-            request.source,
+            Task {
+                source: request.source,
+                tags: request.tags,
+            },
             ticket,
         );
         let mut live = shared.live();

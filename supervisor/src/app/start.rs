@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use mcp_v8_protocol::mode::Mode;
+
 use crate::execution::probe::ProbeError;
-use crate::heaps::HeapsConfig;
+use crate::heaps::{BuildId, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
 use crate::store::{HeapRetention, OpenError, Retention, StorePlace};
-use crate::workers::{Jail, Turnover, WorkerStart};
+use crate::workers::{Engine, Jail, Turnover, WorkerStart};
 
 /// What is kept between executions, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +44,6 @@ impl State {
             Self::Stateful { .. } => Mode::Stateful,
         }
     }
-}
-
-/// Whether a server keeps anything between executions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// It does not.
-    Stateless,
-    /// It keeps heaps, sessions and tags.
-    Stateful,
 }
 
 /// What an operator decides about executions.
@@ -126,6 +119,30 @@ pub enum StartError {
     /// A worker does not start, or is of another version.
     #[error(transparent)]
     Worker(#[from] ProbeError),
+    /// There is no place for heaps.
+    #[error(transparent)]
+    Heaps(#[from] HeapsOpenError),
+    /// A worker does not say what its heaps depend on.
+    #[error(
+        "the worker program does not name the build of its heaps: {0}; install mcp-v8 and \
+         mcp-v8-worker from one build, or correct --worker-path"
+    )]
+    HeapBuild(#[from] MalformedBuildId),
+}
+
+/// Opens the place where heaps are kept, for workers like this one; `None` where they are not.
+pub(super) async fn open_heaps(
+    state: &State,
+    engine: &Engine,
+) -> Result<Option<Heaps>, StartError> {
+    let State::Stateful { heaps, .. } = state else {
+        return Ok(None);
+    };
+    let build = BuildId::new(&engine.v8_version, &engine.heap_build)?;
+    let config = heaps.clone();
+    let opened = tokio::task::spawn_blocking(move || Heaps::open(config, build)).await;
+    let opened = opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?;
+    Ok(Some(opened?))
 }
 
 /// Checks the numbers of an operator.

@@ -260,13 +260,15 @@ pub enum FailureKind {
     WorkerDied,
     /// It waited too long for a slot.
     QueueWait,
+    /// The heap to start from cannot be had any more.
+    Heap,
     /// The server stopped or was restarted before the end, or failed itself.
     Server,
 }
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Syntax,
         Self::Exception,
         Self::UnhandledRejection,
@@ -278,6 +280,7 @@ impl FailureKind {
         Self::WorkerStart,
         Self::WorkerDied,
         Self::QueueWait,
+        Self::Heap,
         Self::Server,
     ];
 
@@ -295,6 +298,7 @@ impl FailureKind {
             Self::WorkerStart => "worker_start",
             Self::WorkerDied => "worker_died",
             Self::QueueWait => "queue_wait",
+            Self::Heap => "heap",
             Self::Server => "server",
         }
     }

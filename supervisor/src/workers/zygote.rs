@@ -298,7 +298,10 @@ impl Owner {
             return Ok(());
         }
         let worker = self.control.ledger().next_worker();
-        let fds = [&ends.input, &ends.output, &ends.stderr].map(AsRawFd::as_raw_fd);
+        let mut fds = [&ends.input, &ends.output, &ends.stderr]
+            .map(AsRawFd::as_raw_fd)
+            .to_vec();
+        fds.extend(ends.window.as_ref().map(AsRawFd::as_raw_fd));
         self.control.say(&ToZygote::Fork(Fork { worker }), &fds)?;
         self.asked.push_back(Asked {
             since: Instant::now(),

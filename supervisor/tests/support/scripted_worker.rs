@@ -180,6 +180,7 @@ fn hello(version: &str) -> FromWorker {
         protocol_version: PROTOCOL_VERSION,
         worker_version: version.to_owned(),
         v8_version: "0.scripted".to_owned(),
+        heap_build: "scripted".to_owned(),
         confinement: Confinement::default(),
     })
 }

@@ -29,12 +29,17 @@ pub fn choose_tier(tier: EngineTier) {
     let _first = TIER.set(tier);
 }
 
+/// All flags that are set here.
+pub(crate) fn flags() -> String {
+    let tier = TIER.get_or_init(EngineTier::default);
+    format!("{FLAGS} {}", tier.v8_flags())
+}
+
 /// Initialises V8 on the calling thread, which must be the one that runs scripts. Later calls do
 /// nothing.
 pub(crate) fn initialize() -> &'static v8::SharedRef<v8::Platform> {
     PLATFORM.get_or_init(|| {
-        let tier = TIER.get_or_init(EngineTier::default);
-        v8::V8::set_flags_from_string(&format!("{FLAGS} {}", tier.v8_flags()));
+        v8::V8::set_flags_from_string(&flags());
         let platform = v8::new_single_threaded_default_platform(false).make_shared();
         JsRuntime::init_platform(Some(platform.clone()));
         scatter_memory();

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use deno_core::v8;
-use mcp_v8_protocol::message::ExecutionLimits;
+use mcp_v8_protocol::message::{ExecutionLimits, FailureKind};
 
 use crate::runtime::engine::CODE_RANGE_BYTES;
-use crate::runtime::heap::{HEAP_BYTES_MAX, limit_heap};
+use crate::runtime::heap::{HEAP_BYTES_MAX, limit_heap, used_bytes};
 use crate::runtime::hooks::{HOOKS_INDEX, Hooks, restored_hooks, run_bootstrap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
@@ -15,9 +15,6 @@ use crate::runtime::state::{Host, State};
 use crate::runtime::{engine, errors, event_loop, inspector_ops};
 use crate::typescript;
 use crate::web::ops;
-
-/// A heap as bytes: V8's snapshot of an isolate and its context.
-pub type Snapshot = Vec<u8>;
 
 /// What an isolate is made from.
 #[derive(Clone, Copy)]
@@ -34,6 +31,8 @@ pub struct Realm {
     hooks_object: v8::Global<v8::Object>,
     context: v8::Global<v8::Context>,
     state: Rc<State>,
+    /// What a runtime takes of V8's heap before any script, in bytes: it is not counted as a script's.
+    own_bytes: usize,
     isolate: v8::OwnedIsolate,
 }
 
@@ -52,29 +51,41 @@ impl Realm {
         );
         realm.load_everything();
         realm.connect();
+        realm.own_bytes = used_bytes(&mut realm.isolate);
         realm
     }
 
-    /// A runtime whose heap can be taken with [`Realm::into_snapshot`]: fresh, or restored. Web
-    /// globals are loaded when they are used.
+    /// A runtime with a new heap, which can be taken with [`Realm::into_snapshot`]. Web globals are
+    /// loaded when they are used.
+    pub fn for_heap() -> Self {
+        let mut realm = Self::open(
+            |params, references| v8::Isolate::snapshot_creator(Some(references), Some(params)),
+            Origin::Nothing,
+        );
+        realm.connect();
+        realm.own_bytes = used_bytes(&mut realm.isolate);
+        realm
+    }
+
+    /// A runtime with a stored heap in the place of this one, which has run nothing.
     ///
     /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
-    pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
-        let origin = match &snapshot {
-            None => Origin::Nothing,
-            Some(_) => Origin::Snapshot,
-        };
+    #[must_use]
+    pub fn with_heap(self, snapshot: Cow<'static, [u8]>) -> Self {
         let mut realm = Self::open(
-            |params, references| match snapshot {
-                None => v8::Isolate::snapshot_creator(Some(references), Some(params)),
-                Some(blob) => v8::Isolate::snapshot_creator_from_existing_snapshot(
-                    blob.into(),
+            |params, references| {
+                v8::Isolate::snapshot_creator_from_existing_snapshot(
+                    snapshot.into(),
                     Some(references),
                     Some(params),
-                ),
+                )
             },
-            origin,
+            Origin::Snapshot,
         );
+        // Of a stored heap only what a new one has too is the runtime's.
+        realm.own_bytes = self.own_bytes;
+        // Tearing an isolate down takes longer than an execution.
+        std::mem::forget(self);
         realm.connect();
         realm
     }
@@ -126,6 +137,7 @@ impl Realm {
             hooks_object,
             context,
             state,
+            own_bytes: 0,
             isolate,
         }
     }
@@ -149,10 +161,14 @@ impl Realm {
     /// Runs one script to its end, and everything that it started.
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        limit_heap(&mut self.isolate, &self.state, bytes(limits.heap_bytes));
+        *self.state.host.borrow_mut() = Some(host);
+        if let Some(outcome) = self.full(limits) {
+            return outcome;
+        }
+        let heap_limit = self.own_bytes.saturating_add(bytes(limits.heap_bytes));
+        limit_heap(&mut self.isolate, &self.state, heap_limit);
         self.state.buffers.set(bytes(limits.buffer_bytes));
         self.state.started.set(std::time::Instant::now());
-        *self.state.host.borrow_mut() = Some(host);
         let lowered = typescript::lower(source);
         *self.state.positions.borrow_mut() = lowered.positions;
         *self.state.complaint.borrow_mut() = lowered.complaint;
@@ -166,13 +182,27 @@ impl Realm {
         event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
     }
 
+    /// The outcome of a script that has no room, because the stored heap alone is above its limit.
+    fn full(&mut self, limits: &ExecutionLimits) -> Option<Outcome> {
+        let held = used_bytes(&mut self.isolate).saturating_sub(self.own_bytes) as u64;
+        if held < limits.heap_bytes {
+            return None;
+        }
+        let (held_mb, limit_mb) = (held.div_ceil(1 << 20), limits.heap_bytes >> 20);
+        Some(Outcome::failed(
+            FailureKind::Memory,
+            format!("The stored heap holds {held_mb} MB, and the limit is {limit_mb} MB"),
+        ))
+    }
+
     /// Takes the host back after [`Realm::run`].
     pub fn take_host(&mut self) -> Option<Box<dyn Host>> {
         self.state.host.borrow_mut().take()
     }
 
     /// Turns the heap into bytes. `None` when V8 cannot; some heaps make V8 end the process.
-    pub fn into_snapshot(mut self) -> Option<Snapshot> {
+    pub fn into_snapshot(mut self) -> Option<v8::StartupData> {
+        self.state.is_saving.set(true);
         {
             v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
             let undefined = v8::undefined(scope).into();
@@ -209,7 +239,6 @@ impl Realm {
         drop((hooks, hooks_object, context));
         let _slot = isolate.remove_slot::<Rc<State>>();
         drop(state);
-        let blob = isolate.create_blob(v8::FunctionCodeHandling::Keep)?;
-        Some(blob.to_vec())
+        isolate.create_blob(v8::FunctionCodeHandling::Keep)
     }
 }

@@ -102,6 +102,11 @@ pub(crate) fn source(name: &str) -> Option<&'static str> {
         .map(|(_, text)| *text)
 }
 
+/// Every script, in an order that depends on this program only.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    sources().iter().chain(REPLACED).copied()
+}
+
 /// The names that any script takes from `primordials`, so that no others are kept in a heap.
 pub(crate) fn primordial_names() -> BTreeSet<&'static str> {
     let mut names = BTreeSet::new();

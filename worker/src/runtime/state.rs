@@ -23,7 +23,7 @@ pub trait Host {
     /// Takes one piece of console output, with its line ends, now.
     fn console(&mut self, text: &str);
 
-    /// Says the last word.
+    /// Says how the script ended, and afterwards what became of its heap.
     ///
     /// # Errors
     /// [`ConversationError`] when nobody listens.
@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) buffers: Arc<BufferBudget>,
     /// By how much the heap limit was raised for array buffers, in bytes.
     pub(crate) heap_given_back: Cell<usize>,
+    /// Whether the script is over, and its heap is being saved.
+    pub(crate) is_saving: Cell<bool>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) decoders: RefCell<Decoders>,
     /// Rejected promises that nobody has handled yet.
@@ -66,6 +68,7 @@ impl State {
             host: RefCell::new(None),
             buffers: Arc::default(),
             heap_given_back: Cell::new(0),
+            is_saving: Cell::new(false),
             timers: RefCell::default(),
             decoders: RefCell::default(),
             rejections: RefCell::default(),

@@ -42,6 +42,12 @@ pub(crate) fn external_references(inspector: &[InspectorOp]) -> Vec<v8::External
     own.chain(lent).chain([error_listener()]).collect()
 }
 
+/// The names of the functions of that table, in its order.
+pub(crate) fn names(inspector: &[InspectorOp]) -> Vec<&'static str> {
+    let own = own().into_iter().map(|(name, _)| name);
+    own.chain(inspector.iter().map(|op| op.name)).collect()
+}
+
 /// Makes the `ops` object of the bootstrap script.
 pub(crate) fn bind<'s>(
     scope: &mut v8::PinScope<'s, '_>,

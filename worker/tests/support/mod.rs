@@ -2,12 +2,13 @@
 
 use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
-use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
+use mcp_v8_worker::runtime::{Host, Outcome, Realm};
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 60,
+    snapshot_bytes: 0,
 };
 
 struct Silent;
@@ -22,16 +23,21 @@ impl Host for Silent {
     }
 }
 
+/// A heap as bytes.
+pub(crate) type Snapshot = Vec<u8>;
+
 /// Runs a script on a heap; gives its value and the heap that it leaves.
 pub(crate) fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
-    let mut realm = Realm::for_heap(heap);
+    let realm = Realm::for_heap();
+    let mut realm = match heap {
+        None => realm,
+        Some(heap) => realm.with_heap(heap.into()),
+    };
     let outcome = realm.run(source, &LIMITS, Box::new(Silent));
     drop(realm.take_host());
     let Outcome::Completed { result, .. } = outcome else {
         panic!("{outcome:?}")
     };
-    (
-        result,
-        realm.into_snapshot().expect("this heap can be stored"),
-    )
+    let snapshot = realm.into_snapshot().expect("this heap can be stored");
+    (result, snapshot.to_vec())
 }

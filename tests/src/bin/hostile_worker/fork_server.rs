@@ -61,6 +61,9 @@ pub(crate) struct ForkServer {
     worker_steps: Option<String>,
 }
 
+/// Descriptors that come with a request, at most.
+const DESCRIPTORS_MAX: usize = 4;
+
 struct Request {
     worker: u64,
     fds: Vec<OwnedFd>,
@@ -208,7 +211,7 @@ impl ForkServer {
 
     fn receive(&self) -> io::Result<Request> {
         let mut packet = [0; ZYGOTE_PACKET_BYTES_MAX];
-        let mut ancillary = nix::cmsg_space!([RawFd; ToZygote::DESCRIPTORS]);
+        let mut ancillary = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
         let mut pieces = [IoSliceMut::new(&mut packet)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let control = self.control.as_raw_fd();

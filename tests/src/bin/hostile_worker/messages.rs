@@ -23,6 +23,7 @@ pub(crate) fn hello_of(protocol_version: u32, worker_version: &str) -> Hello {
         protocol_version,
         worker_version: worker_version.to_owned(),
         v8_version: "none".to_owned(),
+        heap_build: "none".to_owned(),
         confinement: Confinement::default(),
     }
 }
