@@ -2,6 +2,7 @@
 //!
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mcp_v8_protocol::limits as wire;
@@ -188,10 +189,31 @@ pub const HEAP_CACHE_BYTES_DEFAULT: u64 = 4 << 30;
 /// Executions removed in one transaction, so that a sweep never holds up the others for long.
 pub const RETENTION_BATCH_LENGTH: u32 = 64;
 
+/// The largest snapshot of a heap that is kept, in bytes: what a script may have, in V8's heap and in
+/// buffers, and what the runtime takes.
+pub const HEAP_BYTES_MAX: usize = 160 << 20;
+/// The same once it is sealed.
+pub const SEALED_HEAP_BYTES_MAX: usize = HEAP_BYTES_MAX + (4 << 10);
+/// Heaps that are ready to be loaded again, because they were used lately, in bytes.
+pub const RECENT_HEAPS_BYTES_MAX: usize = 64 << 20;
+/// Heaps that are sealed, sent, read or unsealed at once; more wait. Each takes memory and a thread.
+pub const HEAPS_IN_HAND_MAX: usize = 32;
+/// Heaps that a listing is ahead of who reads it.
+pub const HEAP_LISTING_LENGTH: usize = 256;
+/// How long a put waits for another process that puts or removes the same heap.
+pub const HEAP_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+pub const HEAP_LOCK_POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// A heap half written that is older was left by a server that died: no put takes that long.
+pub const HEAP_LEFTOVER_AGE_MIN: Duration = Duration::from_secs(60 * 60);
+/// Names that a server remembers to be durable; others it makes durable again when it finds them.
+pub const DURABLE_NAMES_MAX: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
+
 const _: () = {
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);
     assert!(HEAP_MEMORY_MB_MIN <= HEAP_MEMORY_MB_DEFAULT);
     assert!(HEAP_MEMORY_MB_DEFAULT <= HEAP_MEMORY_MB_MAX);
+    assert!((2 * HEAP_MEMORY_MB_MAX) << 20 < HEAP_BYTES_MAX as u64);
     assert!(EXECUTION_TIMEOUT_SECS_MIN <= EXECUTION_TIMEOUT_SECS_DEFAULT);
     assert!(EXECUTION_TIMEOUT_SECS_DEFAULT <= EXECUTION_TIMEOUT_SECS_MAX);
     assert!(EXECUTION_TIMEOUT_SECS_MAX + (CPU_SECS_BEYOND_TIMEOUT as u64) < u32::MAX as u64);
