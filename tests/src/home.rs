@@ -159,6 +159,8 @@ impl Home {
             .arg(self.path(worker))
             .arg("--session-db-path")
             .arg(self.path("data"))
+            .arg("--directory-path")
+            .arg(self.path("heaps"))
             .args(["--log-level", "debug"]);
         command
     }

@@ -189,8 +189,11 @@ fn within(field: &'static str, found: u64, min: u64, max: u64) -> Result<(), Err
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::store::Tags;
+    use crate::app::HeapChoice;
+    use crate::store::{SessionName, Tags};
 
     const DEFAULTS: Limits = Limits {
         heap_memory_max_mb: 8,
@@ -285,5 +288,70 @@ mod tests {
         for unknown in ["", "77", "e1-", "e1-zz", "e2-4d", "\u{e9}"] {
             assert!(list(Some(unknown)).is_err(), "{unknown}");
         }
+    }
+
+    #[test]
+    fn state_is_only_asked_of_servers_that_keep_some() {
+        let session: SessionName = "s".parse().unwrap();
+        let tags = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+        let cases = [
+            ("heap", Some(HeapChoice::Latest), None, Tags::default()),
+            ("session", None, Some(session), Tags::default()),
+            ("tags", None, None, tags.try_into().unwrap()),
+        ];
+        for (name, heap, session, tags) in cases {
+            let request = RunRequest {
+                heap,
+                session,
+                tags,
+                ..request("1")
+            };
+            assert!(run(&request, DEFAULTS, Mode::Stateful).is_ok());
+            let error = run(&request, DEFAULTS, Mode::Stateless);
+            assert_eq!(error, Err(Error::Stateless { what: name }));
+        }
+        assert!(run(&request("1"), DEFAULTS, Mode::Stateless).is_ok());
+    }
+
+    #[test]
+    fn each_list_has_cursors_of_its_own() {
+        let query = |cursor: &str, limit| HeapQuery {
+            tags: BTreeMap::from([("k".to_owned(), String::new())])
+                .try_into()
+                .unwrap(),
+            limit,
+            cursor: Some(cursor.to_owned()),
+        };
+        let listed = |cursor: &str, limit| SessionsRequest {
+            limit,
+            cursor: Some(cursor.to_owned()),
+        };
+        let place = ListPosition(5);
+        let (of_heaps, of_sessions) = (heap_cursor(place), session_cursor(place));
+        assert_eq!(heap_query(&query(&of_heaps, 1)), Ok(Some(place)));
+        assert_eq!(sessions(&listed(&of_sessions, 1000)), Ok(Some(place)));
+        for foreign in [&of_sessions, &cursor(place)] {
+            assert!(heap_query(&query(foreign, 1)).is_err());
+        }
+        assert!(sessions(&listed(&of_heaps, 1)).is_err());
+        for limit in [0, 1001] {
+            assert!(heap_query(&query(&of_heaps, limit)).is_err());
+            assert!(sessions(&listed(&of_sessions, limit)).is_err());
+        }
+        let untagged = HeapQuery {
+            tags: Tags::default(),
+            ..query(&of_heaps, 1)
+        };
+        let error = heap_query(&untagged).unwrap_err().to_string();
+        assert!(error.starts_with("tags: there is none"), "{error}");
+        let entries = |limit| {
+            snapshots(&SnapshotsRequest {
+                from_index: 0,
+                limit,
+                with_code: false,
+            })
+        };
+        assert!(entries(1).is_ok() && entries(10_000).is_ok());
+        assert!(entries(0).is_err() && entries(10_001).is_err());
     }
 }

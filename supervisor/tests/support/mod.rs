@@ -2,14 +2,18 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mcp_v8::app::{
-    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapPlace, HeapRetention,
-    HeapsConfig, OutputPage, PageRequest, RunRequest, State, Tags, View, WorkerStart,
+    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace,
+    HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, RunRequest, State, Status, Tags,
+    Tenant, View, WorkerStart,
 };
+use mcp_v8::store::{Keep, Store};
 use tempfile::TempDir;
 
 /// Long enough for anything that is going to happen at all.
@@ -174,4 +178,118 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("never: {what}");
+}
+
+/// What an execution left behind, to be written down.
+pub(crate) struct Left {
+    pub(crate) keep: Keep,
+}
+
+/// A heap with this content.
+pub(crate) fn keep(content: &str) -> Left {
+    Left {
+        keep: Keep {
+            tenant: Tenant::local(),
+            heap: HeapId::of(content.as_bytes()),
+            stored_bytes: 1000,
+            input_heap: None,
+            session: None,
+            code: String::new(),
+            tags: Tags::default(),
+        },
+    }
+}
+
+impl Left {
+    pub(crate) fn in_session(mut self, name: &str) -> Self {
+        self.keep.session = Some(name.parse().expect("a name"));
+        self
+    }
+
+    pub(crate) fn from(mut self, content: &str) -> Self {
+        self.keep.input_heap = Some(HeapId::of(content.as_bytes()));
+        self
+    }
+
+    pub(crate) fn made_by(mut self, code: &str) -> Self {
+        self.keep.code = code.to_owned();
+        self
+    }
+
+    pub(crate) fn tagged(mut self, tags: &[(&str, &str)]) -> Self {
+        let tags = tags
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        self.keep.tags = Tags::try_from(tags.collect::<BTreeMap<_, _>>()).expect("tags");
+        self
+    }
+}
+
+/// An execution that was just accepted.
+pub(crate) fn accepted() -> View {
+    View {
+        id: ExecutionId::random(),
+        tenant: Tenant::local(),
+        input_heap: None,
+        session: None,
+        status: Status::Queued,
+        submitted_at: now(),
+        started_at: None,
+        completed_at: None,
+        end: None,
+        limits: Limits {
+            heap_memory_max_mb: 8,
+            execution_timeout_secs: 30,
+        },
+        output_bytes: 0,
+        output_truncated: false,
+    }
+}
+
+/// The time, as exactly as it is stored.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("a time of today")
+}
+
+/// The same execution at its end.
+pub(crate) fn completed(view: View, heap: HeapEnd) -> View {
+    View {
+        status: Status::Completed,
+        completed_at: Some(now()),
+        end: Some(End::Completed {
+            result: "1".to_owned(),
+            result_truncated: false,
+            preview: "1".to_owned(),
+            heap,
+        }),
+        ..view
+    }
+}
+
+/// Writes an execution that left this behind, as its driver would.
+pub(crate) async fn left_behind(store: &Store, left: Left) -> ExecutionId {
+    let keep = left.keep;
+    let view = View {
+        tenant: keep.tenant.clone(),
+        input_heap: keep.input_heap,
+        session: keep.session.clone(),
+        ..accepted()
+    };
+    let view = completed(view, HeapEnd::Kept(keep.heap));
+    let id = view.id;
+    store.end(view, Some(keep)).await.expect("it is written");
+    id
+}
+
+/// Writes an execution whose heap could not be kept.
+pub(crate) async fn lost(store: &Store, why: &str) -> ExecutionId {
+    let view = completed(
+        accepted(),
+        HeapEnd::Lost {
+            why: why.to_owned(),
+        },
+    );
+    let id = view.id;
+    store.end(view, None).await.expect("it is written");
+    id
 }

@@ -53,6 +53,8 @@ pub(crate) fn start(home: &Home, arguments: &[&str]) -> Server {
     command
         .arg("--session-db-path")
         .arg(home.path("data"))
+        .arg("--directory-path")
+        .arg(home.path("heaps"))
         .args(["--log-level", "error"])
         .args(arguments);
     let mut server = Server::spawn(command);
