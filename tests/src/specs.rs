@@ -26,6 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
 use mcp_v8_protocol::message::{
     Completion, ExecutionLimits, Failure, FailureKind, Finished, HeapUse, Start, Text,
 };
@@ -142,7 +143,7 @@ fn read(root: &Path, path: &Path) -> Result<Case, CaseError> {
 
 impl Case {
     /// What the worker is told.
-    pub fn start(&self) -> Start {
+    pub fn start(&self, heap: HeapUse) -> Start {
         let bytes = self.heap_mb << 20;
         Start {
             source: self.source.clone(),
@@ -150,9 +151,9 @@ impl Case {
                 heap_bytes: bytes,
                 buffer_bytes: bytes,
                 cpu_seconds: self.timeout_secs + 5,
-                snapshot_bytes: 0,
+                snapshot_bytes: SNAPSHOT_BYTES_MAX,
             },
-            heap: HeapUse::Discard,
+            heap,
         }
     }
 

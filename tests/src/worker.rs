@@ -13,10 +13,13 @@ use std::time::Duration;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
-use mcp_v8_protocol::message::{Finished, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
+use mcp_v8_protocol::message::{Finished, FromWorker, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -24,7 +27,9 @@ use nix::unistd::Pid;
 const TO_WORKER_FD: i32 = 3;
 /// The worker's end of the pipe from it.
 const FROM_WORKER_FD: i32 = 4;
-/// Pipes are moved here or above, out of the way of 0 to 4.
+/// The worker's heap window, where it keeps heaps.
+const WINDOW_FD: i32 = 5;
+/// Pipes are moved here or above, out of the way of 0 to 5.
 const FIRST_FREE_FD: i32 = 10;
 /// How long a worker may take to say Hello, and to exit after Finished.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,7 +123,8 @@ pub fn program() -> Result<PathBuf, WorkerError> {
 }
 
 /// Runs one script in a worker process of its own, which is killed at the deadline. The deadline
-/// counts from Start, as an execution's does.
+/// counts from Start, as an execution's does. What becomes of the heap of a script that has completed
+/// changes nothing of the outcome.
 ///
 /// # Errors
 /// [`WorkerError`] when the worker could not be started, or did not keep to the protocol.
@@ -127,7 +133,9 @@ pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversat
         mut child,
         to_worker,
         from_worker,
-    } = spawn(program)?;
+        window: _window,
+    } = spawn(program, mode_of(&start))?;
+    let keeps_heap = start.heap != HeapUse::Discard;
     let pid = Pid::from_raw(child.id().cast_signed());
     let stderr = child.stderr.take();
     thread::scope(|scope| {
@@ -157,9 +165,14 @@ pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversat
         let stderr = stderr.join().unwrap_or_default();
         let end = match talked? {
             Some(_) if killed_in_vain => return Err(WorkerError::Stayed),
-            Some(_) if !is_orderly(status) => return Err(WorkerError::BadExit { status, stderr }),
+            Some(Finished::Failed(_)) if !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
+            Some(Finished::Completed(_)) if !keeps_heap && !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
             Some(finished) => End::Finished(finished),
-            None if killed_in_vain && talk.phase == Phase::Running => End::TimedOut,
+            None if killed_in_vain && is_running(talk.phase) => End::TimedOut,
             None if killed_in_vain => return Err(WorkerError::NoHello),
             None => End::Died { status, stderr },
         };
@@ -168,6 +181,17 @@ pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversat
             end,
         })
     })
+}
+
+fn mode_of(start: &Start) -> Mode {
+    match start.heap {
+        HeapUse::Discard => Mode::Stateless,
+        HeapUse::New | HeapUse::Continue { .. } => Mode::Stateful,
+    }
+}
+
+fn is_running(phase: Phase) -> bool {
+    matches!(phase, Phase::Running | Phase::RunningToSave)
 }
 
 /// Whether a worker ends like this after its last word: at the heap limit it cannot simply go on.
@@ -221,22 +245,33 @@ pub struct Started {
     pub to_worker: File,
     /// The pipe from it.
     pub from_worker: File,
+    /// Where heaps travel, of the largest size, if it keeps any.
+    pub window: Option<File>,
 }
 
 /// Starts a worker as the supervisor does.
 ///
 /// # Errors
 /// [`WorkerError::Io`] when the system refuses.
-pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
+pub fn spawn(program: &Path, mode: Mode) -> Result<Started, WorkerError> {
     let (their_input, to_worker) = io::pipe()?;
     let (from_worker, their_output) = io::pipe()?;
-    let wiring = [
+    let mut wiring = vec![
         (above_standard(their_input.into())?, TO_WORKER_FD),
         (above_standard(their_output.into())?, FROM_WORKER_FD),
     ];
+    let window = match mode {
+        Mode::Stateless => None,
+        Mode::Stateful => {
+            let window = File::from(memfd_create(c"heap", MFdFlags::MFD_CLOEXEC)?);
+            window.set_len(SNAPSHOT_BYTES_MAX)?;
+            wiring.push((above_standard(window.try_clone()?.into())?, WINDOW_FD));
+            Some(window)
+        }
+    };
     let mut command = Command::new(program);
     command
-        .arg("serve")
+        .args(["serve", "--mode", mode.name()])
         .env_clear()
         .envs([("TZ", "UTC"), ("LC_ALL", "C")])
         .stdin(Stdio::null())
@@ -258,6 +293,7 @@ pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
         child,
         to_worker: File::from(OwnedFd::from(to_worker)),
         from_worker: File::from(OwnedFd::from(from_worker)),
+        window,
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use e2e::{specs, worker};
+use mcp_v8_protocol::message::HeapUse;
 
 /// Fewer mean that some were lost.
 const CASES_MIN: usize = 150;
@@ -16,6 +17,16 @@ const FILTER: &str = "MCP_V8_SPECS";
 
 #[test]
 fn scripts_give_what_their_specifications_say() {
+    check(HeapUse::Discard);
+}
+
+/// Where heaps are kept the runtime is made in another way; a script must not notice.
+#[test]
+fn scripts_whose_heaps_are_kept_give_the_same() {
+    check(HeapUse::New);
+}
+
+fn check(heap: HeapUse) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
     let mut cases = specs::load(&root).unwrap_or_else(|error| panic!("{error}"));
     assert!(
@@ -34,7 +45,7 @@ fn scripts_give_what_their_specifications_say() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = match worker::run(&program, case.start(), case.deadline()) {
+                    let found = match worker::run(&program, case.start(heap), case.deadline()) {
                         Ok(conversation) => case.differences(&conversation),
                         Err(error) => vec![error.to_string()],
                     };

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::FromRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::message::{
-    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
-    ToWorker,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
+    Text, ToWorker, Unsaved,
 };
 
 #[path = "scripted_zygote.rs"]
@@ -106,7 +107,11 @@ fn obey(mut pipes: Pipes) -> ExitCode {
             "flood" => pipes.flood(number()),
             "sleep" => std::thread::sleep(Duration::from_millis(number())),
             "spin" => spin(Duration::from_millis(number())),
-            "finish" => pipes.say(&completed(rest)),
+            "finish" => pipes.finish(rest),
+            // Without a heap, whatever the server keeps.
+            "complete" => pipes.say(&completed(rest)),
+            "unsaved" => pipes.say(&unsaved(rest)),
+            "saved" => pipes.say(&saved(number())),
             "fail" => pipes.say(&failed(FailureKind::Exception, rest)),
             "memory" => pipes.say(&failed(FailureKind::Memory, rest)),
             "stderr" => write_stderr(rest),
@@ -133,6 +138,20 @@ impl Pipes {
     fn say(&mut self, message: &FromWorker) {
         let frame = encode(message).expect("messages of this program are within limits");
         self.raw(&frame);
+    }
+
+    /// Completes, and where heaps are kept saves one that is made of the result.
+    fn finish(&mut self, result: &str) {
+        self.say(&completed(result));
+        if is_stateful() {
+            let heap = format!("heap of {result}");
+            // SAFETY: a worker of this mode gets a window on this descriptor; it stays open.
+            let window = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(5) });
+            window
+                .write_all_at(heap.as_bytes(), 0)
+                .expect("the window has room");
+            self.say(&saved(heap.len() as u64));
+        }
     }
 
     fn torn_hello(&mut self) -> ExitCode {
@@ -203,6 +222,19 @@ fn completed(result: &str) -> FromWorker {
         result: text(result),
         preview: text(result),
     }))
+}
+
+fn saved(bytes: u64) -> FromWorker {
+    FromWorker::Saved(Saved { bytes })
+}
+
+fn unsaved(why: &str) -> FromWorker {
+    FromWorker::Unsaved(Unsaved { why: text(why) })
+}
+
+/// Whether the server keeps heaps.
+fn is_stateful() -> bool {
+    std::env::args_os().any(|argument| argument == "stateful")
 }
 
 fn failed(kind: FailureKind, error: &str) -> FromWorker {

@@ -61,6 +61,9 @@ pub(crate) struct ForkServer {
     worker_steps: Option<String>,
 }
 
+/// Where a worker finds its heap window.
+const WINDOW_FD: RawFd = 5;
+
 /// Descriptors that come with a request, at most.
 const DESCRIPTORS_MAX: usize = 4;
 
@@ -312,13 +315,21 @@ fn small(number: i32) -> u8 {
 /// Puts the pipes of a worker into their places, and closes all else.
 fn become_worker(fds: Vec<OwnedFd>) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-    for (fd, place) in fds.iter().zip([3, 4, libc::STDERR_FILENO]) {
+    for (fd, place) in fds.iter().zip([3, 4, libc::STDERR_FILENO, WINDOW_FD]) {
         // SAFETY: what is at these numbers is the fork server's, and not used in this copy.
         Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), place) })?;
     }
+    // With a window, that is the last of them.
+    let first_free = if fds.len() == DESCRIPTORS_MAX {
+        WINDOW_FD + 1
+    } else {
+        WINDOW_FD
+    };
     drop(fds);
     // SAFETY: as above; the owners of those in this copy are never dropped.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, 5_u32, u32::MAX, 0) })?;
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_close_range, first_free, libc::c_int::MAX, 0)
+    })?;
     Ok(())
 }
 

@@ -488,6 +488,10 @@ function defineLazy(name, script) {
 for (const script in lazyGlobals) {
   for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
+// V8 leaves it out of an isolate that makes snapshots; without it no error has a stack.
+if (!("stackTraceLimit" in Error)) {
+  defineProperty(Error, "stackTraceLimit", { __proto__: null, value: 10, configurable: true, enumerable: true, writable: true });
+}
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
   if (arguments.length === 0) {
