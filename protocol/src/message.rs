@@ -52,7 +52,8 @@ pub struct Hello {
     pub worker_version: String,
     /// The version of the V8 that it links.
     pub v8_version: String,
-    /// What confines it, in its own words: for the log, never for a decision.
+    /// What confines it, in its own words: for the log, and to refuse one that does not even claim what
+    /// it must have. A claim alone proves nothing.
     pub confinement: Confinement,
 }
 

@@ -208,7 +208,8 @@ impl Shop {
         let process = Process::new(child, ours.stderr, origin)?;
         let link = Link::new(ours.to_worker, ours.from_worker)?;
         let program = Arc::clone(&self.program);
-        Ok(Spawned::new(process, link, program, self.groups.clone()))
+        let (sandbox, groups) = (self.jail.sandbox, self.groups.clone());
+        Ok(Spawned::new(process, link, program, sandbox, groups))
     }
 
     /// Asks for one worker, without waiting for it.
