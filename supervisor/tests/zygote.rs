@@ -15,7 +15,8 @@ use mcp_v8::app::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{
-    PATIENCE, children, descriptors, ended, eventually, failure, lines, result, run, start, submit,
+    PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy, lines, result,
+    run, start, submit,
 };
 
 /// The program of the worker, which is built beside the tests.
@@ -351,11 +352,8 @@ async fn a_stopped_fork_server_does_not_hold_up_the_end() {
     let begin = Instant::now();
     let ended = tokio::time::timeout(PATIENCE, executions.shut_down()).await;
     assert!(ended.is_ok(), "it has not ended after {PATIENCE:?}");
-    assert!(
-        begin.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begin.elapsed()
-    );
+    let took = begin.elapsed();
+    assert!(took < mcp_v8::limits::SHUT_DOWN_WAIT_MAX, "{took:?}");
     assert_eq!(children(), Vec::<String>::new());
 }
 
@@ -611,18 +609,19 @@ async fn a_supervisor_that_is_killed_leaves_neither_fork_server_nor_workers() {
         descendants(pid).len() >= 2
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
     let left = descendants(pid);
     child.kill().unwrap();
     child.wait().unwrap();
     let begin = Instant::now();
-    while processes()
-        .iter()
-        .any(|seen| left.contains(&seen.pid) && !seen.is_zombie)
-    {
-        assert!(begin.elapsed() < Duration::from_secs(1), "{left:?} live on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("they are gone with it", || {
+        !processes()
+            .iter()
+            .any(|seen| left.contains(&seen.pid) && !seen.is_zombie)
+    })
+    .await;
+    let took = begin.elapsed();
+    let is_prompt = took < Duration::from_secs(1) || is_machine_busy();
+    assert!(is_prompt, "{left:?} lived on for {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -269,11 +269,11 @@ fn raise(signal: i32) {
     }
 }
 
-/// Leaves a process behind that holds the pipes for a second.
+/// Leaves a process behind that holds the pipes for ten seconds.
 fn grandchild() {
     // SAFETY: this process has one thread.
     if unsafe { libc::fork() } == 0 {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(10));
         // SAFETY: ends the copy at once, as a copy should end.
         unsafe { libc::_exit(0) };
     }
