@@ -3,6 +3,7 @@
 //!
 //! A result is a flat text in this protocol, so there are no nested or deep ones to send.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use e2e::endurance::{
@@ -11,7 +12,8 @@ use e2e::endurance::{
 };
 use e2e::home::Home;
 use e2e::hostile::{OBEY, script};
-use e2e::server::id_of;
+use e2e::processes;
+use e2e::server::{PATIENCE, id_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -202,6 +204,29 @@ fn with_a_script_in_its_hands() {
 #[test]
 fn with_a_script_in_its_hands_and_a_fork_server_for_a_parent() {
     withstand_scripts(Way::Zygote);
+}
+
+#[test]
+fn every_execution_has_a_process_that_no_other_has() {
+    const EXECUTIONS: usize = 30;
+    for way in [Way::Exec, Way::Zygote] {
+        let home = Home::new();
+        let mut server = serve(&home, way, &[]);
+        let mut seen = HashSet::new();
+        for _ in 0..EXECUTIONS {
+            let done = server.run(&script("mark=here finished sleep"));
+            assert_eq!(done["status"], "completed", "{done}");
+            let process = home.await_mark(WORKER, "here");
+            assert!(seen.insert(process), "{process} has run two scripts");
+            let gone = processes::within(PATIENCE, || {
+                let all = processes::descendants(server.pid());
+                !all.iter().any(|entry| entry.pid == process.as_raw())
+            });
+            assert!(gone, "{process} is there after its end");
+        }
+        server.finish();
+        home.assert_empty();
+    }
 }
 
 #[test]
