@@ -1,5 +1,7 @@
 //! Where a server of a test lives: its workers, its data, its temporary files.
 
+#![allow(clippy::print_stderr, reason = "a test says what it has measured")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
