@@ -87,6 +87,17 @@ pub const SUSPICION_PAUSE: Duration = Duration::from_secs(5);
 /// How long a fork server may take for a fork, or to tell of the end of a worker. Beyond that it
 /// counts as hung, and is replaced.
 pub const ZYGOTE_ANSWER_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long its word on the end of a worker is still waited for when it counts as hung: without it
+/// nobody knows why the worker died, and the machine may just be slow.
+pub const ZYGOTE_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Workers of one fork server that may crash with the excuse that memory ran out; then a new one takes
+/// over. A script can bring such a crash about by itself, so it must be cheap; and whoever guesses at
+/// the memory layout can come with the same excuse, so there must not be many.
+pub const EXCUSED_CRASHES_MAX: u32 = 16;
+/// Complaints about a fork server that may wait for it to be looked at; one is enough.
+pub const COMPLAINTS_MAX: usize = 64;
+/// How long the end of all fork servers and parked workers may take in all.
+pub const SHUT_DOWN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The pause after a fork server that did not start; it doubles with each.
 pub const ZYGOTE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The longest such pause.
@@ -124,6 +135,9 @@ pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
 /// What a pipe holds, in bytes. Of a longer message something has been read once all of it is written.
 /// (Where pages are larger than usual, so is a pipe; a lost execution is then less often begun again.)
 pub const PIPE_BYTES_MAX: usize = 64 << 10;
+/// Messages of one worker. A script that does nothing but print for the longest time there is comes to
+/// half as many at most: only a worker that is no longer its own says more.
+pub const FRAMES_MAX: u64 = 1 << 27;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;
 
@@ -242,6 +256,9 @@ const _: () = {
     assert!(START_ATTEMPTS_MAX > 0);
     assert!(PARKED_WORKERS_MIN <= PARKED_WORKERS_MAX);
     assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WAIT_MAX.as_millis());
+    assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WORD_WAIT_MAX.as_millis());
+    assert!(REAP_WAIT_MAX.as_millis() + EXIT_GRACE.as_millis() < SHUT_DOWN_WAIT_MAX.as_millis());
+    assert!(OUTPUT_BYTES_MAX < FRAMES_MAX);
     assert!(ZYGOTE_WAIT_MAX.as_millis() < POOL_WAIT_MAX.as_millis());
     assert!(POOL_WAIT_MAX.as_millis() < HELLO_TIMEOUT.as_millis());
     // A fork server is known by its successor for a while: both have room for all workers.

@@ -141,7 +141,7 @@ async fn what_a_worker_said_before_its_death_counts() {
     let begin = Instant::now();
     let view = run(&executions, "grandchild\nout a\nexit 86").await;
     assert_eq!(failure(&view).0, FailureKind::Memory);
-    assert!(begin.elapsed() < Duration::from_millis(900));
+    assert!(begin.elapsed() < Duration::from_secs(8));
     executions.shut_down().await;
 }
 

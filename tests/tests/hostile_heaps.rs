@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use e2e::endurance::{PROMPT, Way, assert_idle, assert_words, endure, serve};
+use e2e::endurance::{FAR_DEADLINE_SECS, PROMPT, Way, assert_idle, assert_words, endure, serve};
 use e2e::home::Home;
 use e2e::hostile::script;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ fn a_result_stands_whatever_its_worker_does_afterwards() {
     for way in [Way::Exec, Way::Zygote] {
         let mut server = serve(&home, way, &[]);
         for (steps, words) in UNSAVED {
-            let seen = endure(&mut server, &script(steps), PROMPT);
+            let seen = endure(&mut server, &script(steps), FAR_DEADLINE_SECS, PROMPT);
             assert_eq!(seen["status"], "completed", "{steps}: {seen}");
             assert_eq!(seen["result"], "ok", "{steps}: {seen}");
             assert_eq!(seen["heap"], Value::Null, "{steps}: {seen}");
@@ -86,7 +86,7 @@ fn what_lies_in_the_window_is_named_by_what_it_is() {
             "completed put=abc saved=3 put=xyz saved=3 signal=SIGSEGV",
             "completed put=abc saved=3 garbage flood",
         ] {
-            let seen = endure(&mut server, &script(steps), PROMPT);
+            let seen = endure(&mut server, &script(steps), FAR_DEADLINE_SECS, PROMPT);
             assert_eq!(seen["status"], "completed", "{steps}: {seen}");
             // A worker that writes on while it is copied makes another heap of its own, no other's.
             let heap = seen["heap"].as_str().unwrap_or_default();
@@ -119,12 +119,17 @@ fn a_heap_before_its_time_breaks_the_protocol() {
             "Unsaved is not legal while RunningToSave",
         ),
     ] {
-        let seen = endure(&mut server, &script(steps), PROMPT);
+        let seen = endure(&mut server, &script(steps), FAR_DEADLINE_SECS, PROMPT);
         assert_eq!(seen["status"], "failed", "{steps}: {seen}");
         assert_words(steps, seen["error"].as_str().unwrap_or_default(), &[words]);
     }
     // A script that failed leaves none, whatever follows.
-    let seen = endure(&mut server, &script("failed put=abc saved=3 sleep"), PROMPT);
+    let seen = endure(
+        &mut server,
+        &script("failed put=abc saved=3 sleep"),
+        FAR_DEADLINE_SECS,
+        PROMPT,
+    );
     assert_eq!(
         (&seen["status"], &seen["heap"]),
         (&json!("failed"), &Value::Null)

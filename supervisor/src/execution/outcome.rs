@@ -301,7 +301,9 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
             "the worker was started, but ended before it was ready: {exit}. Run \
              'mcp-v8-worker run' by hand to see why, or correct --worker-path"
         ),
-        NotReady::Launch(error @ LaunchError::OtherVersion { .. }) => error.to_string(),
+        NotReady::Launch(
+            error @ (LaunchError::OtherVersion { .. } | LaunchError::Unconfined { .. }),
+        ) => error.to_string(),
         NotReady::Launch(LaunchError::Broken(error)) => format!(
             "the worker was started, but is not a worker: {error}{}. Correct --worker-path, or \
              install mcp-v8 and mcp-v8-worker from one build",

@@ -26,6 +26,18 @@ use scripted_zygote::Turn;
 /// So often a worker called `fickle` leaves after its Hello: for the probe, and for two tries.
 const FICKLE_STARTS: u64 = 3;
 
+/// What it says of its jail, which it does not have: production refuses those who say less.
+const CLAIMED: Confinement = Confinement {
+    seccomp: true,
+    landlock: true,
+    user_namespace: false,
+    pid_namespace: false,
+    mount_namespace: false,
+    network_namespace: false,
+    own_user: false,
+    checked: true,
+};
+
 struct Pipes {
     from_supervisor: File,
     to_supervisor: File,
@@ -64,6 +76,7 @@ fn main() -> ExitCode {
             return ExitCode::from(70);
         }
         "old" => pipes.say(&hello("0.0.1")),
+        "loose" => pipes.say(&unconfined()),
         "closes" => {
             drop(pipes);
             forever();
@@ -200,8 +213,17 @@ fn hello(version: &str) -> FromWorker {
         worker_version: version.to_owned(),
         v8_version: "0.scripted".to_owned(),
         heap_build: "scripted".to_owned(),
-        confinement: Confinement::default(),
+        confinement: CLAIMED,
     })
+}
+
+/// A Hello that does not claim any jail.
+fn unconfined() -> FromWorker {
+    let mut hello = hello(env!("CARGO_PKG_VERSION"));
+    if let FromWorker::Hello(hello) = &mut hello {
+        hello.confinement = Confinement::default();
+    }
+    hello
 }
 
 fn console(text: &str) -> FromWorker {
@@ -280,11 +302,11 @@ fn raise(signal: i32) {
     }
 }
 
-/// Leaves a process behind that holds the pipes for a second.
+/// Leaves a process behind that holds the pipes for ten seconds.
 fn grandchild() {
     // SAFETY: this process has one thread.
     if unsafe { libc::fork() } == 0 {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(10));
         // SAFETY: ends the copy at once, as a copy should end.
         unsafe { libc::_exit(0) };
     }

@@ -8,6 +8,7 @@ use e2e::home::program;
 use e2e::processes;
 use e2e::worker::{Started, spawn};
 use e2e::zygote::Zygote;
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::zygote::{Ending, Exited};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -69,7 +70,8 @@ fn execute(path: &Path) -> (Child, Talk) {
         child,
         to_worker,
         from_worker,
-    } = spawn(path).expect("the worker can be executed");
+        window: _,
+    } = spawn(path, Mode::Stateless).expect("the worker can be executed");
     (child, Talk::open(to_worker, from_worker))
 }
 
