@@ -135,8 +135,9 @@ pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
 /// What a pipe holds, in bytes. Of a longer message something has been read once all of it is written.
 /// (Where pages are larger than usual, so is a pipe; a lost execution is then less often begun again.)
 pub const PIPE_BYTES_MAX: usize = 64 << 10;
-/// Messages of one worker. A script that does nothing but print for the longest time there is comes to
-/// half as many at most: only a worker that is no longer its own says more.
+/// Messages of one worker; each call of the console is one. What has to be dropped of its output is read
+/// all the same, and this bounds the work. Only a script that prints without a pause for more than a minute
+/// comes to so many, and what is kept of its output was full long before.
 pub const FRAMES_MAX: u64 = 1 << 27;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;

@@ -22,8 +22,8 @@ pub enum LinkError {
     /// Its message was not legal.
     #[error("it broke the protocol ({0})")]
     Violation(#[from] Violation),
-    /// It said more often something than any script can.
-    #[error("it sent more than {FRAMES_MAX} messages, which no script can in the longest time")]
+    /// It spoke more often than an execution may.
+    #[error("it sent more than {FRAMES_MAX} messages, which is all that one execution may send")]
     TooManyFrames,
     /// It closed its pipe in the middle of a message.
     #[error("it closed its pipe in the middle of a message")]
