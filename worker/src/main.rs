@@ -175,7 +175,8 @@ fn fork_workers(jail: Jail) -> Result<(), ServeError> {
     choose_tier(jail.engine_tier);
     let mut zygote = Zygote::open()?;
     let plan = sandbox::plan(jail.asked(Way::Zygote));
-    let mut report = sandbox::enter_zygote(&plan)?;
+    let mut report = Report::default();
+    sandbox::enter_zygote(&plan, &mut report)?;
     let realm = Realm::for_run();
     match zygote.serve(&report)? {
         Turn::Over => Ok(()),

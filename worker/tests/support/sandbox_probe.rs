@@ -33,14 +33,18 @@ struct Before {
     target: String,
 }
 
+/// A system call. Each argument is a whole register: of a narrower one the upper half would be chance.
 macro_rules! call {
     ($number:expr $(, $arg:expr)*) => {
         // SAFETY: the point of this program: whatever it does to itself is what is tested.
-        unsafe { libc::syscall($number $(, $arg)*) }
+        unsafe { libc::syscall($number as libc::c_long $(, $arg as libc::c_long)*) }
     };
 }
 
+#[path = "deprive.rs"]
+mod deprive;
 mod walls;
+use deprive::deprive;
 
 const PATH: &std::ffi::CStr = c"/etc/passwd";
 const HERE: i32 = libc::AT_FDCWD;
@@ -778,52 +782,10 @@ fn i386() -> i64 {
     call!(10_000)
 }
 
-/// Refuses namespaces as the default profile of containers does.
-fn refuse_namespaces() {
-    let number = |call: libc::c_long| u32::try_from(call).unwrap();
-    let mut steps = [
-        libc::sock_filter {
-            code: 0x20,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        },
-        libc::sock_filter {
-            code: 0x15,
-            jt: 1,
-            jf: 0,
-            k: number(libc::SYS_unshare),
-        },
-        libc::sock_filter {
-            code: 0x15,
-            jt: 0,
-            jf: 1,
-            k: number(libc::SYS_setns),
-        },
-        libc::sock_filter {
-            code: 0x06,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_ERRNO | 1,
-        },
-        libc::sock_filter {
-            code: 0x06,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_ALLOW,
-        },
-    ];
-    let program = libc::sock_fprog {
-        len: 5,
-        filter: steps.as_mut_ptr(),
-    };
-    nix::sys::prctl::set_no_new_privs().unwrap();
-    assert_eq!(call!(libc::SYS_seccomp, 1, 0, &raw const program), 0);
-}
-
 /// Goes on as a worker of a fork server. The fork server waits, and then ends as its worker did.
 fn become_forked(plan: &Plan) -> Report {
-    let report = sandbox::enter_zygote(plan).unwrap();
+    let mut report = Report::default();
+    sandbox::enter_zygote(plan, &mut report).unwrap();
     // SAFETY: the process has one thread, and holds no lock.
     let forked = unsafe { sandbox::fork_worker(&report) }.unwrap();
     let nix::unistd::ForkResult::Parent { child } = forked else {
@@ -854,17 +816,13 @@ fn main() {
         match argument.as_str() {
             "--no-filter" => enter = sandbox::enter_walls,
             "--target" => target = arguments.next().unwrap(),
-            "--nobody" => {
-                let (user, group) = (
-                    nix::unistd::Uid::from_raw(65_534),
-                    nix::unistd::Gid::from_raw(65_534),
-                );
-                nix::unistd::setgroups(&[]).unwrap();
-                nix::unistd::setresgid(group, group, group).unwrap();
-                nix::unistd::setresuid(user, user, user).unwrap();
-                nix::sys::prctl::set_dumpable(true).unwrap();
+            "--nobody" => assert!(deprive("root")),
+            // As root it keeps its capabilities, as in one that is privileged.
+            "--container" => assert!(deprive("namespaces")),
+            "--without" => {
+                let what = arguments.next().unwrap();
+                assert!(deprive(&what), "{what}");
             }
-            "--container" => refuse_namespaces(),
             "--best-effort" => asked.mode = Mode::BestEffort,
             "--jitless" => asked.tier = EngineTier::Jitless,
             "--zygote" => asked.way = Way::Zygote,
