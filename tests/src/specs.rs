@@ -17,6 +17,7 @@
 //! // error_exact: "..."             the whole error
 //! // truncated: result              result, preview or error was cut; the others were not
 //! // limits: heap_mb=8 timeout_secs=20
+//! // tiers: jit baseline            where it holds; without it, in all three
 //! ```
 //!
 //! A line of a header that is no directive ends it; a directive behind that is a mistake.
@@ -50,6 +51,7 @@ pub struct Case {
     expected: Expected,
     heap_mb: u64,
     timeout_secs: u32,
+    tiers: Vec<&'static str>,
 }
 
 /// Why a file is no case.
@@ -152,6 +154,11 @@ impl Case {
                 cpu_seconds: self.timeout_secs + 5,
             },
         }
+    }
+
+    /// Whether it holds in this tier of the engine.
+    pub fn is_for(&self, tier: &str) -> bool {
+        self.tiers.contains(&tier)
     }
 
     /// When the worker is killed, from Start.
