@@ -30,9 +30,7 @@ impl fmt::Display for Tenant {
 
 /// A text that is not the name of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a tenant is named by 1 to {TENANT_BYTES_MAX} bytes of text without control characters"
-)]
+#[error("a tenant is named by 1 to {TENANT_BYTES_MAX} bytes of text without control characters")]
 pub struct MalformedTenant;
 
 impl FromStr for Tenant {
