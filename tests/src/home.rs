@@ -3,7 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it has measured")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -182,6 +182,46 @@ impl Home {
         let mut server = Server::spawn(command);
         server.initialize();
         server
+    }
+
+    /// The same command on a machine that does not give everything: `what` is taken away
+    /// (`worker/tests/support/deprive.rs`).
+    pub fn without(&self, what: &[&str], command: &Command) -> Command {
+        let mut deprived = Command::new(program("examples/deprived"));
+        deprived.args(what).arg("--").arg(command.get_program());
+        deprived.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => deprived.env(name, value),
+                None => deprived.env_remove(name),
+            };
+        }
+        deprived
+            .current_dir(self.directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        deprived
+    }
+
+    /// Gives all of it to an ordinary user, who may not be allowed to where programs are built: copies
+    /// of them are made. Those of the server are in the directory that is returned.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn give_to(&self, user: u32) -> TempDir {
+        let programs = tempfile::tempdir().expect("a temporary directory");
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(programs.path(), open).expect("our own directory");
+        fs::copy(program("mcp-v8"), programs.path().join("mcp-v8")).expect("a copy");
+        let worker = self.path("mcp-v8-worker");
+        fs::remove_file(&worker).expect("a link in our own directory");
+        fs::copy(program("mcp-v8-worker"), &worker).expect("a copy");
+        for path in [self.directory.path(), &self.path("tmp"), &worker] {
+            chown(path, Some(user), Some(user)).expect("root gives what it has");
+        }
+        programs
     }
 
     /// Everything that was started from here and still runs.

@@ -204,7 +204,8 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
     choose_tier(jail.engine_tier);
     let mut zygote = Zygote::open(mode)?;
     let plan = sandbox::plan(jail.asked(Way::Zygote));
-    let mut report = sandbox::enter_zygote(&plan)?;
+    let mut report = Report::default();
+    sandbox::enter_zygote(&plan, &mut report)?;
     let realm = realm_of(mode);
     match zygote.serve(&report)? {
         Turn::Over => Ok(()),

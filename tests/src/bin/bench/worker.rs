@@ -8,7 +8,6 @@ use e2e::home::program;
 use e2e::processes;
 use e2e::worker::{Started, spawn};
 use e2e::zygote::Zygote;
-use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::zygote::{Ending, Exited};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -71,7 +70,7 @@ fn execute(path: &Path) -> (Child, Talk) {
         to_worker,
         from_worker,
         window: _,
-    } = spawn(path, Mode::Stateless).expect("the worker can be executed");
+    } = spawn(path, &[]).expect("the worker can be executed");
     (child, Talk::open(to_worker, from_worker))
 }
 
@@ -91,7 +90,7 @@ fn children_cpu() -> Duration {
 /// Measures workers that a fork server forks.
 pub(crate) fn forked() -> Worker {
     let path = program("mcp-v8-worker");
-    let mut zygote = Zygote::start(&path).expect("the fork server serves");
+    let mut zygote = Zygote::start(&path, &[]).expect("the fork server serves");
     let pid = Pid::from_raw(zygote.child.id().cast_signed());
     let (mut start, mut request, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     repeat(FORKED_SAMPLES, BUDGET, || {
