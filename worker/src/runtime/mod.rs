@@ -37,6 +37,7 @@ mod event_loop;
 mod heap;
 mod hooks;
 mod inspector_ops;
+mod language;
 mod outcome;
 mod position;
 mod realm;

@@ -12,18 +12,22 @@ use crate::runtime::hooks::{HOOKS_INDEX, Hooks, restored_hooks, run_bootstrap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
 use crate::runtime::state::{Host, State};
-use crate::runtime::{engine, errors, event_loop, inspector_ops};
+use crate::runtime::{engine, errors, event_loop, inspector_ops, language};
 use crate::typescript;
 use crate::web::ops;
 
 /// A heap as bytes: V8's snapshot of an isolate and its context.
 pub type Snapshot = Vec<u8>;
 
-/// What an isolate is made from.
+/// What an isolate is made from, and for.
 #[derive(Clone, Copy)]
 enum Origin {
-    Nothing,
-    Snapshot,
+    /// From nothing, for a script whose heap is not kept.
+    Run,
+    /// From nothing, for a heap.
+    NewHeap,
+    /// From a heap.
+    Heap,
 }
 
 /// A runtime that has run no script yet. It is used for one script, then thrown away.
@@ -48,7 +52,7 @@ impl Realm {
     pub fn for_run() -> Self {
         let mut realm = Self::open(
             |params, references| v8::Isolate::new(params.external_references(references)),
-            Origin::Nothing,
+            Origin::Run,
         );
         realm.load_everything();
         realm.connect();
@@ -61,8 +65,8 @@ impl Realm {
     /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
     pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
         let origin = match &snapshot {
-            None => Origin::Nothing,
-            Some(_) => Origin::Snapshot,
+            None => Origin::NewHeap,
+            Some(_) => Origin::Heap,
         };
         let mut realm = Self::open(
             |params, references| match snapshot {
@@ -84,6 +88,8 @@ impl Realm {
         origin: Origin,
     ) -> Self {
         let platform = engine::initialize();
+        // Of an isolate that this thread had before.
+        inspector_ops::forget();
         let inspector = inspector_ops::ops();
         let references = Cow::Owned(ops::external_references(&inspector));
         let state = State::new();
@@ -109,9 +115,12 @@ impl Realm {
             v8::scope!(let scope, &mut isolate);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             let scope = &mut v8::ContextScope::new(scope, context);
+            if matches!(origin, Origin::NewHeap) {
+                language::complete(scope);
+            }
             let hooks = match origin {
-                Origin::Snapshot => restored_hooks(scope),
-                Origin::Nothing => run_bootstrap(scope, &inspector),
+                Origin::Heap => restored_hooks(scope),
+                Origin::Run | Origin::NewHeap => run_bootstrap(scope, &inspector),
             };
             let functions = Hooks::of(scope, hooks);
             (

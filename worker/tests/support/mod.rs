@@ -1,4 +1,11 @@
-//! One generation of a heap, for the tests that chain them.
+//! One generation of a heap, for the tests that chain them; the same script in both modes; a process
+//! of its own for what might end it.
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::cell::RefCell;
+use std::process::{Command, Output};
+use std::rc::Rc;
 
 use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
@@ -10,10 +17,14 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     cpu_seconds: 60,
 };
 
-struct Silent;
+/// Keeps what a script writes to the console.
+#[derive(Clone, Default)]
+struct Notes(Rc<RefCell<String>>);
 
-impl Host for Silent {
-    fn console(&mut self, _text: &str) {}
+impl Host for Notes {
+    fn console(&mut self, text: &str) {
+        self.0.borrow_mut().push_str(text);
+    }
     fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
         Ok(())
     }
@@ -22,16 +33,65 @@ impl Host for Silent {
     }
 }
 
+/// Runs a script; gives what it wrote, and its value or error.
+fn run(realm: &mut Realm, source: &str) -> (String, Outcome) {
+    let notes = Notes::default();
+    let outcome = realm.run(source, &LIMITS, Box::new(notes.clone()));
+    drop(realm.take_host());
+    let written = notes.0.take();
+    (written, outcome)
+}
+
+fn value(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Completed { result, .. } => result,
+        Outcome::Failed { error, .. } => panic!("{error}"),
+    }
+}
+
 /// Runs a script on a heap; gives its value and the heap that it leaves.
 pub(crate) fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
     let mut realm = Realm::for_heap(heap);
-    let outcome = realm.run(source, &LIMITS, Box::new(Silent));
-    drop(realm.take_host());
-    let Outcome::Completed { result, .. } = outcome else {
-        panic!("{outcome:?}")
-    };
+    let (_, outcome) = run(&mut realm, source);
+    let result = value(outcome);
     (
         result,
         realm.into_snapshot().expect("this heap can be stored"),
     )
+}
+
+/// All that a script says: in a runtime whose heap is not kept, and on a fresh heap, which can be
+/// stored.
+pub(crate) fn both(source: &str) -> (String, String) {
+    let told = |(written, outcome): (String, Outcome)| match outcome {
+        Outcome::Completed { result, preview } => format!("{written}{preview}\n{result}"),
+        Outcome::Failed { kind, error } => format!("{written}{kind:?}: {error}"),
+    };
+    let without = told(run(&mut Realm::for_run(), source));
+    let mut realm = Realm::for_heap(None);
+    let ran = run(&mut realm, source);
+    match ran.1 {
+        Outcome::Completed { .. } => assert!(realm.into_snapshot().is_some(), "{source}"),
+        // Nobody keeps what a script left that failed; V8 insists on a snapshot else.
+        Outcome::Failed { .. } => std::mem::forget(realm),
+    }
+    (without, told(ran))
+}
+
+/// Names what a process was started for.
+const PART: &str = "MCP_V8_TEST_PART";
+
+/// The part of a test that this process was started for by [`in_a_process`].
+pub(crate) fn part() -> Option<String> {
+    std::env::var(PART).ok()
+}
+
+/// Runs this test program again, with `test` alone and [`part`] set.
+pub(crate) fn in_a_process(test: &str, part: &str) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(PART, part)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap()
 }

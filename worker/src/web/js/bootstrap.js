@@ -488,6 +488,8 @@ function defineLazy(name, script) {
 for (const script in lazyGlobals) {
   for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
+// V8 sets it, but not in isolates that make snapshots, and without it errors have no stack.
+Error.stackTraceLimit ??= 10;
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
   if (arguments.length === 0) {
