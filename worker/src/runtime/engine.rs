@@ -94,6 +94,11 @@ fn seed_addresses(seed: i64) {
     unsafe { set_random_mmap_seed(seed | 1) }
 }
 
+/// Whether scripts have WebAssembly, which needs executable memory.
+pub(crate) fn has_web_assembly() -> bool {
+    TIER.get() != Some(&EngineTier::Jitless)
+}
+
 /// The version of V8, for Hello.
 pub fn v8_version() -> &'static str {
     v8::V8::get_version()

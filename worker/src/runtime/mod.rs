@@ -46,12 +46,13 @@ mod scripts;
 mod state;
 mod timers;
 
+pub(crate) use engine::has_web_assembly;
 pub use engine::{choose_tier, v8_version};
 pub(crate) use errors::error_listener;
 pub(crate) use inspector_ops::InspectorOp;
 pub use outcome::Outcome;
 pub(crate) use position::Position;
-pub use realm::{Realm, Snapshot};
+pub use realm::{Realm, Snapshot, UnsavableHeap};
 pub(crate) use scripts::source;
 pub use state::Host;
 pub(crate) use state::State;

@@ -30,6 +30,23 @@ enum Origin {
     Heap,
 }
 
+/// Why a heap could not be turned into bytes. (Some heaps make V8 end the process instead.)
+#[derive(Debug, thiserror::Error)]
+pub enum UnsavableHeap {
+    /// Something of V8's WebAssembly is still referred to.
+    #[error(
+        "something that the script left refers to a running WebAssembly instance, for instance an \
+         Error that was made in a function which WebAssembly called, and whose stack nobody has read"
+    )]
+    WebAssembly,
+    /// The runtime's own scripts failed.
+    #[error("the runtime could not end the execution: {0}")]
+    End(String),
+    /// V8 says no more.
+    #[error("V8 cannot make a snapshot of it")]
+    Engine,
+}
+
 /// A runtime that has run no script yet. It is used for one script, then thrown away.
 pub struct Realm {
     // Dropped in this order: the inspector, then every handle, then the isolate.
@@ -180,13 +197,18 @@ impl Realm {
         self.state.host.borrow_mut().take()
     }
 
-    /// Turns the heap into bytes. `None` when V8 cannot; some heaps make V8 end the process.
-    pub fn into_snapshot(mut self) -> Option<Snapshot> {
+    /// Turns the heap into bytes.
+    ///
+    /// # Errors
+    /// [`UnsavableHeap`]. Some heaps make V8 end the process.
+    pub fn into_snapshot(mut self) -> Result<Snapshot, UnsavableHeap> {
+        if let Err(why) = self.end_run() {
+            // V8 insists on a snapshot from such an isolate before it goes.
+            std::mem::forget(self);
+            return Err(why);
+        }
         {
             v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
-            let undefined = v8::undefined(scope).into();
-            let forget = v8::Local::new(scope, &self.hooks.forget_random_numbers);
-            let _forgotten = forget.call(scope, undefined, &[]);
             if let Some(repl) = self.repl.take() {
                 repl.disconnect(scope);
             }
@@ -218,7 +240,31 @@ impl Realm {
         drop((hooks, hooks_object, context));
         let _slot = isolate.remove_slot::<Rc<State>>();
         drop(state);
-        let blob = isolate.create_blob(v8::FunctionCodeHandling::Keep)?;
-        Some(blob.to_vec())
+        match isolate.create_blob(v8::FunctionCodeHandling::Keep) {
+            Some(blob) => Ok(blob.to_vec()),
+            None => Err(UnsavableHeap::Engine),
+        }
+    }
+
+    /// Lets go of what belongs to the execution and not to the heap.
+    fn end_run(&mut self) -> Result<(), UnsavableHeap> {
+        v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+        {
+            v8::tc_scope!(let scope, scope);
+            let undefined = v8::undefined(scope).into();
+            let end_run = v8::Local::new(scope, &self.hooks.end_run);
+            if end_run.call(scope, undefined, &[]).is_none() {
+                let why = scope.exception();
+                let why = why.map(|error| error.to_rust_string_lossy(scope));
+                return Err(UnsavableHeap::End(why.unwrap_or_default()));
+            }
+        }
+        if self.state.web_assembly.has_run() {
+            scope.low_memory_notification();
+        }
+        if self.state.web_assembly.end() {
+            return Err(UnsavableHeap::WebAssembly);
+        }
+        Ok(())
     }
 }

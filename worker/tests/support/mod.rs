@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
-use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot};
+use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot, UnsavableHeap};
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
@@ -42,22 +42,27 @@ fn run(realm: &mut Realm, source: &str) -> (String, Outcome) {
     (written, outcome)
 }
 
-fn value(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Completed { result, .. } => result,
-        Outcome::Failed { error, .. } => panic!("{error}"),
-    }
-}
-
 /// Runs a script on a heap; gives its value and the heap that it leaves.
 pub(crate) fn step(heap: Option<Snapshot>, source: &str) -> (String, Snapshot) {
+    let (result, heap) = try_step(heap, source);
+    (result, heap.expect("this heap can be stored"))
+}
+
+/// As [`step`], with a heap that need not be storable.
+pub(crate) fn try_step(
+    heap: Option<Snapshot>,
+    source: &str,
+) -> (String, Result<Snapshot, UnsavableHeap>) {
     let mut realm = Realm::for_heap(heap);
     let (_, outcome) = run(&mut realm, source);
-    let result = value(outcome);
-    (
-        result,
-        realm.into_snapshot().expect("this heap can be stored"),
-    )
+    match outcome {
+        Outcome::Completed { result, .. } => (result, realm.into_snapshot()),
+        Outcome::Failed { error, .. } => {
+            // Nobody keeps what a script left that failed; V8 insists on a snapshot else.
+            std::mem::forget(realm);
+            panic!("{error}")
+        }
+    }
 }
 
 /// All that a script says: in a runtime whose heap is not kept, and on a fresh heap, which can be
@@ -71,7 +76,7 @@ pub(crate) fn both(source: &str) -> (String, String) {
     let mut realm = Realm::for_heap(None);
     let ran = run(&mut realm, source);
     match ran.1 {
-        Outcome::Completed { .. } => assert!(realm.into_snapshot().is_some(), "{source}"),
+        Outcome::Completed { .. } => drop(realm.into_snapshot().expect(source)),
         // Nobody keeps what a script left that failed; V8 insists on a snapshot else.
         Outcome::Failed { .. } => std::mem::forget(realm),
     }
