@@ -6,9 +6,10 @@ mod support;
 
 use std::fmt::Write as _;
 
-use mcp_v8_worker::runtime::{UnsavableHeap, choose_tier};
+use mcp_v8_protocol::message::FailureKind;
+use mcp_v8_worker::runtime::{Outcome, UnsavableHeap, choose_tier};
 use mcp_v8_worker::tier::EngineTier;
-use support::{both, in_a_process, part, step, try_step};
+use support::{both, in_a_process, outcome, part, step, try_step};
 
 /// How much a generation may add, in bytes: the script itself, and the cells of names.
 const GROWTH_BYTES_MAX: usize = 160;
@@ -557,6 +558,19 @@ fn memories_of_instances_and_of_64_bits_live_on() {
 }
 
 #[test]
+fn shared_memories_live_on() {
+    let (_, heap) = step(
+        None,
+        "const m = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true }); new Int32Array(m.buffer)[0] = 5",
+    );
+    let source = "m.grow(0) + Atomics.add(new Int32Array(m.buffer), 0, 1) + m.buffer.constructor.name + m.buffer.byteLength";
+    let (result, heap) = step(Some(heap), source);
+    assert_eq!(result, "6SharedArrayBuffer65536");
+    let (result, _) = step(Some(heap), source);
+    assert_eq!(result, "7SharedArrayBuffer65536");
+}
+
+#[test]
 fn a_memory_that_is_too_large_for_a_heap_does_not_cost_the_rest() {
     let (_, heap) = step(
         None,
@@ -732,6 +746,50 @@ fn errors_that_went_through_webassembly_can_be_kept() {
         result,
         "TypeError true,RuntimeError true,CompileError true,TypeError true,TypeError true,TypeError true,CompileError true"
     );
+}
+
+/// Scripts that take memory in a way of their own until there is no more.
+const BOMBS: &[&str] = &[
+    "const a = []; for (;;) { const m = new WebAssembly.Memory({ initial: 64 }); new Uint8Array(m.buffer).fill(1); a.push(m) }",
+    "const m = new WebAssembly.Memory({ initial: 1 }); for (;;) { m.grow(64); new Uint8Array(m.buffer).fill(1) }",
+    "const a = []; for (;;) a.push(new WebAssembly.Table({ element: 'anyfunc', initial: 1e6 }))",
+    "const a = []; for (;;) a.push(new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])))",
+    "const t = new WebAssembly.Table({ element: 'externref', initial: 0 }); for (;;) t.grow(1, { t })",
+];
+
+#[test]
+fn webassembly_that_takes_all_memory_ends_as_a_memory_failure() {
+    const NAME: &str = "webassembly_that_takes_all_memory_ends_as_a_memory_failure";
+    if let Some(bomb) = part() {
+        let bytes = 400 << 20;
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_DATA, bytes, bytes)
+            .unwrap();
+        let outcome = outcome(None, BOMBS[bomb.parse::<usize>().unwrap()]);
+        assert!(
+            matches!(
+                outcome,
+                Outcome::Failed {
+                    kind: FailureKind::Memory,
+                    ..
+                }
+            ),
+            "{outcome:?}"
+        );
+        return;
+    }
+    for (index, bomb) in BOMBS.iter().enumerate() {
+        let output = in_a_process(NAME, &index.to_string());
+        let said = String::from_utf8_lossy(&output.stderr);
+        // The runtime says so itself, or V8 or the kernel in its stead.
+        let is_memory = [
+            "the heap limit was reached",
+            "out of memory",
+            "Out of memory",
+        ]
+        .iter()
+        .any(|words| said.contains(words));
+        assert!(output.status.success() || is_memory, "{bomb}: {output:?}");
+    }
 }
 
 #[test]

@@ -206,21 +206,28 @@ definePassing(Table.prototype, "set", 1, ops.wasm_table_set);
 definePassing(Table.prototype, "get", 1, ops.wasm_table_get);
 
 // ---- Memory --------------------------------------------------------------------------------------
-// In a later execution a memory is the buffer that it had, with its bytes, until it is used again.
+// In a later execution a memory is the buffer that it had, with its bytes, until it is used again. V8
+// does not keep shared buffers as such, so of a shared memory there is a copy.
 
 let keptBytes = 0;
 
 function keepMemory(record, real) {
-  const buffer = record.buffer = bufferOver(record, real);
+  const buffer = bufferOver(record, real);
   const bytes = buffer.byteLength;
-  keptBytes += bytes;
-  if (keptBytes > KEPT_BYTES_MAX) {
-    keptBytes -= bytes;
+  const isShared = ops.op_is_shared_array_buffer(buffer);
+  record.type = record.copy = record.buffer = undefined;
+  if (keptBytes + bytes > KEPT_BYTES_MAX) {
     values.detach(buffer);
-    record.type = record.buffer = undefined;
     return;
   }
-  record.type = typeOf(real, bytes / PAGE_BYTES, ops.op_is_shared_array_buffer(buffer));
+  if (isShared) {
+    record.copy = new Uint8Array(bytes);
+    TypedArrayPrototypeSet(record.copy, new Uint8Array(buffer));
+  } else {
+    record.buffer = buffer;
+  }
+  keptBytes += bytes;
+  record.type = typeOf(real, bytes / PAGE_BYTES, isShared);
 }
 
 // (It refreshes V8's own buffer, which is not needed any more.)
@@ -248,15 +255,16 @@ function typeOf(real, pages, isShared) {
 }
 
 function remakeMemory(record) {
-  const { buffer, type } = record;
+  const { buffer, copy, type } = record;
   if (type === undefined) throw new errors.RuntimeError("This WebAssembly.Memory was larger than a heap keeps");
   const real = construct(ops.wasm_memory, [type]);
   const bytes = new Uint8Array(ReflectApply(ops.wasm_memory_buffer, real, []));
-  if (buffer.byteLength !== bytes.length) {
+  if (copy === undefined && buffer.byteLength !== bytes.length) {
     throw new errors.RuntimeError("The bytes of this WebAssembly.Memory were transferred to somewhere else");
   }
-  TypedArrayPrototypeSet(bytes, new Uint8Array(buffer));
-  values.detach(buffer);
+  TypedArrayPrototypeSet(bytes, copy ?? new Uint8Array(buffer));
+  record.copy = undefined;
+  if (buffer !== undefined) values.detach(buffer);
   return real;
 }
 
@@ -280,7 +288,8 @@ defineMethod(Memory.prototype, "grow", 1, (self, args) => {
 defineGetter(Memory.prototype, "buffer", (self) => {
   const record = recordOf(self);
   if (record?.kind !== "Memory") return ReflectApply(ops.wasm_memory_buffer, realOf(self), []);
-  if (record.type === undefined || values.isInUse(self)) record.buffer = bufferOver(record, realOf(self));
+  const isKept = record.type !== undefined && record.buffer !== undefined && !values.isInUse(self);
+  if (!isKept) record.buffer = bufferOver(record, realOf(self));
   return record.buffer;
 });
 
