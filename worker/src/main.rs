@@ -226,7 +226,7 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
 fn realm_of(mode: Mode) -> Realm {
     match mode {
         Mode::Stateless => Realm::for_run(),
-        Mode::Stateful => Realm::for_heap(),
+        Mode::Stateful => Realm::for_heap(None),
     }
 }
 

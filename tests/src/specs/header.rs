@@ -8,7 +8,7 @@ use super::{Case, CaseError};
 const HEAP_MB: u64 = 8;
 /// The deadline when a case says nothing: no case should come near it.
 const TIMEOUT_SECS: u32 = 20;
-const DIRECTIVES: [&str; 8] = [
+const DIRECTIVES: [&str; 9] = [
     "expect",
     "preview",
     "output",
