@@ -235,6 +235,29 @@ pub const HEAP_LEFTOVER_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 /// Names that a server remembers to be durable; others it makes durable again when it finds them.
 pub const DURABLE_NAMES_MAX: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
 
+/// How long S3 may take to be connected to.
+pub const S3_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long S3 may take to answer, beyond the time that bytes take to and fro.
+pub const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The slowest S3 that is waited for.
+pub const S3_BYTES_PER_SEC_MIN: usize = 2 << 20;
+/// How often S3 is asked for the same thing before it counts as out of reach.
+pub const S3_ATTEMPTS_MAX: u32 = 4;
+/// The longest pause before S3 is asked again; it doubles with each.
+pub const S3_RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest such pause.
+pub const S3_RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a connection to S3 is kept that is not used: less than S3 itself keeps it.
+pub const S3_IDLE_MAX: Duration = Duration::from_secs(15);
+/// How long before their end credentials for S3 are renewed.
+pub const CREDENTIALS_RENEWED_BEFORE: Duration = Duration::from_secs(120);
+/// How long those who give credentials to containers and instances may take to answer.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often they are asked.
+pub const METADATA_ATTEMPTS_MAX: u32 = 2;
+/// The largest answer of theirs, in bytes.
+pub const METADATA_BYTES_MAX: usize = 64 << 10;
+
 const _: () = {
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);
     assert!(HEAP_MEMORY_MB_MIN <= HEAP_MEMORY_MB_DEFAULT);

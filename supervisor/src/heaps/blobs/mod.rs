@@ -1,8 +1,10 @@
 //! Places that keep sealed heaps. They know names, sizes and times, and nothing of what is inside.
 
+pub(super) mod cached;
 pub(super) mod directory;
 mod files;
 mod name;
+pub(super) mod s3;
 
 use std::fmt::Debug;
 use std::time::SystemTime;
@@ -13,6 +15,7 @@ use tokio::sync::mpsc;
 
 pub(super) use name::BlobName;
 pub use name::TenantFolder;
+pub use s3::S3SettingsError;
 
 /// A place that keeps blobs. What one process has put, every other sees.
 #[async_trait]
