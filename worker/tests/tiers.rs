@@ -70,6 +70,7 @@ fn hot_code_runs_in_the_tier_that_was_chosen() {
         heap_bytes: 32 << 20,
         buffer_bytes: 8 << 20,
         cpu_seconds: 60,
+        snapshot_bytes: 0,
     };
     let outcome = Realm::for_run().run(HOT, &limits, Box::new(Silent));
     let Outcome::Completed { result, .. } = outcome else {

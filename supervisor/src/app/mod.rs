@@ -19,7 +19,9 @@ pub use crate::workers::{
     ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WorkerStart, control_groups,
 };
 
-pub use crate::heaps::{CachePlace, HeapId, HeapPlace, HeapsConfig, MalformedHeapId, Tenant};
+pub use crate::heaps::{
+    AwsVariables, CachePlace, HeapId, HeapPlace, HeapsConfig, MalformedHeapId, Tenant,
+};
 
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapEnd, HeapRetention, Limits,
