@@ -241,6 +241,8 @@ pub const S3_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The slowest S3 that is waited for.
 pub const S3_BYTES_PER_SEC_MIN: usize = 2 << 20;
+/// The largest listing or error of S3 that is read, in bytes: a thousand of the longest names.
+pub const S3_XML_BYTES_MAX: usize = 4 << 20;
 /// How often S3 is asked for the same thing before it counts as out of reach.
 pub const S3_ATTEMPTS_MAX: u32 = 4;
 /// The longest pause before S3 is asked again; it doubles with each.

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use heap_places::{DirectoryPlace, Place, build, config, conformance, name, snapshot, tenant};
 use mcp_v8::heaps::{Damage, HeapError, HeapId, Heaps, HeapsOpenError, KeyError};
@@ -32,6 +32,29 @@ async fn what_this_program_makes_is_private() {
     assert_eq!(mode(blob.parent().unwrap()), 0o700);
     assert_eq!(mode(&blob), 0o600);
     assert_eq!(mode(&place.config().key_file), 0o600);
+}
+
+#[tokio::test]
+async fn what_is_in_use_does_not_look_old() {
+    let place = DirectoryPlace::new();
+    let heaps = place.heaps();
+    heaps.put(&tenant("alice"), vec![1]).await.unwrap();
+    let month_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 60 * 60);
+    let files = [place.config().key_file, place.path_of(".lock")];
+    for file in &files {
+        fs::File::open(file)
+            .unwrap()
+            .set_modified(month_ago)
+            .unwrap();
+    }
+    heaps.sweep().await.unwrap();
+    for file in &files {
+        let modified = fs::metadata(file).unwrap().modified().unwrap();
+        assert!(
+            modified.elapsed().unwrap() < Duration::from_secs(60),
+            "{file:?}"
+        );
+    }
 }
 
 #[tokio::test]

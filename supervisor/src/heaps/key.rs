@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::unistd::geteuid;
@@ -122,6 +123,11 @@ impl SealKey {
         let bytes = hex::read(digits).ok_or_else(malformed)?;
         Ok(Self::new(&bytes))
     }
+}
+
+/// Shows that a key file is in use.
+pub(super) fn touch(path: &Path) -> io::Result<()> {
+    File::open(path)?.set_modified(SystemTime::now())
 }
 
 /// Makes a key file, unless there is one by then.

@@ -21,6 +21,7 @@ mod recent;
 mod snapshot;
 mod tenant;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,6 +55,7 @@ pub struct Heaps(Arc<Inner>);
 struct Inner {
     blobs: Box<dyn BlobStore>,
     seal: Arc<Seal>,
+    key_file: PathBuf,
     recent: Recent,
     hands: Semaphore,
 }
@@ -111,6 +113,7 @@ impl Heaps {
         Ok(Self(Arc::new(Inner {
             blobs,
             seal: Arc::new(Seal { key, build }),
+            key_file: config.key_file,
             recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
             hands: Semaphore::new(limits::HEAPS_IN_HAND_MAX),
         })))
@@ -190,12 +193,18 @@ impl Heaps {
         Ok(is_gone)
     }
 
-    /// Removes what was left by puts whose server died, and shows that the place is in use, so that a
-    /// system that clears its temporary directories does not take it for old.
+    /// Removes what was left by puts whose server died, and shows that the place and the key are in use,
+    /// so that a system that clears its temporary directories does not take them for old.
     ///
     /// # Errors
     /// [`HeapError::Unavailable`].
     pub async fn sweep(&self) -> Result<(), HeapError> {
+        let key_file = self.0.key_file.clone();
+        // A key that was mounted for reading only is nobody's to clear away.
+        let touched = tokio::task::spawn_blocking(move || key::touch(&key_file)).await;
+        if let Ok(Err(error)) = touched {
+            tracing::debug!(%error, "the heap key cannot be shown to be in use");
+        }
         let swept = self.0.blobs.sweep().await;
         swept.map_err(|error| unavailable(Doing::Sweeping, &error))
     }

@@ -20,13 +20,16 @@ use rusoto_core::{ByteStream, DispatchSignedRequest, HttpDispatchError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use xml::reader::EventReader;
 
 use super::settings::S3SettingsError;
 use crate::heaps::config::AwsVariables;
-use crate::limits::{S3_CONNECT_TIMEOUT, S3_IDLE_MAX, SEALED_HEAP_BYTES_MAX};
+use crate::limits::{S3_CONNECT_TIMEOUT, S3_IDLE_MAX, S3_XML_BYTES_MAX};
 
 const AGENT: &str = concat!("mcp-v8/", env!("CARGO_PKG_VERSION"));
 const BUNDLE_VARIABLE: &str = "AWS_CA_BUNDLE";
+/// The parameter that asks for a listing instead of an object.
+const LISTING: &str = "list-type";
 
 /// A client. Clones are cheap and share its connections.
 #[derive(Clone)]
@@ -77,6 +80,7 @@ impl HttpClient {
     }
 
     async fn send(self, signed: SignedRequest) -> Result<HttpResponse, String> {
+        let is_object = signed.method() == "GET" && !signed.params.contains_key(LISTING);
         let request = convert(signed).await?;
         let answer = self.0.request(request).await;
         let (head, body) = answer.map_err(|error| whole_error(&error))?.into_parts();
@@ -89,17 +93,36 @@ impl HttpClient {
                 (name.as_str().to_owned(), value)
             })
             .collect();
-        // rusoto reads errors and listings to their end, however long they are.
-        let body = Limited::new(body, SEALED_HEAP_BYTES_MAX + 1)
-            .into_data_stream()
-            .map_err(io::Error::other);
+        let is_good = head.status.is_success();
+        let body = if is_object && is_good {
+            ByteStream::new(body.into_data_stream().map_err(io::Error::other))
+        } else {
+            let whole = Limited::new(body, S3_XML_BYTES_MAX).collect().await;
+            let whole = whole.map_err(|error| error.to_string())?.to_bytes();
+            ByteStream::from(readable_xml(&whole, is_good)?)
+        };
         Ok(HttpResponse {
             status: (head.status.as_u16())
                 .try_into()
                 .map_err(|_| "a status out of range")?,
             headers: (&headers).try_into().map_err(|_| "headers that are none")?,
-            body: ByteStream::new(body),
+            body,
         })
+    }
+}
+
+/// What rusoto may read: its readers of XML look for the end of an element for ever when it is not
+/// there, and what looks is a thread that others wait for. So it gets only what the parser beneath it
+/// reads to the end, and nothing in place of an error that is no XML.
+fn readable_xml(body: &[u8], is_good: bool) -> Result<Vec<u8>, String> {
+    let is_readable = EventReader::new(body)
+        .into_iter()
+        .all(|event| event.is_ok());
+    match (is_readable, is_good) {
+        (true, _) => Ok(body.to_vec()),
+        (false, false) => Ok(Vec::new()),
+        (false, true) if body.is_empty() => Ok(Vec::new()),
+        (false, true) => Err("its answer makes no sense: it is no XML".to_owned()),
     }
 }
 
@@ -210,5 +233,32 @@ fn native(are_needed: bool) -> Result<RootCertStore, S3SettingsError> {
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpClient")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_xml_with_an_end_is_read() {
+        let good = "<a><b>c</b></a>".as_bytes();
+        for is_good in [true, false] {
+            assert_eq!(readable_xml(good, is_good).as_deref(), Ok(good));
+            assert_eq!(readable_xml(b"", is_good), Ok(Vec::new()));
+        }
+        for bad in [
+            "<a><b>c</b>",
+            "<a><b></a></b>",
+            "<a>",
+            "<a",
+            "a",
+            "<a/><b>",
+            "<a>&x;</a>",
+            "\0",
+        ] {
+            assert!(readable_xml(bad.as_bytes(), true).is_err(), "{bad}");
+            assert_eq!(readable_xml(bad.as_bytes(), false), Ok(Vec::new()), "{bad}");
+        }
     }
 }

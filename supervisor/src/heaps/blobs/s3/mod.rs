@@ -103,7 +103,14 @@ impl Bucket {
                 continuation_token: after.clone(),
                 ..ListObjectsV2Request::default()
             };
-            async { Ok(self.s3.list_objects_v2(request).await?) }
+            async {
+                let page = self.s3.list_objects_v2(request).await?;
+                if page.name.is_some() {
+                    Ok(page)
+                } else {
+                    Err(nonsense())
+                }
+            }
         })
         .await
     }
@@ -126,8 +133,9 @@ impl BlobStore for Bucket {
                 ..PutObjectRequest::default()
             };
             async {
-                self.s3.put_object(request).await?;
-                Ok(())
+                let answer = self.s3.put_object(request).await?;
+                // Whatever else says yes to everything is not S3.
+                answer.e_tag.map(|_| ()).ok_or_else(nonsense)
             }
         })
         .await
@@ -220,6 +228,10 @@ fn listed(objects: Option<Vec<rusoto_s3::Object>>) -> impl Iterator<Item = Liste
             put_at: put_at.into(),
         })
     })
+}
+
+fn nonsense() -> Trouble {
+    Trouble::Passing("its answer is not that of an S3".to_owned())
 }
 
 async fn receive(mut body: ByteStream) -> Result<Bytes, Trouble> {
