@@ -13,7 +13,7 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
 use crate::limits;
-use crate::message::{Finished, FromWorker, Hello, Text, ToWorker};
+use crate::message::{Finished, FromWorker, HeapUse, Hello, Text, ToWorker};
 use crate::zygote::{FromZygote, ToZygote, ZYGOTE_PACKET_BYTES_MAX};
 
 /// A message that can travel in a frame or a packet: implemented by the enums of both conversations
@@ -69,6 +69,16 @@ pub enum DecodeError {
         bytes: usize,
         /// Its limit.
         limit: usize,
+    },
+    /// A size inside is 0 or above its limit.
+    #[error("{field} is {bytes}, not 1 to {limit}")]
+    SizeOutOfRange {
+        /// Which size.
+        field: &'static str,
+        /// What it is.
+        bytes: u64,
+        /// Its limit.
+        limit: u64,
     },
 }
 
@@ -274,10 +284,27 @@ fn text(field: &'static str, text: &str, limit: usize) -> Result<(), DecodeError
     Ok(())
 }
 
+fn snapshot_size(field: &'static str, bytes: u64) -> Result<(), DecodeError> {
+    let limit = limits::SNAPSHOT_BYTES_MAX;
+    if !(1..=limit).contains(&bytes) {
+        return Err(DecodeError::SizeOutOfRange {
+            field,
+            bytes,
+            limit,
+        });
+    }
+    Ok(())
+}
+
 fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     let limit = limits::VERSION_BYTES_MAX;
     text("Hello.worker_version", &hello.worker_version, limit)?;
-    text("Hello.v8_version", &hello.v8_version, limit)
+    text("Hello.v8_version", &hello.v8_version, limit)?;
+    text(
+        "Hello.heap_build",
+        &hello.heap_build,
+        limits::HEAP_BUILD_BYTES_MAX,
+    )
 }
 
 impl Message for ToWorker {
@@ -285,7 +312,13 @@ impl Message for ToWorker {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Start(start) => text("Start.source", &start.source, limits::SOURCE_BYTES_MAX),
+            Self::Start(start) => {
+                text("Start.source", &start.source, limits::SOURCE_BYTES_MAX)?;
+                match start.heap {
+                    HeapUse::Discard | HeapUse::New => Ok(()),
+                    HeapUse::Continue { bytes } => snapshot_size("Start.heap", bytes),
+                }
+            }
         }
     }
 }
@@ -313,6 +346,8 @@ impl Message for FromWorker {
             Self::Finished(Finished::Failed(failure)) => {
                 cut("Failure.error", &failure.error, limits::ERROR_BYTES_MAX)
             }
+            Self::Saved(saved) => snapshot_size("Saved.bytes", saved.bytes),
+            Self::Unsaved(unsaved) => cut("Unsaved.why", &unsaved.why, limits::UNSAVED_BYTES_MAX),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! ```text
 //!             ┌──────── to the worker ────────┐
 //! supervisor ─┤ Start                         ├─▶ worker (assume an attacker owns it)
-//!            ◀┤ Hello  Console*  Finished     │
+//!            ◀┤ Hello Console* Finished Saved│
 //!             └──────── from the worker ──────┘
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! * [`codec`]: length-prefixed frames; every size is bounded before a byte is allocated.
 //! * [`phase`]: which message is legal now. Both ends run it; an illegal one ends the process.
 //! * [`limits`]: every size on the wire, with the relations between them asserted at compile time.
+//! * [`mode`]: whether heaps are kept.
 //! * [`exit`]: the exit codes of a worker.
 //! * [`zygote`]: the other conversation, with the process that forks workers: its messages, and the
 //!   ledger that says which of them fits.
@@ -24,9 +25,10 @@ pub mod codec;
 pub mod exit;
 pub mod limits;
 pub mod message;
+pub mod mode;
 pub mod phase;
 pub mod zygote;
 
 /// The version of this conversation, sent in [`message::Hello`]. It grows with every change of a
 /// message, a frame or a phase; supervisor and worker of different versions refuse each other.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

@@ -18,8 +18,18 @@ pub const PREVIEW_BYTES_MAX: usize = 4 << 10;
 /// The largest piece of console output in one frame. A longer write is split.
 pub const CONSOLE_CHUNK_BYTES_MAX: usize = 64 << 10;
 
+/// The largest snapshot of a heap: the largest V8 heap and as much again of array buffers, with room for
+/// what the runtime itself takes. It travels in shared memory, not in a frame.
+pub const SNAPSHOT_BYTES_MAX: u64 = 160 << 20;
+
+/// The largest text that says why a heap was not saved.
+pub const UNSAVED_BYTES_MAX: usize = 4 << 10;
+
 /// The largest version text in Hello.
 pub const VERSION_BYTES_MAX: usize = 64;
+
+/// The largest name of what snapshots depend on, in Hello.
+pub const HEAP_BUILD_BYTES_MAX: usize = 64;
 
 /// Data of a worker beyond the heap and the buffers of its execution and beyond what it has when that
 /// begins. `worker/src/sandbox/rlimits.rs` says what it is for.
@@ -49,4 +59,5 @@ const _: () = {
     assert!(ERROR_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_FROM_WORKER_BYTES_MAX);
     assert!(4 * VERSION_BYTES_MAX <= MESSAGE_OVERHEAD_BYTES);
     assert!(PREVIEW_BYTES_MAX <= RESULT_BYTES_MAX);
+    assert!(UNSAVED_BYTES_MAX <= RESULT_BYTES_MAX);
 };

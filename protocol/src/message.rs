@@ -19,6 +19,25 @@ pub struct Start {
     pub source: String,
     /// What the worker is to keep to. The supervisor enforces the same from outside.
     pub limits: ExecutionLimits,
+    /// What heap it begins with, and what becomes of it.
+    pub heap: HeapUse,
+}
+
+/// What heap an execution begins with, and what becomes of it.
+///
+/// Snapshots travel in the heap window: memory that worker and supervisor share, and that only a worker
+/// started to keep heaps has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum HeapUse {
+    /// A new one, thrown away at the end.
+    Discard,
+    /// A new one, saved at the end.
+    New,
+    /// The one whose snapshot lies at the beginning of the window; saved at the end.
+    Continue {
+        /// The snapshot's length: 1 to [`crate::limits::SNAPSHOT_BYTES_MAX`].
+        bytes: u64,
+    },
 }
 
 /// The limits of one execution that a worker can keep itself.
@@ -30,6 +49,8 @@ pub struct ExecutionLimits {
     pub buffer_bytes: u64,
     /// CPU time, in seconds; the backstop behind the supervisor's deadline.
     pub cpu_seconds: u32,
+    /// The largest snapshot that the heap window has room for, in bytes; 0 where no heap is kept.
+    pub snapshot_bytes: u64,
 }
 
 /// What a worker says.
@@ -39,8 +60,26 @@ pub enum FromWorker {
     Hello(Hello),
     /// Console output, in order.
     Console(Console),
-    /// The last message.
+    /// How the execution ended: the last message, unless it completed and its heap is to be saved.
     Finished(Finished),
+    /// The heap was saved: the last message.
+    Saved(Saved),
+    /// The heap was not saved, which changes nothing of the result: the last message.
+    Unsaved(Unsaved),
+}
+
+/// A snapshot of the heap lies at the beginning of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Saved {
+    /// Its length: 1 to [`crate::limits::SNAPSHOT_BYTES_MAX`].
+    pub bytes: u64,
+}
+
+/// There is no snapshot of the heap.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Unsaved {
+    /// Why, for people; at most [`crate::limits::UNSAVED_BYTES_MAX`].
+    pub why: Text,
 }
 
 /// Who is there.
@@ -52,7 +91,11 @@ pub struct Hello {
     pub worker_version: String,
     /// The version of the V8 that it links.
     pub v8_version: String,
-    /// What confines it, in its own words: for the log, never for a decision.
+    /// What snapshots of heaps depend on beside V8's version: one worker loads what another has saved
+    /// only if this is equal. At most [`crate::limits::HEAP_BUILD_BYTES_MAX`].
+    pub heap_build: String,
+    /// What confines it, in its own words: for the log, and to refuse one that does not even claim what
+    /// it must have. A claim alone proves nothing.
     pub confinement: Confinement,
 }
 

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! Booting ──Hello──▶ Parked ──Start──▶ Running ──Finished──▶ Done
-//!                                      │     ▲
-//!                                      └─Console
+//!                       │              │     ▲                ▲ ▲
+//!                       │              └─Console              │ └──────Saved, Unsaved───┐
+//!                       └────Start─▶ RunningToSave ──Finished(Failed)                   │
+//!                        (heap kept)   │   │    ▲                                       │
+//!                                      │   └─Console                                    │
+//!                                      └────────Finished(Completed)──────────▶ Saving ──┘
 //! ```
 //!
 //! Both ends run the same machine over everything that they send and receive. The supervisor kills a
 //! worker at the first [`Violation`]; the worker exits with [`crate::exit::ExitCode::Protocol`].
 
-use crate::message::{FromWorker, ToWorker};
+use crate::message::{Finished, FromWorker, HeapUse, ToWorker};
 
 /// Where the conversation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +22,12 @@ pub enum Phase {
     Booting,
     /// Confined and ready; no user byte has been sent.
     Parked,
-    /// The script runs.
+    /// The script runs. Its heap is thrown away.
     Running,
+    /// The script runs. Its heap is saved if it completes.
+    RunningToSave,
+    /// The script has completed, and its heap is being saved.
+    Saving,
     /// The worker has said its last word.
     Done,
 }
@@ -43,8 +51,20 @@ impl Phase {
         match (self, message) {
             (Self::Booting, FromWorker::Hello(_)) => Ok(Self::Parked),
             (Self::Running, FromWorker::Console(_)) => Ok(Self::Running),
-            (Self::Running, FromWorker::Finished(_)) => Ok(Self::Done),
-            (Self::Booting | Self::Parked | Self::Running | Self::Done, _) => Err(Violation {
+            (Self::Running, FromWorker::Finished(_))
+            | (Self::RunningToSave, FromWorker::Finished(Finished::Failed(_)))
+            | (Self::Saving, FromWorker::Saved(_) | FromWorker::Unsaved(_)) => Ok(Self::Done),
+            (Self::RunningToSave, FromWorker::Console(_)) => Ok(Self::RunningToSave),
+            (Self::RunningToSave, FromWorker::Finished(Finished::Completed(_))) => Ok(Self::Saving),
+            (
+                Self::Booting
+                | Self::Parked
+                | Self::Running
+                | Self::RunningToSave
+                | Self::Saving
+                | Self::Done,
+                _,
+            ) => Err(Violation {
                 phase: self,
                 message: message.name(),
             }),
@@ -57,8 +77,14 @@ impl Phase {
     /// [`Violation`] when the message is not legal now; the conversation is over then.
     pub const fn on_to_worker(self, message: &ToWorker) -> Result<Self, Violation> {
         match (self, message) {
-            (Self::Parked, ToWorker::Start(_)) => Ok(Self::Running),
-            (Self::Booting | Self::Running | Self::Done, ToWorker::Start(_)) => Err(Violation {
+            (Self::Parked, ToWorker::Start(start)) => Ok(match start.heap {
+                HeapUse::Discard => Self::Running,
+                HeapUse::New | HeapUse::Continue { .. } => Self::RunningToSave,
+            }),
+            (
+                Self::Booting | Self::Running | Self::RunningToSave | Self::Saving | Self::Done,
+                ToWorker::Start(_),
+            ) => Err(Violation {
                 phase: self,
                 message: message.name(),
             }),
@@ -73,6 +99,8 @@ impl FromWorker {
             Self::Hello(_) => "Hello",
             Self::Console(_) => "Console",
             Self::Finished(_) => "Finished",
+            Self::Saved(_) => "Saved",
+            Self::Unsaved(_) => "Unsaved",
         }
     }
 }

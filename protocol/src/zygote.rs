@@ -2,12 +2,12 @@
 //!
 //! A fork server (zygote) is a process that holds a whole runtime and forks a worker on request. The
 //! two share one `SOCK_SEQPACKET` socket: one packet is one message, without a length before it, and
-//! descriptors travel with the packet that names them ([`ToZygote::DESCRIPTORS`],
+//! descriptors travel with the packet that names them ([`ToZygote::descriptors`],
 //! [`FromZygote::descriptors`]).
 //!
 //! ```text
 //!             ┌──────────── to the zygote ───────────┐
-//! supervisor ─┤ Fork* + {in, out, error}             ├─▶ zygote
+//! supervisor ─┤ Fork* + {in, out, error[, window]}   ├─▶ zygote
 //!            ◀┤ Hello (Forked + pidfd│Refused│Exited)*│
 //!             └─────────── from the zygote ──────────┘
 //! ```
@@ -20,6 +20,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bincode::{Decode, Encode};
 
 use crate::message::Hello;
+use crate::mode::Mode;
 
 /// The largest packet in either direction, in bytes.
 pub const ZYGOTE_PACKET_BYTES_MAX: usize = 512;
@@ -38,7 +39,7 @@ pub enum ToZygote {
 }
 
 /// One worker, wanted. The descriptors of its pipes come along: from the supervisor, to the
-/// supervisor, standard error.
+/// supervisor, standard error, and, where heaps are kept, the heap window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Fork {
     /// Its number: 0 for a zygote's first worker, then one more each time. Numbers, unlike process
@@ -108,7 +109,13 @@ pub struct Usage {
 
 impl ToZygote {
     /// How many descriptors come with it.
-    pub const DESCRIPTORS: usize = 3;
+    pub const fn descriptors(&self, mode: Mode) -> usize {
+        let Self::Fork(_) = self;
+        match mode {
+            Mode::Stateless => 3,
+            Mode::Stateful => 4,
+        }
+    }
 
     /// The name of the message, for errors and traces.
     pub const fn name(&self) -> &'static str {

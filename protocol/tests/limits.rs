@@ -7,7 +7,7 @@ use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    Hello, Start, Text, ToWorker,
+    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 
 fn text(bytes: usize) -> Text {
@@ -18,14 +18,28 @@ fn text(bytes: usize) -> Text {
 }
 
 fn start(source: String) -> ToWorker {
+    start_on(HeapUse::Discard, source)
+}
+
+fn start_on(heap: HeapUse, source: String) -> ToWorker {
     ToWorker::Start(Start {
         source,
         limits: ExecutionLimits {
             heap_bytes: u64::MAX,
             buffer_bytes: u64::MAX,
             cpu_seconds: u32::MAX,
+            snapshot_bytes: u64::MAX,
         },
+        heap,
     })
+}
+
+fn saved(bytes: u64) -> FromWorker {
+    FromWorker::Saved(Saved { bytes })
+}
+
+fn unsaved(bytes: usize) -> FromWorker {
+    FromWorker::Unsaved(Unsaved { why: text(bytes) })
 }
 
 fn hello(worker: usize, v8: usize) -> FromWorker {
@@ -33,6 +47,7 @@ fn hello(worker: usize, v8: usize) -> FromWorker {
         protocol_version: u32::MAX,
         worker_version: "x".repeat(worker),
         v8_version: "x".repeat(v8),
+        heap_build: "x".repeat(limits::HEAP_BUILD_BYTES_MAX),
         confinement: Confinement::default(),
     })
 }
@@ -82,6 +97,33 @@ fn texts_at_their_limits_travel() {
         limits::PREVIEW_BYTES_MAX,
     ));
     travels(&failed(limits::ERROR_BYTES_MAX));
+    travels(&unsaved(limits::UNSAVED_BYTES_MAX));
+}
+
+#[test]
+fn sizes_of_snapshots_are_bounded_on_both_sides() {
+    let limit = limits::SNAPSHOT_BYTES_MAX;
+    let start = |bytes| start_on(HeapUse::Continue { bytes }, String::new());
+    for bytes in [1, limit] {
+        travels(&saved(bytes));
+        travels(&start(bytes));
+    }
+    for bytes in [0, limit + 1, u64::MAX] {
+        let refusal = |field| DecodeError::SizeOutOfRange {
+            field,
+            bytes,
+            limit,
+        };
+        assert_eq!(encode(&saved(bytes)), Err(refusal("Saved.bytes")));
+        assert_eq!(encode(&start(bytes)), Err(refusal("Start.heap")));
+    }
+    // Saved, with a size of 0.
+    let mut reader = FrameReader::<FromWorker>::default();
+    reader.push(&[12, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(matches!(
+        reader.next_message(),
+        Err(DecodeError::SizeOutOfRange { bytes: 0, .. })
+    ));
 }
 
 #[test]
@@ -100,6 +142,8 @@ fn one_byte_more_is_refused_by_name() {
     is_refused(&completed(0, over(preview)), "Completion.preview", preview);
     let error = limits::ERROR_BYTES_MAX;
     is_refused(&failed(over(error)), "Failure.error", error);
+    let why = limits::UNSAVED_BYTES_MAX;
+    is_refused(&unsaved(over(why)), "Unsaved.why", why);
 }
 
 #[test]

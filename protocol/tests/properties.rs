@@ -6,7 +6,7 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, decode_payload, 
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    Hello, Start, Text, ToWorker,
+    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 use mcp_v8_protocol::phase::Phase;
 use proptest::prelude::*;
@@ -27,29 +27,41 @@ fn cut_text(bytes_max: usize) -> impl Strategy<Value = Text> {
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
     let source = text_up_to(limits::SOURCE_BYTES_MAX);
-    (source, any::<(u64, u64, u32)>()).prop_map(
-        |(source, (heap_bytes, buffer_bytes, cpu_seconds))| {
+    (source, any::<(u64, u64, u32, u64)>(), heap_use()).prop_map(
+        |(source, (heap_bytes, buffer_bytes, cpu_seconds, snapshot_bytes), heap)| {
             ToWorker::Start(Start {
                 source,
                 limits: ExecutionLimits {
                     heap_bytes,
                     buffer_bytes,
                     cpu_seconds,
+                    snapshot_bytes,
                 },
+                heap,
             })
         },
     )
 }
 
+fn heap_use() -> impl Strategy<Value = HeapUse> {
+    prop_oneof![
+        Just(HeapUse::Discard),
+        Just(HeapUse::New),
+        (1..=limits::SNAPSHOT_BYTES_MAX).prop_map(|bytes| HeapUse::Continue { bytes }),
+    ]
+}
+
 fn hello() -> impl Strategy<Value = FromWorker> {
     let version = || text_up_to(limits::VERSION_BYTES_MAX);
+    let build = text_up_to(limits::HEAP_BUILD_BYTES_MAX);
     let layers = proptest::array::uniform8(any::<bool>());
-    (any::<u32>(), version(), version(), layers).prop_map(
-        |(protocol_version, worker_version, v8_version, on)| {
+    (any::<u32>(), version(), version(), build, layers).prop_map(
+        |(protocol_version, worker_version, v8_version, heap_build, on)| {
             FromWorker::Hello(Hello {
                 protocol_version,
                 worker_version,
                 v8_version,
+                heap_build,
                 confinement: Confinement {
                     seccomp: on[0],
                     landlock: on[1],
@@ -90,7 +102,14 @@ fn finished() -> impl Strategy<Value = FromWorker> {
 }
 
 fn from_worker() -> impl Strategy<Value = FromWorker> {
-    prop_oneof![hello(), console(), finished()]
+    prop_oneof![hello(), console(), finished(), saved()]
+}
+
+fn saved() -> impl Strategy<Value = FromWorker> {
+    prop_oneof![
+        (1..=limits::SNAPSHOT_BYTES_MAX).prop_map(|bytes| FromWorker::Saved(Saved { bytes })),
+        cut_text(limits::UNSAVED_BYTES_MAX).prop_map(|why| FromWorker::Unsaved(Unsaved { why })),
+    ]
 }
 
 /// Sends the messages through a reader, cut at the given places, taking messages out as they come.
@@ -242,85 +261,135 @@ proptest! {
     }
 }
 
-/// One message of each kind, the direction in the type.
+/// One message of each kind that the phases tell apart, the direction in the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     Hello,
-    Start,
+    StartDiscard,
+    StartNew,
+    StartContinue,
     Console,
-    Finished,
+    Completed,
+    Failed,
+    Saved,
+    Unsaved,
 }
+
+const ALL_SAID: [Said; 9] = [
+    Said::Hello,
+    Said::StartDiscard,
+    Said::StartNew,
+    Said::StartContinue,
+    Said::Console,
+    Said::Completed,
+    Said::Failed,
+    Said::Saved,
+    Said::Unsaved,
+];
 
 fn step(phase: Phase, said: Said) -> Option<Phase> {
     let text = || Text::cut(String::new(), 0);
     let from = |message: &FromWorker| phase.on_from_worker(message).ok();
+    let start = |heap| {
+        let limits = ExecutionLimits {
+            heap_bytes: 0,
+            buffer_bytes: 0,
+            cpu_seconds: 0,
+            snapshot_bytes: 0,
+        };
+        let source = String::new();
+        let start = ToWorker::Start(Start {
+            source,
+            limits,
+            heap,
+        });
+        phase.on_to_worker(&start).ok()
+    };
     match said {
         Said::Hello => from(&FromWorker::Hello(Hello {
             protocol_version: 0,
             worker_version: String::new(),
             v8_version: String::new(),
+            heap_build: String::new(),
             confinement: Confinement::default(),
         })),
+        Said::StartDiscard => start(HeapUse::Discard),
+        Said::StartNew => start(HeapUse::New),
+        Said::StartContinue => start(HeapUse::Continue { bytes: 1 }),
         Said::Console => from(&FromWorker::Console(Console {
             text: String::new(),
         })),
-        Said::Finished => {
-            let failed = FromWorker::Finished(Finished::Failed(Failure {
-                kind: FailureKind::Syntax,
-                error: text(),
-            }));
-            let completed = FromWorker::Finished(Finished::Completed(Completion {
-                result: text(),
-                preview: text(),
-            }));
-            assert_eq!(from(&failed), from(&completed));
-            from(&failed)
-        }
-        Said::Start => phase
-            .on_to_worker(&ToWorker::Start(Start {
-                source: String::new(),
-                limits: ExecutionLimits {
-                    heap_bytes: 0,
-                    buffer_bytes: 0,
-                    cpu_seconds: 0,
-                },
-            }))
-            .ok(),
+        Said::Failed => from(&FromWorker::Finished(Finished::Failed(Failure {
+            kind: FailureKind::Syntax,
+            error: text(),
+        }))),
+        Said::Completed => from(&FromWorker::Finished(Finished::Completed(Completion {
+            result: text(),
+            preview: text(),
+        }))),
+        Said::Saved => from(&FromWorker::Saved(Saved { bytes: 1 })),
+        Said::Unsaved => from(&FromWorker::Unsaved(Unsaved { why: text() })),
     }
 }
 
-/// The grammar, written down a second time and in another way: Hello Start Console* Finished.
+/// The grammar, written down a second time and in another way: Hello, Start, Console*, an end; and
+/// after the completion of an execution whose heap is kept, what became of it.
 fn is_legal(sequence: &[Said]) -> bool {
+    let is_kept = matches!(sequence.get(1), Some(Said::StartNew | Said::StartContinue));
+    let length = sequence.len();
     sequence.iter().enumerate().all(|(place, said)| match said {
         Said::Hello => place == 0,
-        Said::Start => place == 1,
-        Said::Console => place >= 2,
-        Said::Finished => place >= 2 && place + 1 == sequence.len(),
+        Said::StartDiscard | Said::StartNew | Said::StartContinue => place == 1,
+        Said::Console => place >= 2 && !sequence[..place].contains(&Said::Completed),
+        Said::Failed => {
+            place >= 2 && place + 1 == length && !sequence[..place].contains(&Said::Completed)
+        }
+        Said::Completed => {
+            let ends = place + 1 + usize::from(is_kept);
+            place >= 2 && !sequence[..place].contains(&Said::Completed) && length <= ends
+        }
+        Said::Saved | Said::Unsaved => {
+            is_kept && place + 1 == length && sequence[place - 1] == Said::Completed
+        }
     })
+}
+
+fn is_over(sequence: &[Said]) -> bool {
+    match sequence.last() {
+        Some(Said::Failed | Said::Saved | Said::Unsaved) => true,
+        Some(Said::Completed) => sequence.get(1) == Some(&Said::StartDiscard),
+        _ => false,
+    }
 }
 
 #[test]
 fn the_phases_accept_exactly_the_legal_sequences() {
-    const LENGTH_MAX: u32 = 7;
-    let kinds = [Said::Hello, Said::Start, Said::Console, Said::Finished];
+    const LENGTH_MAX: u32 = 6;
+    let kinds = ALL_SAID.len();
     let mut legal = 0;
     for length in 0..=LENGTH_MAX {
-        for number in 0..4_usize.pow(length) {
+        for number in 0..kinds.pow(length) {
             let sequence: Vec<Said> = (0..length)
-                .map(|place| kinds[number / 4_usize.pow(place) % 4])
+                .map(|place| ALL_SAID[number / kinds.pow(place) % kinds])
                 .collect();
             let mut end = Some(Phase::Booting);
             for said in &sequence {
                 end = end.and_then(|phase| step(phase, *said));
             }
             assert_eq!(end.is_some(), is_legal(&sequence), "{sequence:?}");
-            let finished = sequence.last() == Some(&Said::Finished);
-            assert_eq!(end == Some(Phase::Done), finished && end.is_some());
+            assert_eq!(
+                end == Some(Phase::Done),
+                is_over(&sequence) && end.is_some(),
+                "{sequence:?}"
+            );
             legal += u32::from(end.is_some());
         }
     }
-    // Empty, Hello, Hello Start; then for each longer length one that runs and one that is done.
-    assert_eq!(legal, 3 + 2 * (LENGTH_MAX - 2));
+    // Empty; Hello; Hello and each Start. Then for each longer length: without a heap one that runs and
+    // two ends; with one, of two kinds, one that runs, one that failed, one that is being saved; and,
+    // from length 4 on, two that were or were not saved.
+    let longer = LENGTH_MAX - 2;
+    assert_eq!(legal, 5 + 3 * longer + 2 * (3 * longer + 2 * (longer - 1)));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use mcp_v8_protocol::codec::{DecodeError, Message, decode_payload, encode_payload};
 use mcp_v8_protocol::message::{Confinement, Hello};
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::zygote::{
     Ending, Exited, FORKS_ASKED_MAX, Fork, Forked, FromZygote, Ledger, Misfit, Refused, ToZygote,
     Usage, WORKERS_LIVING_MAX, ZYGOTE_PACKET_BYTES_MAX,
@@ -15,6 +16,7 @@ fn hello() -> FromZygote {
         protocol_version: 1,
         worker_version: "0.1.0".into(),
         v8_version: "15.0".into(),
+        heap_build: String::new(),
         confinement: Confinement {
             landlock: true,
             ..Confinement::default()
@@ -57,7 +59,7 @@ fn messages_have_their_golden_bytes() {
     is_golden(
         &hello(),
         "00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
-         0001000000000000",
+         0000000000000000 0001000000000000",
     );
     is_golden(
         &FromZygote::Forked(Forked { worker: 7 }),
@@ -112,7 +114,9 @@ fn the_seed_of_the_fuzzer_is_a_good_conversation() {
 
 #[test]
 fn descriptors_are_counted_by_message() {
-    assert_eq!(ToZygote::DESCRIPTORS, 3);
+    let fork = ToZygote::Fork(Fork { worker: 7 });
+    assert_eq!(fork.descriptors(Mode::Stateless), 3);
+    assert_eq!(fork.descriptors(Mode::Stateful), 4);
     assert_eq!(FromZygote::Forked(Forked { worker: 0 }).descriptors(), 1);
     assert_eq!(hello().descriptors(), 0);
     assert_eq!(exited(0, Ending::Code(0)).descriptors(), 0);
@@ -135,6 +139,7 @@ fn packets_above_the_limit_are_refused_unread() {
         protocol_version: 1,
         worker_version: "x".repeat(65),
         v8_version: String::new(),
+        heap_build: String::new(),
         confinement: Confinement::default(),
     });
     assert!(matches!(

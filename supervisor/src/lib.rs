@@ -14,6 +14,7 @@
 //! * [`execution`]: the life of one execution: a pure state machine, and one task that obeys it.
 //! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
 //! * [`store`]: executions and their output in SQLite, written by one thread.
+//! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;

@@ -2,6 +2,7 @@
 //!
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mcp_v8_protocol::limits as wire;
@@ -86,6 +87,17 @@ pub const SUSPICION_PAUSE: Duration = Duration::from_secs(5);
 /// How long a fork server may take for a fork, or to tell of the end of a worker. Beyond that it
 /// counts as hung, and is replaced.
 pub const ZYGOTE_ANSWER_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long its word on the end of a worker is still waited for when it counts as hung: without it
+/// nobody knows why the worker died, and the machine may just be slow.
+pub const ZYGOTE_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Workers of one fork server that may crash with the excuse that memory ran out; then a new one takes
+/// over. A script can bring such a crash about by itself, so it must be cheap; and whoever guesses at
+/// the memory layout can come with the same excuse, so there must not be many.
+pub const EXCUSED_CRASHES_MAX: u32 = 16;
+/// Complaints about a fork server that may wait for it to be looked at; one is enough.
+pub const COMPLAINTS_MAX: usize = 64;
+/// How long the end of all fork servers and parked workers may take in all.
+pub const SHUT_DOWN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The pause after a fork server that did not start; it doubles with each.
 pub const ZYGOTE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The longest such pause.
@@ -97,6 +109,17 @@ pub const ZYGOTE_FAILURES_MAX: u32 = 3;
 /// the kernel's limit of data leaves for compilers, parsers and tables, and half as much for what that
 /// limit does not see (pages of the runtime that are written to, the stack, page tables, pipes).
 pub const WORKER_GROUP_ROOM_BYTES: u64 = 96 << 20;
+/// How often a snapshot is in a worker's memory while it is made, in `worker/src/sandbox/rlimits.rs` too.
+pub const SAVING_COPIES: u64 = 3;
+/// The largest snapshot beyond an execution's heap and array buffers, in bytes: what the runtime itself
+/// takes, and what V8 writes beside objects.
+pub const SNAPSHOT_ROOM_BYTES: u64 = 8 << 20;
+/// How long the store of heaps may take to give a heap to an execution.
+pub const HEAP_FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a worker may take to save a heap.
+pub const SAVE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// CPU seconds that the kernel allows for that.
+pub const SAVE_CPU_SECS: u32 = 20;
 /// Processes and threads of a worker's control group: the worker.
 pub const WORKER_GROUP_PROCESSES_MAX: u64 = 1;
 /// The weight of all workers together against the server and its fork servers, where these have the
@@ -112,6 +135,10 @@ pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
 /// What a pipe holds, in bytes. Of a longer message something has been read once all of it is written.
 /// (Where pages are larger than usual, so is a pipe; a lost execution is then less often begun again.)
 pub const PIPE_BYTES_MAX: usize = 64 << 10;
+/// Messages of one worker; each call of the console is one. What has to be dropped of its output is read
+/// all the same, and this bounds the work. Only a script that prints without a pause for more than a minute
+/// comes to so many, and what is kept of its output was full long before.
+pub const FRAMES_MAX: u64 = 1 << 27;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;
 
@@ -133,6 +160,20 @@ pub const PAGE_BYTES_MAX: u64 = 1 << 20;
 pub const LIST_LENGTH_DEFAULT: u32 = 100;
 /// The most executions of one list page.
 pub const LIST_LENGTH_MAX: u32 = 1000;
+
+/// The longest name of a session, in characters.
+pub const SESSION_NAME_CHARS_MAX: usize = 128;
+/// Tags that a heap may have, and that a query may ask for.
+pub const TAGS_MAX: usize = 64;
+/// The longest key of a tag, in characters.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// The longest value of a tag, in characters.
+pub const TAG_VALUE_CHARS_MAX: usize = 1024;
+/// Entries of a session in one page.
+pub const SESSION_ENTRIES_LENGTH_MAX: u32 = 10_000;
+/// Bytes of code in a page of session entries, and of tags in a page of heaps: a page that has more is
+/// cut, but holds one at least.
+pub const STATE_PAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Commands that may wait for the store's writer; senders wait beyond that. A piece of output is one,
 /// so this bounds what a slow disk can pile up in memory.
@@ -164,13 +205,64 @@ pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60
 pub const RETENTION_COUNT_DEFAULT: u64 = 20_000;
 /// How many bytes of results, errors and output of ended executions are kept.
 pub const RETENTION_BYTES_DEFAULT: u64 = 2 << 30;
+/// How long a heap that nothing needs is kept after its last use.
+pub const HEAP_RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How many bytes the heaps that nothing needs may take.
+pub const HEAP_RETENTION_BYTES_DEFAULT: u64 = 4 << 30;
+/// How many bytes the local copies of heaps in S3 may take.
+pub const HEAP_CACHE_BYTES_DEFAULT: u64 = 4 << 30;
+
 /// Executions removed in one transaction, so that a sweep never holds up the others for long.
 pub const RETENTION_BATCH_LENGTH: u32 = 64;
+
+/// The largest snapshot of a heap that is kept, in bytes: what a script may have, in V8's heap and in
+/// buffers, and what the runtime takes.
+pub const HEAP_BYTES_MAX: usize = 160 << 20;
+/// The same once it is sealed.
+pub const SEALED_HEAP_BYTES_MAX: usize = HEAP_BYTES_MAX + (4 << 10);
+/// Heaps that are ready to be loaded again, because they were used lately, in bytes.
+pub const RECENT_HEAPS_BYTES_MAX: usize = 64 << 20;
+/// Heaps that are sealed, sent, read or unsealed at once; more wait. Each takes memory and a thread.
+pub const HEAPS_IN_HAND_MAX: usize = 32;
+/// Heaps that a listing is ahead of who reads it.
+pub const HEAP_LISTING_LENGTH: usize = 256;
+/// How long a put waits for another process that puts or removes the same heap.
+pub const HEAP_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+pub const HEAP_LOCK_POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// A heap half written that is older was left by a server that died: no put takes that long.
+pub const HEAP_LEFTOVER_AGE_MIN: Duration = Duration::from_secs(60 * 60);
+/// Names that a server remembers to be durable; others it makes durable again when it finds them.
+pub const DURABLE_NAMES_MAX: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
+
+/// How long S3 may take to be connected to.
+pub const S3_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long S3 may take to answer, beyond the time that bytes take to and fro.
+pub const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The slowest S3 that is waited for.
+pub const S3_BYTES_PER_SEC_MIN: usize = 2 << 20;
+/// How often S3 is asked for the same thing before it counts as out of reach.
+pub const S3_ATTEMPTS_MAX: u32 = 4;
+/// The longest pause before S3 is asked again; it doubles with each.
+pub const S3_RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest such pause.
+pub const S3_RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a connection to S3 is kept that is not used: less than S3 itself keeps it.
+pub const S3_IDLE_MAX: Duration = Duration::from_secs(15);
+/// How long before their end credentials for S3 are renewed.
+pub const CREDENTIALS_RENEWED_BEFORE: Duration = Duration::from_secs(120);
+/// How long those who give credentials to containers and instances may take to answer.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often they are asked.
+pub const METADATA_ATTEMPTS_MAX: u32 = 2;
+/// The largest answer of theirs, in bytes.
+pub const METADATA_BYTES_MAX: usize = 64 << 10;
 
 const _: () = {
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);
     assert!(HEAP_MEMORY_MB_MIN <= HEAP_MEMORY_MB_DEFAULT);
     assert!(HEAP_MEMORY_MB_DEFAULT <= HEAP_MEMORY_MB_MAX);
+    assert!((2 * HEAP_MEMORY_MB_MAX) << 20 < HEAP_BYTES_MAX as u64);
     assert!(EXECUTION_TIMEOUT_SECS_MIN <= EXECUTION_TIMEOUT_SECS_DEFAULT);
     assert!(EXECUTION_TIMEOUT_SECS_DEFAULT <= EXECUTION_TIMEOUT_SECS_MAX);
     assert!(EXECUTION_TIMEOUT_SECS_MAX + (CPU_SECS_BEYOND_TIMEOUT as u64) < u32::MAX as u64);
@@ -188,6 +280,9 @@ const _: () = {
     assert!(START_ATTEMPTS_MAX > 0);
     assert!(PARKED_WORKERS_MIN <= PARKED_WORKERS_MAX);
     assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WAIT_MAX.as_millis());
+    assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WORD_WAIT_MAX.as_millis());
+    assert!(REAP_WAIT_MAX.as_millis() + EXIT_GRACE.as_millis() < SHUT_DOWN_WAIT_MAX.as_millis());
+    assert!(OUTPUT_BYTES_MAX < FRAMES_MAX);
     assert!(ZYGOTE_WAIT_MAX.as_millis() < POOL_WAIT_MAX.as_millis());
     assert!(POOL_WAIT_MAX.as_millis() < HELLO_TIMEOUT.as_millis());
     // A fork server is known by its successor for a while: both have room for all workers.

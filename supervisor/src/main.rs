@@ -9,9 +9,7 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use mcp_v8::app::{
-    Executions, ExecutionsConfig, Jail, StartError, StorePlace, WorkerStart, control_groups,
-};
+use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, WorkerStart, control_groups};
 use mcp_v8::config::{self, Command, Config, Machine};
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
@@ -130,14 +128,13 @@ async fn serve(config: ExecutionsConfig, summary: String) -> Result<(), Failure>
         heap_memory_max_mb: config.heap_memory_default_mb,
         execution_timeout_secs: config.execution_timeout_default_secs,
     };
-    let persistent = matches!(config.store, StorePlace::Directory(_));
     let executions = tokio::select! {
         started = Executions::start(config) => started?,
         () = signals.any() => return Ok(()),
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
-    let server = Server::new(executions.clone(), defaults, persistent);
+    let server = Server::new(executions.clone(), defaults);
     converse(server, executions, signals).await
 }
 

@@ -4,165 +4,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod mcp_client;
+mod mcp_pair;
 mod support;
 
 use std::time::Duration;
 
 use mcp_client::{Client, PIPE_BYTES, cancelled, modern_meta};
-use mcp_v8::app::{Executions, ExecutionsConfig};
+use mcp_pair::{DEFAULTS, Pair, checked};
+use mcp_v8::app::ExecutionsConfig;
+use mcp_v8::mcp::Server;
 use mcp_v8::mcp::stdio::serve;
-use mcp_v8::mcp::{Defaults, Server, ToolList};
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use support::{Home, PATIENCE, children, start};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-
-const DEFAULTS: Defaults = Defaults {
-    heap_memory_max_mb: 8,
-    execution_timeout_secs: 30,
-};
-
-/// A server with a client that has said hello.
-struct Pair {
-    client: Client,
-    executions: Executions,
-    last_id: i64,
-    _home: Home,
-}
-
-impl Pair {
-    async fn new() -> Self {
-        Self::with(|config| config).await
-    }
-
-    async fn with(change: impl FnOnce(ExecutionsConfig) -> ExecutionsConfig) -> Self {
-        let home = Home::new();
-        let executions = start(change(home.config())).await;
-        let mut client = Client::start(Server::new(executions.clone(), DEFAULTS, true));
-        let hello = client.initialize().await;
-        assert_eq!(hello["serverInfo"]["name"], "mcp-v8");
-        assert_eq!(hello["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
-        assert!(hello["instructions"].as_str().unwrap().len() <= 2048);
-        Self {
-            client,
-            executions,
-            last_id: 0,
-            _home: home,
-        }
-    }
-
-    /// Sends a call without waiting for its answer.
-    async fn send(&mut self, tool: &str, arguments: Value, meta: Value) -> i64 {
-        self.last_id += 1;
-        let mut params = json!({"name": tool, "arguments": arguments});
-        if meta.is_object() {
-            params["_meta"] = meta;
-        }
-        let call = json!({"jsonrpc": "2.0", "id": self.last_id, "method": "tools/call",
-                          "params": params});
-        self.client.say(call).await;
-        self.last_id
-    }
-
-    /// Calls a tool; nothing but the answer may come.
-    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        let id = self.send(tool, arguments, Value::Null).await;
-        let answer = timeout(PATIENCE, self.client.hear()).await.unwrap();
-        assert_eq!(answer["id"], id, "{answer}");
-        answer
-    }
-
-    /// The structured result of a call that succeeds, checked against its schema and its text.
-    async fn ask(&mut self, tool: &str, arguments: Value) -> Value {
-        let answer = self.call(tool, arguments).await;
-        checked(tool, &answer["result"])
-    }
-
-    /// The text of a call that fails as a tool.
-    async fn refused(&mut self, tool: &str, arguments: Value) -> String {
-        let answer = self.call(tool, arguments).await;
-        let result = &answer["result"];
-        assert_eq!(result["isError"], true, "{answer}");
-        assert!(result["structuredContent"].is_null(), "{answer}");
-        assert_eq!(result["content"].as_array().unwrap().len(), 1, "{answer}");
-        result["content"][0]["text"].as_str().unwrap().to_owned()
-    }
-
-    async fn run(&mut self, code: &str) -> String {
-        let accepted = self.ask("run_js", json!({"code": code})).await;
-        let fields: Vec<&String> = accepted.as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["execution_id"]);
-        accepted["execution_id"].as_str().unwrap().to_owned()
-    }
-
-    async fn end(mut self) {
-        self.client.end_input().await;
-        self.client.hear_all().await;
-        self.client.ended_well().await;
-        self.executions.shut_down().await;
-        assert_eq!(children(), Vec::<String>::new());
-    }
-}
-
-fn checked(tool: &str, result: &Value) -> Value {
-    assert_eq!(result["isError"], false, "{result}");
-    let content = result["content"].as_array().unwrap();
-    assert_eq!(content.len(), 1, "{result}");
-    let text: Value = serde_json::from_str(content[0]["text"].as_str().unwrap()).unwrap();
-    let structured = &result["structuredContent"];
-    assert_eq!(&text, structured, "the text is the same JSON");
-    let tools = serde_json::to_value(ToolList::new(DEFAULTS).all()).unwrap();
-    let tool = tools
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|known| known["name"] == tool)
-        .unwrap();
-    conforms(&tool["outputSchema"], structured, "result");
-    structured.clone()
-}
-
-/// As much of JSON Schema as the results use. A field that no schema knows is an error too.
-fn conforms(schema: &Value, value: &Value, at: &str) {
-    let types = match &schema["type"] {
-        Value::Array(types) => types.clone(),
-        one => vec![one.clone()],
-    };
-    let fits = |name: &Value| match name.as_str().unwrap() {
-        "null" => value.is_null(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_u64(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        other => panic!("{at}: {other}"),
-    };
-    assert!(types.iter().any(fits), "{at}: {value} is not {types:?}");
-    if let Some(allowed) = schema["enum"].as_array() {
-        assert!(
-            allowed.contains(value),
-            "{at}: {value} is not in {allowed:?}"
-        );
-    }
-    for item in value.as_array().into_iter().flatten() {
-        conforms(&schema["items"], item, at);
-    }
-    let none = Map::new();
-    let fields = value.as_object().unwrap_or(&none);
-    for (name, field) in fields {
-        conforms(&schema["properties"][name], field, &format!("{at}.{name}"));
-    }
-    if value.is_object() {
-        for name in schema["required"].as_array().unwrap() {
-            assert!(
-                fields.contains_key(name.as_str().unwrap()),
-                "{at} has no {name}"
-            );
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_runs_code_and_shows_all_of_it() {
@@ -456,8 +313,8 @@ async fn bad_calls_are_errors_that_say_what_to_do() {
         ),
         (
             "run_js",
-            json!({"code": "x", "session": "s"}),
-            "there is no parameter session; valid",
+            json!({"code": "x", "fs": "s"}),
+            "there is no parameter fs; valid",
         ),
         (
             "get_execution",
@@ -619,7 +476,7 @@ async fn a_shutdown_ends_waits_with_an_answer() {
 async fn results_of_the_stateless_era_say_who_gave_them() {
     let home = Home::new();
     let executions = start(home.config()).await;
-    let mut client = Client::start(Server::new(executions.clone(), DEFAULTS, false));
+    let mut client = Client::start(Server::new(executions.clone(), DEFAULTS));
     let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover",
                           "params": {"_meta": modern_meta()}});
     client.say(discover).await;
@@ -632,7 +489,7 @@ async fn results_of_the_stateless_era_say_who_gave_them() {
                       "params": {"_meta": modern_meta()}});
     client.say(list).await;
     let listed = client.hear().await["result"].clone();
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 5);
+    assert_eq!(listed["tools"].as_array().unwrap().len(), 11);
     assert!(
         listed["ttlMs"].is_u64() && listed["cacheScope"].is_string(),
         "{listed}"
@@ -660,11 +517,11 @@ async fn a_real_client_lists_and_calls() {
     let executions = start(home.config()).await;
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let (reader, writer) = tokio::io::split(far);
-    let server = Server::new(executions.clone(), DEFAULTS, true);
+    let server = Server::new(executions.clone(), DEFAULTS);
     let serving = tokio::spawn(serve(server, reader, writer, CancellationToken::new()));
     let client = ().serve(near).await.unwrap();
     let tools = client.list_all_tools().await.unwrap();
-    assert_eq!(tools.len(), 5);
+    assert_eq!(tools.len(), 11);
     let arguments = json!({"code": "out hi\nfinish 5", "wait_ms": 30_000});
     let call =
         CallToolRequestParams::new("run_js").with_arguments(arguments.as_object().unwrap().clone());

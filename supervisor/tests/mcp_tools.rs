@@ -5,40 +5,49 @@
 
 use std::path::PathBuf;
 
+use mcp_v8::app::Mode;
 use mcp_v8::mcp::{Defaults, ToolList};
 use serde_json::Value;
 
 /// The longest description that every client passes on, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 2048;
 
-fn tools() -> Value {
-    let list = ToolList::new(Defaults {
+const SNAPSHOTS: [(Mode, &str); 2] = [
+    (Mode::Stateful, "tests/snapshots/tools.json"),
+    (Mode::Stateless, "tests/snapshots/tools-stateless.json"),
+];
+
+fn tools(mode: Mode) -> Value {
+    let defaults = Defaults {
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
-    });
-    serde_json::to_value(list.all()).unwrap()
+    };
+    serde_json::to_value(ToolList::new(defaults, mode).all()).unwrap()
 }
 
 #[test]
-fn the_tools_are_those_of_the_snapshot() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/tools.json");
-    let now = format!("{:#}\n", tools());
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &now).unwrap();
+fn the_tools_are_those_of_the_snapshots() {
+    for (mode, path) in SNAPSHOTS {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+        let now = format!("{:#}\n", tools(mode));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &now).unwrap();
+        }
+        let then = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            now == then,
+            "the tools differ from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 \
+             and check the difference in:\n{now}",
+            path.display()
+        );
     }
-    let then = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        now == then,
-        "the tools differ from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 and \
-         check the difference in:\n{now}",
-        path.display()
-    );
 }
 
 #[test]
 fn schemas_are_plain_objects_that_every_client_understands() {
-    for tool in tools().as_array().unwrap() {
+    let all = SNAPSHOTS.map(|(mode, _)| tools(mode));
+    for tool in all.iter().flat_map(|tools| tools.as_array().unwrap()) {
         let name = &tool["name"];
         assert!(
             tool["description"].as_str().unwrap().len() <= DESCRIPTION_BYTES_MAX,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
     CancelledBy, Conflict, End, Error, ExecutionsConfig, FailureKind, ListRequest, Retention,
-    Status, StorePlace,
+    State, Status,
 };
 use support::{
     Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start, submit,
@@ -60,7 +60,7 @@ async fn a_temporary_store_goes_at_exit() {
     let home = Home::new();
     let before = temporary_stores();
     let executions = start(ExecutionsConfig {
-        store: StorePlace::Temporary,
+        state: State::Stateless,
         ..home.config()
     })
     .await;
@@ -139,10 +139,7 @@ async fn child_server() {
     let home = Path::new(&home);
     let executions = start(ExecutionsConfig {
         max_concurrent: 2,
-        ..ExecutionsConfig::new(
-            home.join("worker"),
-            StorePlace::Directory(home.join("data")),
-        )
+        ..ExecutionsConfig::new(home.join("worker"), support::stateful(home))
     })
     .await;
     let done = run(&executions, "out kept\nfinish 1").await.id;
@@ -293,7 +290,7 @@ async fn a_place_that_cannot_hold_a_store_is_refused_with_its_path() {
     fs::write(&file, "x").unwrap();
     for place in [file.clone(), file.join("below")] {
         let error = mcp_v8::app::Executions::start(ExecutionsConfig {
-            store: StorePlace::Directory(place.clone()),
+            state: support::stateful_at(place.clone(), home.directory.path()),
             ..home.config()
         })
         .await
@@ -416,15 +413,15 @@ async fn a_slow_disk_slows_the_worker_and_piles_up_nothing() {
         let executions = executions.clone();
         tokio::spawn(async move { executions.cancel(doomed).await })
     };
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let is_alive = |stat: &String| !stat.contains(") Z ");
-    assert_eq!(
+    support::eventually("it is dead", || {
         support::children()
             .iter()
             .filter(|stat| is_alive(stat))
-            .count(),
-        1
-    );
+            .count()
+            == 1
+    })
+    .await;
     assert!(!cancelled.is_finished());
     other.execute_batch("COMMIT").unwrap();
     cancelled.await.unwrap().unwrap();

@@ -18,6 +18,7 @@
 //! // truncated: result              result, preview or error was cut; the others were not
 //! // limits: heap_mb=8 timeout_secs=20
 //! // tiers: jit baseline            where it holds; without it, in all three
+//! // heaps: no                      it does not hold where heaps are kept
 //! ```
 //!
 //! A line of a header that is no directive ends it; a directive behind that is a mistake.
@@ -27,8 +28,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    Completion, ExecutionLimits, Failure, FailureKind, Finished, Start, Text,
+    Completion, ExecutionLimits, Failure, FailureKind, Finished, HeapUse, Start, Text,
 };
 
 use crate::worker::{Conversation, End};
@@ -52,6 +54,7 @@ pub struct Case {
     heap_mb: u64,
     timeout_secs: u32,
     tiers: Vec<&'static str>,
+    is_for_heaps: bool,
 }
 
 /// Why a file is no case.
@@ -144,7 +147,7 @@ fn read(root: &Path, path: &Path) -> Result<Case, CaseError> {
 
 impl Case {
     /// What the worker is told.
-    pub fn start(&self) -> Start {
+    pub fn start(&self, heap: HeapUse) -> Start {
         let bytes = self.heap_mb << 20;
         Start {
             source: self.source.clone(),
@@ -152,8 +155,19 @@ impl Case {
                 heap_bytes: bytes,
                 buffer_bytes: bytes,
                 cpu_seconds: self.timeout_secs + 5,
+                snapshot_bytes: match heap {
+                    HeapUse::Discard => 0,
+                    HeapUse::New | HeapUse::Continue { .. } => SNAPSHOT_BYTES_MAX,
+                },
             },
+            heap,
         }
+    }
+
+    /// Whether it holds where heaps are kept: there web globals are loaded when they are first used, and
+    /// what a script has changed of the language before that is theirs too.
+    pub fn is_for_heaps(&self) -> bool {
+        self.is_for_heaps
     }
 
     /// Whether it holds in this tier of the engine.

@@ -13,12 +13,15 @@ use std::time::Duration;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
-use mcp_v8_protocol::message::{Finished, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
+use mcp_v8_protocol::message::{Finished, FromWorker, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::phase::{Phase, Violation};
 use mcp_v8_protocol::zygote::Ending;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::zygote::{Zygote, ZygoteError};
 
@@ -26,6 +29,8 @@ use crate::zygote::{Zygote, ZygoteError};
 const TO_WORKER_FD: i32 = 3;
 /// The worker's end of the pipe from it.
 const FROM_WORKER_FD: i32 = 4;
+/// The worker's heap window, where it keeps heaps.
+const WINDOW_FD: i32 = 5;
 /// Pipes are moved here or above, out of the way of 0 to 4.
 const FIRST_FREE_FD: i32 = 10;
 /// How long a worker may take to say Hello, and to exit after Finished.
@@ -123,7 +128,8 @@ pub fn program() -> Result<PathBuf, WorkerError> {
 }
 
 /// Runs one script in a worker process of its own, which is killed at the deadline. The deadline
-/// counts from Start, as an execution's does. The arguments are those behind the subcommand.
+/// counts from Start, as an execution's does. The arguments are those behind the subcommand. What
+/// becomes of the heap of a script that has completed changes nothing of the outcome.
 ///
 /// # Errors
 /// [`WorkerError`] when the worker could not be started, or did not keep to the protocol.
@@ -140,6 +146,7 @@ pub fn run(
         to_worker: started.to_worker,
         from_worker: started.from_worker,
     };
+    let _window = started.window;
     converse(worker, start, deadline, || Ok(started.child.wait()?))
 }
 
@@ -182,6 +189,7 @@ fn converse<E: Read + Send>(
     reap: impl FnOnce() -> Result<ExitStatus, WorkerError>,
 ) -> Result<Conversation, WorkerError> {
     let pidfd = &worker.pidfd;
+    let keeps_heap = start.heap != HeapUse::Discard;
     thread::scope(|scope| {
         let stderr = scope.spawn(move || {
             let mut text = Vec::new();
@@ -210,9 +218,15 @@ fn converse<E: Read + Send>(
         let stderr = stderr.join().unwrap_or_default();
         let end = match talked? {
             Some(_) if killed_in_vain => return Err(WorkerError::Stayed),
-            Some(_) if !is_orderly(status) => return Err(WorkerError::BadExit { status, stderr }),
+            Some(Finished::Failed(_)) if !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
+            // Some heaps make V8 end the process that saves them.
+            Some(Finished::Completed(_)) if !keeps_heap && !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
             Some(finished) => End::Finished(finished),
-            None if killed_in_vain && talk.phase == Phase::Running => End::TimedOut,
+            None if killed_in_vain && is_running(talk.phase) => End::TimedOut,
             None if killed_in_vain => return Err(WorkerError::NoHello),
             None => End::Died { status, stderr },
         };
@@ -221,6 +235,10 @@ fn converse<E: Read + Send>(
             end,
         })
     })
+}
+
+fn is_running(phase: Phase) -> bool {
+    matches!(phase, Phase::Running | Phase::RunningToSave)
 }
 
 /// Whether a worker ends like this after its last word: at the heap limit it cannot simply go on.
@@ -288,6 +306,8 @@ pub struct Started {
     pub to_worker: File,
     /// The pipe from it.
     pub from_worker: File,
+    /// Where heaps travel, of the largest size, if it keeps any.
+    pub window: Option<File>,
 }
 
 /// Starts a worker as the supervisor does, with arguments behind the subcommand.
@@ -297,10 +317,17 @@ pub struct Started {
 pub fn spawn(program: &Path, arguments: &[&str]) -> Result<Started, WorkerError> {
     let (their_input, to_worker) = io::pipe()?;
     let (from_worker, their_output) = io::pipe()?;
-    let wiring = [
+    let mut wiring = vec![
         (above_standard(their_input.into())?, TO_WORKER_FD),
         (above_standard(their_output.into())?, FROM_WORKER_FD),
     ];
+    let mut window = None;
+    if arguments.contains(&Mode::Stateful.name()) {
+        let file = File::from(memfd_create(c"heap", MFdFlags::MFD_CLOEXEC)?);
+        file.set_len(SNAPSHOT_BYTES_MAX)?;
+        wiring.push((above_standard(file.try_clone()?.into())?, WINDOW_FD));
+        window = Some(file);
+    }
     let mut command = Command::new(program);
     command
         .arg("serve")
@@ -326,6 +353,7 @@ pub fn spawn(program: &Path, arguments: &[&str]) -> Result<Started, WorkerError>
         child,
         to_worker: File::from(OwnedFd::from(to_worker)),
         from_worker: File::from(OwnedFd::from(from_worker)),
+        window,
     })
 }
 
@@ -375,6 +403,8 @@ impl Talk {
                     let _watchdog_fired = arm.send(PATIENCE);
                     return Ok(Some(finished));
                 }
+                // The phase lets neither through before Finished.
+                FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
             }
         }
         Ok(None)

@@ -255,6 +255,8 @@ fn neither_scripts_nor_their_output_nor_secrets_are_logged() {
             .arg(home.path("mcp-v8-worker"))
             .arg("--session-db-path")
             .arg(home.path("data"))
+            .arg("--directory-path")
+            .arg(home.path("heaps"))
             .args(["--log-level", level])
             .env("RUST_LOG", "trace")
             .env("SOME_TOKEN", "seen-in-environment");

@@ -110,10 +110,16 @@ async fn the_whole_life_of_an_execution_in_every_era() {
         names.sort_unstable();
         let wanted = [
             "cancel_execution",
+            "delete_heap_tags",
             "get_execution",
             "get_execution_output",
+            "get_heap_tags",
             "list_executions",
+            "list_session_snapshots",
+            "list_sessions",
+            "query_heaps_by_tags",
             "run_js",
+            "set_heap_tags",
         ];
         assert_eq!(names, wanted);
         for tool in &tools {

@@ -9,6 +9,8 @@ use std::thread;
 use e2e::specs::{self, Case};
 use e2e::worker;
 use e2e::zygote::Zygote;
+use mcp_v8_protocol::message::HeapUse;
+use mcp_v8_protocol::mode::Mode;
 
 /// Fewer mean that some were lost.
 const CASES_MIN: usize = 150;
@@ -47,10 +49,19 @@ fn executed_workers_of_the_other_tiers_are_no_different() {
     }
 }
 
+/// Where heaps are kept the runtime is made in another way; a script must not notice.
+#[test]
+fn scripts_whose_heaps_are_kept_give_the_same() {
+    let mut cases = cases("jit");
+    cases.retain(Case::is_for_heaps);
+    hold("jit", &cases, Way::KeepingHeaps);
+}
+
 #[derive(Clone, Copy)]
 enum Way {
     Executed,
     Forked,
+    KeepingHeaps,
 }
 
 /// The cases that hold in a tier.
@@ -73,18 +84,22 @@ fn cases(tier: &str) -> Vec<Case> {
 /// Runs cases in a tier, and fails with everything that came out otherwise.
 fn hold(tier: &str, cases: &[Case], way: Way) {
     let program = worker::program().unwrap_or_else(|error| panic!("{error}"));
-    let arguments = ["--engine-tier", tier];
+    let (mode, heap) = match way {
+        Way::Executed | Way::Forked => (Mode::Stateless, HeapUse::Discard),
+        Way::KeepingHeaps => (Mode::Stateful, HeapUse::New),
+    };
+    let arguments = ["--engine-tier", tier, "--mode", mode.name()];
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     let run_all = || {
         let mut zygote = match way {
-            Way::Executed => None,
+            Way::Executed | Way::KeepingHeaps => None,
             Way::Forked => {
                 Some(Zygote::start(&program, &arguments).unwrap_or_else(|error| panic!("{error}")))
             }
         };
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (start, deadline) = (case.start(), case.deadline());
+            let (start, deadline) = (case.start(heap), case.deadline());
             let held = match &mut zygote {
                 None => worker::run(&program, &arguments, start, deadline),
                 Some(zygote) => worker::run_forked(zygote, start, deadline),

@@ -10,12 +10,12 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, HeapUse, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::conversation::{ConversationError, converse, end_process};
+use crate::conversation::{ConversationError, Prepared, converse, end_process};
 use crate::runtime::{Realm, choose_tier};
 use crate::sandbox;
 use crate::tier::EngineTier;
@@ -82,8 +82,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
         heap_bytes: bytes,
         buffer_bytes: bytes,
         cpu_seconds: args.timeout + 2,
+        snapshot_bytes: 0,
     };
-    let start = ToWorker::Start(Start { source, limits });
+    let heap = HeapUse::Discard;
+    let start = ToWorker::Start(Start {
+        source,
+        limits,
+        heap,
+    });
     let terminal = Terminal {
         frames: FrameReader::default(),
         phase: Phase::Booting,
@@ -95,15 +101,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
         let realm = Realm::for_run();
         let _remaining = nix::unistd::alarm::set(args.timeout);
         // By hand a script runs with the user's own limits only: it is the user's own script.
-        (realm, Confinement::default())
+        (Prepared::Stateless(realm), Confinement::default())
     };
     set_alarm_handler()?;
-    converse(&input[..], terminal, prepare, |limits| {
-        if let Err(error) = sandbox::tighten(limits) {
-            show(&mut io::stderr(), &format!("{error}\n"));
-            end_process(ExitCode::StartFailed);
-        }
-    })?;
+    converse(&input[..], terminal, prepare, &sandbox::Kernel)?;
     // The terminal ends the process with the outcome's code at the last frame.
     Ok(ExitCode::Done)
 }
@@ -197,6 +198,8 @@ impl Terminal {
                 }
                 end_process(ExitCode::ScriptFailed);
             }
+            // The phase lets neither through: no heap is kept.
+            FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
         }
         Ok(())
     }

@@ -2,24 +2,29 @@
 //!
 //! ```text
 //! prepare ─▶ Hello ─▶ wait for Start ─▶ tighten ─▶ run (Console*) ─▶ Finished
+//!                                          └ restore ┘                  └▶ save ─▶ Saved, Unsaved
 //! ```
+//!
+//! What a script has come to is said before its heap is saved: some heaps make V8 end the process.
 //!
 //! Everything that trusts nothing but this program happens in `prepare`; the first byte of a user is
 //! read after Hello. The end of the input before Start means that the worker is not needed.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::ManuallyDrop;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
-use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, ERROR_BYTES_MAX};
+use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, ERROR_BYTES_MAX, UNSAVED_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Hello,
-    Start, Text, ToWorker,
+    Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, HeapUse,
+    Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 
-use crate::runtime::{Host, Realm, v8_version};
+use crate::runtime::{Host, Realm, heap_build, v8_version};
+use crate::window::{TooLarge, Window};
 
 /// How much is read from the supervisor at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
@@ -39,6 +44,30 @@ pub enum ConversationError {
     /// Bytes behind Start.
     #[error("the supervisor sent more than one message")]
     TrailingInput,
+    /// A heap for a worker that keeps none, or none for one that does.
+    #[error("the supervisor asked for a heap of a worker that keeps none, or the other way round")]
+    OtherMode,
+    /// A stored heap that is larger than the window it lies in.
+    #[error("the supervisor lied about the size of the heap: {0}")]
+    Window(#[from] TooLarge),
+}
+
+/// A runtime that is ready for a script.
+#[derive(Debug)]
+pub enum Prepared {
+    /// Its heap is thrown away.
+    Stateless(Realm),
+    /// Its heap is new, or makes room for a stored one, and is saved.
+    Stateful(Realm, Window),
+}
+
+/// What the process does about its own limits.
+pub trait Limiter {
+    /// Takes on the limits of the execution, before its source or heap is looked at.
+    fn tighten(&self, limits: &ExecutionLimits, heap: HeapUse);
+
+    /// Takes the memory that was kept back to save the heap: no script runs any more.
+    fn make_room_to_save(&self);
 }
 
 /// What became of a conversation.
@@ -50,18 +79,20 @@ pub enum End {
     NotNeeded,
 }
 
-/// Holds the conversation. `prepare` makes the runtime and confines the process, before Hello;
-/// `tighten` is called with the limits of the execution before its source is looked at.
+/// Holds the conversation. `prepare` makes the runtime and confines the process, before Hello.
 ///
 /// # Errors
 /// [`ConversationError`] when the other end broke the protocol or a stream failed.
 pub fn converse<O: Write + 'static>(
     mut input: impl Read,
     output: O,
-    prepare: impl FnOnce() -> (Realm, Confinement),
-    tighten: impl FnOnce(&ExecutionLimits),
+    prepare: impl FnOnce() -> (Prepared, Confinement),
+    limiter: &impl Limiter,
 ) -> Result<End, ConversationError> {
-    let (mut realm, confinement) = prepare();
+    let (prepared, confinement) = prepare();
+    // Tearing V8 down takes longer than most scripts, and an isolate that makes snapshots must not be
+    // torn down without one: the process ends instead, whatever ends the conversation.
+    let prepared = ManuallyDrop::new(prepared);
     let mut speaker = Speaker {
         output,
         phase: Phase::Booting,
@@ -71,23 +102,90 @@ pub fn converse<O: Write + 'static>(
         protocol_version: PROTOCOL_VERSION,
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         v8_version: v8_version().to_owned(),
+        heap_build: heap_build(),
         confinement,
     }))?;
     let Some(message) = read_one(&mut input)? else {
         return Ok(End::NotNeeded);
     };
     speaker.phase = speaker.phase.on_to_worker(&message)?;
-    let ToWorker::Start(Start { source, limits }) = message;
+    let ToWorker::Start(Start {
+        source,
+        limits,
+        heap,
+    }) = message;
     speaker.heap_bytes = limits.heap_bytes;
-    tighten(&limits);
+    limiter.tighten(&limits, heap);
+    let (realm, window) = realm_for(prepared, &limits, heap)?;
+    let mut realm = ManuallyDrop::new(realm);
     let outcome = realm.run(&source, &limits, Box::new(speaker));
     let Some(mut host) = realm.take_host() else {
         unreachable!("run leaves the host in its place")
     };
-    host.finished(&FromWorker::Finished(outcome.into()))?;
-    // Tearing V8 down takes longer than most scripts; the process ends instead.
-    std::mem::forget(realm);
+    let finished = Finished::from(outcome);
+    let is_to_save = matches!(finished, Finished::Completed(_));
+    host.finished(&FromWorker::Finished(finished))?;
+    match window {
+        Some(window) if is_to_save => {
+            limiter.make_room_to_save();
+            host.finished(&save(ManuallyDrop::into_inner(realm), window))?;
+        }
+        Some(_) | None => {}
+    }
     Ok(End::Finished)
+}
+
+/// The runtime with the heap that is asked for, and where it is to be saved.
+fn realm_for(
+    mut prepared: ManuallyDrop<Prepared>,
+    limits: &ExecutionLimits,
+    heap: HeapUse,
+) -> Result<(Realm, Option<Window>), ConversationError> {
+    let snapshot = match (&mut *prepared, heap) {
+        (Prepared::Stateless(_), HeapUse::Discard) => None,
+        (Prepared::Stateful(_, window), HeapUse::New) => {
+            window.open_to(limits.snapshot_bytes);
+            None
+        }
+        (Prepared::Stateful(_, window), HeapUse::Continue { bytes }) => {
+            window.open_to(limits.snapshot_bytes);
+            // SAFETY: nothing is put into the window before `save` has taken the runtime apart.
+            Some(unsafe { window.snapshot(bytes) }?)
+        }
+        (Prepared::Stateless(_), HeapUse::New | HeapUse::Continue { .. })
+        | (Prepared::Stateful(..), HeapUse::Discard) => return Err(ConversationError::OtherMode),
+    };
+    let (realm, window) = match ManuallyDrop::into_inner(prepared) {
+        Prepared::Stateless(realm) => (realm, None),
+        Prepared::Stateful(realm, window) => (realm, Some(window)),
+    };
+    Ok(match snapshot {
+        None => (realm, window),
+        Some(snapshot) => (realm.with_heap(snapshot.into()), window),
+    })
+}
+
+/// Saves the heap, and says what became of it.
+fn save(realm: Realm, mut window: Window) -> FromWorker {
+    let why = match realm.into_snapshot() {
+        Err(error) => error.to_string(),
+        Ok(snapshot) => match window.put(&snapshot) {
+            Ok(()) => {
+                return FromWorker::Saved(Saved {
+                    bytes: snapshot.len() as u64,
+                });
+            }
+            Err(TooLarge { bytes, room }) => format!(
+                "its snapshot has {} MB, more than the {} MB that the execution's limit of memory \
+                 allows",
+                bytes.div_ceil(1 << 20),
+                room >> 20
+            ),
+        },
+    };
+    FromWorker::Unsaved(Unsaved {
+        why: Text::cut(why, UNSAVED_BYTES_MAX),
+    })
 }
 
 fn read_one(input: &mut impl Read) -> Result<Option<ToWorker>, ConversationError> {

@@ -2,18 +2,22 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::FromRawFd;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use clap::{Parser, Subcommand};
 use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_worker::by_hand::{self, RunArgs};
-use mcp_v8_worker::conversation::{ConversationError, converse, end_process};
+use mcp_v8_worker::conversation::{ConversationError, Prepared, converse, end_process};
 use mcp_v8_worker::runtime::{Realm, choose_tier};
 use mcp_v8_worker::sandbox::{
-    self, Asked, Descriptors, INPUT_FD, Mode, OUTPUT_FD, Report, SandboxError, Way,
+    self, Asked, Descriptors, INPUT_FD, Mode as SandboxMode, OUTPUT_FD, Report, SandboxError,
+    WINDOW_FD, Way,
 };
 use mcp_v8_worker::tier::EngineTier;
+use mcp_v8_worker::window::Window;
 use mcp_v8_worker::zygote::{Turn, Zygote, ZygoteError};
+use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal};
 
 /// Runs one JavaScript or TypeScript program in V8.
@@ -36,12 +40,12 @@ struct Cli {
 enum Command {
     /// Run a script by hand, without a supervisor
     Run(RunArgs),
-    /// Serve a supervisor over descriptors 3 (in) and 4 (out); not for people
+    /// Serve a supervisor over descriptors 3 (in), 4 (out) and 5 (heap window); not for people
     #[command(hide = true)]
-    Serve(Jail),
+    Serve(Service),
     /// Fork workers for a supervisor, over a socket on descriptor 3; not for people
     #[command(hide = true)]
-    Zygote(Jail),
+    Zygote(Service),
     /// Take the jail of a worker, and print what became of each layer
     ///
     /// Exits with 0 when a worker would run, and with 70 when it would refuse.
@@ -54,12 +58,27 @@ enum Command {
     },
 }
 
+/// What a worker of a supervisor is for.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Service {
+    #[command(flatten)]
+    jail: Jail,
+    /// Whether heaps are kept
+    #[arg(long, value_parser = mode_of, default_value = Mode::Stateless.name())]
+    mode: Mode,
+}
+
+fn mode_of(word: &str) -> Result<Mode, String> {
+    let known = Mode::ALL.into_iter().find(|mode| mode.name() == word);
+    known.ok_or_else(|| "it is stateless or stateful".to_owned())
+}
+
 /// What the operator asked of the jail and the engine.
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Jail {
     /// Whether a worker may run without Landlock and without namespaces
     #[arg(long, value_enum, default_value_t)]
-    sandbox: Mode,
+    sandbox: SandboxMode,
     /// How much of V8's machinery scripts get
     #[arg(long, value_enum, default_value_t)]
     engine_tier: EngineTier,
@@ -84,12 +103,16 @@ enum ServeError {
     Conversation(#[from] ConversationError),
     #[error("cannot fork workers: {0}")]
     Zygote(#[from] ZygoteError),
+    #[error("cannot map the heap window: {0}")]
+    Window(#[from] Errno),
 }
 
 impl ServeError {
     fn code(&self) -> ExitCode {
         match self {
-            Self::Sandbox(_) | Self::Zygote(ZygoteError::System { .. } | ZygoteError::Maps(_)) => {
+            Self::Sandbox(_)
+            | Self::Window(_)
+            | Self::Zygote(ZygoteError::System { .. } | ZygoteError::Maps(_)) => {
                 ExitCode::StartFailed
             }
             Self::Conversation(_)
@@ -111,11 +134,11 @@ fn main() {
             Err(error) => complain(&error, ExitCode::Usage),
         },
         Ok(Cli {
-            command: Command::Serve(jail),
-        }) => served(serve(jail)),
+            command: Command::Serve(service),
+        }) => served(serve(service)),
         Ok(Cli {
-            command: Command::Zygote(jail),
-        }) => served(fork_workers(jail)),
+            command: Command::Zygote(service),
+        }) => served(fork_workers(service)),
         Ok(Cli {
             command: Command::CheckSandbox { jail, worker_start },
         }) => check_sandbox(jail, worker_start),
@@ -159,43 +182,64 @@ fn served(served: Result<(), ServeError>) -> ExitCode {
 }
 
 /// A worker that was started by itself.
-fn serve(jail: Jail) -> Result<(), ServeError> {
+fn serve(Service { jail, mode }: Service) -> Result<(), ServeError> {
     choose_tier(jail.engine_tier);
     let plan = sandbox::plan(jail.asked(Way::Exec));
-    let realm = Realm::for_run();
+    let window = match mode {
+        Mode::Stateless => None,
+        // SAFETY: the supervisor gives this descriptor to a worker of this mode, and nothing else in
+        // this process uses it.
+        Mode::Stateful => Some(Window::map(unsafe { OwnedFd::from_raw_fd(WINDOW_FD) })?),
+    };
+    let prepared = prepare(realm_of(mode), window);
     let mut report = Report::default();
     sandbox::enter_worker(&plan, &Descriptors::IN_PLACE, &mut report)?;
     // SAFETY: they are in their places, and nothing else in this process uses them.
     let (input, output) = unsafe { (File::from_raw_fd(INPUT_FD), File::from_raw_fd(OUTPUT_FD)) };
-    talk(realm, &report, input, output)
+    talk(prepared, &report, input, output)
 }
 
 /// A fork server, and each worker that it forks.
-fn fork_workers(jail: Jail) -> Result<(), ServeError> {
+fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
     choose_tier(jail.engine_tier);
-    let mut zygote = Zygote::open()?;
+    let mut zygote = Zygote::open(mode)?;
     let plan = sandbox::plan(jail.asked(Way::Zygote));
     let mut report = Report::default();
     sandbox::enter_zygote(&plan, &mut report)?;
-    let realm = Realm::for_run();
+    let realm = realm_of(mode);
     match zygote.serve(&report)? {
         Turn::Over => Ok(()),
-        Turn::Worker { input, output } => {
+        Turn::Worker {
+            input,
+            output,
+            window,
+        } => {
             // The fork server's own things are the parent's; here nobody may drop them.
             std::mem::forget(zygote);
+            let prepared = prepare(realm, window);
             sandbox::enter_worker(&plan, &Descriptors::IN_PLACE, &mut report)?;
-            talk(realm, &report, input, output)
+            talk(prepared, &report, input, output)
         }
     }
 }
 
-fn talk(realm: Realm, report: &Report, input: File, output: File) -> Result<(), ServeError> {
-    let prepare = || (realm, report.confinement());
-    converse(input, output, prepare, |limits| {
-        if let Err(error) = sandbox::tighten(limits) {
-            end_process(complain(&error, ExitCode::StartFailed));
-        }
-    })?;
+fn realm_of(mode: Mode) -> Realm {
+    match mode {
+        Mode::Stateless => Realm::for_run(),
+        Mode::Stateful => Realm::for_heap(None),
+    }
+}
+
+fn prepare(realm: Realm, window: Option<Window>) -> Prepared {
+    match window {
+        None => Prepared::Stateless(realm),
+        Some(window) => Prepared::Stateful(realm, window),
+    }
+}
+
+fn talk(prepared: Prepared, report: &Report, input: File, output: File) -> Result<(), ServeError> {
+    let prepare = || (prepared, report.confinement());
+    converse(input, output, prepare, &sandbox::Kernel)?;
     Ok(())
 }
 

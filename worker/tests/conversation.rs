@@ -7,16 +7,17 @@ use std::rc::Rc;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, HeapUse, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::Phase;
-use mcp_v8_worker::conversation::{ConversationError, End, converse};
+use mcp_v8_worker::conversation::{ConversationError, End, Limiter, Prepared, converse};
 use mcp_v8_worker::runtime::Realm;
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 60,
+    snapshot_bytes: 0,
 };
 
 #[derive(Clone, Default)]
@@ -46,8 +47,17 @@ fn start(source: &str) -> Vec<u8> {
     encode(&ToWorker::Start(Start {
         source,
         limits: LIMITS,
+        heap: HeapUse::Discard,
     }))
     .expect("it is within the limits")
+}
+
+/// Keeps to nothing: the limits are this test's own process's.
+struct Lenient;
+
+impl Limiter for Lenient {
+    fn tighten(&self, _: &ExecutionLimits, _: HeapUse) {}
+    fn make_room_to_save(&self) {}
 }
 
 /// What the worker said, and how the conversation ended.
@@ -56,8 +66,11 @@ fn hold(input: impl Read) -> (Vec<FromWorker>, Result<End, ConversationError>) {
     let end = converse(
         input,
         pipe.clone(),
-        || (Realm::for_run(), Confinement::default()),
-        |_| {},
+        || {
+            let prepared = Prepared::Stateless(Realm::for_run());
+            (prepared, Confinement::default())
+        },
+        &Lenient,
     );
     let mut frames = FrameReader::default();
     frames.push(&pipe.0.borrow());
@@ -84,6 +97,7 @@ fn hello_console_finished() {
         .on_to_worker(&ToWorker::Start(Start {
             source: String::new(),
             limits: LIMITS,
+            heap: HeapUse::Discard,
         }))
         .expect("then Start");
     let mut output = String::new();
@@ -114,7 +128,10 @@ fn a_long_line_travels_in_bounded_pieces_of_whole_characters() {
         .iter()
         .filter_map(|message| match message {
             FromWorker::Console(console) => Some(console.text.as_str()),
-            FromWorker::Hello(_) | FromWorker::Finished(_) => None,
+            FromWorker::Hello(_)
+            | FromWorker::Finished(_)
+            | FromWorker::Saved(_)
+            | FromWorker::Unsaved(_) => None,
         })
         .collect();
     assert!(

@@ -16,6 +16,7 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 60,
+    snapshot_bytes: 0,
 };
 
 struct Silent;

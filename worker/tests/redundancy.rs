@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use mcp_v8_protocol::codec::encode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
-use mcp_v8_protocol::message::{ExecutionLimits, Start, ToWorker};
+use mcp_v8_protocol::message::{ExecutionLimits, HeapUse, Start, ToWorker};
 use mcp_v8_worker::sandbox::{INPUT_FD, OUTPUT_FD};
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 8 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 60,
+    snapshot_bytes: 0,
 };
 /// How long each script may run.
 const SCRIPT_TIME: Duration = Duration::from_secs(30);
@@ -293,6 +294,7 @@ fn converse(mut input: File, mut output: File, source: &str) {
     let start = ToWorker::Start(Start {
         source: source.to_owned(),
         limits: LIMITS,
+        heap: HeapUse::Discard,
     });
     let mut bytes = vec![0; 1 << 16];
     if output.read(&mut bytes).is_ok_and(|read| read > 0) {

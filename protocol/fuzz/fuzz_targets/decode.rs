@@ -2,21 +2,24 @@
 //! the very bytes that it was read from. Messages are legal in the order that a conversation has, and
 //! in no other.
 //!
-//! The first byte says how to read the rest: bit 0 the direction, the other bits the piece length.
+//! The first byte says how to read the rest: bit 0 the direction, bit 7 whether the heap is kept, the
+//! bits between the piece length.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mcp_v8_protocol::codec::{FrameReader, Message, encode};
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
-use mcp_v8_protocol::message::{ExecutionLimits, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::message::{
+    ExecutionLimits, Finished, FromWorker, HeapUse, Start, ToWorker,
+};
 use mcp_v8_protocol::phase::Phase;
 
 fuzz_target!(|input: &[u8]| {
     let Some((how, stream)) = input.split_first() else {
         return;
     };
-    let piece_bytes = match usize::from(how >> 1) {
+    let piece_bytes = match usize::from(how >> 1 & 0x3f) {
         0 => stream.len().max(1),
         bytes => bytes,
     };
@@ -24,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
         let mut supervisor = Supervisor(Phase::Parked);
         read::<ToWorker>(stream, piece_bytes, |message| supervisor.hear(message));
     } else {
-        let mut worker = Worker::default();
+        let mut worker = Worker::new(how >> 7 == 1);
         read::<FromWorker>(stream, piece_bytes, |message| worker.hear(message));
     }
 });
@@ -73,27 +76,30 @@ impl Supervisor {
 /// far in plain words.
 struct Worker {
     phase: Phase,
+    keeps_heap: bool,
     has_hello: bool,
     has_finished: bool,
-}
-
-impl Default for Worker {
-    fn default() -> Self {
-        Self {
-            phase: Phase::Booting,
-            has_hello: false,
-            has_finished: false,
-        }
-    }
+    is_saving: bool,
 }
 
 impl Worker {
+    fn new(keeps_heap: bool) -> Self {
+        Self {
+            phase: Phase::Booting,
+            keeps_heap,
+            has_hello: false,
+            has_finished: false,
+            is_saving: false,
+        }
+    }
+
     fn hear(&mut self, message: &FromWorker) -> bool {
         let is_legal = match message {
             FromWorker::Hello(_) => !self.has_hello,
             FromWorker::Console(_) | FromWorker::Finished(_) => {
                 self.has_hello && !self.has_finished
             }
+            FromWorker::Saved(_) | FromWorker::Unsaved(_) => self.is_saving,
         };
         let next = self.phase.on_from_worker(message);
         assert_eq!(next.is_ok(), is_legal, "{message:?} while {:?}", self.phase);
@@ -101,20 +107,29 @@ impl Worker {
         self.phase = next;
         self.has_hello |= matches!(message, FromWorker::Hello(_));
         self.has_finished |= matches!(message, FromWorker::Finished(_));
+        self.is_saving = self.keeps_heap
+            && matches!(message, FromWorker::Finished(Finished::Completed(_)));
         if self.phase == Phase::Parked {
-            self.phase = next.on_to_worker(&start()).expect("it is parked");
+            let start = start(self.keeps_heap);
+            self.phase = next.on_to_worker(&start).expect("it is parked");
         }
         true
     }
 }
 
-fn start() -> ToWorker {
+fn start(keeps_heap: bool) -> ToWorker {
     ToWorker::Start(Start {
         source: String::new(),
         limits: ExecutionLimits {
             heap_bytes: 0,
             buffer_bytes: 0,
             cpu_seconds: 0,
+            snapshot_bytes: 0,
+        },
+        heap: if keeps_heap {
+            HeapUse::New
+        } else {
+            HeapUse::Discard
         },
     })
 }

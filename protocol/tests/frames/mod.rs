@@ -2,18 +2,27 @@
 
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    Hello, Start, Text, ToWorker,
+    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
-    vec![ToWorker::Start(Start {
-        source: "1 + 1".into(),
-        limits: ExecutionLimits {
-            heap_bytes: 8 << 20,
-            buffer_bytes: 16 << 20,
-            cpu_seconds: 30,
-        },
-    })]
+    let start = |heap| {
+        ToWorker::Start(Start {
+            source: "1 + 1".into(),
+            limits: ExecutionLimits {
+                heap_bytes: 8 << 20,
+                buffer_bytes: 16 << 20,
+                cpu_seconds: 30,
+                snapshot_bytes: 0x70000,
+            },
+            heap,
+        })
+    };
+    vec![
+        start(HeapUse::Discard),
+        start(HeapUse::New),
+        start(HeapUse::Continue { bytes: 0x12345 }),
+    ]
 }
 
 pub(crate) fn from_worker() -> Vec<FromWorker> {
@@ -25,9 +34,10 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
     };
     vec![
         FromWorker::Hello(Hello {
-            protocol_version: 1,
+            protocol_version: 2,
             worker_version: "0.1.0".into(),
             v8_version: "15.0".into(),
+            heap_build: "b".into(),
             confinement: Confinement {
                 seccomp: true,
                 pid_namespace: true,
@@ -48,6 +58,10 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
         failed(FailureKind::NothingLeftToWaitFor),
         failed(FailureKind::Unprintable),
         failed(FailureKind::Memory),
+        FromWorker::Saved(Saved { bytes: 0x12345 }),
+        FromWorker::Unsaved(Unsaved {
+            why: text("no", true),
+        }),
     ]
 }
 
@@ -59,17 +73,30 @@ fn text(text: &str, truncated: bool) -> Text {
 }
 
 /// Name and frame of every message of [`to_worker`].
-pub(crate) const TO_WORKER: &[(&str, &str)] = &[(
-    "start",
-    "25000000 00000000 0500000000000000 31202b2031 0000800000000000 0000000100000000 1e000000",
-)];
+pub(crate) const TO_WORKER: &[(&str, &str)] = &[
+    (
+        "start",
+        "31000000 00000000 0500000000000000 31202b2031 0000800000000000 0000000100000000 1e000000 \
+         0000070000000000 00000000",
+    ),
+    (
+        "start_new",
+        "31000000 00000000 0500000000000000 31202b2031 0000800000000000 0000000100000000 1e000000 \
+         0000070000000000 01000000",
+    ),
+    (
+        "start_continue",
+        "39000000 00000000 0500000000000000 31202b2031 0000800000000000 0000000100000000 1e000000 \
+         0000070000000000 02000000 4523010000000000",
+    ),
+];
 
 /// Name and frame of every message of [`from_worker`].
 pub(crate) const FROM_WORKER: &[(&str, &str)] = &[
     (
         "hello",
-        "29000000 00000000 01000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
-         0100000100000100",
+        "32000000 00000000 02000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
+         0100000000000000 62 0100000100000100",
     ),
     ("console", "0f000000 01000000 0300000000000000 c3a40a"),
     (
@@ -100,6 +127,8 @@ pub(crate) const FROM_WORKER: &[(&str, &str)] = &[
         "memory",
         "17000000 02000000 01000000 05000000 0200000000000000 6e6f 01",
     ),
+    ("saved", "0c000000 03000000 4523010000000000"),
+    ("unsaved", "0f000000 04000000 0200000000000000 6e6f 01"),
 ];
 
 /// Bytes from hex digits; blanks are for the eye.

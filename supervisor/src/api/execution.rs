@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::schema::one_of;
-use crate::app::{End, ExecutionId, FailureKind, ListPage, Status, Summary, View};
+use crate::app::{End, ExecutionId, FailureKind, HeapEnd, ListPage, Status, Summary, View};
 
 /// An execution, all of it but its output. Absent values are null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -23,9 +23,16 @@ pub struct Execution {
     pub result_preview: Option<String>,
     /// Whether result was cut at 1 MiB.
     pub result_truncated: bool,
-    /// The heap that the execution left behind. Always null: this server keeps no heaps.
-    #[schemars(schema_with = "no_heap")]
+    /// The heap that it left behind, 64 hexadecimal digits: give it to run_js as heap to go on from
+    /// there. Null unless completed, when it could not be kept, and on a stateless server.
     pub heap: Option<String>,
+    /// Why its heap could not be kept, and what to do. Null when it was kept, and when there was
+    /// none to keep.
+    pub heap_error: Option<String>,
+    /// The heap that it started from; null for a fresh one.
+    pub input_heap: Option<String>,
+    /// The session that it belongs to; null without one.
+    pub session: Option<String>,
     /// What went wrong, where (line and column of the code), and what to do. Null while queued or
     /// running and when completed.
     pub error: Option<String>,
@@ -58,10 +65,6 @@ fn failure_kind(_: &mut SchemaGenerator) -> Schema {
     one_of(FailureKind::ALL.iter().map(|kind| kind.name()), true)
 }
 
-fn no_heap(_: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({ "type": ["string", "null"] })
-}
-
 impl From<View> for Execution {
     fn from(view: View) -> Self {
         let error = view.end.as_ref().and_then(End::error);
@@ -72,6 +75,9 @@ impl From<View> for Execution {
             result_preview: None,
             result_truncated: false,
             heap: None,
+            heap_error: None,
+            input_heap: view.input_heap.map(|heap| heap.to_string()),
+            session: view.session.map(|session| session.to_string()),
             error,
             error_kind: None,
             error_truncated: false,
@@ -88,7 +94,13 @@ impl From<View> for Execution {
                 result,
                 result_truncated,
                 preview,
+                heap,
             }) => {
+                match heap {
+                    HeapEnd::NotKept => {}
+                    HeapEnd::Kept(id) => execution.heap = Some(id.to_string()),
+                    HeapEnd::Lost { why } => execution.heap_error = Some(why),
+                }
                 execution.result = Some(result);
                 execution.result_preview = Some(preview);
                 execution.result_truncated = result_truncated;

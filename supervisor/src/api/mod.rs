@@ -1,20 +1,32 @@
 //! The JSON shapes that clients send and get, whatever the transport, and their conversions from
 //! and to the types of [`crate::app`].
 
+mod argument;
 mod execution;
+mod heaps;
 mod output;
 mod request;
 pub mod schema;
+mod sessions;
 
 use mcp_v8_protocol::limits as wire;
 
 use crate::limits;
 
+pub use argument::ArgumentError;
 pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen};
+pub use heaps::{
+    DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
+    QueryArguments, SetTagsArguments, TagMap,
+};
 pub use output::Output;
 pub use request::{
     CURSOR_CHARS_MAX, CancelArguments, FIRST_PAGE, GetArguments, ID_CHARS_MAX, ListArguments,
-    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, WAIT_MS_MAX,
+    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS, WAIT_MS_MAX,
+};
+pub use sessions::{
+    Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,
+    SnapshotsArguments, UnknownField,
 };
 
 // The descriptions and the instructions say these numbers in words.
@@ -26,6 +38,8 @@ const _: () = {
     assert!(limits::PAGE_LINES_DEFAULT == 100);
     assert!(limits::PAGE_BYTES_DEFAULT == 4096);
     assert!(limits::LIST_LENGTH_DEFAULT == 100);
+    assert!(limits::LIST_LENGTH_MAX == 1000);
+    assert!(limits::SESSION_ENTRIES_LENGTH_MAX == 10_000);
     assert!(limits::HEAP_MEMORY_MB_MIN == 4 && limits::HEAP_MEMORY_MB_MAX == 64);
     assert!(limits::EXECUTION_TIMEOUT_SECS_MIN == 1 && limits::EXECUTION_TIMEOUT_SECS_MAX == 300);
 };

@@ -6,6 +6,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
+use super::argument::ArgumentError;
+use super::heaps::{TagMap, choice, tags};
 use super::schema::one_of;
 use crate::app::{ListRequest, PageRequest, RunRequest, Status};
 use crate::limits;
@@ -51,7 +53,25 @@ pub struct RunArguments {
     #[schemars(range(min = 0, max = WAIT_MS_MAX))]
     #[serde(default)]
     pub wait_ms: u64,
+    /// The heap to go on from: the heap of an earlier execution (64 hexadecimal digits), or
+    /// "latest" for the newest of session. Without it the code starts fresh.
+    #[schemars(with = "String", length(min = 1, max = ID_CHARS_MAX))]
+    #[serde(default)]
+    pub heap: Option<String>,
+    /// A name of your own for a line of work: the heap that this execution leaves behind is listed
+    /// under it. It is a label: the state comes from heap alone.
+    #[schemars(with = "String", length(min = 1, max = limits::SESSION_NAME_CHARS_MAX))]
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Tags for the heap that this execution leaves behind, texts by key, to find it with
+    /// query_heaps_by_tags.
+    #[schemars(schema_with = "tags")]
+    #[serde(default)]
+    pub tags: TagMap,
 }
+
+/// The arguments of [`RunArguments`] that only a server with state can heed.
+pub const STATE_ARGUMENTS: [&str; 3] = ["heap", "session", "tags"];
 
 impl RunArguments {
     /// How long to wait; `None` for not at all.
@@ -60,13 +80,19 @@ impl RunArguments {
     }
 }
 
-impl From<RunArguments> for RunRequest {
-    fn from(arguments: RunArguments) -> Self {
-        Self {
+impl TryFrom<RunArguments> for RunRequest {
+    type Error = ArgumentError;
+
+    fn try_from(arguments: RunArguments) -> Result<Self, Self::Error> {
+        let session = arguments.session.map(|name| name.parse());
+        Ok(Self {
             source: arguments.code,
             heap_memory_max_mb: arguments.heap_memory_max_mb,
             execution_timeout_secs: arguments.execution_timeout_secs,
-        }
+            heap: arguments.heap.as_deref().map(choice).transpose()?,
+            session: session.transpose()?,
+            tags: arguments.tags.try_into()?,
+        })
     }
 }
 

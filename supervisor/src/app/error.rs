@@ -1,7 +1,8 @@
 //! Errors of the use cases. They know no transport; their texts are for clients and say what was
 //! wrong, where, and what to do next.
 
-use crate::store::{ExecutionId, Status};
+use crate::heaps::{HeapError, HeapId};
+use crate::store::{ExecutionId, SessionName, Status};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +16,45 @@ pub enum Error {
         /// What was asked for.
         id: ExecutionId,
     },
+    /// There is no such heap.
+    #[error(
+        "no heap {heap} is known here: it may have expired, or belong elsewhere; get_execution \
+         names the heap that an execution left behind, list_session_snapshots those of a session"
+    )]
+    UnknownHeap {
+        /// What was asked for.
+        heap: HeapId,
+    },
+    /// There is no such session.
+    #[error(
+        "there is no session \"{session}\": a session is made by the first execution that \
+         completes with it; list_sessions shows those that are there"
+    )]
+    UnknownSession {
+        /// What was asked for.
+        session: SessionName,
+    },
+    /// A session has no newest heap to go on from.
+    #[error(
+        "heap: there is no latest heap, because no execution has completed with the session \
+         \"{session}\" yet; leave heap out to start fresh, or check the name with list_sessions"
+    )]
+    NoLatestHeap {
+        /// The session that was named.
+        session: SessionName,
+    },
+    /// The server keeps nothing between executions.
+    #[error(
+        "{what}: this server keeps no heaps, sessions or tags, because it was started with \
+         --stateless; do without, or start it without --stateless"
+    )]
+    Stateless {
+        /// The argument or the use case.
+        what: &'static str,
+    },
+    /// The heap to start from cannot be used.
+    #[error(transparent)]
+    Heap(#[from] HeapError),
     /// An argument is not allowed.
     #[error("{field}: {problem}; allowed: {allowed}")]
     Invalid {
@@ -78,6 +118,15 @@ pub enum Unavailable {
          session database, then try again"
     )]
     Store {
+        /// What the store said.
+        problem: String,
+    },
+    /// Something could not be written.
+    #[error(
+        "the session database could not be written: {problem}; nothing has changed. Free space or \
+         repair it, then try again"
+    )]
+    Unwritten {
         /// What the store said.
         problem: String,
     },

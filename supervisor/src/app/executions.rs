@@ -11,10 +11,10 @@ use tokio_util::task::TaskTracker;
 
 use super::error::{Conflict, Error, Internal, Unavailable};
 use super::request::{ListPage, ListRequest, RunRequest};
-use super::start::{self, ExecutionsConfig, StartError};
+use super::start::{self, ExecutionsConfig, Mode, StartError};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
-use crate::execution::driver::{self, Driver, Services};
+use crate::execution::driver::{self, Driver, Services, Task};
 use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
@@ -37,6 +37,7 @@ struct Shared {
     max_concurrent: usize,
     queue_length_max: usize,
     defaults: Limits,
+    mode: Mode,
     probed: Probed,
     tasks: TaskTracker,
     live: Mutex<Live>,
@@ -67,6 +68,7 @@ impl Executions {
             program: config.worker_path,
             jail: config.jail,
             start: config.worker_start,
+            mode: config.state.mode(),
             max_concurrent: config.max_concurrent,
             hello_timeout: config.hello_timeout,
             turnover: config.turnover,
@@ -79,7 +81,9 @@ impl Executions {
                 return Err(error.into());
             }
         };
-        let (place, retention) = (config.store, config.retention);
+        let mode = config.state.mode();
+        let heaps = start::open_heaps(&config.state, &probed.engine).await?;
+        let (place, retention) = (config.state.store(), config.retention);
         let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
             .await
             .map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
@@ -88,6 +92,7 @@ impl Executions {
                 services: Services {
                     store,
                     spawner,
+                    heaps,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                 },
@@ -98,6 +103,7 @@ impl Executions {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 },
+                mode,
                 probed,
                 tasks: TaskTracker::new(),
                 live: Mutex::default(),
@@ -107,7 +113,7 @@ impl Executions {
 
     /// The version of the workers' V8.
     pub fn v8_version(&self) -> &str {
-        &self.shared.probed.v8_version
+        &self.shared.probed.engine.v8_version
     }
 
     /// What confines workers, as the first of them said.
@@ -115,17 +121,29 @@ impl Executions {
         self.shared.probed.confinement
     }
 
-    /// Accepts an execution. It is durable within 50 ms.
+    /// Whether anything is kept between executions.
+    pub fn mode(&self) -> Mode {
+        self.shared.mode
+    }
+
+    /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
+    /// before that.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Overloaded`], [`Error::Unavailable`]: nothing was accepted.
+    /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
+    /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
-        let limits = validate::run(&request, shared.defaults)?;
+        let limits = validate::run(&request, shared.defaults, shared.mode)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
             }));
+        }
+        let input_heap = self.input_heap(&request).await?;
+        if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
+            // It may be fetched again when its turn comes: those who wait hold no heaps in memory.
+            heaps.fetch(&self.tenant(), heap).await?;
         }
         let ticket = shared.admission.enter().map_err(|refusal| match refusal {
             Refusal::Full { .. } => Error::Overloaded {
@@ -140,11 +158,19 @@ impl Executions {
             .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
         // From here on nothing waits: a caller who goes away leaves nothing half accepted.
         let id = ExecutionId::random();
-        let view = driver::accepted(id, limits);
+        let view = View {
+            tenant: self.tenant(),
+            input_heap,
+            session: request.session,
+            ..driver::accepted(id, limits)
+        };
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
-            request.source,
+            Task {
+                source: request.source,
+                tags: request.tags,
+            },
             ticket,
         );
         let mut live = shared.live();
@@ -325,6 +351,10 @@ impl Executions {
         }
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.shared.services.store
+    }
+
     /// Waits until what happened before this call can be read. What could not be written is missed
     /// by others: here what is there can still be read.
     async fn settle(&self) -> Result<(), Error> {
@@ -374,7 +404,7 @@ impl Drop for Leave {
     }
 }
 
-fn unreadable(error: StoreError) -> Error {
+pub(super) fn unreadable(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
         StoreError::Sqlite(_) | StoreError::Gap | StoreError::Corrupt { .. } => {

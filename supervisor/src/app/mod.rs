@@ -1,21 +1,29 @@
-//! The use cases: run, look, read, cancel, list.
+//! The use cases: run, look, read, cancel, list; sessions, and the tags of heaps.
 
 mod error;
 mod executions;
 mod request;
+mod sessions;
 mod start;
 mod validate;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
-pub use request::{ListPage, ListRequest, RunRequest};
-pub use start::{ExecutionsConfig, StartError};
+pub use request::{
+    HeapChoice, HeapList, HeapQuery, ListPage, ListRequest, RunRequest, SessionList,
+    SessionsRequest, SnapshotsRequest,
+};
+pub use start::{ExecutionsConfig, Mode, StartError, State};
 
 pub use crate::workers::{
     ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WorkerStart, control_groups,
 };
 
+pub use crate::heaps::{CachePlace, HeapId, HeapPlace, HeapsConfig, MalformedHeapId, Tenant};
+
 pub use crate::store::{
-    CancelledBy, End, ExecutionId, FailureKind, Limits, MalformedExecutionId, OutputPage,
-    PageRequest, Retention, Status, StorePlace, Summary, View,
+    CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapEnd, HeapRetention, Limits,
+    MalformedExecutionId, MalformedSessionName, MalformedTagKey, MalformedTags, OutputPage,
+    PageRequest, Retention, SessionEntry, SessionName, Status, StorePlace, Summary, TagKey,
+    TaggedHeap, Tags, View,
 };

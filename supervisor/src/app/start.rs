@@ -3,10 +3,48 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use mcp_v8_protocol::mode::Mode;
+
 use crate::execution::probe::ProbeError;
+use crate::heaps::{BuildId, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
-use crate::store::{OpenError, Retention, StorePlace};
-use crate::workers::{Jail, Turnover, WorkerStart};
+use crate::store::{HeapRetention, OpenError, Retention, StorePlace};
+use crate::workers::{Engine, Jail, Turnover, WorkerStart};
+
+/// What is kept between executions, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: every execution starts from nothing. Executions and their output live in a private
+    /// temporary database that goes at exit.
+    Stateless,
+    /// Heaps, sessions and tags.
+    Stateful {
+        /// The directory of the database in which executions, sessions and tags are kept.
+        sessions: PathBuf,
+        /// Where heaps are kept.
+        heaps: HeapsConfig,
+        /// How long heaps are kept that nothing needs.
+        retention: HeapRetention,
+    },
+}
+
+impl State {
+    /// Where executions are kept.
+    pub fn store(&self) -> StorePlace {
+        match self {
+            Self::Stateless => StorePlace::Temporary,
+            Self::Stateful { sessions, .. } => StorePlace::Directory(sessions.clone()),
+        }
+    }
+
+    /// Whether anything is kept between executions.
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Stateless => Mode::Stateless,
+            Self::Stateful { .. } => Mode::Stateful,
+        }
+    }
+}
 
 /// What an operator decides about executions.
 #[derive(Debug, Clone)]
@@ -17,9 +55,9 @@ pub struct ExecutionsConfig {
     pub jail: Jail,
     /// How workers are started.
     pub worker_start: WorkerStart,
-    /// Where executions are kept.
-    pub store: StorePlace,
-    /// How long they are kept.
+    /// What is kept between executions, and where.
+    pub state: State,
+    /// How long ended executions are kept.
     pub retention: Retention,
     /// Executions that run at once: 1 to [`limits::CONCURRENT_EXECUTIONS_MAX`].
     pub max_concurrent: usize,
@@ -39,12 +77,12 @@ pub struct ExecutionsConfig {
 
 impl ExecutionsConfig {
     /// The defaults of [`limits`], and one execution for each core.
-    pub fn new(worker_path: PathBuf, store: StorePlace) -> Self {
+    pub fn new(worker_path: PathBuf, state: State) -> Self {
         Self {
             worker_path,
             jail: Jail::default(),
             worker_start: WorkerStart::default(),
-            store,
+            state,
             retention: Retention::default(),
             max_concurrent: std::thread::available_parallelism().map_or(1, usize::from),
             queue_length_max: limits::QUEUE_LENGTH_DEFAULT,
@@ -81,6 +119,30 @@ pub enum StartError {
     /// A worker does not start, or is of another version.
     #[error(transparent)]
     Worker(#[from] ProbeError),
+    /// There is no place for heaps.
+    #[error(transparent)]
+    Heaps(#[from] HeapsOpenError),
+    /// A worker does not say what its heaps depend on.
+    #[error(
+        "the worker program does not name the build of its heaps: {0}; install mcp-v8 and \
+         mcp-v8-worker from one build, or correct --worker-path"
+    )]
+    HeapBuild(#[from] MalformedBuildId),
+}
+
+/// Opens the place where heaps are kept, for workers like this one; `None` where they are not.
+pub(super) async fn open_heaps(
+    state: &State,
+    engine: &Engine,
+) -> Result<Option<Heaps>, StartError> {
+    let State::Stateful { heaps, .. } = state else {
+        return Ok(None);
+    };
+    let build = BuildId::new(&engine.v8_version, &engine.heap_build)?;
+    let config = heaps.clone();
+    let opened = tokio::task::spawn_blocking(move || Heaps::open(config, build)).await;
+    let opened = opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?;
+    Ok(Some(opened?))
 }
 
 /// Checks the numbers of an operator.

@@ -1,12 +1,13 @@
 //! What callers may ask for. Every refusal names the argument and its range.
 
 use super::error::Error;
-use super::request::{ListRequest, RunRequest};
+use super::request::{HeapQuery, ListRequest, RunRequest, SessionsRequest, SnapshotsRequest};
+use super::start::Mode;
 use crate::limits;
 use crate::store::{Limits, ListPosition, PageRequest};
 
 /// Checks a request to run, and fills in what it leaves open.
-pub(super) fn run(request: &RunRequest, defaults: Limits) -> Result<Limits, Error> {
+pub(super) fn run(request: &RunRequest, defaults: Limits, mode: Mode) -> Result<Limits, Error> {
     let bytes = request.source.len();
     if bytes == 0 || bytes > limits::SOURCE_BYTES_MAX {
         return Err(Error::Invalid {
@@ -18,6 +19,9 @@ pub(super) fn run(request: &RunRequest, defaults: Limits) -> Result<Limits, Erro
             },
             allowed: format!("1 to {} bytes of UTF-8", limits::SOURCE_BYTES_MAX),
         });
+    }
+    if let (Mode::Stateless, Some(what)) = (mode, asks_for_state(request)) {
+        return Err(Error::Stateless { what });
     }
     Ok(Limits {
         heap_memory_max_mb: optional(
@@ -37,6 +41,26 @@ pub(super) fn run(request: &RunRequest, defaults: Limits) -> Result<Limits, Erro
     })
 }
 
+/// The first argument that only a server with state can heed.
+fn asks_for_state(request: &RunRequest) -> Option<&'static str> {
+    if request.heap.is_some() {
+        Some("heap")
+    } else if request.session.is_some() {
+        Some("session")
+    } else {
+        (!request.tags.is_empty()).then_some("tags")
+    }
+}
+
+/// The newest heap was asked for, and not of what.
+pub(super) fn latest_of_nothing() -> Error {
+    Error::Invalid {
+        field: "heap",
+        problem: "latest is the newest heap of a session, and no session is given".to_owned(),
+        allowed: "latest together with session, or the 64 hexadecimal digits of a heap".to_owned(),
+    }
+}
+
 /// Checks a request for a page of output.
 pub(super) fn page(request: PageRequest) -> Result<(), Error> {
     match request {
@@ -52,34 +76,86 @@ pub(super) fn page(request: PageRequest) -> Result<(), Error> {
 
 /// Checks a request for a page of the list, and reads its cursor.
 pub(super) fn list(request: &ListRequest) -> Result<Option<ListPosition>, Error> {
-    within(
-        "limit",
-        u64::from(request.limit),
-        1,
-        u64::from(limits::LIST_LENGTH_MAX),
-    )?;
-    request.cursor.as_deref().map(position).transpose()
+    list_limit(request.limit)?;
+    EXECUTIONS.position(request.cursor.as_deref())
 }
 
-/// Cursors begin with this, so that a later form can be told apart.
-const CURSOR_PREFIX: &str = "e1-";
+/// Checks a request for a page of sessions, and reads its cursor.
+pub(super) fn sessions(request: &SessionsRequest) -> Result<Option<ListPosition>, Error> {
+    list_limit(request.limit)?;
+    SESSIONS.position(request.cursor.as_deref())
+}
 
-/// A place in the list, for clients, who must not read it.
+/// Checks a request for heaps, and reads its cursor.
+pub(super) fn heap_query(query: &HeapQuery) -> Result<Option<ListPosition>, Error> {
+    if query.tags.is_empty() {
+        return Err(Error::Invalid {
+            field: "tags",
+            problem: "there is none, and none would match every heap".to_owned(),
+            allowed: "one tag or more, which all have to match".to_owned(),
+        });
+    }
+    list_limit(query.limit)?;
+    HEAPS.position(query.cursor.as_deref())
+}
+
+/// Checks a request for entries of a session.
+pub(super) fn snapshots(request: &SnapshotsRequest) -> Result<(), Error> {
+    let most = u64::from(limits::SESSION_ENTRIES_LENGTH_MAX);
+    within("limit", u64::from(request.limit), 1, most)
+}
+
+fn list_limit(limit: u32) -> Result<(), Error> {
+    let most = u64::from(limits::LIST_LENGTH_MAX);
+    within("limit", u64::from(limit), 1, most)
+}
+
+/// The cursors of a list begin with this, so that those of other lists, and later forms, can be told
+/// apart.
+struct Cursors(&'static str);
+
+const EXECUTIONS: Cursors = Cursors("e1-");
+const SESSIONS: Cursors = Cursors("s1-");
+const HEAPS: Cursors = Cursors("h1-");
+
+/// A place in the list of executions, for clients, who must not read it.
 pub(super) fn cursor(position: ListPosition) -> String {
-    format!("{CURSOR_PREFIX}{:x}", position.0)
+    EXECUTIONS.cursor(position)
 }
 
-fn position(cursor: &str) -> Result<ListPosition, Error> {
-    cursor
-        .strip_prefix(CURSOR_PREFIX)
-        .and_then(|digits| i64::from_str_radix(digits, 16).ok())
-        .map(ListPosition)
-        .ok_or_else(|| Error::Invalid {
-            field: "cursor",
-            problem: "it is not a cursor of this list".to_owned(),
-            allowed: "next_cursor of the page before, unchanged, or none for the first page"
-                .to_owned(),
-        })
+/// The same in the list of sessions.
+pub(super) fn session_cursor(position: ListPosition) -> String {
+    SESSIONS.cursor(position)
+}
+
+/// The same in a list of heaps.
+pub(super) fn heap_cursor(position: ListPosition) -> String {
+    HEAPS.cursor(position)
+}
+
+impl Cursors {
+    fn cursor(&self, position: ListPosition) -> String {
+        format!("{}{:x}", self.0, position.0)
+    }
+
+    fn position(&self, cursor: Option<&str>) -> Result<Option<ListPosition>, Error> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let position = cursor
+            .strip_prefix(self.0)
+            .and_then(|digits| i64::from_str_radix(digits, 16).ok())
+            .map(ListPosition);
+        match position {
+            Some(position) => Ok(Some(position)),
+            None => Err(Error::Invalid {
+                field: "cursor",
+                problem: "it is not a cursor of this list".to_owned(),
+                allowed: "next_cursor of the page before, unchanged, or none for the first page"
+                    .to_owned(),
+            }),
+        }
+    }
 }
 
 fn optional(
@@ -113,7 +189,11 @@ fn within(field: &'static str, found: u64, min: u64, max: u64) -> Result<(), Err
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::app::HeapChoice;
+    use crate::store::{SessionName, Tags};
 
     const DEFAULTS: Limits = Limits {
         heap_memory_max_mb: 8,
@@ -125,26 +205,34 @@ mod tests {
             source: source.to_owned(),
             heap_memory_max_mb: None,
             execution_timeout_secs: None,
+            heap: None,
+            session: None,
+            tags: Tags::default(),
         }
     }
 
     #[test]
     fn defaults_fill_what_is_left_open() {
-        assert_eq!(run(&request("1"), DEFAULTS).unwrap(), DEFAULTS);
+        assert_eq!(
+            run(&request("1"), DEFAULTS, Mode::Stateful).unwrap(),
+            DEFAULTS
+        );
     }
 
     #[test]
     fn the_size_of_code_is_bounded_on_both_sides() {
         let largest = "x".repeat(limits::SOURCE_BYTES_MAX);
-        assert!(run(&request(&largest), DEFAULTS).is_ok());
-        let text = run(&request(&(largest + "x")), DEFAULTS)
+        assert!(run(&request(&largest), DEFAULTS, Mode::Stateful).is_ok());
+        let text = run(&request(&(largest + "x")), DEFAULTS, Mode::Stateful)
             .unwrap_err()
             .to_string();
         assert_eq!(
             text,
             "code: it has 1048577 bytes; allowed: 1 to 1048576 bytes of UTF-8"
         );
-        let text = run(&request(""), DEFAULTS).unwrap_err().to_string();
+        let text = run(&request(""), DEFAULTS, Mode::Stateful)
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with("code: it is empty"), "{text}");
     }
 
@@ -157,6 +245,7 @@ mod tests {
                     ..request("1")
                 },
                 DEFAULTS,
+                Mode::Stateful,
             );
             assert_eq!(result.is_ok(), allowed, "{found}");
         }
@@ -166,6 +255,7 @@ mod tests {
                 ..request("1")
             },
             DEFAULTS,
+            Mode::Stateful,
         );
         assert_eq!(
             error.unwrap_err().to_string(),
@@ -198,5 +288,70 @@ mod tests {
         for unknown in ["", "77", "e1-", "e1-zz", "e2-4d", "\u{e9}"] {
             assert!(list(Some(unknown)).is_err(), "{unknown}");
         }
+    }
+
+    #[test]
+    fn state_is_only_asked_of_servers_that_keep_some() {
+        let session: SessionName = "s".parse().unwrap();
+        let tags = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+        let cases = [
+            ("heap", Some(HeapChoice::Latest), None, Tags::default()),
+            ("session", None, Some(session), Tags::default()),
+            ("tags", None, None, tags.try_into().unwrap()),
+        ];
+        for (name, heap, session, tags) in cases {
+            let request = RunRequest {
+                heap,
+                session,
+                tags,
+                ..request("1")
+            };
+            assert!(run(&request, DEFAULTS, Mode::Stateful).is_ok());
+            let error = run(&request, DEFAULTS, Mode::Stateless);
+            assert_eq!(error, Err(Error::Stateless { what: name }));
+        }
+        assert!(run(&request("1"), DEFAULTS, Mode::Stateless).is_ok());
+    }
+
+    #[test]
+    fn each_list_has_cursors_of_its_own() {
+        let query = |cursor: &str, limit| HeapQuery {
+            tags: BTreeMap::from([("k".to_owned(), String::new())])
+                .try_into()
+                .unwrap(),
+            limit,
+            cursor: Some(cursor.to_owned()),
+        };
+        let listed = |cursor: &str, limit| SessionsRequest {
+            limit,
+            cursor: Some(cursor.to_owned()),
+        };
+        let place = ListPosition(5);
+        let (of_heaps, of_sessions) = (heap_cursor(place), session_cursor(place));
+        assert_eq!(heap_query(&query(&of_heaps, 1)), Ok(Some(place)));
+        assert_eq!(sessions(&listed(&of_sessions, 1000)), Ok(Some(place)));
+        for foreign in [&of_sessions, &cursor(place)] {
+            assert!(heap_query(&query(foreign, 1)).is_err());
+        }
+        assert!(sessions(&listed(&of_heaps, 1)).is_err());
+        for limit in [0, 1001] {
+            assert!(heap_query(&query(&of_heaps, limit)).is_err());
+            assert!(sessions(&listed(&of_sessions, limit)).is_err());
+        }
+        let untagged = HeapQuery {
+            tags: Tags::default(),
+            ..query(&of_heaps, 1)
+        };
+        let error = heap_query(&untagged).unwrap_err().to_string();
+        assert!(error.starts_with("tags: there is none"), "{error}");
+        let entries = |limit| {
+            snapshots(&SnapshotsRequest {
+                from_index: 0,
+                limit,
+                with_code: false,
+            })
+        };
+        assert!(entries(1).is_ok() && entries(10_000).is_ok());
+        assert!(entries(0).is_err() && entries(10_001).is_err());
     }
 }

@@ -29,10 +29,14 @@ input ends, or on SIGTERM or SIGINT, after it has answered what it has read.
 Exit codes: 0 a clean end, 1 it could not start or failed, 2 the configuration is wrong.
 
 Examples:
+  mcp-v8
+      Keep heaps and sessions in the default directories below /tmp.
+  mcp-v8 --directory-path ~/.mcp-v8/heaps --session-db-path ~/.mcp-v8/sessions
+      Keep them in your home.
+  mcp-v8 --s3-bucket heaps --cache-dir /var/cache/mcp-v8 --heap-key-file /etc/mcp-v8/heap.key
+      Keep heaps in S3, where other servers with the same key find them too.
   mcp-v8 --stateless
-      Keep nothing. What a desktop client usually wants.
-  mcp-v8 --session-db-path ~/.local/share/mcp-v8 --execution-retention-hours 24
-      Keep executions and their output for a day, across restarts.
+      Keep nothing: every execution starts from nothing.
   mcp-v8 --stateless --heap-memory-max 32 --execution-timeout 120 --max-concurrent-executions 4
       Larger and longer executions, four at once.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
@@ -42,19 +46,63 @@ Examples:
 /// An MCP server that runs JavaScript and TypeScript in V8, one process per execution.
 ///
 /// A client submits code, waits or polls for its result, and reads its console output. Each
-/// execution has a process of its own, with limits on memory and time, no files and no network.
+/// execution has a process of its own, with limits on memory and time, no files and no network. What
+/// it leaves behind is kept as a heap, from which later ones can go on.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-v8", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
-    /// Keep executions and their output in a private temporary place that goes at exit.
+    /// Keep nothing between executions: no heaps, no sessions, no tags.
     ///
-    /// Without it they are kept in --session-db-path, across restarts. That is the only difference
-    /// so far: every execution starts from nothing in both modes.
+    /// Every execution starts from nothing. Executions and their output live in a private temporary
+    /// place that goes at exit. Excludes every setting about heaps and sessions.
     #[arg(long, value_name = "BOOL", help_heading = STORAGE, num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     stateless: Option<OsString>,
 
-    /// The directory in which executions and their output are kept; it is made when missing.
+    /// The directory in which heaps are kept; it is made when missing.
+    ///
+    /// Several servers may share it. Excludes --s3-bucket and --stateless. Where the default belongs
+    /// to another user, the same with your user id appended is used, and said so.
+    #[arg(long, value_name = "DIR", help_heading = STORAGE)]
+    directory_path: Option<OsString>,
+
+    /// The S3 bucket in which heaps are kept, instead of a directory.
+    ///
+    /// Excludes --directory-path and --stateless.
+    #[arg(long, value_name = "NAME", help_heading = STORAGE)]
+    s3_bucket: Option<OsString>,
+
+    /// A directory for local copies of heaps in S3; it is made when missing. Needs --s3-bucket.
+    #[arg(long, value_name = "DIR", help_heading = STORAGE)]
+    cache_dir: Option<OsString>,
+
+    /// How much these copies may take, in MB (1 to 1048576). Needs --cache-dir.
+    ///
+    /// Those that were used least recently go first.
+    #[arg(long, value_name = "MB", help_heading = STORAGE)]
+    cache_max_mb: Option<OsString>,
+
+    /// The file with the key that heaps are sealed with; it is made when missing.
+    ///
+    /// A server refuses heaps that were not sealed with its key. Servers that share heaps need the
+    /// same key. Whoever has it can make heaps that are believed: keep it as a secret.
+    #[arg(long, value_name = "FILE", help_heading = STORAGE)]
+    heap_key_file: Option<OsString>,
+
+    /// How long heaps that nothing needs are kept after their last use, in hours (1 to 87600).
+    ///
+    /// A heap is needed by the sessions that list it, by its tags, and by executions that start from
+    /// it: it does not expire while any of these is there.
+    #[arg(long, value_name = "HOURS", help_heading = STORAGE)]
+    heap_retention_hours: Option<OsString>,
+
+    /// How much the heaps that nothing needs may take, in MB (1 to 1048576).
+    ///
+    /// Those that were used least recently go first.
+    #[arg(long, value_name = "MB", help_heading = STORAGE)]
+    heap_retention_mb: Option<OsString>,
+
+    /// The directory in which executions, sessions and tags are kept; it is made when missing.
     ///
     /// Several servers may share it. Excludes --stateless. Where the default belongs to another
     /// user, the same with your user id appended is used, and said so.
@@ -213,6 +261,13 @@ fn complaint(error: &clap::Error) -> String {
 fn said(cli: Cli) -> CommandLine {
     let values = [
         (Setting::Stateless, cli.stateless),
+        (Setting::DirectoryPath, cli.directory_path),
+        (Setting::S3Bucket, cli.s3_bucket),
+        (Setting::CacheDir, cli.cache_dir),
+        (Setting::CacheMaxMb, cli.cache_max_mb),
+        (Setting::HeapKeyFile, cli.heap_key_file),
+        (Setting::HeapRetentionHours, cli.heap_retention_hours),
+        (Setting::HeapRetentionMb, cli.heap_retention_mb),
         (Setting::SessionDbPath, cli.session_db_path),
         (
             Setting::ExecutionRetentionHours,
@@ -286,6 +341,19 @@ fn noted(arg: Arg, note: &str) -> Arg {
 fn default(setting: Setting) -> String {
     match setting {
         Setting::Stateless => "false".to_owned(),
+        Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
+        Setting::S3Bucket | Setting::CacheDir => "none".to_owned(),
+        Setting::CacheMaxMb => (limits::HEAP_CACHE_BYTES_DEFAULT / super::BYTES_PER_MB).to_string(),
+        Setting::HeapKeyFile => format!(
+            "{} in --directory-path, with S3 in --session-db-path",
+            super::HEAP_KEY_NAME
+        ),
+        Setting::HeapRetentionHours => {
+            (limits::HEAP_RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
+        }
+        Setting::HeapRetentionMb => {
+            (limits::HEAP_RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
+        }
         Setting::SessionDbPath => super::SESSION_DB_PATH_DEFAULT.to_owned(),
         Setting::ExecutionRetentionHours => {
             (limits::RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::raw::Origin;
+use super::setting::Setting;
 
 /// One thing that is wrong. The text says where it was said, what is wrong, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,16 +74,28 @@ pub enum Fault {
         /// Why.
         reason: &'static str,
     },
+    /// A setting means nothing without another.
+    #[error("{origin} needs --{needed}: {reason}")]
+    Incomplete {
+        /// Where it was said.
+        origin: Origin,
+        /// What is missing.
+        needed: Setting,
+        /// Why.
+        reason: &'static str,
+    },
     /// The default directory, and the one beside it, belong to other users.
     #[error(
         "{path} belongs to another user (id {owner}); give a directory of your own with \
-         --session-db-path, or use --stateless", path = path.display()
+         --{setting}, or use --stateless", path = path.display()
     )]
     ForeignDirectory {
         /// The last one tried.
         path: PathBuf,
         /// Whose it is.
         owner: u32,
+        /// Whose default it is.
+        setting: Setting,
     },
     /// The worker is to be found beside this program, and the system does not say where that is.
     #[error("cannot find this program's own directory ({problem}); give --worker-path")]

@@ -11,6 +11,7 @@ mod file;
 pub mod raw;
 mod resolve;
 mod setting;
+mod state;
 
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,16 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
-use crate::app::{ExecutionsConfig, Jail, StorePlace, WorkerStart};
+use crate::app::{ExecutionsConfig, HeapPlace, Jail, State, WorkerStart};
 use crate::telemetry::LogLevel;
 
-/// Where executions are kept when nobody says.
+/// Where heaps are kept when nobody says.
+pub const DIRECTORY_PATH_DEFAULT: &str = "/tmp/mcp-v8-heaps";
+
+/// The file with the key that heaps are sealed with, beside them.
+pub const HEAP_KEY_NAME: &str = "heap.key";
+
+/// Where executions and sessions are kept when nobody says.
 pub const SESSION_DB_PATH_DEFAULT: &str = "/tmp/mcp-v8-sessions";
 
 /// The worker's file name, looked for beside the supervisor.
@@ -40,7 +47,7 @@ pub const RETENTION_HOURS_MAX: u64 = 87_600;
 /// The most executions to keep.
 pub const RETENTION_COUNT_MAX: u64 = 10_000_000;
 
-/// The most of results and output to keep, in MB: a terabyte.
+/// The most to keep of anything, in MB: a terabyte.
 pub const RETENTION_MB_MAX: u64 = 1 << 20;
 
 const SECS_PER_HOUR: u64 = 60 * 60;
@@ -61,15 +68,12 @@ impl Config {
     /// Where things are and how much is allowed, in one line.
     pub fn summary(&self) -> String {
         let executions = &self.executions;
-        let place = match &executions.store {
-            StorePlace::Directory(path) => format!("in {}", path.display()),
-            StorePlace::Temporary => "until it ends (stateless)".to_owned(),
-        };
         format!(
-            "mcp-v8 {} serves MCP on standard input and output; executions are kept {place}; \
+            "mcp-v8 {} serves MCP on standard input and output; {}; \
              worker {} (started by {}, sandbox {}, engine tier {}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
+            kept(&executions.state),
             executions.worker_path.display(),
             executions.worker_start.name(),
             executions.jail.sandbox,
@@ -82,11 +86,42 @@ impl Config {
     }
 }
 
+/// What is kept, and where.
+fn kept(state: &State) -> String {
+    let State::Stateful {
+        sessions, heaps, ..
+    } = state
+    else {
+        return "executions are kept until it ends, heaps not at all (stateless)".to_owned();
+    };
+    let place = match &heaps.place {
+        HeapPlace::Directory(path) => path.display().to_string(),
+        HeapPlace::S3 {
+            bucket,
+            cache: None,
+        } => format!("the S3 bucket {bucket}"),
+        HeapPlace::S3 {
+            bucket,
+            cache: Some(cache),
+        } => format!(
+            "the S3 bucket {bucket} (with copies of up to {} MB in {})",
+            cache.bytes_max / BYTES_PER_MB,
+            cache.directory.display()
+        ),
+    };
+    format!(
+        "executions and sessions are kept in {}, heaps in {place}",
+        sessions.display()
+    )
+}
+
 /// What the operator should know, though nothing is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// The default directory belongs to somebody else.
     DefaultTaken {
+        /// What is kept there.
+        what: &'static str,
         /// The default.
         taken: PathBuf,
         /// The user that it belongs to.
@@ -104,9 +139,14 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DefaultTaken { taken, owner, used } => write!(
+            Self::DefaultTaken {
+                what,
+                taken,
+                owner,
+                used,
+            } => write!(
                 f,
-                "{} belongs to another user (id {owner}): executions are kept in {}",
+                "{} belongs to another user (id {owner}): {what} are kept in {}",
                 taken.display(),
                 used.display()
             ),

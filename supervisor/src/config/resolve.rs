@@ -2,19 +2,17 @@
 
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fault::{Fault, Faults};
-use super::raw::{Given, Raw, Said};
+use super::raw::{Given, Origin, Raw, Said};
 use super::setting::Setting;
 use super::{
     BYTES_PER_MB, Config, Machine, Note, QUEUED_EXECUTIONS_MAX, RETENTION_COUNT_MAX,
-    RETENTION_HOURS_MAX, RETENTION_MB_MAX, SECS_PER_HOUR, SESSION_DB_PATH_DEFAULT, WORKER_NAME,
+    RETENTION_HOURS_MAX, RETENTION_MB_MAX, SECS_PER_HOUR, WORKER_NAME,
 };
-use crate::app::{
-    EngineTier, ExecutionsConfig, Jail, Retention, SandboxMode, StorePlace, WorkerStart,
-};
+use crate::app::{EngineTier, ExecutionsConfig, Jail, Retention, SandboxMode, WorkerStart};
 use crate::limits;
 use crate::telemetry::LogLevel;
 
@@ -26,7 +24,7 @@ pub(super) fn resolve(
     mut notes: Vec<Note>,
 ) -> Result<Config, Faults> {
     let mut resolver = Resolver { raw, faults };
-    let store = resolver.store(machine, &mut notes);
+    let state = resolver.state(machine, &mut notes);
     let retention = resolver.retention();
     let worker_path = resolver.worker_path(machine);
     let jail = resolver.jail();
@@ -63,7 +61,7 @@ pub(super) fn resolve(
             " seconds",
             limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
         ),
-        ..ExecutionsConfig::new(worker_path, store)
+        ..ExecutionsConfig::new(worker_path, state)
     };
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
@@ -77,14 +75,14 @@ pub(super) fn resolve(
     }
 }
 
-struct Resolver<'a> {
-    raw: &'a Raw,
-    faults: Vec<Fault>,
+pub(super) struct Resolver<'a> {
+    pub(super) raw: &'a Raw,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Resolver<'_> {
     /// The value that counts, read by `read`; the default where nothing or nonsense was said.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         setting: Setting,
         default: T,
@@ -100,7 +98,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn number(
+    pub(super) fn number(
         &mut self,
         setting: Setting,
         range: RangeInclusive<u64>,
@@ -144,49 +142,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn store(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> StorePlace {
-        let stateless = self.value(Setting::Stateless, false, switch);
-        let path = self.value(Setting::SessionDbPath, None, |said| path(said).map(Some));
-        match (stateless, path) {
-            (true, path) => {
-                if path.is_some() {
-                    self.conflict(
-                        Setting::Stateless,
-                        Setting::SessionDbPath,
-                        "a stateless server keeps no sessions; give one of them",
-                    );
-                }
-                StorePlace::Temporary
-            }
-            (false, Some(path)) => StorePlace::Directory(path),
-            (false, None) => StorePlace::Directory(self.default_directory(machine, notes)),
-        }
-    }
-
-    /// The default under /tmp, unless somebody else was there first.
-    fn default_directory(&mut self, machine: &Machine, notes: &mut Vec<Note>) -> PathBuf {
-        let foreign = |path: &Path| (machine.owner)(path).filter(|&id| id != machine.user_id);
-        let shared = PathBuf::from(SESSION_DB_PATH_DEFAULT);
-        let Some(owner) = foreign(&shared) else {
-            return shared;
-        };
-        let own = PathBuf::from(format!("{SESSION_DB_PATH_DEFAULT}-{}", machine.user_id));
-        match foreign(&own) {
-            Some(owner) => self.faults.push(Fault::ForeignDirectory {
-                path: own.clone(),
-                owner,
-            }),
-            None => notes.push(Note::DefaultTaken {
-                taken: shared,
-                owner,
-                used: own.clone(),
-            }),
-        }
-        own
+    /// A path that may be left open.
+    pub(super) fn path(&mut self, setting: Setting) -> Option<PathBuf> {
+        self.value(setting, None, |said| path(said).map(Some))
     }
 
     fn worker_path(&mut self, machine: &Machine) -> PathBuf {
-        if let Some(path) = self.value(Setting::WorkerPath, None, |said| path(said).map(Some)) {
+        if let Some(path) = self.path(Setting::WorkerPath) {
             return path;
         }
         match &machine.program {
@@ -242,9 +204,9 @@ impl Resolver<'_> {
         })
     }
 
-    fn conflict(&mut self, first: Setting, second: Setting, reason: &'static str) {
-        let origin = |setting| self.raw.get(setting).map(|said: &Said| said.origin.clone());
-        if let (Some(first), Some(second)) = (origin(first), origin(second)) {
+    /// Two settings that exclude each other.
+    pub(super) fn conflict(&mut self, first: Setting, second: Setting, reason: &'static str) {
+        if let (Some(first), Some(second)) = (self.origin(first), self.origin(second)) {
             self.faults.push(Fault::Conflict {
                 first,
                 second,
@@ -252,9 +214,24 @@ impl Resolver<'_> {
             });
         }
     }
+
+    /// A setting that means nothing without another.
+    pub(super) fn need(&mut self, setting: Setting, needed: Setting, reason: &'static str) {
+        if let (Some(origin), None) = (self.origin(setting), self.origin(needed)) {
+            self.faults.push(Fault::Incomplete {
+                origin,
+                needed,
+                reason,
+            });
+        }
+    }
+
+    fn origin(&self, setting: Setting) -> Option<Origin> {
+        self.raw.get(setting).map(|said| said.origin.clone())
+    }
 }
 
-fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
+pub(super) fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
     Fault::Malformed {
         origin: said.origin.clone(),
         given: said.given.to_string(),
@@ -293,7 +270,7 @@ fn number(said: &Said, range: RangeInclusive<u64>, unit: &'static str) -> Result
         })
 }
 
-fn switch(said: &Said) -> Result<bool, Fault> {
+pub(super) fn switch(said: &Said) -> Result<bool, Fault> {
     let answer = match &said.given {
         Given::Text(text) => match text.to_str() {
             Some("true" | "1" | "yes" | "on") => Some(true),
@@ -306,7 +283,7 @@ fn switch(said: &Said) -> Result<bool, Fault> {
 }
 
 /// A path. Relative ones are taken from where the server was started, from the file too.
-fn path(said: &Said) -> Result<PathBuf, Fault> {
+pub(super) fn path(said: &Said) -> Result<PathBuf, Fault> {
     let path = match &said.given {
         Given::Text(text) => PathBuf::from(text),
         Given::Toml(toml::Value::String(text)) => PathBuf::from(text),

@@ -6,9 +6,23 @@ use std::fmt;
 /// environment variable is derived from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
-    /// Keep nothing beyond the life of the server.
+    /// Keep nothing between executions, nor beyond the life of the server.
     Stateless,
-    /// The directory in which executions are kept.
+    /// The directory in which heaps are kept.
+    DirectoryPath,
+    /// The S3 bucket in which heaps are kept.
+    S3Bucket,
+    /// The directory of local copies of heaps in S3.
+    CacheDir,
+    /// How many MiB these copies may take.
+    CacheMaxMb,
+    /// The file with the key that heaps are sealed with.
+    HeapKeyFile,
+    /// How long heaps are kept that nothing needs, in hours.
+    HeapRetentionHours,
+    /// How many MiB the heaps that nothing needs may take.
+    HeapRetentionMb,
+    /// The directory in which executions and sessions are kept.
     SessionDbPath,
     /// How long ended executions are kept, in hours.
     ExecutionRetentionHours,
@@ -44,8 +58,15 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::Stateless,
+        Self::DirectoryPath,
+        Self::S3Bucket,
+        Self::CacheDir,
+        Self::CacheMaxMb,
+        Self::HeapKeyFile,
+        Self::HeapRetentionHours,
+        Self::HeapRetentionMb,
         Self::SessionDbPath,
         Self::ExecutionRetentionHours,
         Self::ExecutionRetentionCount,
@@ -65,6 +86,13 @@ impl Setting {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stateless => "stateless",
+            Self::DirectoryPath => "directory-path",
+            Self::S3Bucket => "s3-bucket",
+            Self::CacheDir => "cache-dir",
+            Self::CacheMaxMb => "cache-max-mb",
+            Self::HeapKeyFile => "heap-key-file",
+            Self::HeapRetentionHours => "heap-retention-hours",
+            Self::HeapRetentionMb => "heap-retention-mb",
             Self::SessionDbPath => "session-db-path",
             Self::ExecutionRetentionHours => "execution-retention-hours",
             Self::ExecutionRetentionCount => "execution-retention-count",

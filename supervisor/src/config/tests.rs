@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::*;
-use crate::app::StorePlace;
+use crate::app::{State, StorePlace};
+
+mod state;
 
 fn machine() -> Machine {
     Machine {
@@ -62,9 +64,10 @@ fn defaults_without_anything_said() {
         PathBuf::from("/opt/mcp/mcp-v8-worker")
     );
     assert_eq!(
-        executions.store,
+        executions.state.store(),
         StorePlace::Directory(PathBuf::from("/tmp/mcp-v8-sessions"))
     );
+    assert!(matches!(executions.state, State::Stateful { .. }));
     assert_eq!(config.log_level, LogLevel::Info);
     assert!(config.notes.is_empty());
 }
@@ -89,6 +92,13 @@ fn flag_over_environment_over_file_over_default() {
 fn every_setting_can_be_said_in_all_three_ways() {
     let values = [
         ("stateless", "true", "true"),
+        ("directory-path", "/x/heaps", "\"/x/heaps\""),
+        ("s3-bucket", "heaps", "\"heaps\""),
+        ("cache-dir", "/x/cache", "\"/x/cache\""),
+        ("cache-max-mb", "11", "11"),
+        ("heap-key-file", "/x/key", "\"/x/key\""),
+        ("heap-retention-hours", "12", "12"),
+        ("heap-retention-mb", "13", "13"),
         ("session-db-path", "/x/db", "\"/x/db\""),
         ("execution-retention-hours", "3", "3"),
         ("execution-retention-count", "4", "4"),
@@ -106,12 +116,19 @@ fn every_setting_can_be_said_in_all_three_ways() {
     assert_eq!(values.len(), Setting::ALL.len());
     for (name, text, toml) in values {
         let setting = Setting::from_name(name).unwrap();
+        let needed: &[&str] = match setting {
+            Setting::CacheDir => &["--s3-bucket=x"],
+            Setting::CacheMaxMb => &["--s3-bucket=x", "--cache-dir=/x"],
+            _ => &[],
+        };
+        let with =
+            |more: &[&str], variables: &[(&str, &str)]| config(&[needed, more].concat(), variables);
         let flag = format!("--{name}={text}");
-        let by_flag = config(&[&flag], &[]);
-        let by_variable = config(&[], &[(&setting.variable(), text)]);
+        let by_flag = with(&[&flag], &[]);
+        let by_variable = with(&[], &[(&setting.variable(), text)]);
         let file = file(&format!("{name} = {toml}\n"));
-        let by_file = config(&["--config", file.path().to_str().unwrap()], &[]);
-        let default = config(&[], &[]);
+        let by_file = with(&["--config", file.path().to_str().unwrap()], &[]);
+        let default = with(&[], &[]);
         let shown = |config: &Config| format!("{config:?}");
         assert_eq!(shown(&by_flag), shown(&by_variable), "{name}");
         assert_eq!(shown(&by_flag), shown(&by_file), "{name}");
@@ -136,7 +153,7 @@ fn all_faults_are_reported_at_once_with_their_places() {
         "MCP_V8_LOG_LEVEL (environment): \"loud\" is not one of off",
         &format!("execution-timeout in {path}: \"long\" is not a whole number from 1 to 300"),
         &format!("stateless in {path}: 1 is not true or false"),
-        &format!("{path}: unknown key \"heap\"; valid keys: stateless, session-db-path"),
+        &format!("{path}: unknown key \"heap\"; valid keys: stateless, directory-path, s3-bucket"),
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
@@ -183,6 +200,8 @@ fn bounds_are_exact() {
         ("--execution-retention-hours", 1, 87_600),
         ("--execution-retention-count", 1, 10_000_000),
         ("--execution-retention-mb", 1, 1 << 20),
+        ("--heap-retention-hours", 1, 87_600),
+        ("--heap-retention-mb", 1, 1 << 20),
     ] {
         for good in [least, most] {
             config(&[&format!("{flag}={good}")], &[]);
@@ -196,62 +215,6 @@ fn bounds_are_exact() {
             assert!(text.contains("is out of range"), "{text}");
         }
     }
-}
-
-#[test]
-fn stateless_excludes_a_session_database_wherever_they_were_said() {
-    let file = file("session-db-path = \"/x\"\n");
-    let path = file.path().to_str().unwrap();
-    let text = faults(&["--stateless", "--config", path], &[]);
-    assert!(
-        text.contains(&format!(
-            "--stateless and session-db-path in {path} exclude each other"
-        )),
-        "{text}"
-    );
-    let stateful = config(&["--stateless=false", "--session-db-path", "/x"], &[]);
-    assert_eq!(
-        stateful.executions.store,
-        StorePlace::Directory(PathBuf::from("/x"))
-    );
-    let stateless = config(&["--stateless"], &[]);
-    assert_eq!(stateless.executions.store, StorePlace::Temporary);
-    let overridden = config(&["--stateless=false"], &[("MCP_V8_STATELESS", "1")]);
-    assert!(matches!(
-        overridden.executions.store,
-        StorePlace::Directory(_)
-    ));
-}
-
-#[test]
-fn a_default_that_belongs_to_somebody_else_is_left_alone() {
-    let with = |owner| {
-        let machine = Machine { owner, ..machine() };
-        load([OsString::from("mcp-v8")], [], &machine)
-    };
-    let Ok(Command::Serve(config)) = with(|path| path.ends_with("mcp-v8-sessions").then_some(7))
-    else {
-        panic!("refused");
-    };
-    let used = PathBuf::from("/tmp/mcp-v8-sessions-1000");
-    assert_eq!(config.executions.store, StorePlace::Directory(used.clone()));
-    assert_eq!(
-        config.notes,
-        [Note::DefaultTaken {
-            taken: PathBuf::from("/tmp/mcp-v8-sessions"),
-            owner: 7,
-            used,
-        }]
-    );
-    let Ok(Command::Serve(own)) = with(|_| Some(1000)) else {
-        panic!("refused");
-    };
-    assert!(own.notes.is_empty());
-    let faults = with(|_| Some(7)).unwrap_err().to_string();
-    assert!(
-        faults.contains("mcp-v8-sessions-1000 belongs to another user (id 7)"),
-        "{faults}"
-    );
 }
 
 #[test]

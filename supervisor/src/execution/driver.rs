@@ -6,19 +6,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mcp_v8_protocol::message::{ExecutionLimits, Start};
+use mcp_v8_protocol::mode::Mode;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::admission::{Slot, Ticket};
 use super::alarm::{self, CodeHash, Deceased};
+use super::event::{Effect, Event, NotReady, Script};
+use super::heap::Heap;
+use super::held::{Held, become_ready};
 use super::outcome::Given;
 use super::output::Output;
-use super::state::{Effect, Event, NotReady, Script, Settling, State};
+use super::state::{Settling, State};
+use crate::heaps::{Heaps, Tenant};
 use crate::limits;
-use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, View};
-use crate::workers::{
-    Begun, Errand, Exit, Process, Ready, Running, Spawned, Spawner, Spawning, Word,
-};
+use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
+use crate::workers::{Exit, Spawner, Word};
 
 /// What drivers share.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Services {
     pub store: Store,
     /// Where workers come from.
     pub spawner: Spawner,
+    /// Where heaps are kept; `None` where they are not.
+    pub heaps: Option<Heaps>,
     /// How long a worker may take to say Hello.
     pub hello_timeout: Duration,
     /// How long an execution may wait for a slot.
@@ -49,6 +54,7 @@ pub struct Driver {
     given: Given,
     source: String,
     code: CodeHash,
+    heap: Heap,
     ticket: Option<Ticket>,
     slot: Option<Slot>,
     cancel: oneshot::Receiver<CancelledBy>,
@@ -62,22 +68,22 @@ pub struct Driver {
     deadline: Instant,
 }
 
-/// The worker, as far as it has come.
+/// What is run.
 #[derive(Debug)]
-enum Held {
-    Nothing,
-    Spawning(Spawning),
-    Spawned(Spawned),
-    Ready(Ready),
-    Running(Running),
-    /// Its conversation is over. What it was given may turn out to be unread.
-    Ending(Process, Option<Errand>),
+pub struct Task {
+    /// JavaScript or TypeScript.
+    pub source: String,
+    /// What the heap that it leaves is tagged with.
+    pub tags: Tags,
 }
 
 /// A new execution as everybody sees it first.
 pub fn accepted(id: ExecutionId, limits: Limits) -> View {
     View {
         id,
+        tenant: Tenant::local(),
+        input_heap: None,
+        session: None,
         status: Status::Queued,
         submitted_at: now(),
         started_at: None,
@@ -97,11 +103,16 @@ fn now() -> Timestamp {
 
 impl Driver {
     /// The driver of an accepted execution. Nothing happens until [`Driver::run`] is awaited.
-    pub fn new(services: Services, view: View, source: String, ticket: Ticket) -> (Self, Handles) {
+    pub fn new(services: Services, view: View, task: Task, ticket: Ticket) -> (Self, Handles) {
         let (cancel, cancel_asked) = oneshot::channel();
         let given = Given {
             limits: view.limits,
+            mode: match services.heaps {
+                None => Mode::Stateless,
+                Some(_) => Mode::Stateful,
+            },
         };
+        let Task { source, tags } = task;
         let output = Output::new(view.id);
         let (view, seen) = watch::channel(view);
         let driver = Self {
@@ -110,6 +121,7 @@ impl Driver {
             given,
             code: CodeHash::of(&source),
             source,
+            heap: Heap::new(tags),
             ticket: Some(ticket),
             slot: None,
             cancel: cancel_asked,
@@ -148,12 +160,22 @@ impl Driver {
         match state {
             State::Queued => self.wait_for_slot().await,
             State::Starting(_) => self.wait_for_hello().await,
-            State::Running(_) => self.wait_for_word().await,
+            State::Running(_) => {
+                let resident_bytes_max = self.given.resident_bytes_max();
+                self.wait_for_word(resident_bytes_max).await
+            }
+            State::Saving(_) => {
+                let resident_bytes_max = self.given.resident_bytes_to_save_max();
+                self.wait_for_word(resident_bytes_max).await
+            }
             // Each effect of these states is answered, so nobody comes here. If one did, the
             // execution would end rather than hang.
             State::Settling(Settling::Reaping(..)) | State::Clearing(_) => {
                 Event::Reaped(Exit::unseen(), Script::MayHaveRun)
             }
+            State::Settling(Settling::Storing(_)) => Event::HeapNotStored {
+                why: "nobody has stored it".to_owned(),
+            },
             State::Settling(Settling::Committing(..)) | State::Ended(_) => Event::Committed,
         }
     }
@@ -177,6 +199,9 @@ impl Driver {
     }
 
     async fn wait_for_hello(&mut self) -> Event {
+        if let Some(event) = self.fetch_input().await {
+            return event;
+        }
         tokio::select! {
             biased;
             by = asked(&mut self.cancel, &mut self.is_cancel_heard) => Event::CancelAsked(by),
@@ -188,11 +213,35 @@ impl Driver {
         }
     }
 
-    async fn wait_for_word(&mut self) -> Event {
+    /// Has the heap that the script continues, before a worker waits for it; an event when there is
+    /// something to tell of that.
+    async fn fetch_input(&mut self) -> Option<Event> {
+        let (tenant, id) = {
+            let view = self.view.borrow();
+            (view.tenant.clone(), view.input_heap?)
+        };
+        let heaps = self.services.heaps.as_ref()?;
+        if self.heap.has_input() {
+            return None;
+        }
+        let event = tokio::select! {
+            biased;
+            by = asked(&mut self.cancel, &mut self.is_cancel_heard) => Event::CancelAsked(by),
+            fetched = self.heap.fetch(heaps, &tenant, id) => match fetched {
+                Ok(()) => {
+                    self.deadline = Instant::now() + self.services.hello_timeout;
+                    return None;
+                }
+                Err(why) => Event::InputHeapFailed { why },
+            },
+        };
+        Some(event)
+    }
+
+    async fn wait_for_word(&mut self, resident_bytes_max: u64) -> Event {
         let Held::Running(worker) = &mut self.held else {
             return Event::WorkerGone;
         };
-        let resident_bytes_max = self.given.resident_bytes_max();
         let mut next_look = Instant::now() + limits::MEMORY_LOOK_INTERVAL;
         loop {
             let has_writes = self.is_start_unwritten || self.output.has_pending();
@@ -213,6 +262,16 @@ impl Driver {
                 word = worker.next(), if self.output.has_room() => match word {
                     Ok(Word::Console(text)) => self.output.add(&text),
                     Ok(Word::Finished(finished)) => return Event::Reported(finished),
+                    Ok(Word::Saved { bytes }) => return match worker.snapshot(bytes).await {
+                        Ok(snapshot) => {
+                            self.heap.take(snapshot);
+                            Event::HeapSaved
+                        }
+                        Err(error) => Event::HeapNotSaved {
+                            why: format!("its snapshot cannot be copied ({error})"),
+                        },
+                    },
+                    Ok(Word::Unsaved { why }) => return Event::HeapNotSaved { why },
                     Ok(Word::Gone) => return Event::WorkerGone,
                     Err(error) => return Event::WorkerBroke(error),
                 },
@@ -241,6 +300,14 @@ impl Driver {
                 None
             }
             Effect::Run => self.start_script().await,
+            Effect::AwaitHeap => {
+                self.deadline = Instant::now() + limits::SAVE_WAIT_MAX;
+                None
+            }
+            Effect::StoreHeap => {
+                let view = self.view.borrow().clone();
+                Some(self.heap.store(self.services.heaps.as_ref(), &view).await)
+            }
             Effect::Kill => {
                 self.held.make_ending().await;
                 if let Held::Ending(process, _) = &self.held {
@@ -326,9 +393,14 @@ impl Driver {
                 heap_bytes: self.given.heap_bytes(),
                 buffer_bytes: self.given.heap_bytes(),
                 cpu_seconds: self.given.cpu_seconds(),
+                snapshot_bytes: self.given.snapshot_bytes(),
             },
+            heap: self.heap.wanted(self.given.mode),
         };
-        match ready.start(start).await {
+        if self.view.borrow().session.is_some() {
+            self.heap.note_code(&start.source);
+        }
+        match ready.start(start, self.heap.input()).await {
             Ok(running) => self.held = Held::Running(running),
             Err((process, error)) => {
                 self.held = Held::Ending(process, None);
@@ -355,8 +427,9 @@ impl Driver {
             room.append(chunk);
         }
         show_output(&self.view, &self.output);
+        let keep = self.heap.keep(&self.view.borrow(), end);
         let view = self.ended(end.clone());
-        match self.services.store.end(view).await {
+        match self.services.store.end(view, keep).await {
             Ok(()) => Event::Committed,
             Err(error) => {
                 let id = self.view.borrow().id;
@@ -376,60 +449,6 @@ impl Driver {
             ..self.view.borrow().clone()
         }
     }
-}
-
-impl Held {
-    /// Keeps only the process: the conversation is over. A process that is just being started is
-    /// waited for, so that it is reaped before anybody hears of the end.
-    async fn make_ending(&mut self) {
-        *self = match std::mem::replace(self, Self::Nothing) {
-            Self::Nothing => Self::Nothing,
-            Self::Spawning(mut spawning) => {
-                match timeout(limits::REAP_WAIT_MAX, spawning.started()).await {
-                    Ok(Ok(begun)) => Self::Ending(begun.into_process(), None),
-                    // None was started; or it takes too long, and is killed when it is.
-                    Ok(Err(_)) | Err(_) => Self::Nothing,
-                }
-            }
-            Self::Spawned(worker) => Self::Ending(worker.into_process(), None),
-            Self::Ready(worker) => Self::Ending(worker.into_process(), None),
-            Self::Running(worker) => {
-                let (process, errand) = worker.into_process();
-                Self::Ending(process, Some(errand))
-            }
-            Self::Ending(process, errand) => Self::Ending(process, errand),
-        };
-    }
-}
-
-async fn become_ready(spawner: &Spawner, held: &mut Held) -> Event {
-    if let Held::Nothing = held {
-        match spawner.request() {
-            Ok(spawning) => *held = Held::Spawning(spawning),
-            Err(error) => return Event::SpawnFailed(error),
-        }
-    }
-    if let Held::Spawning(spawning) = held {
-        match spawning.started().await {
-            Ok(Begun::Fresh(spawned)) => *held = Held::Spawned(spawned),
-            Ok(Begun::Parked(ready)) => *held = Held::Ready(ready),
-            Err(error) => {
-                *held = Held::Nothing;
-                return Event::SpawnFailed(error);
-            }
-        }
-    }
-    let Held::Spawned(worker) = held else {
-        return Event::WorkerReady;
-    };
-    let hello = match worker.hello().await {
-        Ok(hello) => hello,
-        Err(error) => return Event::WorkerNotReady(NotReady::Launch(error)),
-    };
-    if let Held::Spawned(worker) = std::mem::replace(held, Held::Nothing) {
-        *held = Held::Ready(worker.into_ready(hello));
-    }
-    Event::WorkerReady
 }
 
 /// Waits until somebody asks for the end; for ever when nobody can any more.

@@ -1,15 +1,23 @@
 //! The life of an execution: what may happen to it, and the one task that makes it happen.
 //!
 //! * [`state`]: the pure machine: events in, effects out.
+//! * [`event`]: the events and the effects.
 //! * [`outcome`]: what an end means, in words.
+//! * `heap`: the heap that it continues, and the one that it leaves.
+//! * `heap_loss`: why a heap was not saved, in words.
 //! * [`admission`]: slots and the queue before them.
 //! * `alarm`: what an operator has to hear of a death.
 //! * [`probe`]: whether workers can be started at all.
+//! * `held`: its worker, as far as it has come.
 //! * [`driver`]: the task that owns an execution, performs the effects and publishes views.
 
 pub mod admission;
 mod alarm;
 pub mod driver;
+pub mod event;
+mod heap;
+mod heap_loss;
+mod held;
 pub mod outcome;
 mod output;
 pub mod probe;

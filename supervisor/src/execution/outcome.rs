@@ -1,11 +1,14 @@
 //! What an end means, in words: what happened, which limit it was, what to do next.
 
 use mcp_v8_protocol::limits::{self as wire, ERROR_BYTES_MAX};
-use mcp_v8_protocol::message::{Failure, FailureKind as Reported, Finished, Text};
+use mcp_v8_protocol::message::{Completion, Failure, FailureKind as Reported, Finished, Text};
+use mcp_v8_protocol::mode::Mode;
 
-use super::state::{NotReady, Riddle, Script, Verdict};
+use super::event::{NotReady, Script};
+use super::heap_loss::HeapLoss;
+use super::state::{Riddle, Verdict};
 use crate::limits;
-use crate::store::{End, FailureKind, Limits, StoreError};
+use crate::store::{End, FailureKind, HeapEnd, Limits, StoreError};
 use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError, telling_line};
 
 /// What an execution was given.
@@ -13,6 +16,8 @@ use crate::workers::{Death, Exit, LaunchError, LinkError, SpawnError, telling_li
 pub struct Given {
     /// Its limits.
     pub limits: Limits,
+    /// Whether its heap is kept.
+    pub mode: Mode,
 }
 
 impl Given {
@@ -21,6 +26,25 @@ impl Given {
         u32::try_from(self.limits.execution_timeout_secs)
             .unwrap_or(u32::MAX)
             .saturating_add(limits::CPU_SECS_BEYOND_TIMEOUT)
+            .saturating_add(match self.mode {
+                Mode::Stateless => 0,
+                Mode::Stateful => limits::SAVE_CPU_SECS,
+            })
+    }
+
+    /// The largest snapshot of its heap, in bytes; 0 where none is kept.
+    pub fn snapshot_bytes(self) -> u64 {
+        match self.mode {
+            Mode::Stateless => 0,
+            Mode::Stateful => {
+                (2 * self.heap_bytes() + limits::SNAPSHOT_ROOM_BYTES).min(wire::SNAPSHOT_BYTES_MAX)
+            }
+        }
+    }
+
+    /// [`Given::resident_bytes_max`] of a worker that saves its heap.
+    pub fn resident_bytes_to_save_max(self) -> u64 {
+        self.resident_bytes_max() + limits::SAVING_COPIES * self.snapshot_bytes()
     }
 
     /// Memory of its own that a worker may have resident, in bytes: whatever it does, the kernel
@@ -41,11 +65,7 @@ impl Given {
 /// The end that a verdict makes.
 pub(super) fn settle(verdict: Verdict, given: Given) -> End {
     match verdict {
-        Verdict::Reported(Finished::Completed(done)) => End::Completed {
-            result: done.result.text,
-            result_truncated: done.result.truncated,
-            preview: done.preview.text,
-        },
+        Verdict::Reported(Finished::Completed(done)) => completed(done, HeapEnd::NotKept),
         Verdict::Reported(Finished::Failed(failure)) => reported_failure(failure, given),
         Verdict::Cancelled(by) => End::Cancelled { by },
         Verdict::TooLarge => failed(FailureKind::Memory, memory(given)),
@@ -56,15 +76,36 @@ pub(super) fn settle(verdict: Verdict, given: Given) -> End {
     }
 }
 
+/// The end of a script that has completed.
+pub(super) fn completed(done: Completion, heap: HeapEnd) -> End {
+    End::Completed {
+        result: done.result.text,
+        result_truncated: done.result.truncated,
+        preview: done.preview.text,
+        heap,
+    }
+}
+
 /// The end that the exit of a process makes.
-pub(super) fn explain(riddle: &Riddle, script: Script, exit: &Exit, given: Given) -> End {
+pub(super) fn explain(riddle: Riddle, script: Script, exit: &Exit, given: Given) -> End {
     match (riddle, script) {
         (Riddle::Gone, Script::Unread) => unread(exit),
         (Riddle::Gone, Script::MayHaveRun) => death(exit, given),
         (Riddle::Torn, _) if is_telling(exit, given) => death(exit, given),
         (Riddle::Torn, _) => broke(&LinkError::Torn),
-        (Riddle::NotReady(why), _) => not_ready(why, exit),
+        (Riddle::NotReady(why), _) => not_ready(&why, exit),
+        (Riddle::LostHeap(done), _) => {
+            completed(*done, HeapLoss::of_death(exit, given).heap_end(given))
+        }
     }
+}
+
+/// The end of an execution whose input heap was there when it was accepted, and is not any more.
+pub(super) fn input_heap_failed(why: &str) -> End {
+    failed(
+        FailureKind::Heap,
+        format!("the heap to start from cannot be had any more, so nothing ran: {why}"),
+    )
 }
 
 /// The end of an execution that waited too long for a slot.
@@ -260,7 +301,9 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
             "the worker was started, but ended before it was ready: {exit}. Run \
              'mcp-v8-worker run' by hand to see why, or correct --worker-path"
         ),
-        NotReady::Launch(error @ LaunchError::OtherVersion { .. }) => error.to_string(),
+        NotReady::Launch(
+            error @ (LaunchError::OtherVersion { .. } | LaunchError::Unconfined { .. }),
+        ) => error.to_string(),
         NotReady::Launch(LaunchError::Broken(error)) => format!(
             "the worker was started, but is not a worker: {error}{}. Correct --worker-path, or \
              install mcp-v8 and mcp-v8-worker from one build",
@@ -270,12 +313,15 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
 }
 
 fn broke(error: &LinkError) -> End {
+    let advice = match error {
+        LinkError::TooManyFrames => "Print less often, or more at once",
+        LinkError::Decode(_) | LinkError::Violation(_) | LinkError::Torn | LinkError::Io(_) => {
+            "The script, or a bug, has damaged it; only this execution is lost"
+        }
+    };
     failed(
         FailureKind::WorkerDied,
-        format!(
-            "the worker was killed: {error}. The script, or a bug, has damaged it; only this \
-             execution is lost"
-        ),
+        format!("the worker was killed: {error}. {advice}"),
     )
 }
 

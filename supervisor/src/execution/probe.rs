@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mcp_v8_protocol::message::Confinement;
 
+use super::event::NotReady;
 use super::outcome::not_ready_text;
-use super::state::NotReady;
 use crate::limits;
-use crate::workers::{Begun, Exit, Ready, SpawnError, Spawner};
+use crate::workers::{Begun, Engine, Exit, Ready, SpawnError, Spawner};
 
 /// Why no execution would get a worker.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +28,8 @@ pub enum ProbeError {
 /// What workers on this machine are like.
 #[derive(Debug, Clone)]
 pub struct Probed {
-    /// The version of their V8.
-    pub v8_version: String,
+    /// What their runtime is.
+    pub engine: Engine,
     /// What confines them, in the words of one that has seen nobody's code.
     pub confinement: Confinement,
 }
@@ -62,7 +62,7 @@ pub async fn probe(spawner: &Spawner, hello_timeout: Duration) -> Result<Probed,
 /// Ends a worker that is ready, and gives what it said.
 async fn end(ready: Ready) -> Probed {
     let probed = Probed {
-        v8_version: ready.v8_version().to_owned(),
+        engine: ready.engine().clone(),
         confinement: ready.confinement(),
     };
     let process = ready.into_process();

@@ -1,16 +1,16 @@
 //! The life of an execution as a pure machine: no clock, lock, channel or await.
 //!
 //! ```text
-//! Queued ──slot──▶ Starting ──Hello──▶ Running
-//!    │                │  ▲                 │ the first of report, deadline, cancel and death
-//!    │ cancel,        │  └─nothing read──┐ │ gives the verdict
-//!    │ wait too long  │                  │ │
-//!    │                ├──death, silence──┤ ├──death──────────┐
-//!    │                │                  │ │                 ▼
-//!    │                │ cancel,          └─│──── Settling: Reaping
-//!    │                │ no process         │ kill            │ its exit says why
-//!    │                ▼                    ▼                 │
-//!    └───────────▶ Settling: Committing ◀────────────────────┘
+//! Queued ──slot──▶ Starting ──Hello──▶ Running ──completed, heap kept──▶ Saving
+//!    │                │  ▲                 │ the first of report,           │ │ saved
+//!    │ cancel,        │  └─nothing read──┐ │ deadline, cancel and           │ ▼
+//!    │ wait too long  │                  │ │ death gives the verdict        │ Settling: Storing
+//!    │                ├──death, silence──┤ ├──death──────────┐   death, no, │ │
+//!    │                │                  │ │                 ▼      too long│ │
+//!    │                │ cancel,          └─│──── Settling: Reaping ◀────────┤ │
+//!    │                │ no process         │ kill            │ its exit     │ │
+//!    │                ▼                    ▼                 │ says why     │ │
+//!    └───────────▶ Settling: Committing ◀────────────────────┴──────────────┴─┘
 //!                     │ nothing is left        │ a killed process is left
 //!                     ▼                        ▼
 //!                   Ended, for good ◀─reaped─ Clearing: everybody sees the end
@@ -19,16 +19,21 @@
 //! Every race is decided here. Each effect comes at most once, but for those of a worker that died
 //! before it had read anything: the execution then begins again, with another one.
 //!
+//! * Once the script has completed nothing changes its result: what goes wrong with its heap afterwards
+//!   is told beside it.
 //! * Nobody sees an end before it is written, and before the process is dead or killed.
 //! * A slot is given back when no process is left, so that there are never more workers with
 //!   somebody's code than slots. The client does not wait for that: it has its answer before.
 
-use mcp_v8_protocol::message::Finished;
+use mcp_v8_protocol::message::{Completion, Finished};
+use mcp_v8_protocol::mode::Mode;
 
-use super::outcome::{Given, explain, settle};
+use super::event::{Effect, Event, NotReady, Script};
+use super::heap_loss::HeapLoss;
+use super::outcome::{Given, completed, explain, input_heap_failed, settle};
 use crate::limits;
-use crate::store::{CancelledBy, End};
-use crate::workers::{Exit, LaunchError, LinkError, SpawnError};
+use crate::store::{CancelledBy, End, HeapEnd};
+use crate::workers::LinkError;
 
 /// Where an execution stands.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub enum State {
     Starting(Attempt),
     /// The script runs and the deadline is armed.
     Running(Attempt),
+    /// The script has completed, and its heap is being saved.
+    Saving(Box<Completion>),
     /// The verdict is known; the rest is clearing up.
     Settling(Settling),
     /// It is over, and everybody knows. Its process is killed, but not reaped.
@@ -50,6 +57,8 @@ pub enum State {
 /// What is left to do once the verdict is known.
 #[derive(Debug)]
 pub enum Settling {
+    /// The heap has to be stored.
+    Storing(Box<Completion>),
     /// The process has to end and be reaped: how it ended belongs to the end.
     Reaping(Riddle, Attempt),
     /// The end has to be written.
@@ -103,97 +112,13 @@ pub enum Riddle {
     Torn,
     /// The worker did not become ready.
     NotReady(NotReady),
-}
-
-/// What a worker that has ended had of the script that it was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Script {
-    /// Nothing, for certain: another worker may have it.
-    Unread,
-    /// A byte of it at least, as far as we know: it may have run.
-    MayHaveRun,
-}
-
-/// Why a started worker was not ready.
-#[derive(Debug)]
-pub enum NotReady {
-    /// It said nothing for too long.
-    Silent {
-        /// How long.
-        after_ms: u64,
-    },
-    /// It said something wrong, or closed its pipe.
-    Launch(LaunchError),
-}
-
-impl NotReady {
-    /// Whether the worker died by itself: it is not killed then, since its own exit says why.
-    pub fn is_death(&self) -> bool {
-        match self {
-            Self::Launch(LaunchError::Gone) => true,
-            Self::Silent { .. }
-            | Self::Launch(LaunchError::OtherVersion { .. } | LaunchError::Broken(_)) => false,
-        }
-    }
-}
-
-/// What can happen.
-#[derive(Debug)]
-pub enum Event {
-    /// A slot is free.
-    SlotGranted,
-    /// It has waited too long for a slot.
-    QueueWaitOver {
-        /// How long, in seconds.
-        after_secs: u64,
-    },
-    /// No process could be started.
-    SpawnFailed(SpawnError),
-    /// The worker has said the right Hello.
-    WorkerReady,
-    /// The worker will not become ready.
-    WorkerNotReady(NotReady),
-    /// The worker's last word.
-    Reported(Finished),
-    /// The worker closed its pipe, or died.
-    WorkerGone,
-    /// The worker sent something illegal.
-    WorkerBroke(LinkError),
-    /// Somebody asked for its end.
-    CancelAsked(CancelledBy),
-    /// The time is over.
-    Deadline,
-    /// The worker was found with more memory than it may have.
-    WorkerTooLarge,
-    /// The process is reaped.
-    Reaped(Exit, Script),
-    /// The end is in the store.
-    Committed,
-    /// The end could not be written.
-    CommitFailed(crate::store::StoreError),
-}
-
-/// What the driver has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Start a worker and wait for its Hello.
-    Launch,
-    /// Send it the script and arm the deadline.
-    Run,
-    /// Kill it.
-    Kill,
-    /// Wait for its end and reap it. Answered by [`Event::Reaped`].
-    Reap,
-    /// Write the end. Answered by [`Event::Committed`] or [`Event::CommitFailed`].
-    Commit,
-    /// Show the end to everybody.
-    Publish,
-    /// Give back the slot, or the place in the queue.
-    Release,
+    /// The worker went away while it saved the heap of a script that had completed.
+    LostHeap(Box<Completion>),
 }
 
 const NOTHING: &[Effect] = &[];
 const KILL_AND_COMMIT: &[Effect] = &[Effect::Kill, Effect::Commit];
+const KILL_AND_STORE: &[Effect] = &[Effect::Kill, Effect::StoreHeap];
 const KILL_AND_REAP: &[Effect] = &[Effect::Kill, Effect::Reap];
 /// Whoever sees the end may count on the slot.
 const RELEASE_AND_PUBLISH: &[Effect] = &[Effect::Release, Effect::Publish];
@@ -211,6 +136,10 @@ impl State {
             Self::Queued => Self::on_queued(event),
             Self::Starting(attempt) => Self::on_starting(attempt, event, given),
             Self::Running(attempt) => Self::on_running(attempt, event, given),
+            Self::Saving(completion) => Self::on_saving(completion, event, given),
+            Self::Settling(Settling::Storing(completion)) => {
+                Self::on_storing(completion, event, given)
+            }
             Self::Settling(Settling::Reaping(riddle, attempt)) => {
                 Self::on_reaping(riddle, attempt, event, given)
             }
@@ -232,7 +161,12 @@ impl State {
             Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
             | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
@@ -256,9 +190,20 @@ impl State {
                 };
                 (Self::reaping(Riddle::NotReady(why), attempt), effects)
             }
+            Event::InputHeapFailed { why } => (
+                Self::Settling(Settling::Committing(
+                    input_heap_failed(&why),
+                    Remains::Killed,
+                )),
+                KILL_AND_COMMIT,
+            ),
             Event::SlotGranted
             | Event::QueueWaitOver { .. }
             | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::Deadline
@@ -271,6 +216,9 @@ impl State {
 
     fn on_running(attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
+            Event::Reported(Finished::Completed(completion)) if given.mode == Mode::Stateful => {
+                (Self::Saving(Box::new(completion)), &[Effect::AwaitHeap])
+            }
             Event::Reported(finished) => Self::end_process(Verdict::Reported(finished), given),
             Event::CancelAsked(by) => Self::end_process(Verdict::Cancelled(by), given),
             Event::Deadline => Self::end_process(Verdict::Deadline, given),
@@ -286,21 +234,96 @@ impl State {
             | Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::Reaped(..)
             | Event::Committed
             | Event::CommitFailed(_) => (Self::Running(attempt), NOTHING),
         }
     }
 
+    fn on_saving(completion: Box<Completion>, event: Event, given: Given) -> Step {
+        let loss = match event {
+            Event::HeapSaved => {
+                return (
+                    Self::Settling(Settling::Storing(completion)),
+                    KILL_AND_STORE,
+                );
+            }
+            // Its exit says what V8 could not save.
+            Event::WorkerGone | Event::WorkerBroke(LinkError::Torn) => {
+                let riddle = Riddle::LostHeap(completion);
+                return (Self::reaping(riddle, Attempt::FIRST), &[Effect::Reap]);
+            }
+            Event::HeapNotSaved { why } => HeapLoss::Refused { why },
+            Event::WorkerBroke(error) => HeapLoss::Broke(error),
+            Event::CancelAsked(_) => HeapLoss::Cancelled,
+            Event::Deadline => HeapLoss::TooSlow,
+            Event::WorkerTooLarge => HeapLoss::Memory,
+            Event::SlotGranted
+            | Event::QueueWaitOver { .. }
+            | Event::SpawnFailed(_)
+            | Event::WorkerReady
+            | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
+            | Event::Reported(_)
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
+            | Event::Reaped(..)
+            | Event::Committed
+            | Event::CommitFailed(_) => return (Self::Saving(completion), NOTHING),
+        };
+        let end = completed(*completion, loss.heap_end(given));
+        (
+            Self::Settling(Settling::Committing(end, Remains::Killed)),
+            KILL_AND_COMMIT,
+        )
+    }
+
+    fn on_storing(completion: Box<Completion>, event: Event, given: Given) -> Step {
+        let heap = match event {
+            Event::HeapStored(heap) => HeapEnd::Kept(heap),
+            Event::HeapNotStored { why } => HeapLoss::NotStored { why }.heap_end(given),
+            // The heap is there, and its worker is killed: nothing else matters.
+            Event::SlotGranted
+            | Event::QueueWaitOver { .. }
+            | Event::SpawnFailed(_)
+            | Event::WorkerReady
+            | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
+            | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::WorkerGone
+            | Event::WorkerBroke(_)
+            | Event::CancelAsked(_)
+            | Event::Deadline
+            | Event::WorkerTooLarge
+            | Event::Reaped(..)
+            | Event::Committed
+            | Event::CommitFailed(_) => {
+                return (Self::Settling(Settling::Storing(completion)), NOTHING);
+            }
+        };
+        let end = completed(*completion, heap);
+        (
+            Self::Settling(Settling::Committing(end, Remains::Killed)),
+            &[Effect::Commit],
+        )
+    }
+
     fn on_reaping(riddle: Riddle, attempt: Attempt, event: Event, given: Given) -> Step {
         match event {
-            Event::Reaped(exit, script) => match (&riddle, script, attempt.next()) {
+            Event::Reaped(exit, script) => match (riddle, script, attempt.next()) {
                 // Not one that broke off within a message: between Hello and its script a worker says
                 // nothing, so it is none of ours, and the next would do the same.
                 (Riddle::Gone, Script::Unread, Some(next)) => {
                     (Self::Starting(next), &[Effect::Launch])
                 }
-                _ => Self::commit(explain(&riddle, script, &exit, given)),
+                (riddle, script, _) => Self::commit(explain(riddle, script, &exit, given)),
             },
             // The verdict stands, whatever comes after it.
             Event::SlotGranted
@@ -308,7 +331,12 @@ impl State {
             | Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
             | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
@@ -329,7 +357,12 @@ impl State {
             | Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
             | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)
@@ -347,7 +380,12 @@ impl State {
             | Event::SpawnFailed(_)
             | Event::WorkerReady
             | Event::WorkerNotReady(_)
+            | Event::InputHeapFailed { .. }
             | Event::Reported(_)
+            | Event::HeapSaved
+            | Event::HeapNotSaved { .. }
+            | Event::HeapStored(_)
+            | Event::HeapNotStored { .. }
             | Event::WorkerGone
             | Event::WorkerBroke(_)
             | Event::CancelAsked(_)

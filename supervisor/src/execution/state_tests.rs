@@ -4,14 +4,21 @@ use mcp_v8_protocol::message::{Completion, Failure, FailureKind as Reported, Tex
 use proptest::prelude::*;
 
 use super::*;
+use crate::heaps::HeapId;
 use crate::store::{FailureKind, Limits, StoreError};
-use crate::workers::ExitStatus;
+use crate::workers::{Exit, ExitStatus, LaunchError, SpawnError};
 
 const GIVEN: Given = Given {
     limits: Limits {
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
     },
+    mode: Mode::Stateless,
+};
+
+const GIVEN_A_HEAP: Given = Given {
+    mode: Mode::Stateful,
+    ..GIVEN
 };
 
 fn text(text: &str) -> Text {
@@ -36,6 +43,10 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
+fn heap_id() -> HeapId {
+    HeapId::of(b"a heap")
+}
+
 /// Every kind of event, by number.
 fn event(kind: usize) -> Event {
     match kind % KINDS {
@@ -57,20 +68,33 @@ fn event(kind: usize) -> Event {
         12 => Event::Deadline,
         13 => Event::WorkerBroke(LinkError::Io(std::io::Error::other("x"))),
         14 => Event::WorkerTooLarge,
-        15 => Event::Reaped(exit(ExitStatus::Code(86)), Script::MayHaveRun),
-        16 => Event::Reaped(exit(ExitStatus::Signal(9)), Script::Unread),
-        17 => Event::Committed,
-        _ => Event::CommitFailed(StoreError::Closed),
+        15 => Event::InputHeapFailed {
+            why: "it is gone".to_owned(),
+        },
+        16 => Event::HeapSaved,
+        17 => Event::HeapNotSaved {
+            why: "it is not savable".to_owned(),
+        },
+        18 => Event::Reaped(exit(ExitStatus::Code(86)), Script::MayHaveRun),
+        19 => Event::Reaped(exit(ExitStatus::Signal(9)), Script::Unread),
+        20 => Event::Committed,
+        21 => Event::CommitFailed(StoreError::Closed),
+        22 => Event::HeapStored(heap_id()),
+        _ => Event::HeapNotStored {
+            why: "the disk is full".to_owned(),
+        },
     }
 }
 
 /// Events up to here come from the world, the others are answers.
-const WORLDLY: usize = 15;
-const REAPED: usize = 15;
-const REAPED_UNREAD: usize = 16;
-const COMMITTED: usize = 17;
-const COMMIT_FAILED: usize = 18;
-const KINDS: usize = 19;
+const WORLDLY: usize = 18;
+const REAPED: usize = 18;
+const REAPED_UNREAD: usize = 19;
+const COMMITTED: usize = 20;
+const COMMIT_FAILED: usize = 21;
+const STORED: usize = 22;
+const NOT_STORED: usize = 23;
+const KINDS: usize = 24;
 const REPORTED: usize = 6;
 const GONE: usize = 8;
 const CANCELLED: usize = 10;
@@ -85,6 +109,7 @@ enum Process {
 
 /// A life: the machine, everything that it asked for, and what came of it.
 struct Life {
+    given: Given,
     state: State,
     effects: Vec<Effect>,
     process: Process,
@@ -92,7 +117,12 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
+        Self::of(GIVEN)
+    }
+
+    fn of(given: Given) -> Self {
         Self {
+            given,
             state: State::Queued,
             effects: Vec::new(),
             process: Process::None,
@@ -101,10 +131,32 @@ impl Life {
 
     /// A life whose script runs.
     fn running() -> Self {
-        let mut life = Self::new();
+        Self::running_of(GIVEN)
+    }
+
+    fn running_of(given: Given) -> Self {
+        let mut life = Self::of(given);
         assert_eq!(life.on(Event::SlotGranted), [Effect::Launch]);
         assert_eq!(life.on(Event::WorkerReady), [Effect::Run]);
         life
+    }
+
+    /// A life whose script has completed, and whose heap is being saved.
+    fn saving() -> Self {
+        let mut life = Self::running_of(GIVEN_A_HEAP);
+        assert_eq!(life.on(Event::Reported(completed())), [Effect::AwaitHeap]);
+        life
+    }
+
+    /// What became of the heap of an execution that completed.
+    fn heap(&self) -> Option<&HeapEnd> {
+        match self.end() {
+            Some(End::Completed { result, heap, .. }) => {
+                assert_eq!(result, "42");
+                Some(heap)
+            }
+            _ => None,
+        }
     }
 
     /// Checks each effect against what was before it.
@@ -113,7 +165,7 @@ impl Life {
         if let (State::Starting(_), Event::SpawnFailed(_)) = (&state, &event) {
             self.process = Process::None;
         }
-        let (state, effects) = state.on(event, GIVEN);
+        let (state, effects) = state.on(event, self.given);
         self.state = state;
         for effect in effects {
             self.check(*effect);
@@ -128,7 +180,8 @@ impl Life {
                 assert_eq!(self.process, Process::None, "one process at a time");
                 self.process = Process::Alive;
             }
-            Effect::Run => assert_eq!(self.process, Process::Alive),
+            Effect::Run | Effect::AwaitHeap => assert_eq!(self.process, Process::Alive),
+            Effect::StoreHeap => assert_eq!(self.process, Process::Killed),
             Effect::Kill => {
                 assert_eq!(self.process, Process::Alive);
                 self.process = Process::Killed;
@@ -150,7 +203,12 @@ impl Life {
         }
         let is_about_the_end = matches!(
             effect,
-            Effect::Kill | Effect::Commit | Effect::Publish | Effect::Release
+            Effect::Kill
+                | Effect::AwaitHeap
+                | Effect::StoreHeap
+                | Effect::Commit
+                | Effect::Publish
+                | Effect::Release
         );
         assert!(
             !is_about_the_end || self.count(effect) == 0,
@@ -169,7 +227,11 @@ impl Life {
     fn end(&self) -> Option<&End> {
         match &self.state {
             State::Clearing(end) | State::Ended(end) => Some(end),
-            State::Queued | State::Starting(_) | State::Running(_) | State::Settling(_) => None,
+            State::Queued
+            | State::Starting(_)
+            | State::Running(_)
+            | State::Saving(_)
+            | State::Settling(_) => None,
         }
     }
 
@@ -183,9 +245,10 @@ proptest! {
     /// shown end never changes, and once all is over nothing is done.
     #[test]
     fn effects_are_in_their_places_and_the_end_is_final(
-        kinds in prop::collection::vec(0..KINDS, 0..80)
+        kinds in prop::collection::vec(0..KINDS, 0..80),
+        keeps_heap in any::<bool>(),
     ) {
-        let mut life = Life::new();
+        let mut life = Life::of(if keeps_heap { GIVEN_A_HEAP } else { GIVEN });
         for kind in kinds {
             let shown = life.end().cloned();
             let was_over = life.is_over();
@@ -210,8 +273,10 @@ proptest! {
         kinds in prop::collection::vec(0..WORLDLY, 0..40),
         is_unread in any::<bool>(),
         commit_fails in any::<bool>(),
+        keeps_heap in any::<bool>(),
+        store_fails in any::<bool>(),
     ) {
-        let mut life = Life::new();
+        let mut life = Life::of(if keeps_heap { GIVEN_A_HEAP } else { GIVEN });
         let mut asked = std::collections::VecDeque::new();
         // A deadline is always armed, so that the last events come whatever else does.
         let tail = [CANCELLED; 2];
@@ -223,8 +288,11 @@ proptest! {
                     Effect::Reap => Some(REAPED),
                     Effect::Commit if commit_fails => Some(COMMIT_FAILED),
                     Effect::Commit => Some(COMMITTED),
+                    Effect::StoreHeap if store_fails => Some(NOT_STORED),
+                    Effect::StoreHeap => Some(STORED),
                     Effect::Launch
                     | Effect::Run
+                    | Effect::AwaitHeap
                     | Effect::Kill
                     | Effect::Publish
                     | Effect::Release => None,
@@ -255,6 +323,7 @@ fn the_usual_life() {
             result: "42".to_owned(),
             result_truncated: false,
             preview: "42".to_owned(),
+            heap: HeapEnd::NotKept,
         })
     );
     assert!(!life.is_over());
@@ -388,4 +457,81 @@ fn a_queued_execution_ends_without_a_process() {
         assert_eq!(life.on(Event::Committed), RELEASE_AND_PUBLISH);
         assert!(life.is_over());
     }
+}
+
+#[test]
+fn a_heap_is_durable_before_its_end_is_written() {
+    let mut life = Life::saving();
+    assert_eq!(life.on(Event::HeapSaved), KILL_AND_STORE);
+    // The worker is killed: what it still says, or who still asks, changes nothing.
+    for later in (REPORTED..WORLDLY).chain([REAPED]) {
+        assert_eq!(life.on(event(later)), NOTHING);
+    }
+    assert_eq!(life.on(Event::HeapStored(heap_id())), [Effect::Commit]);
+    assert_eq!(life.on(Event::Committed), PUBLISH_AND_REAP);
+    assert_eq!(life.heap(), Some(&HeapEnd::Kept(heap_id())));
+}
+
+#[test]
+fn what_goes_wrong_with_a_heap_costs_nothing_of_the_result() {
+    let cases: [(Event, &str); 6] = [
+        (
+            Event::HeapNotSaved {
+                why: "its snapshot is too large".to_owned(),
+            },
+            "too large",
+        ),
+        (Event::Deadline, "longer than"),
+        (Event::CancelAsked(CancelledBy::Client), "cancelled after"),
+        (Event::CancelAsked(CancelledBy::Shutdown), "cancelled after"),
+        (Event::WorkerTooLarge, "more memory"),
+        (event(13), "killed while it saved"),
+    ];
+    for (cause, words) in cases {
+        let mut life = Life::saving();
+        assert_eq!(life.on(cause), KILL_AND_COMMIT);
+        life.on(Event::Committed);
+        let Some(HeapEnd::Lost { why }) = life.heap() else {
+            panic!("{words}: {:?}", life.end())
+        };
+        assert!(why.contains(words), "{words} is not in: {why}");
+    }
+    for gone in [Event::WorkerGone, Event::WorkerBroke(LinkError::Torn)] {
+        let mut life = Life::saving();
+        assert_eq!(life.on(gone), [Effect::Reap]);
+        let death = exit(ExitStatus::Signal(libc::SIGTRAP));
+        assert_eq!(
+            life.on(Event::Reaped(death, Script::MayHaveRun)),
+            [Effect::Commit]
+        );
+        assert_eq!(life.on(Event::Committed), RELEASE_AND_PUBLISH);
+        assert!(matches!(life.heap(), Some(HeapEnd::Lost { .. })));
+    }
+    let mut life = Life::saving();
+    life.on(Event::HeapSaved);
+    assert_eq!(life.on(event(NOT_STORED)), [Effect::Commit]);
+    life.on(Event::Committed);
+    let full = HeapEnd::Lost {
+        why: "the heap was not saved, the result is not affected: the disk is full".to_owned(),
+    };
+    assert_eq!(life.heap(), Some(&full));
+}
+
+#[test]
+fn a_script_that_failed_leaves_no_heap_to_wait_for() {
+    let mut life = Life::running_of(GIVEN_A_HEAP);
+    assert_eq!(life.on(event(7)), KILL_AND_COMMIT);
+}
+
+#[test]
+fn without_the_heap_that_it_continues_nothing_runs() {
+    let mut life = Life::of(GIVEN_A_HEAP);
+    life.on(Event::SlotGranted);
+    assert_eq!(life.on(event(15)), KILL_AND_COMMIT);
+    life.on(Event::Committed);
+    let Some(End::Failed { kind, error, .. }) = life.end() else {
+        panic!("{:?}", life.end())
+    };
+    assert_eq!(*kind, FailureKind::Heap);
+    assert!(error.contains("nothing ran: it is gone"), "{error}");
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use super::hex::{self, Hex};
+
 /// The name of a heap: the SHA-256 of its snapshot. Equal heaps have equal names; whoever does not
 /// know the content cannot guess the name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +32,7 @@ impl HeapId {
 /// 64 hexadecimal digits in lower case.
 impl fmt::Display for HeapId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -52,23 +54,7 @@ impl FromStr for HeapId {
     type Err = MalformedHeapId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(MalformedHeapId);
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-const fn nibble(digit: u8) -> Result<u8, MalformedHeapId> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(MalformedHeapId),
+        hex::read(text).map(Self).ok_or(MalformedHeapId)
     }
 }
 

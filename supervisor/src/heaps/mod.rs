@@ -1,9 +1,266 @@
-//! Stored heaps: what they are called, whose they are, and where they are.
+//! Stored heaps: what they are called, whose they are, how they are sealed, and where they are kept.
+//!
+//! ```text
+//! put    ─▶ name (SHA-256) ─▶ envelope: pack, MAC ─▶ blobs: a directory, S3, S3 behind a cache
+//! fetch ◀── snapshot ◀─────── envelope: MAC, unpack, SHA-256 ◀──┘
+//! ```
+//!
+//! A snapshot is code: what loads it does what it says. So nothing is given out that a server with this
+//! key has not sealed, for this tenant and this build, under this name.
 
+mod blobs;
+mod build;
 mod config;
+mod envelope;
+mod error;
+mod hex;
 mod id;
+mod key;
+mod listing;
+mod recent;
+mod snapshot;
 mod tenant;
 
-pub use config::{CachePlace, HeapPlace, HeapsConfig};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+pub use blobs::{S3SettingsError, TenantFolder};
+pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
+pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
+pub use envelope::Damage;
+pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
+pub use key::KeyError;
+pub use listing::{ListedHeap, Listing};
+pub use snapshot::Snapshot;
 pub use tenant::{MalformedTenant, TENANT_BYTES_MAX, Tenant};
+
+use self::blobs::cached::Cached;
+use self::blobs::directory::Directory;
+use self::blobs::s3::Bucket;
+use self::blobs::{BlobError, BlobName, BlobStore};
+use self::envelope::{Label, Refusal};
+use self::key::SealKey;
+use self::recent::Recent;
+use crate::limits;
+
+/// Stored heaps. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Heaps(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    blobs: Box<dyn BlobStore>,
+    seal: Arc<Seal>,
+    recent: Recent,
+    hands: Semaphore,
+}
+
+/// What heaps are sealed with, and for.
+#[derive(Debug)]
+struct Seal {
+    key: SealKey,
+    build: BuildId,
+}
+
+/// What was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub id: HeapId,
+    /// What it takes where it is kept.
+    pub stored_bytes: u64,
+}
+
+impl Heaps {
+    /// Opens the place where heaps are kept, which is made when it is missing, as is the key. It blocks.
+    /// `build` is what would load them.
+    ///
+    /// # Errors
+    /// [`HeapsOpenError`].
+    pub fn open(config: HeapsConfig, build: BuildId) -> Result<Self, HeapsOpenError> {
+        let blobs: Box<dyn BlobStore> = match config.place {
+            HeapPlace::Directory(path) => match Directory::open(&path) {
+                Ok(directory) => Box::new(directory),
+                Err(source) => return Err(HeapsOpenError::Directory { path, source }),
+            },
+            HeapPlace::S3 {
+                bucket,
+                variables,
+                cache,
+            } => {
+                let bucket = Bucket::open(bucket, &variables)?;
+                match cache {
+                    None => Box::new(bucket),
+                    Some(place) => {
+                        let bytes_max = place.bytes_max;
+                        match Cached::open(bucket, &place.directory, bytes_max) {
+                            Ok(cached) => Box::new(cached),
+                            Err(source) => {
+                                let path = place.directory;
+                                return Err(HeapsOpenError::Directory { path, source });
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        let key = SealKey::load_or_make(&config.key_file)?;
+        Ok(Self(Arc::new(Inner {
+            blobs,
+            seal: Arc::new(Seal { key, build }),
+            recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
+            hands: Semaphore::new(limits::HEAPS_IN_HAND_MAX),
+        })))
+    }
+
+    /// Keeps a heap. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`HeapError::TooLarge`], [`HeapError::Unavailable`].
+    pub async fn put(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<Stored, HeapError> {
+        let inner = &self.0;
+        let _hand = inner.hand().await;
+        let (snapshot, blob) = {
+            let (seal, tenant) = (Arc::clone(&inner.seal), tenant.clone());
+            tokio::task::spawn_blocking(move || seal.seal(&tenant, snapshot)).await
+        }
+        .map_err(|_| stopping(Doing::Sealing))??;
+        let id = snapshot.id();
+        let name = BlobName::new(tenant, id);
+        let stored_bytes = blob.len() as u64;
+        let put = inner.blobs.put(name, blob).await;
+        put.map_err(|error| unavailable(Doing::Keeping(id), &error))?;
+        inner.recent.keep(name, snapshot);
+        Ok(Stored { id, stored_bytes })
+    }
+
+    /// A heap of this tenant, as it was put.
+    ///
+    /// # Errors
+    /// [`HeapError`].
+    pub async fn fetch(&self, tenant: &Tenant, id: HeapId) -> Result<Snapshot, HeapError> {
+        let inner = &self.0;
+        let name = BlobName::new(tenant, id);
+        if let Some(snapshot) = inner.recent.get(name) {
+            return Ok(snapshot);
+        }
+        let _hand = inner.hand().await;
+        let mut found = inner.look(tenant, name).await;
+        let is_refused = matches!(
+            found,
+            Err(HeapError::Damaged { .. }
+                | HeapError::Foreign { .. }
+                | HeapError::Incompatible { .. })
+        );
+        if is_refused && inner.blobs.doubt(name).await {
+            found = inner.look(tenant, name).await;
+        }
+        let snapshot = found?;
+        inner.recent.keep(name, snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// All heaps of all tenants, in no order. Those that are put or removed meanwhile may be there or
+    /// not.
+    pub fn list(&self) -> Listing {
+        let (found, listed) = mpsc::channel(limits::HEAP_LISTING_LENGTH);
+        let inner = Arc::clone(&self.0);
+        let lister = tokio::spawn(async move { inner.blobs.list(found).await });
+        Listing::new(listed, lister)
+    }
+
+    /// Removes a heap, unless it was put again since it was listed; `true` when it is gone.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn delete(&self, heap: &ListedHeap) -> Result<bool, HeapError> {
+        let inner = &self.0;
+        let name = BlobName {
+            folder: heap.folder,
+            id: heap.id,
+        };
+        let deleted = inner.blobs.delete(name, heap.put_at).await;
+        let is_gone = deleted.map_err(|error| unavailable(Doing::Removing(heap.id), &error))?;
+        if is_gone {
+            inner.recent.forget(name);
+        }
+        Ok(is_gone)
+    }
+
+    /// Removes what was left by puts whose server died, and shows that the place is in use, so that a
+    /// system that clears its temporary directories does not take it for old.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn sweep(&self) -> Result<(), HeapError> {
+        let swept = self.0.blobs.sweep().await;
+        swept.map_err(|error| unavailable(Doing::Sweeping, &error))
+    }
+}
+
+impl Inner {
+    /// Waits until there are hands free for one more heap.
+    async fn hand(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.hands.acquire().await.ok()
+    }
+
+    async fn look(&self, tenant: &Tenant, name: BlobName) -> Result<Snapshot, HeapError> {
+        let id = name.id;
+        let blob = match self.blobs.get(name).await {
+            Ok(Some(blob)) => blob,
+            Ok(None) => return Err(HeapError::Unknown { id }),
+            Err(BlobError::Oversized) => {
+                let why = Damage::Long;
+                return Err(HeapError::Damaged { id, why });
+            }
+            Err(error) => return Err(unavailable(Doing::Fetching(id), &error)),
+        };
+        let (seal, tenant) = (Arc::clone(&self.seal), tenant.clone());
+        tokio::task::spawn_blocking(move || seal.open(&tenant, id, &blob))
+            .await
+            .map_err(|_| stopping(Doing::Fetching(id)))?
+    }
+}
+
+impl Seal {
+    fn seal(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<(Snapshot, Bytes), HeapError> {
+        let id = HeapId::of(&snapshot);
+        if snapshot.len() > limits::HEAP_BYTES_MAX {
+            let bytes = snapshot.len() as u64;
+            return Err(HeapError::TooLarge { id, bytes });
+        }
+        let blob = envelope::seal(&self.key, self.label(tenant, id), &snapshot);
+        Ok((Snapshot::verified(id, snapshot), blob.into()))
+    }
+
+    fn open(&self, tenant: &Tenant, id: HeapId, blob: &[u8]) -> Result<Snapshot, HeapError> {
+        match envelope::open(&self.key, self.label(tenant, id), blob) {
+            Ok(snapshot) => Ok(Snapshot::verified(id, snapshot)),
+            Err(Refusal::Damaged(why)) => Err(HeapError::Damaged { id, why }),
+            Err(Refusal::Foreign) => Err(HeapError::Foreign { id }),
+            Err(Refusal::Incompatible { found, wanted }) => {
+                Err(HeapError::Incompatible { id, found, wanted })
+            }
+            Err(Refusal::TooLarge { bytes }) => Err(HeapError::TooLarge { id, bytes }),
+        }
+    }
+
+    fn label<'a>(&'a self, tenant: &'a Tenant, id: HeapId) -> Label<'a> {
+        let build = &self.build;
+        Label { tenant, build, id }
+    }
+}
+
+fn unavailable(doing: Doing, error: &BlobError) -> HeapError {
+    let why = error.to_string();
+    HeapError::Unavailable { doing, why }
+}
+
+fn stopping(doing: Doing) -> HeapError {
+    let why = "the server is shutting down".to_owned();
+    HeapError::Unavailable { doing, why }
+}

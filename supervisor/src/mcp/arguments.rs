@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::app;
+
 /// A JSON object.
 pub(super) type Object = Map<String, Value>;
 
@@ -44,6 +46,8 @@ enum Fault {
     Missing { name: String, expected: String },
     #[error("there is no parameter {name}; valid parameters: {valid}")]
     Unknown { name: String, valid: String },
+    #[error("{0}")]
+    Absent(app::Error),
     #[error("{name} is {given}, but must be {expected}")]
     Unfit {
         name: String,
@@ -55,10 +59,12 @@ enum Fault {
 }
 
 /// Checks `arguments` against `schema`, then reads them. A parameter that is null counts as
-/// absent, and a number such as `5.0` as the integer that it is.
+/// absent, and a number such as `5.0` as the integer that it is. `absent` are parameters that only
+/// servers with state have, and this one does not.
 pub(super) fn read<T: DeserializeOwned>(
     tool: &'static str,
     schema: &Object,
+    absent: &[&'static str],
     arguments: Option<Object>,
 ) -> Result<T, BadArguments> {
     let mut arguments = arguments.unwrap_or_default();
@@ -68,7 +74,7 @@ pub(super) fn read<T: DeserializeOwned>(
             *value = whole;
         }
     }
-    let faults = check(schema, &arguments);
+    let faults = check(schema, absent, &arguments);
     if !faults.is_empty() {
         return Err(BadArguments { tool, faults });
     }
@@ -78,7 +84,7 @@ pub(super) fn read<T: DeserializeOwned>(
     })
 }
 
-fn check(schema: &Object, arguments: &Object) -> Vec<Fault> {
+fn check(schema: &Object, absent: &[&'static str], arguments: &Object) -> Vec<Fault> {
     let none = Object::new();
     let properties = match schema.get("properties") {
         Some(Value::Object(properties)) => properties,
@@ -101,20 +107,36 @@ fn check(schema: &Object, arguments: &Object) -> Vec<Fault> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let given = arguments
-        .iter()
-        .filter_map(|(name, value)| match properties.get(name) {
-            None => Some(Fault::Unknown {
+    let given = arguments.iter().flat_map(|(name, value)| {
+        let missed = absent.iter().find(|absent| *absent == name);
+        match (properties.get(name), missed) {
+            (Some(property), _) => unfit(name, property, value),
+            (None, Some(what)) => vec![Fault::Absent(app::Error::Stateless { what })],
+            (None, None) => vec![Fault::Unknown {
                 name: clip(name),
                 valid: valid(),
-            }),
-            Some(property) => (!fits(property, value)).then(|| Fault::Unfit {
-                name: name.clone(),
-                given: describe(value),
-                expected: expectation(property),
-            }),
-        });
+            }],
+        }
+    });
     missing.chain(given).collect()
+}
+
+/// What does not fit in a parameter: the whole, or values in it.
+fn unfit(name: &str, property: &Value, value: &Value) -> Vec<Fault> {
+    if !fits(property, value) {
+        return vec![Fault::Unfit {
+            name: name.to_owned(),
+            given: describe(value),
+            expected: expectation(property),
+        }];
+    }
+    match (value.as_object(), property.get("additionalProperties")) {
+        (Some(values), Some(property)) => values
+            .iter()
+            .flat_map(|(key, value)| unfit(&format!("{name}.{}", clip(key)), property, value))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a value is what a property's schema asks for, in those words of JSON Schema that the
@@ -138,6 +160,9 @@ fn fits(property: &Value, value: &Value) -> bool {
             (bytes <= most || chars() <= most) && (least <= 1 || chars() >= least) && bytes >= least
         }),
         Some("boolean") => value.is_boolean(),
+        Some("object") => value.as_object().is_some_and(|object| {
+            bound("maxProperties").is_none_or(|most| object.len() as u64 <= most)
+        }),
         _ => true,
     }
 }
@@ -154,12 +179,13 @@ fn expectation(property: &Value) -> String {
         Some("integer") => ("an integer", (bound("minimum"), bound("maximum"))),
         Some("string") => ("a string", (bound("minLength"), bound("maxLength"))),
         Some("boolean") => ("true or false", (None, None)),
+        Some("object") => ("an object", (None, bound("maxProperties"))),
         _ => ("a value", (None, None)),
     };
-    let unit = if kind == Some("string") {
-        " characters"
-    } else {
-        ""
+    let unit = match kind {
+        Some("string") => " characters",
+        Some("object") => " values",
+        _ => "",
     };
     match range {
         (Some(least), Some(most)) => format!("{name} of {least} to {most}{unit}"),
@@ -181,6 +207,9 @@ fn describe(value: &Value) -> String {
         }
         Value::String(text) => format!("the string {}", Value::from(text.as_str())),
         Value::Array(_) => "an array".to_owned(),
+        Value::Object(object) if object.len() > 1 => {
+            format!("an object of {} values", object.len())
+        }
         Value::Object(_) => "an object".to_owned(),
     }
 }
@@ -220,7 +249,7 @@ mod tests {
             panic!("not an object");
         };
         let schema = api::schema::of_arguments::<RunArguments>();
-        read("run_js", &schema, Some(arguments)).map_err(|error| error.to_string())
+        read("run_js", &schema, &[], Some(arguments)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -233,6 +262,9 @@ mod tests {
                 heap_memory_max_mb: None,
                 execution_timeout_secs: None,
                 wait_ms: 5,
+                heap: None,
+                session: None,
+                tags: api::TagMap::new(),
             })
         );
     }
@@ -249,7 +281,7 @@ mod tests {
             "execution_timeout_secs is 301, but must be an integer of 1 to 300",
             "wait_ms is -1, but must be an integer of 0 to 50000",
             "there is no parameter wait; valid parameters: code, heap_memory_max_mb, \
-             execution_timeout_secs, wait_ms",
+             execution_timeout_secs, wait_ms, heap, session, tags",
         ] {
             assert!(error.contains(part), "{part:?} is not in {error:?}");
         }
@@ -310,7 +342,7 @@ mod tests {
     fn an_enumeration_names_its_words() {
         let schema = api::schema::of_arguments::<ListArguments>();
         let arguments = json!({"status": "done"}).as_object().cloned();
-        let error = read::<ListArguments>("list_executions", &schema, arguments).unwrap_err();
+        let error = read::<ListArguments>("list_executions", &schema, &[], arguments).unwrap_err();
         assert!(
             error.to_string().contains(
                 "status is the string \"done\", but must be one of queued, running, completed, \
@@ -323,9 +355,10 @@ mod tests {
     #[test]
     fn no_arguments_are_an_empty_object() {
         let schema = api::schema::of_arguments::<ListArguments>();
-        assert!(read::<ListArguments>("list_executions", &schema, None).is_ok());
+        assert!(read::<ListArguments>("list_executions", &schema, &[], None).is_ok());
         let schema = api::schema::of_arguments::<OutputArguments>();
-        let error = read::<OutputArguments>("get_execution_output", &schema, None).unwrap_err();
+        let error =
+            read::<OutputArguments>("get_execution_output", &schema, &[], None).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -6,14 +6,17 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::arguments::{BadArguments, Object, read};
 use super::progress::Progress;
 use super::tools::{ToolList, ToolName};
 use crate::api::{
-    Accepted, CancelArguments, Done, Execution, ExecutionList, FIRST_PAGE, GetArguments,
-    ListArguments, MixedUnits, Output, OutputArguments, RunArguments, Seen,
+    Accepted, ArgumentError, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList,
+    FIRST_PAGE, GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, MixedUnits,
+    Output, OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments,
 };
 use crate::app::{self, ExecutionId, Executions, MalformedExecutionId, View};
 
@@ -24,6 +27,8 @@ pub(super) enum CallError {
     Arguments(#[from] BadArguments),
     #[error("execution_id: {0}")]
     Id(#[from] MalformedExecutionId),
+    #[error("{0}")]
+    Argument(#[from] ArgumentError),
     #[error("{0}")]
     Units(#[from] MixedUnits),
     #[error("{0}")]
@@ -51,21 +56,35 @@ impl Call<'_> {
         tool: ToolName,
         arguments: Option<Object>,
     ) -> Result<Value, CallError> {
-        let schema = self.tools.arguments(tool);
-        let name = tool.name();
         match tool {
-            ToolName::RunJs => self.run_js(read(name, &schema, arguments)?).await,
-            ToolName::GetExecution => self.get_execution(read(name, &schema, arguments)?).await,
-            ToolName::GetExecutionOutput => self.output(read(name, &schema, arguments)?).await,
-            ToolName::CancelExecution => self.cancel(read(name, &schema, arguments)?).await,
-            ToolName::ListExecutions => self.list(read(name, &schema, arguments)?).await,
+            ToolName::RunJs => self.run_js(self.read(tool, arguments)?).await,
+            ToolName::GetExecution => self.get_execution(self.read(tool, arguments)?).await,
+            ToolName::GetExecutionOutput => self.output(self.read(tool, arguments)?).await,
+            ToolName::CancelExecution => self.cancel(self.read(tool, arguments)?).await,
+            ToolName::ListExecutions => self.list(self.read(tool, arguments)?).await,
+            ToolName::ListSessions => self.sessions(self.read(tool, arguments)?).await,
+            ToolName::ListSessionSnapshots => self.snapshots(self.read(tool, arguments)?).await,
+            ToolName::GetHeapTags => self.heap_tags(self.read(tool, arguments)?).await,
+            ToolName::SetHeapTags => self.set_heap_tags(self.read(tool, arguments)?).await,
+            ToolName::DeleteHeapTags => self.delete_heap_tags(self.read(tool, arguments)?).await,
+            ToolName::QueryHeapsByTags => self.query_heaps(self.read(tool, arguments)?).await,
         }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        tool: ToolName,
+        arguments: Option<Object>,
+    ) -> Result<T, BadArguments> {
+        let schema = self.tools.arguments(tool);
+        let absent = tool.absent_parameters(self.tools.mode());
+        read(tool.name(), &schema, absent, arguments)
     }
 
     async fn run_js(&self, arguments: RunArguments) -> Result<Value, CallError> {
         let wait = arguments.wait();
         // Not interrupted by a cancellation: what was accepted must be known to be cancelled.
-        let id = self.executions.submit(arguments.into()).await?;
+        let id = self.executions.submit(arguments.try_into()?).await?;
         let Some(wait) = wait else {
             return structured(&Accepted::from(id));
         };
@@ -118,6 +137,40 @@ impl Call<'_> {
     async fn list(&self, arguments: ListArguments) -> Result<Value, CallError> {
         let page = self.executions.list(arguments.into()).await?;
         structured(&ExecutionList::from(page))
+    }
+
+    async fn sessions(&self, arguments: SessionsArguments) -> Result<Value, CallError> {
+        let page = self.executions.list_sessions(arguments.into()).await?;
+        structured(&SessionList::from(page))
+    }
+
+    async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Value, CallError> {
+        let (session, request, fields) = arguments.request()?;
+        let page = self.executions.session_snapshots(session, request).await?;
+        structured(&Snapshots::new(page, &fields))
+    }
+
+    async fn heap_tags(&self, arguments: GetTagsArguments) -> Result<Value, CallError> {
+        let tags = self.executions.heap_tags(arguments.heap()?).await?;
+        structured(&HeapTags::from(tags))
+    }
+
+    async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Result<Value, CallError> {
+        let (heap, tags) = arguments.change()?;
+        self.executions.set_heap_tags(heap, tags).await?;
+        structured(&Done { ok: true })
+    }
+
+    async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Result<Value, CallError> {
+        let (heap, keys) = arguments.change()?;
+        self.executions.delete_heap_tags(heap, keys).await?;
+        structured(&Done { ok: true })
+    }
+
+    async fn query_heaps(&self, arguments: QueryArguments) -> Result<Value, CallError> {
+        let query = arguments.try_into()?;
+        let page = self.executions.query_heaps_by_tags(query).await?;
+        structured(&HeapList::from(page))
     }
 
     /// The execution at its end, or as it stands when the wait ran out; `None` when the call was

@@ -1,22 +1,35 @@
 //! What a model is told about this server as a whole.
 
 use super::tools::Defaults;
+use crate::app::Mode;
 
-/// The instructions of a server with these defaults. `persistent`: executions outlive the server.
-pub(super) fn instructions(defaults: Defaults, persistent: bool) -> String {
+/// The instructions of a server with these defaults in this mode.
+pub(super) fn instructions(defaults: Defaults, mode: Mode) -> String {
     let Defaults {
         heap_memory_max_mb,
         execution_timeout_secs,
     } = defaults;
-    let kept = if persistent {
-        "Executions and their output are kept in the session database, across restarts, until \
-         they expire."
-    } else {
-        "Executions and their output are kept until the server ends."
+    let state = match mode {
+        Mode::Stateless => {
+            "Each execution starts from nothing: no variable, module or file of an earlier \
+             execution is there."
+        }
+        Mode::Stateful => {
+            "Without heap it starts fresh. The heap that a completed execution returns holds its \
+             whole state: run_js with that heap goes on from there, as often as you like, also \
+             much later. With a session of your own naming, heap \"latest\" goes on from its \
+             newest; list_session_snapshots shows all of them, tags find heaps again."
+        }
+    };
+    let kept = match mode {
+        Mode::Stateless => "Executions and their output are kept until the server ends.",
+        Mode::Stateful => {
+            "Executions, output and heaps are kept across restarts, until they expire; heaps of \
+             sessions and with tags do not."
+        }
     };
     format!(
-        "Runs JavaScript and TypeScript in V8. Each execution is a process of its own that starts \
-         from nothing: no variable, module or file of an earlier execution is there.\n\
+        "Runs JavaScript and TypeScript in V8. Each execution is a process of its own. {state}\n\
          \n\
          Workflow: call run_js with code and wait_ms 10000. The answer has status, result or \
          error, and the first console output. When the status is still queued or running, call \
@@ -46,13 +59,13 @@ mod tests {
 
     #[test]
     fn they_fit_what_clients_pass_on() {
-        for persistent in [false, true] {
+        for mode in [Mode::Stateless, Mode::Stateful] {
             let text = instructions(
                 Defaults {
                     heap_memory_max_mb: 64,
                     execution_timeout_secs: 300,
                 },
-                persistent,
+                mode,
             );
             assert!(text.len() <= INSTRUCTIONS_BYTES_MAX, "{} bytes", text.len());
         }

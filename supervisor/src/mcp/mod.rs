@@ -2,6 +2,7 @@
 
 mod arguments;
 mod calls;
+mod descriptions;
 mod instructions;
 mod progress;
 mod server;

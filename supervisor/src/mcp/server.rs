@@ -14,7 +14,7 @@ use rmcp::{RoleServer, ServerHandler};
 use super::calls::{Call, CallError};
 use super::instructions::instructions;
 use super::tools::{Defaults, ToolList, ToolName};
-use crate::app::{self, Executions};
+use crate::app::{self, Executions, Mode};
 
 /// The name by which the server goes.
 const SERVER_NAME: &str = "mcp-v8";
@@ -34,15 +34,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Over these executions. `persistent`: they outlive the server, which the instructions say.
-    pub fn new(executions: Executions, defaults: Defaults, persistent: bool) -> Self {
+    /// Over these executions.
+    pub fn new(executions: Executions, defaults: Defaults) -> Self {
+        let mode = executions.mode();
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let config = ServerConfig::new(capabilities)
             .with_server_info(identity())
-            .with_instructions(instructions(defaults, persistent));
+            .with_instructions(instructions(defaults, mode));
         Self {
             executions,
-            tools: Arc::new(ToolList::new(defaults)),
+            tools: Arc::new(ToolList::new(defaults, mode)),
             config,
         }
     }
@@ -77,8 +78,10 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = ToolName::from_name(&request.name) else {
-            return Err(unknown_tool(&request.name));
+        let mode = self.tools.mode();
+        let tool = match ToolName::from_name(&request.name) {
+            Some(tool) if tool.is_there(mode) => tool,
+            found => return Err(unknown_tool(found, &request.name, mode)),
         };
         let call = Call {
             executions: &self.executions,
@@ -140,9 +143,20 @@ fn failed(tool: ToolName, error: &CallError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(error.to_string())])
 }
 
-fn unknown_tool(name: &str) -> ErrorData {
-    let valid = ToolName::ALL.map(ToolName::name).join(", ");
-    let message = format!("there is no tool {}; tools: {valid}", clip(name));
+/// The answer to a call of a tool that this server does not have, though others may have it.
+fn unknown_tool(found: Option<ToolName>, name: &str, mode: Mode) -> ErrorData {
+    let message = match found {
+        Some(tool) => app::Error::Stateless { what: tool.name() }.to_string(),
+        None => {
+            let there = ToolName::ALL.into_iter().filter(|tool| tool.is_there(mode));
+            let valid: Vec<&str> = there.map(ToolName::name).collect();
+            format!(
+                "there is no tool {}; tools: {}",
+                clip(name),
+                valid.join(", ")
+            )
+        }
+    };
     ErrorData::invalid_params(message, None)
 }
 

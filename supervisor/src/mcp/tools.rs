@@ -1,15 +1,20 @@
-//! The tools: names, descriptions, schemas.
+//! The tools: names, schemas, and which of them a server has.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::Value;
 
 use super::arguments::Object;
+use super::descriptions as text;
 use crate::api::{
-    CancelArguments, Done, Execution, ExecutionList, GetArguments, ListArguments, Output,
-    OutputArguments, RunArguments, Seen, schema,
+    CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
+    GetTagsArguments, HeapList, HeapTags, ListArguments, Output, OutputArguments, QueryArguments,
+    RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments, SetTagsArguments,
+    Snapshots, SnapshotsArguments, schema,
 };
+use crate::app::Mode;
 
 /// The tools by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +24,28 @@ pub(super) enum ToolName {
     GetExecutionOutput,
     CancelExecution,
     ListExecutions,
+    ListSessions,
+    ListSessionSnapshots,
+    GetHeapTags,
+    SetHeapTags,
+    DeleteHeapTags,
+    QueryHeapsByTags,
 }
 
 impl ToolName {
     /// All of them, in the order of the list.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::RunJs,
         Self::GetExecution,
         Self::GetExecutionOutput,
         Self::CancelExecution,
         Self::ListExecutions,
+        Self::ListSessions,
+        Self::ListSessionSnapshots,
+        Self::GetHeapTags,
+        Self::SetHeapTags,
+        Self::DeleteHeapTags,
+        Self::QueryHeapsByTags,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -38,11 +55,42 @@ impl ToolName {
             Self::GetExecutionOutput => "get_execution_output",
             Self::CancelExecution => "cancel_execution",
             Self::ListExecutions => "list_executions",
+            Self::ListSessions => "list_sessions",
+            Self::ListSessionSnapshots => "list_session_snapshots",
+            Self::GetHeapTags => "get_heap_tags",
+            Self::SetHeapTags => "set_heap_tags",
+            Self::DeleteHeapTags => "delete_heap_tags",
+            Self::QueryHeapsByTags => "query_heaps_by_tags",
         }
     }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Whether a server in this mode has it.
+    pub(super) const fn is_there(self, mode: Mode) -> bool {
+        match self {
+            Self::RunJs
+            | Self::GetExecution
+            | Self::GetExecutionOutput
+            | Self::CancelExecution
+            | Self::ListExecutions => true,
+            Self::ListSessions
+            | Self::ListSessionSnapshots
+            | Self::GetHeapTags
+            | Self::SetHeapTags
+            | Self::DeleteHeapTags
+            | Self::QueryHeapsByTags => matches!(mode, Mode::Stateful),
+        }
+    }
+
+    /// The parameters that it has on other servers, and not in this mode.
+    pub(super) const fn absent_parameters(self, mode: Mode) -> &'static [&'static str] {
+        match (self, mode) {
+            (Self::RunJs, Mode::Stateless) => &STATE_ARGUMENTS,
+            _ => &[],
+        }
     }
 }
 
@@ -55,17 +103,24 @@ pub struct Defaults {
     pub execution_timeout_secs: u64,
 }
 
-/// The tools of a server with these defaults, as clients list them.
+/// The tools of a server with these defaults in this mode, as clients list them.
 #[derive(Debug, Clone)]
 pub struct ToolList {
     tools: Vec<Tool>,
+    mode: Mode,
 }
 
 impl ToolList {
     /// Makes all definitions.
-    pub fn new(defaults: Defaults) -> Self {
-        let tools = ToolName::ALL.map(|name| define(name, defaults)).to_vec();
-        Self { tools }
+    pub fn new(defaults: Defaults, mode: Mode) -> Self {
+        let there = ToolName::ALL.into_iter().filter(|name| name.is_there(mode));
+        let tools = there.map(|name| define(name, defaults, mode)).collect();
+        Self { tools, mode }
+    }
+
+    /// The mode of the server.
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// All tools, always in the same order.
@@ -83,43 +138,7 @@ impl ToolList {
     }
 }
 
-const RUN_JS: &str = "\
-Run JavaScript or TypeScript in V8, in a process of its own that starts from nothing. The value of \
-the last expression is the result, converted with String(value): end with JSON.stringify(x) to see \
-an object. Top-level await works; console output is kept beside the result.
-
-With wait_ms (say 10000) the answer holds status, result or error, and the first output: one call \
-is enough for most code. Without it, or for long code, take the execution_id to get_execution and \
-get_execution_output.
-
-There: ECMAScript with types, console, timers, URL, TextEncoder/TextDecoder, atob/btoa, \
-structuredClone, AbortController, events, streams, Blob, performance, crypto, WebAssembly. Not \
-there: files, network, fetch, import, require, process, Deno, and anything of an earlier \
-execution.
-
-Example: {\"code\": \"const xs: number[] = [1, 2, 3]; xs.reduce((a, b) => a + b)\", \"wait_ms\": \
-10000} gives status \"completed\" and result \"6\".";
-
-const GET_EXECUTION: &str = "\
-Look at an execution: its status, its result or error, its times and limits. With wait_ms the call \
-waits for the end; when the wait runs out, the execution is returned as it stands and the call can \
-be repeated. A failed script is a result (status and error), not a failed call.";
-
-const GET_EXECUTION_OUTPUT: &str = "\
-Read the console output of an execution, also while it runs. Count in lines (line_offset, \
-line_limit) or in bytes (byte_offset, byte_limit), not both; without any of them, the first 100 \
-lines. Continue with next_line_offset or next_byte_offset until has_more is false and the status is \
-final. An offset past the end gives an empty page.";
-
-const CANCEL_EXECUTION: &str = "\
-Kill an execution that is queued or running. Its output so far stays readable. An execution that \
-has ended, or an unknown id, is an error.";
-
-const LIST_EXECUTIONS: &str = "\
-List executions, newest first, in pages. Use it to find an id again; use get_execution for a \
-result.";
-
-fn define(name: ToolName, defaults: Defaults) -> Tool {
+fn define(name: ToolName, defaults: Defaults, mode: Mode) -> Tool {
     // Closed world: code reaches nothing outside of its process.
     let kind = |title: &str| {
         ToolAnnotations::with_title(title)
@@ -127,6 +146,7 @@ fn define(name: ToolName, defaults: Defaults) -> Tool {
             .destructive(false)
     };
     let look = |title: &str| kind(title).read_only(true).idempotent(true);
+    let change = |title: &str| kind(title).read_only(false).destructive(true);
     match name {
         ToolName::RunJs => {
             let mut arguments = schema::of_arguments::<RunArguments>();
@@ -140,48 +160,96 @@ fn define(name: ToolName, defaults: Defaults) -> Tool {
                 "execution_timeout_secs",
                 defaults.execution_timeout_secs,
             );
+            for parameter in name.absent_parameters(mode) {
+                remove(&mut arguments, parameter);
+            }
             let annotations = kind("Run JavaScript or TypeScript")
                 .read_only(false)
                 .idempotent(false);
-            tool(name, RUN_JS, arguments, either_shape(), annotations)
+            tool(
+                name,
+                text::run_js(mode),
+                arguments,
+                either_shape(),
+                annotations,
+            )
         }
         ToolName::GetExecution => tool(
             name,
-            GET_EXECUTION,
+            text::GET_EXECUTION,
             schema::of_arguments::<GetArguments>(),
             schema::of_result::<Execution>(),
             look("Look at an execution"),
         ),
         ToolName::GetExecutionOutput => tool(
             name,
-            GET_EXECUTION_OUTPUT,
+            text::GET_EXECUTION_OUTPUT,
             schema::of_arguments::<OutputArguments>(),
             schema::of_result::<Output>(),
             look("Read console output"),
         ),
         ToolName::CancelExecution => tool(
             name,
-            CANCEL_EXECUTION,
+            text::CANCEL_EXECUTION,
             schema::of_arguments::<CancelArguments>(),
             schema::of_result::<Done>(),
-            kind("Cancel an execution")
-                .read_only(false)
-                .destructive(true)
-                .idempotent(false),
+            change("Cancel an execution").idempotent(false),
         ),
         ToolName::ListExecutions => tool(
             name,
-            LIST_EXECUTIONS,
+            text::LIST_EXECUTIONS,
             schema::of_arguments::<ListArguments>(),
             schema::of_result::<ExecutionList>(),
             look("List executions"),
+        ),
+        ToolName::ListSessions => tool(
+            name,
+            text::LIST_SESSIONS,
+            schema::of_arguments::<SessionsArguments>(),
+            schema::of_result::<SessionList>(),
+            look("List sessions"),
+        ),
+        ToolName::ListSessionSnapshots => tool(
+            name,
+            text::LIST_SESSION_SNAPSHOTS,
+            schema::of_arguments::<SnapshotsArguments>(),
+            schema::of_result::<Snapshots>(),
+            look("List the heaps of a session"),
+        ),
+        ToolName::GetHeapTags => tool(
+            name,
+            text::GET_HEAP_TAGS,
+            schema::of_arguments::<GetTagsArguments>(),
+            schema::of_result::<HeapTags>(),
+            look("Read the tags of a heap"),
+        ),
+        ToolName::SetHeapTags => tool(
+            name,
+            text::SET_HEAP_TAGS,
+            schema::of_arguments::<SetTagsArguments>(),
+            schema::of_result::<Done>(),
+            change("Replace the tags of a heap").idempotent(true),
+        ),
+        ToolName::DeleteHeapTags => tool(
+            name,
+            text::DELETE_HEAP_TAGS,
+            schema::of_arguments::<DeleteTagsArguments>(),
+            schema::of_result::<Done>(),
+            change("Delete tags of a heap").idempotent(true),
+        ),
+        ToolName::QueryHeapsByTags => tool(
+            name,
+            text::QUERY_HEAPS_BY_TAGS,
+            schema::of_arguments::<QueryArguments>(),
+            schema::of_result::<HeapList>(),
+            look("Find heaps by their tags"),
         ),
     }
 }
 
 fn tool(
     name: ToolName,
-    description: &'static str,
+    description: impl Into<Cow<'static, str>>,
     arguments: Object,
     result: Object,
     annotations: ToolAnnotations,
@@ -201,6 +269,14 @@ fn default(schema: &mut Object, parameter: &str, value: u64) {
         .and_then(Value::as_object_mut);
     if let Some(property) = property {
         property.insert("default".to_owned(), value.into());
+    }
+}
+
+/// Takes a parameter out of a schema. None that is required is ever taken out.
+fn remove(schema: &mut Object, parameter: &str) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    if let Some(properties) = properties {
+        properties.shift_remove(parameter);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Executions and their output, in SQLite.
+//! Executions and their output, sessions, and what is known of heaps, in SQLite.
 //!
 //! ```text
 //! drivers ─▶ bounded queue ─▶ writer: one thread, one connection, many writes a transaction
@@ -9,12 +9,17 @@
 //! one's unfinished executions ends them as failed.
 
 mod error;
+mod garbage;
+mod keep;
 mod maintenance;
 mod page;
 mod place;
 mod read;
+mod recall;
 mod record;
 mod schema;
+mod session;
+mod tags;
 mod write;
 mod writer;
 
@@ -28,16 +33,21 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use error::{OpenError, StoreError};
+pub use garbage::{HeapRetention, UnneededHeap};
+pub use keep::Keep;
 pub use read::{ListPosition, Stored};
+pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{
-    CancelledBy, End, ExecutionId, FailureKind, Limits, MalformedExecutionId, OutputPage,
+    CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Status, Summary, View,
 };
+pub use session::{MalformedSessionName, SessionName};
+pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
 pub use write::Chunk;
 
 use self::place::Place;
-use self::write::Write;
-use self::writer::{Command, Writer};
+use self::write::{Applied, Write};
+use self::writer::{Command, Waiter, Writer};
 use crate::limits;
 
 /// Where executions are kept.
@@ -141,13 +151,15 @@ impl Store {
         permit.map(Room).map_err(|_| StoreError::Closed)
     }
 
-    /// Records an end, and waits until it is committed.
+    /// Records an end with what is kept of it, all or nothing, and waits until it is committed. The
+    /// heap that is kept is durable already.
     ///
     /// # Errors
-    /// [`StoreError`]: it is not recorded.
-    pub async fn end(&self, view: View) -> Result<(), StoreError> {
-        let write = Write::End(Box::new(view));
-        self.ask(|waiter| Command::WriteNow(write, waiter)).await
+    /// [`StoreError`]: nothing of it is recorded.
+    pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
+        let write = Write::End(Box::new(view), keep.map(Box::new));
+        self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        Ok(())
     }
 
     /// Waits until everything before is committed.
@@ -155,7 +167,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: something before is not recorded.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.ask(Command::Flush).await
+        self.ask(Command::Flush).await?;
+        Ok(())
     }
 
     /// Commits what is left, signs off and stops. Nothing can be written or read afterwards.
@@ -165,7 +178,8 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.permits.close();
         self.readers.lock().clear();
-        self.ask(Command::Close).await
+        self.ask(Command::Close).await?;
+        Ok(())
     }
 
     /// An execution.
@@ -216,10 +230,7 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    async fn ask(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Command,
-    ) -> Result<(), StoreError> {
+    async fn ask(&self, command: impl FnOnce(Waiter) -> Command) -> Result<Applied, StoreError> {
         let (waiter, answer) = oneshot::channel();
         self.send(command(waiter)).await?;
         answer.await.map_err(|_| StoreError::Closed)?

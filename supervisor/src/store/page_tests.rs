@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::heaps::Tenant;
 use crate::store::record::{End, Limits, Status, View};
 use crate::store::schema::migrate;
 use crate::store::write::{Chunk, Write};
@@ -19,6 +20,9 @@ impl Sample {
         let id = ExecutionId::random();
         let mut view = View {
             id,
+            tenant: Tenant::local(),
+            input_heap: None,
+            session: None,
             status: Status::Running,
             submitted_at: Timestamp::UNIX_EPOCH,
             started_at: Some(Timestamp::UNIX_EPOCH),
@@ -48,7 +52,9 @@ impl Sample {
             view.status = Status::TimedOut;
             view.completed_at = Some(Timestamp::UNIX_EPOCH);
             view.end = Some(End::TimedOut { after_secs: 30 });
-            Write::End(Box::new(view)).apply(&connection, 1).unwrap();
+            Write::End(Box::new(view), None)
+                .apply(&connection, 1)
+                .unwrap();
         }
         Self { connection, id }
     }

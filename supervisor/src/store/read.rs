@@ -1,12 +1,18 @@
 //! Reading executions back.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::record::{CancelledBy, End, ExecutionId, FailureKind, Limits, Status, Summary, View};
+use super::record::{
+    CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, Status, Summary, View,
+};
 use super::write::integer;
+use crate::heaps::HeapId;
 
 /// An execution as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +31,8 @@ pub(super) fn get(
     let mut statement = connection.prepare_cached(
         "SELECT owner, status, submitted_at, started_at, completed_at, heap_memory_max_mb,
              execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
-             timed_out_after_secs, text_truncated, preview, error, result
+             timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
+             tenant, session, input_heap
          FROM executions WHERE id = ?1",
     )?;
     let mut rows = statement.query(params![id.0.as_bytes()])?;
@@ -35,6 +42,12 @@ pub(super) fn get(
     let status = status(row, 1)?;
     let view = View {
         id,
+        tenant: parsed(row, 18, "name of a tenant")?,
+        session: match row.get_ref(19)? {
+            ValueRef::Null => None,
+            _ => Some(parsed(row, 19, "name of a session")?),
+        },
+        input_heap: maybe_heap(row, 20)?,
         status,
         submitted_at: time(row, 2)?,
         started_at: maybe_time(row, 3)?,
@@ -60,6 +73,11 @@ fn end(row: &Row<'_>, status: Status) -> Result<Option<End>, StoreError> {
             result_truncated: row.get(12)?,
             preview: row.get(13)?,
             result: row.get(15)?,
+            heap: match (maybe_heap(row, 16)?, row.get(17)?) {
+                (Some(heap), _) => HeapEnd::Kept(heap),
+                (None, Some(why)) => HeapEnd::Lost { why },
+                (None, None) => HeapEnd::NotKept,
+            },
         }),
         Status::Failed => Some(End::Failed {
             kind: FailureKind::from_name(&row.get::<_, String>(9)?).ok_or(StoreError::Corrupt {
@@ -195,7 +213,7 @@ fn chunk(row: &Row<'_>) -> rusqlite::Result<StoredChunk> {
     })
 }
 
-fn count(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
+pub(super) fn count(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
     u64::try_from(row.get::<_, i64>(index)?).map_err(|_| StoreError::Corrupt {
         what: "negative count",
     })
@@ -205,7 +223,7 @@ fn status(row: &Row<'_>, index: usize) -> Result<Status, StoreError> {
     Status::from_name(&row.get::<_, String>(index)?).ok_or(StoreError::Corrupt { what: "status" })
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(row.get(index)?).map_err(|_| StoreError::Corrupt { what: "time" })
 }
 
@@ -216,4 +234,25 @@ fn maybe_time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, StoreErr
             .map(Some)
             .map_err(|_| StoreError::Corrupt { what: "time" }),
     }
+}
+
+/// The name of a heap.
+pub(super) fn heap(row: &Row<'_>, index: usize) -> Result<HeapId, StoreError> {
+    Ok(HeapId::from_bytes(row.get(index)?))
+}
+
+pub(super) fn maybe_heap(row: &Row<'_>, index: usize) -> Result<Option<HeapId>, StoreError> {
+    Ok(row
+        .get::<_, Option<[u8; 32]>>(index)?
+        .map(HeapId::from_bytes))
+}
+
+/// A text that was checked when it was written.
+pub(super) fn parsed<T: FromStr>(
+    row: &Row<'_>,
+    index: usize,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    let text: String = row.get(index)?;
+    text.parse().map_err(|_| StoreError::Corrupt { what })
 }

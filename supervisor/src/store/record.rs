@@ -6,6 +6,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::session::SessionName;
+use crate::heaps::{HeapId, Tenant};
+
 /// The name of an execution: random, so that it cannot be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecutionId(pub(super) Uuid);
@@ -115,6 +118,12 @@ pub struct Limits {
 pub struct View {
     /// Its name.
     pub id: ExecutionId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The heap that it starts from; `None` for a fresh one.
+    pub input_heap: Option<HeapId>,
+    /// The session that it belongs to.
+    pub session: Option<SessionName>,
     /// Where it stands; `end` is given exactly when this is an end.
     pub status: Status,
     /// When it was accepted.
@@ -144,6 +153,8 @@ pub enum End {
         result_truncated: bool,
         /// A bounded inspection of the value.
         preview: String,
+        /// What became of its heap.
+        heap: HeapEnd,
     },
     /// The script failed, or its worker did.
     Failed {
@@ -201,6 +212,20 @@ impl End {
     }
 }
 
+/// What became of the heap of an execution that completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeapEnd {
+    /// The server is stateless and keeps none.
+    NotKept,
+    /// It is kept, and durable.
+    Kept(HeapId),
+    /// It could not be kept.
+    Lost {
+        /// Why, and what to do, for people.
+        why: String,
+    },
+}
+
 /// Who asked for the end of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelledBy {
@@ -235,13 +260,15 @@ pub enum FailureKind {
     WorkerDied,
     /// It waited too long for a slot.
     QueueWait,
+    /// The heap to start from cannot be had any more.
+    Heap,
     /// The server stopped or was restarted before the end, or failed itself.
     Server,
 }
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Syntax,
         Self::Exception,
         Self::UnhandledRejection,
@@ -253,6 +280,7 @@ impl FailureKind {
         Self::WorkerStart,
         Self::WorkerDied,
         Self::QueueWait,
+        Self::Heap,
         Self::Server,
     ];
 
@@ -270,6 +298,7 @@ impl FailureKind {
             Self::WorkerStart => "worker_start",
             Self::WorkerDied => "worker_died",
             Self::QueueWait => "queue_wait",
+            Self::Heap => "heap",
             Self::Server => "server",
         }
     }

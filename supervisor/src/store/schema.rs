@@ -5,7 +5,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [EXECUTIONS, STATE];
+
+const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
     -- never given twice: an execution of a server that is gone belongs to nobody else.
     CREATE TABLE owners (
@@ -51,7 +53,62 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT;
     CREATE UNIQUE INDEX output_by_byte ON output (execution, start_byte);
     CREATE INDEX output_by_line ON output (execution, newlines_before, start_byte);
-"];
+";
+
+/// Everything belongs to a tenant, and so does each index: nobody's work depends on how much others
+/// have.
+const STATE: &str = "
+    ALTER TABLE executions ADD COLUMN tenant TEXT NOT NULL DEFAULT 'local';
+    ALTER TABLE executions ADD COLUMN session TEXT;
+    ALTER TABLE executions ADD COLUMN input_heap BLOB;
+    ALTER TABLE executions ADD COLUMN output_heap BLOB;
+    ALTER TABLE executions ADD COLUMN heap_error TEXT;
+    CREATE INDEX executions_that_need_heaps ON executions (tenant, input_heap)
+        WHERE completed_at IS NULL AND input_heap IS NOT NULL;
+
+    -- The heaps that are stored; what they hold lies elsewhere.
+    CREATE TABLE heaps (
+        seq INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        id BLOB NOT NULL,
+        stored_bytes INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        last_used_at INTEGER NOT NULL,
+        UNIQUE (tenant, id)
+    ) STRICT;
+
+    -- Sessions, each from its first entry on. The position of an entry is its index for callers.
+    CREATE TABLE sessions (
+        seq INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        UNIQUE (tenant, name)
+    ) STRICT;
+    CREATE INDEX sessions_by_age ON sessions (tenant, seq);
+    CREATE TABLE session_entries (
+        seq INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        tenant TEXT NOT NULL,
+        input_heap BLOB,
+        output_heap BLOB NOT NULL,
+        kept_at INTEGER NOT NULL,
+        code TEXT NOT NULL,
+        UNIQUE (session, position)
+    ) STRICT;
+    CREATE INDEX session_entries_by_output ON session_entries (tenant, output_heap);
+    CREATE INDEX session_entries_by_input ON session_entries (tenant, input_heap)
+        WHERE input_heap IS NOT NULL;
+
+    CREATE TABLE heap_tags (
+        heap INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        PRIMARY KEY (heap, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX heap_tags_by_value ON heap_tags (tenant, key, value, heap);
+";
 
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
@@ -88,7 +145,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 3);
+        assert_eq!(tables, 7);
     }
 
     #[test]

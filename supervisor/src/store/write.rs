@@ -1,9 +1,14 @@
 //! The writes, each within a transaction of the writer.
 
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
-use super::record::{CancelledBy, End, ExecutionId, FailureKind, Status, View};
+use super::garbage::UnneededHeap;
+use super::keep::{Keep, Retag, TagChange, touch};
+use super::record::{CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Status, View};
+use super::session::SessionName;
+use crate::heaps::{HeapId, Tenant};
 
 /// A piece of output: whole characters, at most [`crate::limits::OUTPUT_CHUNK_BYTES_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,44 +29,97 @@ pub(super) enum Write {
     Accept(View),
     Start(View),
     Output(Chunk),
-    End(Box<View>),
+    /// An end, and what is kept of it.
+    End(Box<View>, Option<Box<Keep>>),
+    /// A heap was used at this time.
+    Touch(Tenant, HeapId, Timestamp),
+    Retag(Box<Retag>),
+    Forget(Box<UnneededHeap>),
+}
+
+/// Whether a write found what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// It did, and has done it.
+    Done,
+    /// It did not, and has changed nothing.
+    Missing,
 }
 
 impl Write {
     /// What it adds to a transaction, in bytes, about.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Accept(_) | Self::Start(_) => 128,
+            Self::Accept(_) | Self::Start(_) | Self::Touch(..) | Self::Forget(_) => 128,
             Self::Output(chunk) => 128 + chunk.data.len(),
-            Self::End(view) => 128 + usize::try_from(text_bytes(view)).unwrap_or(usize::MAX),
+            Self::End(view, keep) => {
+                let texts = usize::try_from(text_bytes(view)).unwrap_or(usize::MAX);
+                let kept = keep.as_ref();
+                let kept = kept.map_or(0, |keep| 256 + keep.code.len() + keep.tags.bytes());
+                texts.saturating_add(128 + kept)
+            }
+            Self::Retag(retag) => match &retag.change {
+                TagChange::Replace(tags) => 128 + tags.bytes(),
+                TagChange::Delete(_) | TagChange::DeleteAll => 128,
+            },
         }
     }
 
-    pub(super) fn apply(&self, connection: &Connection, owner: i64) -> rusqlite::Result<()> {
+    pub(super) fn apply(&self, connection: &Connection, owner: i64) -> rusqlite::Result<Applied> {
         match self {
-            Self::Accept(view) | Self::Start(view) => write_view(connection, owner, view),
-            Self::Output(chunk) => append(connection, chunk),
-            Self::End(view) => write_view(connection, owner, view),
+            Self::Accept(view) => {
+                write_view(connection, owner, view)?;
+                if let Some(heap) = view.input_heap {
+                    touch(connection, &view.tenant, heap, view.submitted_at)?;
+                }
+            }
+            Self::Start(view) => {
+                write_view(connection, owner, view)?;
+            }
+            Self::Output(chunk) => append(connection, chunk)?,
+            Self::End(view, keep) => {
+                let is_written = write_view(connection, owner, view)?;
+                // Of an execution that another server has ended as lost, nothing is kept.
+                if let Some((keep, at)) = keep.as_ref().zip(view.completed_at)
+                    && is_written
+                {
+                    keep.apply(connection, at)?;
+                }
+            }
+            Self::Touch(tenant, heap, at) => {
+                return touch(connection, tenant, *heap, *at).map(Applied::of);
+            }
+            Self::Retag(retag) => return retag.apply(connection),
+            Self::Forget(heap) => return heap.forget(connection),
         }
+        Ok(Applied::Done)
+    }
+}
+
+impl Applied {
+    /// By what a write has found.
+    fn of<T>(found: Option<T>) -> Self {
+        found.map_or(Self::Missing, |_| Self::Done)
     }
 }
 
 /// Writes all of a view, whether it is there or not: so no write depends on an earlier one. An end
-/// is never written over.
-fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Result<()> {
+/// is never written over: `false` when there was one.
+fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Result<bool> {
     let end = EndColumns::of(view.end.as_ref());
-    connection
+    let changed = connection
         .prepare_cached(
             "INSERT INTO executions (id, owner, status, submitted_at, started_at, completed_at,
                  heap_memory_max_mb, execution_timeout_secs, output_truncated, kept_bytes,
                  failure_kind, cancelled_by, timed_out_after_secs, text_truncated, preview, error,
-                 result)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                 result, output_heap, heap_error, tenant, session, input_heap)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                 ?18, ?19, ?20, ?21, ?22)
              ON CONFLICT (id) DO UPDATE SET
                  status = ?3, started_at = ?5, completed_at = ?6, output_truncated = ?9,
                  kept_bytes = ?10, failure_kind = ?11, cancelled_by = ?12,
                  timed_out_after_secs = ?13, text_truncated = ?14, preview = ?15, error = ?16,
-                 result = ?17
+                 result = ?17, output_heap = ?18, heap_error = ?19
              WHERE completed_at IS NULL",
         )?
         .execute(params![
@@ -82,8 +140,13 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             end.preview,
             end.error,
             end.result,
+            end.output_heap.as_ref().map(HeapId::as_bytes),
+            end.heap_error,
+            view.tenant.name(),
+            view.session.as_ref().map(SessionName::as_str),
+            view.input_heap.as_ref().map(HeapId::as_bytes),
         ])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 fn append(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<()> {
@@ -161,8 +224,17 @@ fn text_bytes(view: &View) -> u64 {
     let bytes = match &view.end {
         None | Some(End::Cancelled { .. } | End::TimedOut { .. }) => 0,
         Some(End::Completed {
-            result, preview, ..
-        }) => result.len() + preview.len(),
+            result,
+            preview,
+            heap,
+            ..
+        }) => {
+            let why = match heap {
+                HeapEnd::Lost { why } => why.len(),
+                HeapEnd::NotKept | HeapEnd::Kept(_) => 0,
+            };
+            result.len() + preview.len() + why
+        }
         Some(End::Failed { error, .. }) => error.len(),
     };
     bytes as u64
@@ -177,6 +249,8 @@ struct EndColumns<'a> {
     preview: Option<&'a str>,
     error: Option<&'a str>,
     result: Option<&'a str>,
+    output_heap: Option<HeapId>,
+    heap_error: Option<&'a str>,
 }
 
 impl<'a> EndColumns<'a> {
@@ -189,6 +263,8 @@ impl<'a> EndColumns<'a> {
             preview: None,
             error: None,
             result: None,
+            output_heap: None,
+            heap_error: None,
         };
         match end {
             None => {}
@@ -196,10 +272,16 @@ impl<'a> EndColumns<'a> {
                 result,
                 result_truncated,
                 preview,
+                heap,
             }) => {
                 columns.result = Some(result);
                 columns.text_truncated = *result_truncated;
                 columns.preview = Some(preview);
+                match heap {
+                    HeapEnd::NotKept => {}
+                    HeapEnd::Kept(id) => columns.output_heap = Some(*id),
+                    HeapEnd::Lost { why } => columns.heap_error = Some(why),
+                }
             }
             Some(End::Failed {
                 kind,

@@ -15,11 +15,11 @@ use super::Retention;
 use super::error::StoreError;
 use super::maintenance::{self, Cutoff};
 use super::place::{OwnerLock, Place};
-use super::write::Write;
+use super::write::{Applied, Write};
 use crate::limits;
 
-/// Somebody who waits for a commit.
-pub(super) type Waiter = oneshot::Sender<Result<(), StoreError>>;
+/// Somebody who waits for a commit, and wants to know whether it changed anything.
+pub(super) type Waiter = oneshot::Sender<Result<Applied, StoreError>>;
 
 /// What the writer is told.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Writer {
             let closing = self.commit(batch);
             if let Some(waiter) = closing {
                 self.leave();
-                let _ = waiter.send(Ok(()));
+                let _ = waiter.send(Ok(Applied::Done));
                 return;
             }
             if self.is_failing() {
@@ -148,7 +148,7 @@ impl Writer {
     fn commit(&mut self, batch: Batch) -> Option<Waiter> {
         let result = self.commit_writes(batch.writes);
         for waiter in batch.flushes {
-            let _ = waiter.send(result.clone());
+            let _ = waiter.send(result.clone().map(|()| Applied::Done));
         }
         batch.close
     }
@@ -158,10 +158,12 @@ impl Writer {
         if writes.is_empty() {
             return Ok(());
         }
-        if self.write_patiently(&writes).is_ok() {
+        if let Ok(applied) = self.write_patiently(&writes) {
             self.set_health(None);
-            for waiter in writes.into_iter().filter_map(|(_, waiter)| waiter) {
-                let _ = waiter.send(Ok(()));
+            for ((_, waiter), applied) in writes.into_iter().zip(applied) {
+                if let Some(waiter) = waiter {
+                    let _ = waiter.send(Ok(applied));
+                }
             }
             return Ok(());
         }
@@ -174,9 +176,10 @@ impl Writer {
             if let Err(error) = &one {
                 tracing::error!(%error, "a write to the session database was given up");
                 self.set_health(Some(error.clone()));
-                result = one.clone();
+                result = Err(error.clone());
             }
             if let Some(waiter) = waiter {
+                let one = one.map(|applied| applied.first().copied().unwrap_or(Applied::Done));
                 let _ = waiter.send(one);
             }
         }
@@ -184,11 +187,14 @@ impl Writer {
         result
     }
 
-    fn write_patiently(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<(), StoreError> {
+    fn write_patiently(
+        &mut self,
+        writes: &[(Write, Option<Waiter>)],
+    ) -> Result<Vec<Applied>, StoreError> {
         let mut tries_left = limits::WRITER_RETRIES;
         loop {
             match self.write(writes) {
-                Ok(()) => return Ok(()),
+                Ok(applied) => return Ok(applied),
                 Err(error) if tries_left == 0 => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, tries_left, "the session database did not take a write");
@@ -199,15 +205,18 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<(), StoreError> {
+    /// One transaction: all of them, or nothing.
+    fn write(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<Vec<Applied>, StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (write, _) in writes {
-            write.apply(&transaction, self.owner)?;
-        }
+        let applied: Result<Vec<_>, _> = writes
+            .iter()
+            .map(|(write, _)| write.apply(&transaction, self.owner))
+            .collect();
+        let applied = applied?;
         transaction.commit()?;
-        Ok(())
+        Ok(applied)
     }
 
     fn set_health(&self, error: Option<StoreError>) {

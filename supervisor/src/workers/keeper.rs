@@ -13,7 +13,7 @@ use super::jail::SandboxMode;
 use super::launch::{LaunchError, Ready};
 use super::pool::{Generation, PoolConfig, Shared, Waiting};
 use super::process::Origin;
-use super::shop::{Shop, pipes};
+use super::shop::{Shop, ends};
 use super::spawn::{Begun, SpawnError};
 use super::turnover::Turnover;
 use super::zygote::{ForkError, Health, Zygote, ZygoteError};
@@ -360,7 +360,7 @@ async fn park(
     hello_timeout: Duration,
 ) -> Result<Ready, ParkError> {
     let system = |error| ParkError::System(shop.system_error(error));
-    let (ours, theirs) = pipes().map_err(system)?;
+    let (ours, theirs) = ends(shop.mode()).map_err(system)?;
     let child = zygote.fork(theirs).await?;
     // The fork server may be retired while one of its workers gets ready.
     drop(zygote);

@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::limits::UNSAVED_BYTES_MAX;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
 use super::cgroup::{Applicant, Groups};
+use super::jail::SandboxMode;
 use super::link::{Letter, Link, LinkError};
 use super::process::Process;
+use super::window::Window;
+use crate::heaps::Snapshot;
 use crate::limits;
 
 /// The version that a worker must have: both programs are built together.
@@ -31,6 +35,18 @@ pub enum LaunchError {
         /// The version of its protocol.
         found_protocol: u32,
     },
+    /// It is not in its jail.
+    #[error(
+        "the worker program {} says that it is not confined ({missing}), and nobody's code may be given \
+         to it; install mcp-v8 and mcp-v8-worker from one build, or correct --worker-path. \
+         'mcp-v8 --check-sandbox' shows each layer", .path.display()
+    )]
+    Unconfined {
+        /// The program.
+        path: PathBuf,
+        /// What it does not have.
+        missing: &'static str,
+    },
     /// It closed its pipe before it said Hello.
     #[error("it went away before it said Hello")]
     Gone,
@@ -51,28 +67,61 @@ pub(super) fn check_version(hello: &Hello, program: &Path) -> Result<(), LaunchE
     Ok(())
 }
 
+/// What a worker says that it lacks, of what it must have. One that lies is none of ours; what this
+/// finds is a program that was built or started in the wrong way.
+fn missing_layer(confinement: Confinement, sandbox: SandboxMode) -> Option<&'static str> {
+    match sandbox {
+        _ if !confinement.seccomp => Some("no system call filter"),
+        _ if !confinement.checked => Some("its own checks have not passed"),
+        SandboxMode::Required if !confinement.is_walled() => {
+            Some("neither Landlock nor all namespaces, one of which --sandbox required asks for")
+        }
+        SandboxMode::Required | SandboxMode::BestEffort => None,
+    }
+}
+
 /// A process that runs the worker program, as far as we know.
 #[derive(Debug)]
 pub struct Spawned {
     process: Process,
     link: Link,
+    window: Option<Window>,
     program: Arc<Path>,
+    sandbox: SandboxMode,
     groups: Groups,
 }
 
 /// Proof that a Hello was heard and is right.
 #[derive(Debug)]
 pub struct HelloChecked {
-    v8_version: String,
+    engine: Engine,
     confinement: Confinement,
 }
 
+/// What a worker's runtime is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// The version of its V8.
+    pub v8_version: String,
+    /// What else snapshots of its heaps depend on.
+    pub heap_build: String,
+}
+
 impl Spawned {
-    pub(super) fn new(process: Process, link: Link, program: Arc<Path>, groups: Groups) -> Self {
+    pub(super) fn new(
+        process: Process,
+        link: Link,
+        window: Option<Window>,
+        program: Arc<Path>,
+        sandbox: SandboxMode,
+        groups: Groups,
+    ) -> Self {
         Self {
             process,
             link,
+            window,
             program,
+            sandbox,
             groups,
         }
     }
@@ -86,7 +135,13 @@ impl Spawned {
         match self.next().await? {
             Some(FromWorker::Hello(hello)) => self.check(hello),
             // The phase lets nothing but Hello through.
-            Some(FromWorker::Console(_) | FromWorker::Finished(_)) | None => Err(LaunchError::Gone),
+            Some(
+                FromWorker::Console(_)
+                | FromWorker::Finished(_)
+                | FromWorker::Saved(_)
+                | FromWorker::Unsaved(_),
+            )
+            | None => Err(LaunchError::Gone),
         }
     }
 
@@ -100,8 +155,17 @@ impl Spawned {
 
     fn check(&self, hello: Hello) -> Result<HelloChecked, LaunchError> {
         check_version(&hello, &self.program)?;
+        if let Some(missing) = missing_layer(hello.confinement, self.sandbox) {
+            return Err(LaunchError::Unconfined {
+                path: self.program.to_path_buf(),
+                missing,
+            });
+        }
         Ok(HelloChecked {
-            v8_version: hello.v8_version,
+            engine: Engine {
+                v8_version: hello.v8_version,
+                heap_build: hello.heap_build,
+            },
             confinement: hello.confinement,
         })
     }
@@ -112,7 +176,8 @@ impl Spawned {
             applicant: self.process.apply(&self.groups),
             process: self.process,
             link: self.link,
-            v8_version: hello.v8_version,
+            window: self.window,
+            engine: hello.engine,
             confinement: hello.confinement,
         }
     }
@@ -128,15 +193,16 @@ impl Spawned {
 pub struct Ready {
     process: Process,
     link: Link,
+    window: Option<Window>,
     applicant: Option<Applicant>,
-    v8_version: String,
+    engine: Engine,
     confinement: Confinement,
 }
 
 impl Ready {
-    /// The version of its V8.
-    pub fn v8_version(&self) -> &str {
-        &self.v8_version
+    /// What its runtime is.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What confines it, in its own words.
@@ -150,20 +216,34 @@ impl Ready {
     }
 
     /// Gives it its one execution, once it is in its control group and that knows how much memory
-    /// there is to be. The message travels while [`Running::next`] is awaited.
+    /// there is to be. `snapshot` is the heap that it continues. The message travels while
+    /// [`Running::next`] is awaited.
     ///
     /// # Errors
-    /// The process, to be ended, when the message breaks a limit of the protocol.
-    pub async fn start(mut self, start: Start) -> Result<Running, (Process, LinkError)> {
+    /// The process, to be ended, when the message breaks a limit of the protocol, or its window cannot
+    /// take the snapshot.
+    pub async fn start(
+        mut self,
+        start: Start,
+        snapshot: Option<Snapshot>,
+    ) -> Result<Running, (Process, LinkError)> {
         let member = match self.applicant {
             Some(applicant) => applicant.member(memory_bytes(&start)).await,
             None => None,
         };
         self.process.join(member);
+        let window = match self.window {
+            None => None,
+            Some(window) => match fill(window, start.limits.snapshot_bytes, snapshot).await {
+                Ok(window) => Some(window),
+                Err(error) => return Err((self.process, error.into())),
+            },
+        };
         match self.link.send(&ToWorker::Start(start)) {
             Ok(()) => Ok(Running {
                 process: self.process,
                 link: self.link,
+                window,
             }),
             Err(error) => Err((self.process, error)),
         }
@@ -175,13 +255,31 @@ impl Ready {
     }
 }
 
+/// Makes a window ready. It takes as long as memory is written, which may be some time.
+async fn fill(
+    window: Window,
+    bytes: u64,
+    snapshot: Option<Snapshot>,
+) -> std::io::Result<Arc<Window>> {
+    let filled = tokio::task::spawn_blocking(move || {
+        window.fill(bytes, snapshot.as_deref().unwrap_or_default())?;
+        Ok(Arc::new(window))
+    });
+    filled.await.map_err(std::io::Error::other)?
+}
+
 /// What an execution may take of the machine's memory, in bytes.
 fn memory_bytes(start: &Start) -> u64 {
     let limits = start.limits;
+    // A snapshot is made in memory, and then lies in the window.
+    let saving = limits
+        .snapshot_bytes
+        .saturating_mul(limits::SAVING_COPIES + 1);
     limits
         .heap_bytes
         .saturating_add(limits.buffer_bytes)
         .saturating_add(limits::WORKER_GROUP_ROOM_BYTES)
+        .saturating_add(saving)
 }
 
 /// What a running worker says.
@@ -189,8 +287,18 @@ fn memory_bytes(start: &Start) -> u64 {
 pub enum Word {
     /// Console output.
     Console(String),
-    /// Its last word.
+    /// How the script ended: its last word, unless its heap is saved.
     Finished(Finished),
+    /// Its heap lies in the window.
+    Saved {
+        /// How long the snapshot is.
+        bytes: u64,
+    },
+    /// Its heap cannot be saved.
+    Unsaved {
+        /// Why, in its words.
+        why: String,
+    },
     /// It closed its pipe, or died.
     Gone,
 }
@@ -200,6 +308,7 @@ pub enum Word {
 pub struct Running {
     process: Process,
     link: Link,
+    window: Option<Arc<Window>>,
 }
 
 impl Running {
@@ -222,6 +331,16 @@ impl Running {
         self.process.resident_bytes()
     }
 
+    /// A copy of the snapshot that it has put into its window.
+    ///
+    /// # Errors
+    /// When there are not so many bytes, or no memory for them.
+    pub async fn snapshot(&self, bytes: u64) -> std::io::Result<Vec<u8>> {
+        let window = self.window.clone().ok_or(std::io::ErrorKind::Unsupported)?;
+        let copied = tokio::task::spawn_blocking(move || window.copy(bytes));
+        copied.await.map_err(std::io::Error::other)?
+    }
+
     /// The end of all steps.
     pub fn into_process(self) -> (Process, Errand) {
         (self.process, Errand(self.link.into_letter()))
@@ -231,6 +350,10 @@ impl Running {
         match message {
             Some(FromWorker::Console(console)) => Ok(Word::Console(console.text)),
             Some(FromWorker::Finished(finished)) => Ok(Word::Finished(finished)),
+            Some(FromWorker::Saved(saved)) => Ok(Word::Saved { bytes: saved.bytes }),
+            Some(FromWorker::Unsaved(unsaved)) => Ok(Word::Unsaved {
+                why: super::exit::printable_tail(unsaved.why.text.as_bytes(), UNSAVED_BYTES_MAX),
+            }),
             // The phase lets no second Hello through.
             Some(FromWorker::Hello(_)) | None => Ok(Word::Gone),
         }
@@ -247,5 +370,49 @@ impl Errand {
     pub fn unread(self) -> Option<Start> {
         let ToWorker::Start(start) = self.0.unread()?;
         Some(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_says_that_it_is_not_confined_is_refused() {
+        let whole = Confinement {
+            seccomp: true,
+            landlock: true,
+            checked: true,
+            ..Confinement::default()
+        };
+        let unwalled = Confinement {
+            landlock: false,
+            user_namespace: true,
+            mount_namespace: true,
+            network_namespace: true,
+            ..whole
+        };
+        let walled = Confinement {
+            pid_namespace: true,
+            ..unwalled
+        };
+        let unfiltered = Confinement {
+            seccomp: false,
+            ..walled
+        };
+        let unchecked = Confinement {
+            checked: false,
+            ..whole
+        };
+        let (required, best_effort) = (SandboxMode::Required, SandboxMode::BestEffort);
+        for mode in [required, best_effort] {
+            assert_eq!(missing_layer(whole, mode), None);
+            assert_eq!(missing_layer(walled, mode), None);
+            assert!(missing_layer(unfiltered, mode).is_some());
+            assert!(missing_layer(unchecked, mode).is_some());
+            assert!(missing_layer(Confinement::default(), mode).is_some());
+        }
+        assert!(missing_layer(unwalled, required).is_some());
+        assert_eq!(missing_layer(unwalled, best_effort), None);
     }
 }

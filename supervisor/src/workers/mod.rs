@@ -15,7 +15,8 @@
 //! any of them kills the process and has it reaped.
 //!
 //! A worker gets descriptors 0 to 4 and nothing else: 0 and 1 are `/dev/null`, 2 is a pipe that is
-//! read after its death, 3 carries frames to it and 4 carries frames from it.
+//! read after its death, 3 carries frames to it and 4 carries frames from it. Where heaps are kept it
+//! also gets a window for them (`window`), which it maps and closes before it is confined.
 
 mod appetite;
 mod cgroup;
@@ -32,13 +33,14 @@ mod shop;
 mod spawn;
 mod strangers;
 mod turnover;
+mod window;
 mod zygote;
 
 pub use cgroup::{ControlGroups, control_groups};
 pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
 pub use jail::{EngineTier, Jail, SandboxMode};
-pub use launch::{Errand, LaunchError, Ready, Running, Spawned, Word};
+pub use launch::{Engine, Errand, LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};

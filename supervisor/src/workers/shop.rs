@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::Duration;
 
+use mcp_v8_protocol::mode::Mode;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
@@ -28,6 +29,7 @@ use super::link::Link;
 use super::process::{Child, Origin, Process, Waited, try_reap};
 use super::spawn::SpawnError;
 use super::strangers::{self, Register};
+use super::window::Window;
 use crate::limits;
 
 /// The first of the descriptors that are a child's own.
@@ -68,24 +70,31 @@ pub(super) struct StartedZygote {
     pub(super) stderr: OwnedFd,
 }
 
-/// The supervisor's ends of a worker's pipes.
+/// The supervisor's ends of what it shares with a worker.
 #[derive(Debug)]
 pub(super) struct OurEnds {
     to_worker: OwnedFd,
     from_worker: OwnedFd,
     stderr: OwnedFd,
+    window: Option<Window>,
 }
 
-/// A worker's ends of its pipes.
+/// A worker's ends of the same.
 #[derive(Debug)]
 pub(super) struct WorkerEnds {
     pub(super) input: OwnedFd,
     pub(super) output: OwnedFd,
     pub(super) stderr: OwnedFd,
+    /// Where heaps are kept.
+    pub(super) window: Option<OwnedFd>,
 }
 
-/// The pipes of one worker.
-pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
+/// The pipes of one worker, and its heap window.
+pub(super) fn ends(mode: Mode) -> io::Result<(OurEnds, WorkerEnds)> {
+    let window = match mode {
+        Mode::Stateless => None,
+        Mode::Stateful => Some(Window::new()?),
+    };
     let (input, to_worker) = io::pipe()?;
     let (from_worker, output) = io::pipe()?;
     let (stderr, stderr_write) = io::pipe()?;
@@ -93,11 +102,14 @@ pub(super) fn pipes() -> io::Result<(OurEnds, WorkerEnds)> {
         to_worker: to_worker.into(),
         from_worker: from_worker.into(),
         stderr: stderr.into(),
+        window,
     };
+    let shared = ours.window.as_ref().map(Window::share).transpose()?;
     let theirs = WorkerEnds {
         input: input.into(),
         output: output.into(),
         stderr: stderr_write.into(),
+        window: shared,
     };
     Ok((ours, theirs))
 }
@@ -116,6 +128,7 @@ pub(super) struct Shop {
     orders: Reaper,
     program: Arc<Path>,
     jail: Jail,
+    mode: Mode,
     groups: Groups,
 }
 
@@ -150,7 +163,12 @@ impl Shop {
     ///
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
-    pub(super) fn open(program: PathBuf, jail: Jail, groups: Groups) -> io::Result<Self> {
+    pub(super) fn open(
+        program: PathBuf,
+        jail: Jail,
+        mode: Mode,
+        groups: Groups,
+    ) -> io::Result<Self> {
         // Ours are made with CLOEXEC; these may not be.
         // SAFETY: integers only; it changes a flag that no code here relies on.
         let result = unsafe {
@@ -176,6 +194,7 @@ impl Shop {
             register: register.clone(),
             program: Arc::clone(&program),
             jail,
+            mode,
             null,
         };
         thread::Builder::new()
@@ -188,6 +207,7 @@ impl Shop {
             },
             program,
             jail,
+            mode,
             groups,
         })
     }
@@ -202,13 +222,22 @@ impl Shop {
         self.jail
     }
 
+    /// Whether what it starts keeps heaps.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// The asynchronous owner of a started worker.
     pub(super) fn equip(&self, child: Child, ours: OurEnds, origin: Origin) -> io::Result<Spawned> {
         unblock(&ours.stderr)?;
         let process = Process::new(child, ours.stderr, origin)?;
         let link = Link::new(ours.to_worker, ours.from_worker)?;
         let program = Arc::clone(&self.program);
-        Ok(Spawned::new(process, link, program, self.groups.clone()))
+        let (sandbox, groups) = (self.jail.sandbox, self.groups.clone());
+        let window = ours.window;
+        Ok(Spawned::new(
+            process, link, window, program, sandbox, groups,
+        ))
     }
 
     /// Asks for one worker, without waiting for it.
@@ -280,6 +309,7 @@ struct Bench {
     register: Register,
     program: Arc<Path>,
     jail: Jail,
+    mode: Mode,
     null: OwnedFd,
 }
 
@@ -320,8 +350,9 @@ impl Bench {
     }
 
     fn worker(&self, reaper: Reaper) -> Result<StartedWorker, SpawnError> {
-        let (ours, theirs) = pipes().map_err(|error| self.failed(error))?;
-        let own = [theirs.input.as_fd(), theirs.output.as_fd()];
+        let (ours, theirs) = ends(self.mode).map_err(|error| self.failed(error))?;
+        let mut own = vec![theirs.input.as_fd(), theirs.output.as_fd()];
+        own.extend(theirs.window.as_ref().map(AsFd::as_fd));
         let child = self.start(c"serve", &own, theirs.stderr.as_fd(), reaper)?;
         Ok(StartedWorker { child, ours })
     }
@@ -350,7 +381,7 @@ impl Bench {
     fn start(
         &self,
         subcommand: &CStr,
-        own: &[impl AsFd],
+        own: &[BorrowedFd<'_>],
         stderr: impl AsFd,
         reaper: Reaper,
     ) -> Result<Child, SpawnError> {
@@ -361,7 +392,7 @@ impl Bench {
             (give(stderr.as_fd())?, libc::STDERR_FILENO),
         ];
         for (place, fd) in (FIRST_OWN_FD..).zip(own) {
-            wiring.push((give(fd.as_fd())?, place));
+            wiring.push((give(*fd)?, place));
         }
         let pid = self.exec(subcommand, &wiring);
         let pid = pid.map_err(|errno| self.explain(errno))?;
@@ -388,6 +419,7 @@ impl Bench {
             CString::new(self.program.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
         let mut arguments: Vec<&CStr> = vec![&program, subcommand];
         arguments.extend(self.jail.arguments());
+        arguments.extend([c"--mode", mode_word(self.mode)]);
         let environment: [&CStr; 2] = [c"TZ=UTC", c"LC_ALL=C"];
         posix_spawn(
             program.as_c_str(),
@@ -420,6 +452,13 @@ impl Bench {
                 source: errno.into(),
             }
         }
+    }
+}
+
+const fn mode_word(mode: Mode) -> &'static CStr {
+    match mode {
+        Mode::Stateless => c"stateless",
+        Mode::Stateful => c"stateful",
     }
 }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_v8_protocol::mode::Mode;
+
 use super::appetite::Bounds;
 use super::cgroup::Groups;
 use super::jail::Jail;
@@ -98,6 +100,8 @@ pub struct SpawnerConfig {
     pub jail: Jail,
     /// How.
     pub start: WorkerStart,
+    /// Whether they keep heaps.
+    pub mode: Mode,
     /// Executions that run at once: no more workers than this and a few are parked.
     pub max_concurrent: usize,
     /// How long a worker or fork server may take to say Hello.
@@ -129,7 +133,7 @@ impl Spawner {
         proc::warn_if_foreign();
         // First, so that whatever is started has its place.
         let groups = Groups::open()?;
-        let shop = Shop::open(config.program, config.jail, groups.clone())?;
+        let shop = Shop::open(config.program, config.jail, config.mode, groups.clone())?;
         let source = match config.start {
             WorkerStart::Exec => Source::Exec(shop),
             WorkerStart::Zygote => {

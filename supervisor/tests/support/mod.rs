@@ -2,14 +2,18 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mcp_v8::app::{
-    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, OutputPage, PageRequest,
-    RunRequest, StorePlace, View, WorkerStart,
+    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace,
+    HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, RunRequest, State, Status, Tags,
+    Tenant, View, WorkerStart,
 };
+use mcp_v8::store::{Keep, Store};
 use tempfile::TempDir;
 
 /// Long enough for anything that is going to happen at all.
@@ -36,8 +40,8 @@ impl Home {
         link
     }
 
-    pub(crate) fn data(&self) -> StorePlace {
-        StorePlace::Directory(self.directory.path().join("data"))
+    pub(crate) fn state(&self) -> State {
+        stateful(self.directory.path())
     }
 
     pub(crate) fn config(&self) -> ExecutionsConfig {
@@ -45,8 +49,25 @@ impl Home {
             max_concurrent: 4,
             // The scripted worker does not fork.
             worker_start: WorkerStart::Exec,
-            ..ExecutionsConfig::new(self.worker("worker"), self.data())
+            ..ExecutionsConfig::new(self.worker("worker"), self.state())
         }
+    }
+}
+
+/// State in this directory: executions in `data`, heaps in `heaps`.
+pub(crate) fn stateful(home: &Path) -> State {
+    stateful_at(home.join("data"), home)
+}
+
+/// The same, with executions elsewhere.
+pub(crate) fn stateful_at(sessions: PathBuf, home: &Path) -> State {
+    State::Stateful {
+        sessions,
+        heaps: HeapsConfig {
+            place: HeapPlace::Directory(home.join("heaps")),
+            key_file: home.join("heaps/heap.key"),
+        },
+        retention: HeapRetention::default(),
     }
 }
 
@@ -73,6 +94,9 @@ pub(crate) fn request(source: &str) -> RunRequest {
         source: source.to_owned(),
         heap_memory_max_mb: None,
         execution_timeout_secs: None,
+        heap: None,
+        session: None,
+        tags: Tags::default(),
     }
 }
 
@@ -140,9 +164,40 @@ pub(crate) fn children() -> Vec<String> {
     found
 }
 
+/// The process ids of this process's children, which are fork servers and executed workers.
+pub(crate) fn own_children() -> Vec<String> {
+    children()
+        .iter()
+        .filter_map(|stat| stat.split(' ').next().map(str::to_owned))
+        .collect()
+}
+
+/// Every process whose parent is a child of this one.
+pub(crate) fn grandchildren() -> Vec<String> {
+    let parents = own_children();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("proc").flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let parent = after_name.split_whitespace().nth(1).map(str::to_owned);
+        if parent.is_some_and(|parent| parents.contains(&parent)) {
+            found.push(stat);
+        }
+    }
+    found
+}
+
 /// Descriptors that this process has open.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// Whether more wants to compute here than there are processors: what then takes long says nothing.
+pub(crate) fn is_machine_busy() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Option<f64> = load.split_whitespace().next().and_then(|n| n.parse().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    load.is_none_or(|load| load >= processors as f64)
 }
 
 /// Waits until a condition holds, and says so if it never does.
@@ -154,4 +209,118 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("never: {what}");
+}
+
+/// What an execution left behind, to be written down.
+pub(crate) struct Left {
+    pub(crate) keep: Keep,
+}
+
+/// A heap with this content.
+pub(crate) fn keep(content: &str) -> Left {
+    Left {
+        keep: Keep {
+            tenant: Tenant::local(),
+            heap: HeapId::of(content.as_bytes()),
+            stored_bytes: 1000,
+            input_heap: None,
+            session: None,
+            code: String::new(),
+            tags: Tags::default(),
+        },
+    }
+}
+
+impl Left {
+    pub(crate) fn in_session(mut self, name: &str) -> Self {
+        self.keep.session = Some(name.parse().expect("a name"));
+        self
+    }
+
+    pub(crate) fn from(mut self, content: &str) -> Self {
+        self.keep.input_heap = Some(HeapId::of(content.as_bytes()));
+        self
+    }
+
+    pub(crate) fn made_by(mut self, code: &str) -> Self {
+        self.keep.code = code.to_owned();
+        self
+    }
+
+    pub(crate) fn tagged(mut self, tags: &[(&str, &str)]) -> Self {
+        let tags = tags
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        self.keep.tags = Tags::try_from(tags.collect::<BTreeMap<_, _>>()).expect("tags");
+        self
+    }
+}
+
+/// An execution that was just accepted.
+pub(crate) fn accepted() -> View {
+    View {
+        id: ExecutionId::random(),
+        tenant: Tenant::local(),
+        input_heap: None,
+        session: None,
+        status: Status::Queued,
+        submitted_at: now(),
+        started_at: None,
+        completed_at: None,
+        end: None,
+        limits: Limits {
+            heap_memory_max_mb: 8,
+            execution_timeout_secs: 30,
+        },
+        output_bytes: 0,
+        output_truncated: false,
+    }
+}
+
+/// The time, as exactly as it is stored.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).expect("a time of today")
+}
+
+/// The same execution at its end.
+pub(crate) fn completed(view: View, heap: HeapEnd) -> View {
+    View {
+        status: Status::Completed,
+        completed_at: Some(now()),
+        end: Some(End::Completed {
+            result: "1".to_owned(),
+            result_truncated: false,
+            preview: "1".to_owned(),
+            heap,
+        }),
+        ..view
+    }
+}
+
+/// Writes an execution that left this behind, as its driver would.
+pub(crate) async fn left_behind(store: &Store, left: Left) -> ExecutionId {
+    let keep = left.keep;
+    let view = View {
+        tenant: keep.tenant.clone(),
+        input_heap: keep.input_heap,
+        session: keep.session.clone(),
+        ..accepted()
+    };
+    let view = completed(view, HeapEnd::Kept(keep.heap));
+    let id = view.id;
+    store.end(view, Some(keep)).await.expect("it is written");
+    id
+}
+
+/// Writes an execution whose heap could not be kept.
+pub(crate) async fn lost(store: &Store, why: &str) -> ExecutionId {
+    let view = completed(
+        accepted(),
+        HeapEnd::Lost {
+            why: why.to_owned(),
+        },
+    );
+    let id = view.id;
+    store.end(view, None).await.expect("it is written");
+    id
 }

@@ -8,7 +8,7 @@ use super::{Case, CaseError};
 const HEAP_MB: u64 = 8;
 /// The deadline when a case says nothing: no case should come near it.
 const TIMEOUT_SECS: u32 = 20;
-const DIRECTIVES: [&str; 8] = [
+const DIRECTIVES: [&str; 9] = [
     "expect",
     "preview",
     "output",
@@ -17,6 +17,7 @@ const DIRECTIVES: [&str; 8] = [
     "truncated",
     "limits",
     "tiers",
+    "heaps",
 ];
 /// The tiers of the engine: a case that says nothing runs in all of them.
 const TIERS: [&str; 3] = ["jit", "baseline", "jitless"];
@@ -118,6 +119,7 @@ pub(super) fn parse(
         heap_mb: header.heap_mb.unwrap_or(HEAP_MB),
         timeout_secs: header.timeout_secs.unwrap_or(TIMEOUT_SECS),
         tiers: header.tiers.unwrap_or(TIERS.to_vec()),
+        is_for_heaps: header.is_for_heaps.unwrap_or(true),
     })
 }
 
@@ -141,6 +143,7 @@ struct Header {
     heap_mb: Option<u64>,
     timeout_secs: Option<u32>,
     tiers: Option<Vec<&'static str>>,
+    is_for_heaps: Option<bool>,
 }
 
 impl Header {
@@ -173,6 +176,7 @@ impl Header {
             }
             "limits" => self.limits(value),
             "tiers" => once(&mut self.tiers, tiers(value)?),
+            "heaps" => once(&mut self.is_for_heaps, yes_or_no(value)?),
             other => Err(Fault::Unknown(other.to_owned())),
         }
     }
@@ -207,6 +211,14 @@ impl Header {
             error_exact: self.error_exact.take(),
             truncated: std::mem::take(&mut self.truncated),
         })
+    }
+}
+
+fn yes_or_no(value: &str) -> Result<bool, Fault> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(Fault::Value(value.to_owned())),
     }
 }
 

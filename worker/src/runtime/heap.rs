@@ -18,28 +18,40 @@ use crate::runtime::state::State;
 /// does not raise it.
 pub(crate) const HEAP_BYTES_MAX: usize = 128 << 20;
 
+/// By how much the limit is raised when V8 needs more to make a snapshot, in bytes.
+const SAVING_STEP_BYTES: usize = 8 << 20;
+
 thread_local! {
     /// Whom to tell when V8 runs out of memory: the callback for running out elsewhere than in the
     /// heap is given no data.
     static RUNNING: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
 }
 
-/// Sets the heap limit of the execution that begins: `bytes` beyond what the runtime takes.
+/// What is in use, in bytes.
+pub(crate) fn used_bytes(isolate: &mut v8::Isolate) -> usize {
+    isolate.get_heap_statistics().used_heap_size()
+}
+
+/// Sets the heap limit of the execution that begins, in bytes. V8 gives a heap that holds nearly as
+/// much or more already a quarter of what it holds beyond that.
 pub(crate) fn limit_heap(isolate: &mut v8::Isolate, state: &Rc<State>, bytes: usize) {
-    let used = isolate.get_heap_statistics().used_heap_size();
     let data = std::ptr::null_mut();
     RUNNING.set(Some(Rc::clone(state)));
     isolate.set_oom_error_handler(out_of_memory);
     speak_for_cpp();
     isolate.add_near_heap_limit_callback(near_heap_limit, data);
     // Removing a callback is how V8 is told of a lower limit.
-    isolate.remove_near_heap_limit_callback(near_heap_limit, used.saturating_add(bytes));
+    isolate.remove_near_heap_limit_callback(near_heap_limit, bytes);
     isolate.add_near_heap_limit_callback(near_heap_limit, data);
 }
 
 /// Called by V8 in the middle of an allocation: nothing here may touch the heap.
 unsafe extern "C" fn near_heap_limit(_: *mut c_void, current: usize, _initial: usize) -> usize {
     let state = running();
+    if state.is_saving.get() {
+        // No script runs any more: the kernel's limit of data is the one that holds.
+        return current.saturating_add(SAVING_STEP_BYTES);
+    }
     // V8 counts array buffers too; they have a budget of their own, so it gets them back once.
     let buffers = state.buffers.used();
     let given = state

@@ -40,6 +40,11 @@ const OWN: &[(&str, &str)] = &[
         "ext:mcp_v8/structured_clone.js",
         include_str!("../web/js/structured_clone.js"),
     ),
+    ("ext:mcp_v8/wasm.js", include_str!("../web/js/wasm.js")),
+    (
+        "ext:mcp_v8/wasm_values.js",
+        include_str!("../web/js/wasm_values.js"),
+    ),
 ];
 
 include!(concat!(env!("OUT_DIR"), "/web_scripts.rs"));
@@ -100,6 +105,11 @@ pub(crate) fn source(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, text)| *text)
+}
+
+/// Every script, in an order that depends on this program only.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    sources().iter().chain(REPLACED).copied()
 }
 
 /// The names that any script takes from `primordials`, so that no others are kept in a heap.

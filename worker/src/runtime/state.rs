@@ -17,13 +17,14 @@ use crate::runtime::position::Position;
 use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;
+use crate::web::wasm::Living;
 
 /// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
 pub trait Host {
     /// Takes one piece of console output, with its line ends, now.
     fn console(&mut self, text: &str);
 
-    /// Says the last word.
+    /// Says how the script ended, and afterwards what became of its heap.
     ///
     /// # Errors
     /// [`ConversationError`] when nobody listens.
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(crate) buffers: Arc<BufferBudget>,
     /// By how much the heap limit was raised for array buffers, in bytes.
     pub(crate) heap_given_back: Cell<usize>,
+    /// Whether the script is over, and its heap is being saved.
+    pub(crate) is_saving: Cell<bool>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) decoders: RefCell<Decoders>,
     /// Rejected promises that nobody has handled yet.
@@ -56,6 +59,8 @@ pub(crate) struct State {
     pub(crate) complaint: RefCell<Option<Complaint>>,
     /// The zero of `performance.now()` and of timers.
     pub(crate) started: Cell<Instant>,
+    /// What of V8's WebAssembly objects may be in use.
+    pub(crate) web_assembly: Living,
     /// The value that the host asked the inspector to hand over.
     pub(crate) handed_over: RefCell<Option<v8::Global<v8::Value>>>,
 }
@@ -66,6 +71,7 @@ impl State {
             host: RefCell::new(None),
             buffers: Arc::default(),
             heap_given_back: Cell::new(0),
+            is_saving: Cell::new(false),
             timers: RefCell::default(),
             decoders: RefCell::default(),
             rejections: RefCell::default(),
@@ -75,6 +81,7 @@ impl State {
             positions: RefCell::default(),
             complaint: RefCell::default(),
             started: Cell::new(Instant::now()),
+            web_assembly: Living::default(),
             handed_over: RefCell::default(),
         })
     }

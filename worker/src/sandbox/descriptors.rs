@@ -9,6 +9,10 @@ pub const INPUT_FD: RawFd = 3;
 /// Where a worker writes what it says.
 pub const OUTPUT_FD: RawFd = 4;
 
+/// Where an executed worker finds its heap window, if it keeps heaps. It is mapped and closed before the
+/// jail is shut.
+pub const WINDOW_FD: RawFd = 5;
+
 /// Descriptors are moved here or above while they are put into their places: no higher than it has to
 /// be, for a system may allow few.
 const ASIDE_FD: RawFd = OUTPUT_FD + 1;

@@ -41,6 +41,7 @@
 //! the filter lets a process lower these two for itself. A namespace for processes needs a fork, so a
 //! worker that was executed has none: Landlock's scope for signals stands in for it, and the filter.
 
+mod kernel;
 pub mod plan;
 pub mod probe;
 pub mod report;
@@ -54,13 +55,14 @@ mod namespaces;
 mod rlimits;
 mod self_check;
 
-use mcp_v8_protocol::message::ExecutionLimits;
+use mcp_v8_protocol::message::{ExecutionLimits, HeapUse};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
 use self::capabilities::Capability;
-pub use self::descriptors::{Descriptors, INPUT_FD, OUTPUT_FD};
+pub use self::descriptors::{Descriptors, INPUT_FD, OUTPUT_FD, WINDOW_FD};
+pub use self::kernel::Kernel;
 pub use self::plan::{Asked, Mode, Plan, Way};
 pub use self::report::{Layer, Missing, Report, State};
 
@@ -198,8 +200,17 @@ pub fn enter_walls(plan: &Plan, descriptors: &Descriptors, report: &mut Report) 
 ///
 /// # Errors
 /// [`SandboxError`]: the process must not go on.
-pub fn tighten(limits: &ExecutionLimits) -> Result<()> {
-    rlimits::tighten(limits).step("limit data and CPU time")
+pub fn tighten(limits: &ExecutionLimits, heap: HeapUse) -> Result<()> {
+    rlimits::tighten(limits, heap).step("limit data and CPU time")
+}
+
+/// Gives this process the data that [`tighten`] has kept back for a snapshot of the heap. Call it when
+/// no script runs any more. Works in the jail.
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn make_room_to_save() -> Result<()> {
+    rlimits::make_room_to_save().step("raise the limit of data")
 }
 
 /// Whether the kernel's limit of data leaves this process less than 1 MiB. Works in the jail.

@@ -48,7 +48,7 @@
 //! out.
 
 use mcp_v8_protocol::limits::{WORKER_ROOM_BYTES, WORKER_STACK_BYTES};
-use mcp_v8_protocol::message::ExecutionLimits;
+use mcp_v8_protocol::message::{ExecutionLimits, HeapUse};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -60,6 +60,14 @@ const STACK_USED_BYTES_MAX: u64 = 1 << 20;
 
 /// More data than any worker has before its execution, in bytes.
 const DATA_FOUND_BYTES_MAX: u64 = 2 << 30;
+
+/// Data of a second runtime, in bytes: a worker that was forked with a new heap, and continues a stored
+/// one, makes another isolate for that. Its code range counts in full.
+const RUNTIME_BYTES: u64 = 96 << 20;
+
+/// How often V8 has a snapshot in memory while it makes one: in a list that doubles as it grows, and in
+/// the block that it gives away.
+const SNAPSHOT_COPIES: u64 = 3;
 
 /// How exactly the data in use is found, in bytes.
 const DATA_STEP_BYTES: u64 = 1 << 20;
@@ -119,13 +127,27 @@ pub(super) fn seal_descriptors() -> Result<(), Errno> {
 }
 
 /// Sets the limits of one execution.
-pub(super) fn tighten(limits: &ExecutionLimits) -> Result<(), Errno> {
+pub(super) fn tighten(limits: &ExecutionLimits, heap: HeapUse) -> Result<(), Errno> {
+    let second_runtime = match heap {
+        HeapUse::Discard | HeapUse::New => 0,
+        HeapUse::Continue { .. } => RUNTIME_BYTES,
+    };
     let data = data_in_use()?
+        .saturating_add(second_runtime)
         .saturating_add(WORKER_ROOM_BYTES)
         .saturating_add(limits.heap_bytes)
         .saturating_add(limits.buffer_bytes);
-    lower(Resource::RLIMIT_DATA, data)?;
+    let to_save = SNAPSHOT_COPIES.saturating_mul(limits.snapshot_bytes);
+    let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+    let saving = data.saturating_add(to_save).min(hard);
+    setrlimit(Resource::RLIMIT_DATA, data.min(hard), saving)?;
     lower(Resource::RLIMIT_CPU, u64::from(limits.cpu_seconds))
+}
+
+/// Takes what was kept back for a snapshot.
+pub(super) fn make_room_to_save() -> Result<(), Errno> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+    setrlimit(Resource::RLIMIT_DATA, hard, hard)
 }
 
 /// How much of RLIMIT_DATA is in use, rounded up. There is no `/proc` to read it from, so it is found

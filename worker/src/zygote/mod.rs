@@ -1,7 +1,7 @@
 //! The fork server: one process that holds a whole warm runtime, and forks a worker on request.
 //!
 //! ```text
-//! enter ─▶ Realm::for_run ─▶ inherit ─▶ Hello ─▶ ┌ Fork ─▶ fork ─▶ Forked + pidfd  (parent)
+//! enter ─▶ a warm Realm ──▶ inherit ─▶ Hello ─▶ ┌ Fork ─▶ fork ─▶ Forked + pidfd  (parent)
 //!                                                │           └──▶ Turn::Worker      (child)
 //!                                                └ SIGCHLD ─▶ reap ─▶ Exited
 //! ```
@@ -28,6 +28,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::message::Hello;
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::zygote::{
     Ending, Exited, Fork, Forked, FromZygote, Ledger, Misfit, Refused, ToZygote, Usage,
 };
@@ -38,8 +39,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
 
 use self::control::{Control, Received};
-use crate::runtime::v8_version;
+use crate::runtime::{heap_build, v8_version};
 use crate::sandbox::{self, INPUT_FD, OUTPUT_FD, Report};
+use crate::window::Window;
 
 /// The descriptor of the control channel, as the supervisor gives it.
 pub const CONTROL_FD: RawFd = 3;
@@ -95,18 +97,21 @@ pub enum Turn {
     /// In the fork server: the supervisor hung up.
     Over,
     /// In a new worker, which has the supervisor's pipes on descriptors 3 and 4 and no others above,
-    /// no parent's signal mask, and dies with the fork server.
+    /// no parent's signal mask, and dies with the fork server. Where heaps are kept it has a window.
     Worker {
         /// What the supervisor says.
         input: File,
         /// What the supervisor hears.
         output: File,
+        /// Where heaps travel.
+        window: Option<Window>,
     },
 }
 
 /// The fork server.
 #[derive(Debug)]
 pub struct Zygote {
+    mode: Mode,
     control: Control,
     child_ended: SignalFd,
     maps: File,
@@ -121,7 +126,7 @@ impl Zygote {
     ///
     /// # Errors
     /// [`ZygoteError`]; the process must not go on.
-    pub fn open() -> Result<Self> {
+    pub fn open(mode: Mode) -> Result<Self> {
         // SAFETY: F_GETFD reads a flag of a number.
         Errno::result(unsafe { libc::fcntl(CONTROL_FD, libc::F_GETFD) })
             .step("find the supervisor's socket on descriptor 3")?;
@@ -137,6 +142,7 @@ impl Zygote {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let child_ended = SignalFd::with_flags(&mask, flags).step("watch for SIGCHLD")?;
         Ok(Self {
+            mode,
             control,
             child_ended,
             // It stays open: where the jail has taken the file system away, it still can be read.
@@ -159,6 +165,7 @@ impl Zygote {
                 protocol_version: PROTOCOL_VERSION,
                 worker_version: env!("CARGO_PKG_VERSION").to_owned(),
                 v8_version: v8_version().to_owned(),
+                heap_build: heap_build(),
                 confinement: jail.confinement(),
             }),
             None,
@@ -206,20 +213,14 @@ impl Zygote {
     fn obey(&mut self, received: Received, jail: &Report) -> Result<Option<Turn>> {
         let Received { message, fds } = received;
         self.ledger.on_to_zygote(&message)?;
-        let found = fds.len();
-        let Ok([input, output, stderr]) = <[OwnedFd; ToZygote::DESCRIPTORS]>::try_from(fds) else {
-            return Err(ZygoteError::Descriptors {
-                found,
-                wanted: ToZygote::DESCRIPTORS,
-            });
-        };
+        let ends = WorkerEnds::of(fds, message.descriptors(self.mode))?;
         let ToZygote::Fork(Fork { worker }) = message;
         let own = getpid();
         // SAFETY: this process has one thread, so that the child may do whatever this one may.
         match unsafe { sandbox::fork_worker(jail) } {
-            Ok(ForkResult::Child) => become_worker(own, input, output, stderr).map(Some),
+            Ok(ForkResult::Child) => become_worker(own, ends).map(Some),
             Ok(ForkResult::Parent { child }) => {
-                drop((input, output, stderr));
+                drop(ends);
                 self.introduce(worker, child)?;
                 Ok(None)
             }
@@ -268,8 +269,40 @@ impl Zygote {
     }
 }
 
+/// The descriptors that come with a request.
+#[derive(Debug)]
+struct WorkerEnds {
+    input: OwnedFd,
+    output: OwnedFd,
+    stderr: OwnedFd,
+    window: Option<OwnedFd>,
+}
+
+impl WorkerEnds {
+    fn of(fds: Vec<OwnedFd>, wanted: usize) -> Result<Self> {
+        let found = fds.len();
+        let wrong = || ZygoteError::Descriptors { found, wanted };
+        if found != wanted {
+            return Err(wrong());
+        }
+        let mut fds = fds.into_iter();
+        Ok(Self {
+            input: fds.next().ok_or_else(wrong)?,
+            output: fds.next().ok_or_else(wrong)?,
+            stderr: fds.next().ok_or_else(wrong)?,
+            window: fds.next(),
+        })
+    }
+}
+
 /// Turns the copy of the fork server into a worker.
-fn become_worker(parent: Pid, input: OwnedFd, output: OwnedFd, stderr: OwnedFd) -> Result<Turn> {
+fn become_worker(parent: Pid, ends: WorkerEnds) -> Result<Turn> {
+    let WorkerEnds {
+        input,
+        output,
+        stderr,
+        window,
+    } = ends;
     // The kernel forgets this wish over a fork; and the parent may have died before it was heard.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).step("ask to die with the fork server")?;
     // (In a process namespace of its own a worker sees no parent; the end of its pipe tells it then.)
@@ -277,6 +310,8 @@ fn become_worker(parent: Pid, input: OwnedFd, output: OwnedFd, stderr: OwnedFd) 
         return Err(Errno::ESRCH).step("find the fork server alive");
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).step("unblock signals")?;
+    let window = window.map(Window::map).transpose();
+    let window = window.step("map the heap window")?;
     let places = [
         (stderr, libc::STDERR_FILENO),
         (input, INPUT_FD),
@@ -299,7 +334,11 @@ fn become_worker(parent: Pid, input: OwnedFd, output: OwnedFd, stderr: OwnedFd) 
         .step("close the fork server's descriptors")?;
     // SAFETY: both were put in place just now, and have no other owner that will be dropped.
     let (input, output) = unsafe { (File::from_raw_fd(INPUT_FD), File::from_raw_fd(OUTPUT_FD)) };
-    Ok(Turn::Worker { input, output })
+    Ok(Turn::Worker {
+        input,
+        output,
+        window,
+    })
 }
 
 fn pidfd_open(pid: Pid) -> std::result::Result<OwnedFd, Errno> {

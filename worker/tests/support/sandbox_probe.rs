@@ -9,7 +9,7 @@
 use std::io::Write as _;
 
 use mcp_v8_protocol::limits::WORKER_STACK_BYTES;
-use mcp_v8_protocol::message::ExecutionLimits;
+use mcp_v8_protocol::message::{ExecutionLimits, HeapUse};
 use mcp_v8_worker::sandbox::{self, Asked, Descriptors, Layer, Mode, Plan, Report, Way};
 use mcp_v8_worker::tier::EngineTier;
 
@@ -607,10 +607,11 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 8 << 20,
     buffer_bytes: 8 << 20,
     cpu_seconds: 60,
+    snapshot_bytes: 0,
 };
 
 fn tighten() {
-    sandbox::tighten(&LIMITS).unwrap();
+    sandbox::tighten(&LIMITS, HeapUse::Discard).unwrap();
 }
 
 /// Writes where nothing is, as ICU does with what was not allocated.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use mcp_v8_protocol::codec::{FrameReader, encode};
-use mcp_v8_protocol::message::{ExecutionLimits, Finished, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::message::{ExecutionLimits, Finished, FromWorker, HeapUse, Start, ToWorker};
 
 /// What an execution is given when nobody asks.
 const HEAP_BYTES: u64 = 8 << 20;
@@ -38,7 +38,9 @@ impl Talk {
                 heap_bytes: HEAP_BYTES,
                 buffer_bytes: HEAP_BYTES,
                 cpu_seconds: CPU_SECONDS,
+                snapshot_bytes: 0,
             },
+            heap: HeapUse::Discard,
         });
         let frame = encode(&start).expect("within the limits");
         self.to_worker.write_all(&frame).expect("it reads");

@@ -69,6 +69,7 @@ fn execute(path: &Path) -> (Child, Talk) {
         child,
         to_worker,
         from_worker,
+        window: _,
     } = spawn(path, &[]).expect("the worker can be executed");
     (child, Talk::open(to_worker, from_worker))
 }

@@ -1,0 +1,165 @@
+//! The use cases over what is kept between executions: heaps, sessions, tags.
+
+use super::error::{Error, Unavailable};
+use super::executions::{Executions, unreadable};
+use super::request::{
+    HeapChoice, HeapList, HeapQuery, RunRequest, SessionList, SessionsRequest, SnapshotsRequest,
+};
+use super::start::Mode;
+use super::validate;
+use crate::heaps::{HeapId, Tenant};
+use crate::store::{EntriesPage, EntryRange, SessionName, StoreError, TagKey, Tags};
+
+impl Executions {
+    /// The sessions, the last begun first. A session is there from its first heap on.
+    ///
+    /// # Errors
+    /// [`Error::Stateless`]; [`Error::Invalid`] for a limit out of range or a cursor that is none;
+    /// [`Error::Internal`].
+    pub async fn list_sessions(&self, request: SessionsRequest) -> Result<SessionList, Error> {
+        self.need_state("list_sessions")?;
+        let after = validate::sessions(&request)?;
+        let store = self.store();
+        let listed = store
+            .sessions(self.tenant(), request.limit, after)
+            .await
+            .map_err(unreadable)?;
+        Ok(SessionList {
+            sessions: listed.found,
+            next_cursor: listed.next.map(validate::session_cursor),
+        })
+    }
+
+    /// The entries of a session, oldest first: one for each execution that completed with this
+    /// session and left a heap behind.
+    ///
+    /// # Errors
+    /// [`Error::Stateless`]; [`Error::UnknownSession`]; [`Error::Invalid`] for a limit out of range;
+    /// [`Error::Internal`].
+    pub async fn session_snapshots(
+        &self,
+        session: SessionName,
+        request: SnapshotsRequest,
+    ) -> Result<EntriesPage, Error> {
+        self.need_state("list_session_snapshots")?;
+        validate::snapshots(&request)?;
+        let range = EntryRange {
+            from_index: request.from_index,
+            limit: request.limit,
+            with_code: request.with_code,
+        };
+        self.store()
+            .session_entries(self.tenant(), session.clone(), range)
+            .await
+            .map_err(unreadable)?
+            .ok_or(Error::UnknownSession { session })
+    }
+
+    /// The tags of a heap.
+    ///
+    /// # Errors
+    /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Internal`].
+    pub async fn heap_tags(&self, heap: HeapId) -> Result<Tags, Error> {
+        self.need_state("get_heap_tags")?;
+        self.store()
+            .heap_tags(self.tenant(), heap)
+            .await
+            .map_err(unreadable)?
+            .ok_or(Error::UnknownHeap { heap })
+    }
+
+    /// Replaces all tags of a heap; none of them delete those that it has.
+    ///
+    /// # Errors
+    /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Unavailable`]: nothing has changed.
+    pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
+        self.need_state("set_heap_tags")?;
+        let written = self.store().set_tags(self.tenant(), heap, tags).await;
+        found(heap, written)
+    }
+
+    /// Deletes these tags of a heap, or all of them. A tag that is not there is no error.
+    ///
+    /// # Errors
+    /// As [`Executions::set_heap_tags`].
+    pub async fn delete_heap_tags(
+        &self,
+        heap: HeapId,
+        keys: Option<Vec<TagKey>>,
+    ) -> Result<(), Error> {
+        self.need_state("delete_heap_tags")?;
+        let written = self.store().delete_tags(self.tenant(), heap, keys).await;
+        found(heap, written)
+    }
+
+    /// The heaps that have all these tags, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Stateless`]; [`Error::Invalid`] without a tag, for a limit out of range and for a
+    /// cursor that is none; [`Error::Internal`].
+    pub async fn query_heaps_by_tags(&self, query: HeapQuery) -> Result<HeapList, Error> {
+        self.need_state("query_heaps_by_tags")?;
+        let after = validate::heap_query(&query)?;
+        let listed = self
+            .store()
+            .heaps_by_tags(self.tenant(), query.tags, query.limit, after)
+            .await
+            .map_err(unreadable)?;
+        Ok(HeapList {
+            heaps: listed.found,
+            next_cursor: listed.next.map(validate::heap_cursor),
+        })
+    }
+
+    /// The heap that an execution is to start from, which is there: nothing starts fresh because a
+    /// heap was not found. `latest` is what it is now, whatever its session does until the execution
+    /// starts.
+    pub(super) async fn input_heap(&self, request: &RunRequest) -> Result<Option<HeapId>, Error> {
+        let heap = match (&request.heap, &request.session) {
+            (None, _) => return Ok(None),
+            (Some(HeapChoice::Id(heap)), _) => *heap,
+            (Some(HeapChoice::Latest), None) => return Err(validate::latest_of_nothing()),
+            (Some(HeapChoice::Latest), Some(session)) => self
+                .store()
+                .latest_heap(self.tenant(), session.clone())
+                .await
+                .map_err(unreadable)?
+                .ok_or_else(|| Error::NoLatestHeap {
+                    session: session.clone(),
+                })?,
+        };
+        let known = self.store().has_heap(self.tenant(), heap).await;
+        if known.map_err(unreadable)? {
+            Ok(Some(heap))
+        } else {
+            Err(Error::UnknownHeap { heap })
+        }
+    }
+
+    /// Whose everything is on a server that does not tell its callers apart.
+    pub(super) fn tenant(&self) -> Tenant {
+        Tenant::local()
+    }
+
+    fn need_state(&self, what: &'static str) -> Result<(), Error> {
+        match self.mode() {
+            Mode::Stateful => Ok(()),
+            Mode::Stateless => Err(Error::Stateless { what }),
+        }
+    }
+}
+
+/// What became of a change of a heap's tags.
+fn found(heap: HeapId, written: Result<bool, StoreError>) -> Result<(), Error> {
+    match written {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::UnknownHeap { heap }),
+        Err(StoreError::Closed) => Err(Error::Unavailable(Unavailable::ShuttingDown)),
+        Err(error) => {
+            tracing::error!(%error, "tags could not be written");
+            Err(Error::Unavailable(Unavailable::Unwritten {
+                problem: error.to_string(),
+            }))
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The key that heaps are sealed with: 32 random bytes, as hexadecimal digits in a file of their own.
+//!
+//! Whoever has it can make workers load any bytes as a heap, so the file is read by its owner alone.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use nix::unistd::geteuid;
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::hex::{self, Hex};
+
+const KEY_BYTES: usize = 32;
+const BLOCK_BYTES: usize = 64;
+/// The digits, and the end of the line.
+const FILE_BYTES_MAX: u64 = 2 * KEY_BYTES as u64 + 2;
+
+pub(super) const MAC_BYTES: usize = 32;
+pub(super) const KEY_NAME_BYTES: usize = 8;
+
+/// What one key's MACs are made for, so that none can stand for another.
+const NAMING: &[u8] = b"mcp-v8 name of a key";
+const SEALING: &[u8] = b"mcp-v8 seal of a heap";
+
+/// A key. Its name tells it from others and says nothing about it.
+#[derive(Clone)]
+pub(super) struct SealKey {
+    mac: Hmac<Sha256>,
+    name: [u8; KEY_NAME_BYTES],
+}
+
+impl SealKey {
+    fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        // HMAC fills a key up to its block with zeros.
+        let mut block = [0; BLOCK_BYTES];
+        block[..KEY_BYTES].copy_from_slice(bytes);
+        let mac = Hmac::<Sha256>::new(&block.into());
+        let whole = mac.clone().chain_update(NAMING).finalize().into_bytes();
+        let mut name = [0; KEY_NAME_BYTES];
+        name.copy_from_slice(&whole[..KEY_NAME_BYTES]);
+        Self { mac, name }
+    }
+
+    /// Tells it from others; says nothing about it.
+    pub(super) fn name(&self) -> [u8; KEY_NAME_BYTES] {
+        self.name
+    }
+
+    /// The MAC of these bytes, one after the other.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; MAC_BYTES] {
+        self.over(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether that is their MAC, in a time that says nothing about where they differ.
+    pub(super) fn verify(&self, parts: &[&[u8]], mac: &[u8; MAC_BYTES]) -> bool {
+        self.over(parts).verify(mac.into()).is_ok()
+    }
+
+    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mac = self.mac.clone().chain_update(SEALING);
+        parts.iter().fold(mac, |mac, part| mac.chain_update(part))
+    }
+
+    /// Reads the key in this file, which is made first when it is missing. Of several that make it at
+    /// once, one wins, and all get its key.
+    pub(super) fn load_or_make(path: &Path) -> Result<Self, KeyError> {
+        match Self::load(path) {
+            Err(KeyError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                make(path).map_err(|source| KeyError::Unmakeable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                Self::load(path)
+            }
+            loaded => loaded,
+        }
+    }
+
+    fn load(path: &Path) -> Result<Self, KeyError> {
+        let unreadable = |source| KeyError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let malformed = || KeyError::Malformed {
+            path: path.to_owned(),
+        };
+        // A pipe would never end, and must not be waited for.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(malformed());
+        }
+        if about.mode() & 0o077 != 0 {
+            return Err(KeyError::Public {
+                path: path.to_owned(),
+                mode: about.mode() & 0o777,
+            });
+        }
+        if about.uid() != geteuid().as_raw() && about.uid() != 0 {
+            return Err(KeyError::Alien {
+                path: path.to_owned(),
+            });
+        }
+        let mut text = String::new();
+        match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(malformed()),
+            Err(error) => return Err(unreadable(error)),
+        }
+        let digits = text.strip_suffix('\n').unwrap_or(&text);
+        let bytes = hex::read(digits).ok_or_else(malformed)?;
+        Ok(Self::new(&bytes))
+    }
+}
+
+/// Makes a key file, unless there is one by then.
+fn make(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes)?;
+    // Under its own name it is whole from the first moment, or not there.
+    let new = directory.join(format!(".heap-key-{}.new", Uuid::new_v4().as_simple()));
+    let made = write_new(&new, &bytes).and_then(|()| fs::hard_link(&new, path));
+    let removed = fs::remove_file(&new);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.and(removed)?,
+    }
+    File::open(directory)?.sync_all()
+}
+
+fn write_new(path: &Path, bytes: &[u8; KEY_BYTES]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{}", Hex(bytes))?;
+    file.sync_all()
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error("the heap key {} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file cannot be made.
+    #[error(
+        "the heap key {} cannot be made: {source}; name another file with --heap-key-file",
+        .path.display()
+    )]
+    Unmakeable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others could have read or changed it.
+    #[error(
+        "the heap key {} is open to others (its mode is {mode:03o}); if nobody has read it, run \
+         chmod 600 on it, else make another: no heap sealed with it can be trusted",
+        .path.display()
+    )]
+    Public {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Somebody else owns it.
+    #[error(
+        "the heap key {} belongs to another user, who can make this server load anything as a heap; \
+         name another file with --heap-key-file, or another directory",
+        .path.display()
+    )]
+    Alien {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is no key.
+    #[error(
+        "the heap key {} is not a file of 64 hexadecimal digits in lower case; restore it, or remove \
+         it to have another made, which no heap stored so far can be read with",
+        .path.display()
+    )]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealKey({})", Hex(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_private_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/heap.key");
+        let made = SealKey::load_or_make(&path).unwrap();
+        let again = SealKey::load_or_make(&path).unwrap();
+        assert_eq!(made.name(), again.name());
+        assert_eq!(made.mac(&[b"a"]), again.mac(&[b"a"]));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let parent = path.parent().unwrap();
+        assert_eq!(fs::metadata(parent).unwrap().mode() & 0o777, 0o700);
+        let names: Vec<_> = fs::read_dir(parent).unwrap().collect();
+        assert_eq!(names.len(), 1, "nothing else is left: {names:?}");
+        let digits = fs::read_to_string(&path).unwrap();
+        assert_eq!(format!("{made:?}").len(), "SealKey()".len() + 16);
+        assert!(!digits.contains(&Hex(&made.name()).to_string()));
+    }
+
+    #[test]
+    fn all_that_start_at_once_get_one_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("heap.key");
+        let together = Barrier::new(16);
+        let names: Vec<_> = thread::scope(|scope| {
+            let start = || {
+                together.wait();
+                SealKey::load_or_make(&path).unwrap().name()
+            };
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn keys_and_their_macs_differ() {
+        let directory = tempfile::tempdir().unwrap();
+        let make = |name| SealKey::load_or_make(&directory.path().join(name)).unwrap();
+        let (one, two) = (make("one"), make("two"));
+        assert_ne!(one.name(), two.name());
+        let mac = one.mac(&[b"ab", b"c"]);
+        assert!(one.verify(&[b"abc"], &mac));
+        assert!(!two.verify(&[b"abc"], &mac));
+        assert!(!one.verify(&[b"abd"], &mac));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("heap.key");
+        SealKey::load_or_make(&path).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o644] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = SealKey::load_or_make(&path).unwrap_err();
+            assert!(matches!(error, KeyError::Public { .. }), "{error}");
+            assert!(error.to_string().contains(&format!("{mode:03o}")));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        SealKey::load_or_make(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let good = "0123456789abcdef".repeat(4);
+        for bad in [
+            String::new(),
+            "\n".to_owned(),
+            good[1..].to_owned(),
+            format!("{good}0"),
+            format!("{good}\n\n"),
+            format!(" {good}"),
+            good.to_uppercase(),
+            format!("{}é", &good[2..]),
+        ] {
+            let path = directory.path().join("heap.key");
+            fs::write(&path, &bad).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let error = SealKey::load_or_make(&path).unwrap_err();
+            assert!(
+                matches!(error, KeyError::Malformed { .. }),
+                "{bad}: {error}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), bad);
+        }
+        let error = SealKey::load_or_make(directory.path()).unwrap_err();
+        assert!(matches!(error, KeyError::Malformed { .. }), "{error}");
+        let within_a_file = directory.path().join("heap.key/heap.key");
+        let error = SealKey::load_or_make(&within_a_file).unwrap_err();
+        assert!(matches!(error, KeyError::Unreadable { .. }), "{error}");
+    }
+}
