@@ -307,6 +307,7 @@ const TABLE: &[(&str, &[&str], Outcome)] = &[
             "can-draw",
             "can-wake",
             "can-complain",
+            "can-keep-a-heap",
         ],
         Works,
     ),
