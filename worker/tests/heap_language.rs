@@ -98,3 +98,24 @@ fn new_parts_of_the_language_work_in_a_restored_heap() {
     let (second, _) = step(Some(heap), "log.length = 0; all()");
     assert_eq!(first, second);
 }
+
+#[test]
+fn what_heaps_have_a_class_of_their_own_for_behaves_alike() {
+    let (without, with) = both(
+        "const attempts = [() => new FinalizationRegistry(), () => new FinalizationRegistry(() => {}).register(1),
+           () => new FinalizationRegistry(() => {}).register(attempts, attempts),
+           () => new FinalizationRegistry(() => {}).register({}, 1, 2), () => new FinalizationRegistry(() => {}).unregister(1),
+           () => new SharedArrayBuffer(-1), () => SharedArrayBuffer(1), () => new SharedArrayBuffer(4, { maxByteLength: 2 })];
+         for (const attempt of attempts) { try { console.log(attempt()) } catch (e) { console.log(`${e}`) } }
+         const token = {}, registry = new FinalizationRegistry(() => {}), symbol = Symbol('s');
+         console.log(registry.register({}, 1, token), registry.unregister(token), registry.unregister(token), registry);
+         console.log(registry.register(symbol, 1, symbol), registry.unregister(symbol), Object.prototype.toString.call(registry));
+         (() => {
+           class Mine extends SharedArrayBuffer { get twice() { return 2 * this.byteLength } }
+           const mine = new Mine(4), part = mine.slice(1), grows = new SharedArrayBuffer(1, { maxByteLength: 8 });
+           console.log(mine.twice, mine instanceof SharedArrayBuffer, part.constructor === Mine, part.byteLength, grows.growable);
+           console.log(Object.prototype.toString.call(mine), SharedArrayBuffer.prototype.constructor === SharedArrayBuffer, SharedArrayBuffer.name);
+         })()",
+    );
+    assert_eq!(without, with);
+}

@@ -22,6 +22,7 @@ pub(crate) struct Hooks {
 pub(crate) fn run_bootstrap<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     inspector: &[InspectorOp],
+    is_for_heap: bool,
 ) -> v8::Local<'s, v8::Object> {
     v8::tc_scope!(let scope, scope);
     let made = (|| {
@@ -34,11 +35,14 @@ pub(crate) fn run_bootstrap<'s>(
         let parameters = [
             v8::String::new(scope, "ops")?,
             v8::String::new(scope, "primordialNames")?,
+            v8::String::new(scope, "isForHeap")?,
         ];
         let text = v8::String::new(scope, scripts::BOOTSTRAP)?;
         let function = ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
         let undefined = v8::undefined(scope).into();
-        let hooks = function.call(scope, undefined, &[ops.into(), names.into()])?;
+        let is_for_heap = v8::Boolean::new(scope, is_for_heap);
+        let arguments = [ops.into(), names.into(), is_for_heap.into()];
+        let hooks = function.call(scope, undefined, &arguments)?;
         v8::Local::<v8::Object>::try_from(hooks).ok()
     })();
     match made {

@@ -39,6 +39,19 @@ pub enum UnsavableHeap {
          Error that was made in a function which WebAssembly called, and whose stack nobody has read"
     )]
     WebAssembly,
+    /// A shared buffer.
+    #[error(
+        "something that the script left refers to a SharedArrayBuffer, which cannot be stored. Keep a \
+         copy of its bytes in an ArrayBuffer instead"
+    )]
+    SharedBuffer,
+    /// Something that is partly V8's C++ is still referred to.
+    #[error(
+        "something that the script left cannot be stored: an object of Intl or Temporal, or an \
+         Atomics.waitAsync that waits. Keep the text or the numbers that it stands for instead, and \
+         set the variables that hold it to undefined"
+    )]
+    Host,
     /// The runtime's own scripts failed.
     #[error("the runtime could not end the execution: {0}")]
     End(String),
@@ -160,12 +173,13 @@ impl Realm {
             v8::scope!(let scope, &mut isolate);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             let scope = &mut v8::ContextScope::new(scope, context);
-            if matches!(origin, Origin::NewHeap) {
-                language::complete(scope);
-            }
             let hooks = match origin {
                 Origin::Heap => restored_hooks(scope),
-                Origin::Run | Origin::NewHeap => run_bootstrap(scope, &inspector),
+                Origin::NewHeap => {
+                    language::complete(scope);
+                    run_bootstrap(scope, &inspector, true)
+                }
+                Origin::Run => run_bootstrap(scope, &inspector, false),
             };
             let functions = Hooks::of(scope, hooks);
             (
@@ -287,6 +301,10 @@ impl Realm {
         drop((hooks, hooks_object, context));
         let _slot = isolate.remove_slot::<Rc<State>>();
         drop(state);
+        if has_handles(&mut isolate) {
+            std::mem::forget(isolate);
+            return Err(UnsavableHeap::Host);
+        }
         match isolate.create_blob(v8::FunctionCodeHandling::Keep) {
             Some(blob) => Ok(blob.to_vec()),
             None => Err(UnsavableHeap::Engine),
@@ -306,12 +324,32 @@ impl Realm {
                 return Err(UnsavableHeap::End(why.unwrap_or_default()));
             }
         }
-        if self.state.web_assembly.has_run() {
+        let shared_buffers = self.state.shared_buffers.take();
+        if self.state.web_assembly.has_run() || !shared_buffers.is_empty() {
             scope.low_memory_notification();
         }
         if self.state.web_assembly.end() {
             return Err(UnsavableHeap::WebAssembly);
         }
+        if shared_buffers.is_any_alive() {
+            return Err(UnsavableHeap::SharedBuffer);
+        }
         Ok(())
     }
+}
+
+/// What V8 takes for one global handle, in bytes.
+const HANDLE_BYTES: usize = 32;
+
+/// Whether anything beside the context to store has a global handle: V8 ends the process over it.
+/// That is so of all objects with a part in C++ (those of Intl and Temporal), as long as they live.
+fn has_handles(isolate: &mut v8::OwnedIsolate) -> bool {
+    let has_handles = |isolate: &mut v8::OwnedIsolate| {
+        isolate.get_heap_statistics().used_global_handles_size() > HANDLE_BYTES
+    };
+    if !has_handles(isolate) {
+        return false;
+    }
+    isolate.low_memory_notification();
+    has_handles(isolate)
 }

@@ -37,6 +37,14 @@ const OWN: &[(&str, &str)] = &[
         include_str!("../web/js/crypto_symmetric.js"),
     ),
     (
+        "ext:mcp_v8/finalization.js",
+        include_str!("../web/js/finalization.js"),
+    ),
+    (
+        "ext:mcp_v8/shared_buffer.js",
+        include_str!("../web/js/shared_buffer.js"),
+    ),
+    (
         "ext:mcp_v8/structured_clone.js",
         include_str!("../web/js/structured_clone.js"),
     ),

@@ -18,6 +18,7 @@ use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;
 use crate::web::wasm::Living;
+use crate::web::weak::WeakList;
 
 /// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
 pub trait Host {
@@ -61,6 +62,8 @@ pub(crate) struct State {
     pub(crate) started: Cell<Instant>,
     /// What of V8's WebAssembly objects may be in use.
     pub(crate) web_assembly: Living,
+    /// Shared buffers that the script has made.
+    pub(crate) shared_buffers: RefCell<WeakList>,
     /// The value that the host asked the inspector to hand over.
     pub(crate) handed_over: RefCell<Option<v8::Global<v8::Value>>>,
 }
@@ -82,6 +85,7 @@ impl State {
             complaint: RefCell::default(),
             started: Cell::new(Instant::now()),
             web_assembly: Living::default(),
+            shared_buffers: RefCell::default(),
             handed_over: RefCell::default(),
         })
     }

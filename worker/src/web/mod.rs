@@ -16,3 +16,4 @@ mod time;
 mod url;
 mod values;
 pub(crate) mod wasm;
+pub(crate) mod weak;

@@ -14,6 +14,7 @@ use deno_core::v8;
 
 use crate::runtime::{State, has_web_assembly};
 use crate::web::op::{Op, bytes_of, throw_type_error, uint8_array};
+use crate::web::weak::WeakList;
 
 macro_rules! v8_callbacks {
     ($($name:literal $function:ident $symbol:literal)*) => {
@@ -71,9 +72,9 @@ pub(crate) struct Living {
     has_run: Cell<bool>,
     /// V8's modules and instances. Whatever else is V8's and alive keeps one of them alive, or cannot
     /// get to a script.
-    watched: RefCell<WeakList<v8::Object>>,
+    watched: RefCell<WeakList>,
     /// Objects of ours that keep something in a heap.
-    kept: RefCell<WeakList<v8::Object>>,
+    kept: RefCell<WeakList>,
     /// V8's buffers of memories, and those that a script has over the same bytes.
     buffers: RefCell<Vec<(v8::Weak<v8::ArrayBuffer>, v8::Weak<v8::ArrayBuffer>)>>,
 }
@@ -89,34 +90,7 @@ impl Living {
     pub(crate) fn end(&self) -> bool {
         self.kept.take();
         self.buffers.take();
-        let watched = self.watched.take();
-        watched.items.iter().any(|object| !object.is_empty())
-    }
-}
-
-/// Weak handles, without those to what is gone.
-struct WeakList<T> {
-    items: Vec<v8::Weak<T>>,
-    /// Its length when it is next looked through.
-    next: usize,
-}
-
-impl<T> Default for WeakList<T> {
-    fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            next: 64,
-        }
-    }
-}
-
-impl<T> WeakList<T> {
-    fn push(&mut self, handle: v8::Weak<T>) {
-        if self.items.len() >= self.next {
-            self.items.retain(|item| !item.is_empty());
-            self.next = 64.max(self.items.len() * 2);
-        }
-        self.items.push(handle);
+        self.watched.take().is_any_alive()
     }
 }
 
@@ -214,8 +188,7 @@ fn watch(
         // Not off: then V8 leaves stacks half done, which it cannot finish after a snapshot.
         scope.set_capture_stack_trace_for_uncaught_exceptions(true, 0);
     }
-    let handle = v8::Weak::new(scope, object);
-    state.web_assembly.watched.borrow_mut().push(handle);
+    state.web_assembly.watched.borrow_mut().push(scope, object);
 }
 
 /// `op_wasm_keep(object)`: an object of ours that `op_wasm_kept` is to give.
@@ -225,8 +198,8 @@ fn keep(
     _returned: v8::ReturnValue<'_>,
 ) {
     if let Ok(object) = v8::Local::<v8::Object>::try_from(args.get(0)) {
-        let handle = v8::Weak::new(scope, object);
-        State::of(scope).web_assembly.kept.borrow_mut().push(handle);
+        let state = State::of(scope);
+        state.web_assembly.kept.borrow_mut().push(scope, object);
     }
 }
 
@@ -237,11 +210,7 @@ fn kept(
     mut returned: v8::ReturnValue<'_>,
 ) {
     let list = State::of(scope).web_assembly.kept.take();
-    let objects: Vec<v8::Local<'_, v8::Value>> = list
-        .items
-        .iter()
-        .filter_map(|handle| Some(handle.to_local(scope)?.into()))
-        .collect();
+    let objects = list.alive(scope);
     returned.set(v8::Array::new_with_elements(scope, &objects).into());
 }
 

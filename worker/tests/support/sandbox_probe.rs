@@ -9,7 +9,9 @@
 use std::io::Write as _;
 
 use mcp_v8_protocol::limits::WORKER_STACK_BYTES;
-use mcp_v8_protocol::message::{ExecutionLimits, HeapUse};
+use mcp_v8_protocol::message::{ExecutionLimits, FromWorker, HeapUse};
+use mcp_v8_worker::conversation::ConversationError;
+use mcp_v8_worker::runtime::{Host, Outcome, Realm};
 use mcp_v8_worker::sandbox::{self, Asked, Descriptors, Layer, Mode, Plan, Report, Way};
 use mcp_v8_worker::tier::EngineTier;
 
@@ -589,6 +591,7 @@ const ACTS: &[(&str, Act)] = &[
         call!(libc::SYS_write, 2, c"x".as_ptr(), 1) - 1
     }),
     ("can-abort", |_| std::process::abort()),
+    (CAN_KEEP_A_HEAP, |_| keep_heap()),
     ("null", |_| null()),
     ("null-when-short", |_| {
         tighten();
@@ -609,6 +612,49 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     cpu_seconds: 60,
     snapshot_bytes: 0,
 };
+
+/// V8 is there before the jail is taken; the isolate of a heap is made in it.
+const CAN_KEEP_A_HEAP: &str = "can-keep-a-heap";
+
+struct Silent;
+
+impl Host for Silent {
+    fn console(&mut self, _text: &str) {}
+    fn finished(&mut self, _message: &FromWorker) -> Result<(), ConversationError> {
+        Ok(())
+    }
+    fn heap_limit_reached(&mut self) -> ! {
+        std::process::abort()
+    }
+}
+
+/// Runs a script on a new heap, stores it, and runs another on what was stored; 0 when all is well.
+fn keep_heap() -> i64 {
+    tighten();
+    let mut heap = None;
+    for source in [
+        "const add = [0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97, \
+           100, 100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11];
+         const { module, instance } = await WebAssembly.instantiate(new Uint8Array(add));
+         const kept = [new URL('http://a.b/'), /x/g, new Map([[1n, new Float64Array(1000)]])];
+         for (let i = 0; i < 300000; i++) kept[3] = [i, String(i)];
+         await new Promise((resolve) => setTimeout(resolve, 1));
+         instance.exports.add(2, 3)",
+        "new WebAssembly.Instance(module).exports.add(kept[3][0], Temporal.PlainDate.from('2024-01-01').day) - 299995",
+    ] {
+        let mut realm = Realm::for_heap(heap.take());
+        let outcome = realm.run(source, &LIMITS, Box::new(Silent));
+        let Outcome::Completed { result, .. } = outcome else {
+            return 2;
+        };
+        drop(realm.take_host());
+        match realm.into_snapshot() {
+            Ok(snapshot) if result == "5" => heap = Some(snapshot),
+            Ok(_) | Err(_) => return 3,
+        }
+    }
+    0
+}
 
 fn tighten() {
     sandbox::tighten(&LIMITS, HeapUse::Discard).unwrap();
@@ -936,6 +982,7 @@ fn main() {
         output: 1,
         stderr: None,
     };
+    let _warm = (act == CAN_KEEP_A_HEAP).then(Realm::for_run);
     let entered = enter(&plan, &descriptors, &mut report);
     let text = match entered {
         Err(error) => format!("refused {error}"),

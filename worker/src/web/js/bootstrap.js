@@ -2,8 +2,8 @@
 // global scope that a user's script sees.
 //
 // Runs once, when a context is made, before any script of a user. It is the body of a function whose
-// parameters are `ops` (the host functions) and `primordialNames` (the names that the scripts take
-// from `primordials`). It returns the functions that the host calls, by name.
+// parameters are `ops` (the host functions), `primordialNames` (the names that the scripts take from
+// `primordials`) and `isForHeap`. It returns the functions that the host calls, by name.
 //
 // Nothing made here is reachable from a user's script except what is defined on the global object at
 // the end. Whatever is in here is also in every stored heap, so it is small: each web global is loaded
@@ -494,10 +494,14 @@ function defineLazy(name, script) {
 for (const script in lazyGlobals) {
   for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
-// V8's own one is not there in isolates that make snapshots.
-if (!("WebAssembly" in globalThis) && ops.op_wasm_is_there()) defineLazy("WebAssembly", "ext:mcp_v8/wasm.js");
-// V8 sets it, but not in isolates that make snapshots, and without it errors have no stack.
-Error.stackTraceLimit ??= 10;
+if (isForHeap) {
+  // V8 does these two things by itself, but not in isolates that make snapshots. (Errors have no stack
+  // without a limit.)
+  if (ops.op_wasm_is_there()) defineLazy("WebAssembly", "ext:mcp_v8/wasm.js");
+  Error.stackTraceLimit = 10;
+  defineLazy("FinalizationRegistry", "ext:mcp_v8/finalization.js");
+  defineLazy("SharedArrayBuffer", "ext:mcp_v8/shared_buffer.js");
+}
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
   if (arguments.length === 0) {
