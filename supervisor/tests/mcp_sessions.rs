@@ -299,6 +299,9 @@ async fn an_execution_starts_from_a_heap_that_is_there_or_not_at_all() {
     let (mut pair, store) = pair().await;
     left_behind(&store, keep("one").in_session("s")).await;
     left_behind(&store, keep("two").in_session("s").from("one")).await;
+    let heaps = pair.home.heaps();
+    let put = heaps.put(&Tenant::local(), b"two".to_vec()).await;
+    assert_eq!(put.unwrap().id.to_string(), id("two"));
     for (arguments, said) in [
         (
             json!({"heap": NOWHERE}),
