@@ -94,7 +94,8 @@ pub struct Hello {
     /// What snapshots of heaps depend on beside V8's version: one worker loads what another has saved
     /// only if this is equal. At most [`crate::limits::HEAP_BUILD_BYTES_MAX`].
     pub heap_build: String,
-    /// What confines it, in its own words: for the log, never for a decision.
+    /// What confines it, in its own words: for the log, and to refuse one that does not even claim what
+    /// it must have. A claim alone proves nothing.
     pub confinement: Confinement,
 }
 

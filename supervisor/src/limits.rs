@@ -87,6 +87,17 @@ pub const SUSPICION_PAUSE: Duration = Duration::from_secs(5);
 /// How long a fork server may take for a fork, or to tell of the end of a worker. Beyond that it
 /// counts as hung, and is replaced.
 pub const ZYGOTE_ANSWER_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long its word on the end of a worker is still waited for when it counts as hung: without it
+/// nobody knows why the worker died, and the machine may just be slow.
+pub const ZYGOTE_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Workers of one fork server that may crash with the excuse that memory ran out; then a new one takes
+/// over. A script can bring such a crash about by itself, so it must be cheap; and whoever guesses at
+/// the memory layout can come with the same excuse, so there must not be many.
+pub const EXCUSED_CRASHES_MAX: u32 = 16;
+/// Complaints about a fork server that may wait for it to be looked at; one is enough.
+pub const COMPLAINTS_MAX: usize = 64;
+/// How long the end of all fork servers and parked workers may take in all.
+pub const SHUT_DOWN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The pause after a fork server that did not start; it doubles with each.
 pub const ZYGOTE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The longest such pause.
@@ -124,6 +135,10 @@ pub const SPAWN_QUEUE_LENGTH: usize = 4 * CONCURRENT_EXECUTIONS_MAX;
 /// What a pipe holds, in bytes. Of a longer message something has been read once all of it is written.
 /// (Where pages are larger than usual, so is a pipe; a lost execution is then less often begun again.)
 pub const PIPE_BYTES_MAX: usize = 64 << 10;
+/// Messages of one worker; each call of the console is one. What has to be dropped of its output is read
+/// all the same, and this bounds the work. Only a script that prints without a pause for more than a minute
+/// comes to so many, and what is kept of its output was full long before.
+pub const FRAMES_MAX: u64 = 1 << 27;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;
 
@@ -232,6 +247,29 @@ pub const HEAP_LEFTOVER_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 /// Names that a server remembers to be durable; others it makes durable again when it finds them.
 pub const DURABLE_NAMES_MAX: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
 
+/// How long S3 may take to be connected to.
+pub const S3_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long S3 may take to answer, beyond the time that bytes take to and fro.
+pub const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The slowest S3 that is waited for.
+pub const S3_BYTES_PER_SEC_MIN: usize = 2 << 20;
+/// How often S3 is asked for the same thing before it counts as out of reach.
+pub const S3_ATTEMPTS_MAX: u32 = 4;
+/// The longest pause before S3 is asked again; it doubles with each.
+pub const S3_RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest such pause.
+pub const S3_RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a connection to S3 is kept that is not used: less than S3 itself keeps it.
+pub const S3_IDLE_MAX: Duration = Duration::from_secs(15);
+/// How long before their end credentials for S3 are renewed.
+pub const CREDENTIALS_RENEWED_BEFORE: Duration = Duration::from_secs(120);
+/// How long those who give credentials to containers and instances may take to answer.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often they are asked.
+pub const METADATA_ATTEMPTS_MAX: u32 = 2;
+/// The largest answer of theirs, in bytes.
+pub const METADATA_BYTES_MAX: usize = 64 << 10;
+
 const _: () = {
     // A submit notes a use of its heap when the last one is half as old as that.
     assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
@@ -256,6 +294,9 @@ const _: () = {
     assert!(START_ATTEMPTS_MAX > 0);
     assert!(PARKED_WORKERS_MIN <= PARKED_WORKERS_MAX);
     assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WAIT_MAX.as_millis());
+    assert!(ZYGOTE_ANSWER_WAIT_MAX.as_millis() < ZYGOTE_WORD_WAIT_MAX.as_millis());
+    assert!(REAP_WAIT_MAX.as_millis() + EXIT_GRACE.as_millis() < SHUT_DOWN_WAIT_MAX.as_millis());
+    assert!(OUTPUT_BYTES_MAX < FRAMES_MAX);
     assert!(ZYGOTE_WAIT_MAX.as_millis() < POOL_WAIT_MAX.as_millis());
     assert!(POOL_WAIT_MAX.as_millis() < HELLO_TIMEOUT.as_millis());
     // A fork server is known by its successor for a while: both have room for all workers.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_v8::app::{ExecutionsConfig, Turnover, WorkerStart};
-use support::{Home, run, start};
+use support::{Home, eventually, grandchildren, run, start};
 
 /// A log that can be read.
 #[derive(Debug, Clone, Default)]
@@ -65,11 +65,20 @@ async fn a_suspicious_death_is_one_line_with_the_hash_of_the_code_and_without_th
                 "an exploit that went wrong",
             ),
             (
+                "stderr secret\nsignal 6",
+                "2476e1643ba7c6bb450f26b44bd3d28f412c4d18a3b6976b00bc8f52c36fe59c",
+                "found something wrong with itself",
+            ),
+            (
                 "stderr out of memory\nsignal 11",
                 "11ca42c94840994447a8793ceaa8f824fd5e24279c5ff11aaccdaa5030e9cb48",
                 "its last words are that memory ran out",
             ),
         ] {
+            if worker_start == WorkerStart::Zygote {
+                // Where none is parked for too long, one is executed.
+                eventually("a worker is parked", || !grandchildren().is_empty()).await;
+            }
             let before = log.text().len();
             let view = run(&executions, source).await;
             let said = log.text().split_off(before);
@@ -88,7 +97,13 @@ async fn a_suspicious_death_is_one_line_with_the_hash_of_the_code_and_without_th
             }
         }
         let before = log.text().len();
-        for harmless in ["finish 1", "exit 86", "signal 9", "exit 3"] {
+        for harmless in [
+            "finish 1",
+            "exit 86",
+            "signal 9",
+            "exit 3",
+            "stderr out of memory\nsignal 5",
+        ] {
             run(&executions, harmless).await;
         }
         let said = log.text().split_off(before);

@@ -8,7 +8,7 @@ mod mcp_pair;
 mod support;
 
 use mcp_pair::Pair;
-use mcp_v8::app::{ExecutionsConfig, HeapId, State};
+use mcp_v8::app::{ExecutionsConfig, HeapId, State, Tenant};
 use mcp_v8::store::Store;
 use serde_json::{Value, json};
 use support::{keep, left_behind, stateful};

@@ -413,15 +413,15 @@ async fn a_slow_disk_slows_the_worker_and_piles_up_nothing() {
         let executions = executions.clone();
         tokio::spawn(async move { executions.cancel(doomed).await })
     };
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let is_alive = |stat: &String| !stat.contains(") Z ");
-    assert_eq!(
+    support::eventually("it is dead", || {
         support::children()
             .iter()
             .filter(|stat| is_alive(stat))
-            .count(),
-        1
-    );
+            .count()
+            == 1
+    })
+    .await;
     assert!(!cancelled.is_finished());
     other.execute_batch("COMMIT").unwrap();
     cancelled.await.unwrap().unwrap();

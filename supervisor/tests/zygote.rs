@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
-    Executions, ExecutionsConfig, FailureKind, SandboxMode, State, Status, WorkerStart,
+    Executions, ExecutionsConfig, FailureKind, SandboxMode, State, Status, Turnover, WorkerStart,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{
-    PATIENCE, children, descriptors, ended, eventually, failure, lines, result, run, start, submit,
+    PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy, lines, result,
+    run, start, submit,
 };
 
 /// The program of the worker, which is built beside the tests.
@@ -316,19 +317,20 @@ async fn a_stopped_fork_server_is_replaced_in_well_under_a_second() {
     let stopped = zygote();
     let running = submit(
         &executions,
-        "await new Promise((r) => setTimeout(r, 1500)); 'kept'",
+        "console.log('runs'); await new Promise((r) => setTimeout(r, 1500)); 'kept'",
     )
     .await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually_runs(&executions, running).await;
     signal(stopped, Signal::SIGSTOP);
-    // The parked ones are used up, then the silence is noticed.
-    let begin = Instant::now();
+    // The parked ones are used up, then the silence is noticed. Nobody waits until one gives up on fork
+    // servers: another one serves before.
     for number in 0..8 {
+        let begin = Instant::now();
         let view = run(&executions, &number.to_string()).await;
         assert_eq!(result(&view), number.to_string());
+        let took = begin.elapsed();
+        assert!(took < mcp_v8::limits::POOL_WAIT_MAX, "{number}: {took:?}");
     }
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
     // What ran in its workers is not lost.
     assert_eq!(result(&ended(&executions, running).await), "kept");
     eventually("the stopped one is gone", || {
@@ -339,15 +341,106 @@ async fn a_stopped_fork_server_is_replaced_in_well_under_a_second() {
     assert_eq!(children(), Vec::<String>::new());
 }
 
+/// Nobody asks it for anything, so nobody notices before the end that it will never say a word again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_fork_server_does_not_hold_up_the_end() {
+    let executions = start(config()).await;
+    assert_eq!(result(&run(&executions, "1").await), "1");
+    eventually("a worker is parked", || !descendants(zygote()).is_empty()).await;
+    signal(zygote(), Signal::SIGSTOP);
+    let begin = Instant::now();
+    let ended = tokio::time::timeout(PATIENCE, executions.shut_down()).await;
+    assert!(ended.is_ok(), "it has not ended after {PATIENCE:?}");
+    let took = begin.elapsed();
+    assert!(took < mcp_v8::limits::SHUT_DOWN_WAIT_MAX, "{took:?}");
+    assert_eq!(children(), Vec::<String>::new());
+}
+
+/// Its last workers die while it cannot tell of them, and another one has taken over already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_fork_server_that_is_stopped_does_not_stay() {
+    let executions = start(ExecutionsConfig {
+        turnover: Turnover {
+            forks_max: 4,
+            ..Turnover::default()
+        },
+        ..config()
+    })
+    .await;
+    let old = zygote();
+    let running = submit(&executions, "for (;;);").await;
+    eventually("another one serves beside it", || {
+        let all = zygotes();
+        all.len() == 2 && all.contains(&old)
+    })
+    .await;
+    signal(old, Signal::SIGSTOP);
+    executions.cancel(running).await.unwrap();
+    eventually("the stopped one is gone", || {
+        !processes().iter().any(|seen| seen.pid == old)
+    })
+    .await;
+    assert_eq!(result(&run(&executions, "1").await), "1");
+    executions.shut_down().await;
+    assert_eq!(children(), Vec::<String>::new());
+}
+
+/// A word that comes late is still heard, and nothing is taken for something else meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_server_that_is_slow_to_tell_of_a_death_is_heard() {
+    let executions = start(config()).await;
+    assert_eq!(result(&run(&executions, "1").await), "1");
+    let slow = zygote();
+    let id = submit(&executions, "console.log('runs'); for (;;);").await;
+    eventually_runs(&executions, id).await;
+    let worker = busiest(slow);
+    signal(slow, Signal::SIGSTOP);
+    signal(worker, Signal::SIGKILL);
+    tokio::time::sleep(3 * mcp_v8::limits::ZYGOTE_ANSWER_WAIT_MAX).await;
+    signal(slow, Signal::SIGCONT);
+    let view = ended(&executions, id).await;
+    let (kind, text) = failure(&view);
+    assert_eq!(kind, FailureKind::WorkerDied, "{text}");
+    assert!(text.contains("SIGKILL"), "{text}");
+    assert_eq!(result(&run(&executions, "2").await), "2");
+    executions.shut_down().await;
+    assert_eq!(children(), Vec::<String>::new());
+}
+
+/// Waits until an execution has said something.
+async fn eventually_runs(executions: &Executions, id: mcp_v8::app::ExecutionId) {
+    let until = Instant::now() + PATIENCE;
+    while lines(executions, id).await.data.is_empty() {
+        assert!(Instant::now() < until, "it does not run");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The worker of a fork server that has used the most CPU time.
+fn busiest(zygote: i32) -> i32 {
+    let ticks = |pid: &i32| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        // utime is the 14th field of all, and the 12th behind the name.
+        let field = after_name.split_whitespace().nth(11);
+        field.and_then(|field| field.parse().ok()).unwrap_or(0)
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    descendants(zygote).into_iter().max_by_key(ticks).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_worker_that_dies_is_replaced() {
     let executions = start(config()).await;
     assert_eq!(result(&run(&executions, "1").await), "1");
-    for round in 0..5 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..5 {
+        eventually(
+            "one serves, with a worker parked",
+            || matches!(zygotes()[..], [only] if !descendants(only).is_empty()),
+        )
+        .await;
         let zygote = zygote();
         let parked = descendants(zygote);
-        assert!(!parked.is_empty(), "round {round}");
         for worker in &parked {
             signal(*worker, Signal::SIGKILL);
         }
@@ -515,18 +608,19 @@ async fn a_supervisor_that_is_killed_leaves_neither_fork_server_nor_workers() {
         descendants(pid).len() >= 2
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
     let left = descendants(pid);
     child.kill().unwrap();
     child.wait().unwrap();
     let begin = Instant::now();
-    while processes()
-        .iter()
-        .any(|seen| left.contains(&seen.pid) && !seen.is_zombie)
-    {
-        assert!(begin.elapsed() < Duration::from_secs(1), "{left:?} live on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("they are gone with it", || {
+        !processes()
+            .iter()
+            .any(|seen| left.contains(&seen.pid) && !seen.is_zombie)
+    })
+    .await;
+    let took = begin.elapsed();
+    let is_prompt = took < Duration::from_secs(1) || is_machine_busy();
+    assert!(is_prompt, "{left:?} lived on for {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,13 @@
 //! Where a server of a test lives: its workers, its data, its temporary files.
 
+#![allow(clippy::print_stderr, reason = "a test says what it has measured")]
+
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -13,6 +15,9 @@ use tempfile::TempDir;
 use crate::hostile::{FORK_SERVER_STEPS_SUFFIX, LEAVE_INFIX, MARK_INFIX, STEPS_SUFFIX};
 use crate::processes;
 use crate::server::{PATIENCE, Server};
+
+/// How long anything may outlive the server that it belongs to.
+const ORPHANS_MAX: Duration = Duration::from_secs(1);
 
 /// A program of the build that the running test, or tool, belongs to.
 ///
@@ -179,6 +184,46 @@ impl Home {
         server
     }
 
+    /// The same command on a machine that does not give everything: `what` is taken away
+    /// (`worker/tests/support/deprive.rs`).
+    pub fn without(&self, what: &[&str], command: &Command) -> Command {
+        let mut deprived = Command::new(program("examples/deprived"));
+        deprived.args(what).arg("--").arg(command.get_program());
+        deprived.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => deprived.env(name, value),
+                None => deprived.env_remove(name),
+            };
+        }
+        deprived
+            .current_dir(self.directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        deprived
+    }
+
+    /// Gives all of it to an ordinary user, who may not be allowed to where programs are built: copies
+    /// of them are made. Those of the server are in the directory that is returned.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn give_to(&self, user: u32) -> TempDir {
+        let programs = tempfile::tempdir().expect("a temporary directory");
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(programs.path(), open).expect("our own directory");
+        fs::copy(program("mcp-v8"), programs.path().join("mcp-v8")).expect("a copy");
+        let worker = self.path("mcp-v8-worker");
+        fs::remove_file(&worker).expect("a link in our own directory");
+        fs::copy(program("mcp-v8-worker"), &worker).expect("a copy");
+        for path in [self.directory.path(), &self.path("tmp"), &worker] {
+            chown(path, Some(user), Some(user)).expect("root gives what it has");
+        }
+        programs
+    }
+
     /// Everything that was started from here and still runs.
     pub fn processes(&self) -> Vec<processes::Entry> {
         processes::beneath(self.directory.path())
@@ -192,10 +237,17 @@ impl Home {
         assert!(calm, "still at work: {:?}", self.processes());
     }
 
-    /// Asserts that nothing that was started from here runs any more, within a second.
+    /// Asserts that nothing that was started from here runs any more, within a second where the machine
+    /// has time for it. On a busy one it is said when it took longer.
     pub fn assert_empty(&self) {
-        let gone = processes::within(Duration::from_secs(1), || self.processes().is_empty());
+        let begin = Instant::now();
+        let gone = processes::within(PATIENCE, || self.processes().is_empty());
+        let took = begin.elapsed();
         assert!(gone, "left behind: {:?}", self.processes());
+        if took > ORPHANS_MAX {
+            assert!(processes::is_machine_busy(), "it took {took:?}");
+            eprintln!("the last of them was there for {took:?}, on a busy machine");
+        }
     }
 }
 

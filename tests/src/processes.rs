@@ -148,6 +148,15 @@ pub fn cpu(pid: Pid) -> Duration {
     }
 }
 
+/// Whether more wants to compute here than there are processors: what then takes long says nothing.
+pub fn is_machine_busy() -> bool {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Option<f64> = load.split_whitespace().next().and_then(|n| n.parse().ok());
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let processors = u32::try_from(processors).unwrap_or(u32::MAX);
+    load.is_none_or(|load| load >= f64::from(processors))
+}
+
 /// Waits until something holds; whether it did in time.
 pub fn within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + patience;

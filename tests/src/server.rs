@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -30,10 +30,12 @@ pub const MODERN_PROTOCOL: &str = "2026-07-28";
 pub struct Server {
     child: Child,
     input: Option<ChildStdin>,
-    lines: Receiver<String>,
+    lines: Receiver<(SystemTime, String)>,
     log: Arc<Mutex<String>>,
     next_id: i64,
-    answers: Vec<Value>,
+    answers: Vec<(SystemTime, Value)>,
+    /// When the answer came that was taken last.
+    answered_at: SystemTime,
     /// Notifications of the server, in the order of their arrival.
     pub notifications: Vec<Value>,
     ended: Option<ExitStatus>,
@@ -52,7 +54,7 @@ impl Server {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
+                if sender.send((SystemTime::now(), line)).is_err() {
                     break;
                 }
             }
@@ -67,6 +69,7 @@ impl Server {
             log,
             next_id: 1,
             answers: Vec::new(),
+            answered_at: SystemTime::UNIX_EPOCH,
             notifications: Vec::new(),
             ended: None,
         }
@@ -235,14 +238,22 @@ impl Server {
         self.find(|answer| answer["id"].is_null())
     }
 
+    /// When the answer came that was taken last, whenever it was taken.
+    pub fn answered_at(&self) -> SystemTime {
+        self.answered_at
+    }
+
     fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(at) = self.answers.iter().position(&wanted) {
-                return self.answers.remove(at);
+            let mut answers = self.answers.iter();
+            if let Some(at) = answers.position(|(_, answer)| wanted(answer)) {
+                let (came, answer) = self.answers.remove(at);
+                self.answered_at = came;
+                return answer;
             }
             match self.read(until.saturating_duration_since(Instant::now())) {
-                Some(message) if message.get("method").is_some() => {
+                Some((_, message)) if message.get("method").is_some() => {
                     self.notifications.push(message);
                 }
                 Some(answer) => self.answers.push(answer),
@@ -257,20 +268,21 @@ impl Server {
 
     /// Every answer that still comes until the server closes its output.
     pub fn last_answers(&mut self) -> Vec<Value> {
-        while let Some(message) = self.read(PATIENCE) {
+        while let Some((came, message)) = self.read(PATIENCE) {
             if message.get("method").is_some() {
                 self.notifications.push(message);
             } else {
-                self.answers.push(message);
+                self.answers.push((came, message));
             }
         }
-        std::mem::take(&mut self.answers)
+        let answers = std::mem::take(&mut self.answers).into_iter();
+        answers.map(|(_, answer)| answer).collect()
     }
 
     /// The next message; `None` at the end of the output, or when the time is over.
-    fn read(&mut self, patience: Duration) -> Option<Value> {
+    fn read(&mut self, patience: Duration) -> Option<(SystemTime, Value)> {
         match self.lines.recv_timeout(patience) {
-            Ok(line) => Some(message(&line)),
+            Ok((came, line)) => Some((came, message(&line))),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
         }
     }

@@ -17,6 +17,8 @@
 //! // error_exact: "..."             the whole error
 //! // truncated: result              result, preview or error was cut; the others were not
 //! // limits: heap_mb=8 timeout_secs=20
+//! // tiers: jit baseline            where it holds; without it, in all three
+//! // heaps: no                      it does not hold where heaps are kept
 //! ```
 //!
 //! A line of a header that is no directive ends it; a directive behind that is a mistake.
@@ -26,6 +28,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
 use mcp_v8_protocol::message::{
     Completion, ExecutionLimits, Failure, FailureKind, Finished, HeapUse, Start, Text,
 };
@@ -50,6 +53,8 @@ pub struct Case {
     expected: Expected,
     heap_mb: u64,
     timeout_secs: u32,
+    tiers: Vec<&'static str>,
+    is_for_heaps: bool,
 }
 
 /// Why a file is no case.
@@ -142,7 +147,7 @@ fn read(root: &Path, path: &Path) -> Result<Case, CaseError> {
 
 impl Case {
     /// What the worker is told.
-    pub fn start(&self) -> Start {
+    pub fn start(&self, heap: HeapUse) -> Start {
         let bytes = self.heap_mb << 20;
         Start {
             source: self.source.clone(),
@@ -150,10 +155,24 @@ impl Case {
                 heap_bytes: bytes,
                 buffer_bytes: bytes,
                 cpu_seconds: self.timeout_secs + 5,
-                snapshot_bytes: 0,
+                snapshot_bytes: match heap {
+                    HeapUse::Discard => 0,
+                    HeapUse::New | HeapUse::Continue { .. } => SNAPSHOT_BYTES_MAX,
+                },
             },
-            heap: HeapUse::Discard,
+            heap,
         }
+    }
+
+    /// Whether it holds where heaps are kept: there web globals are loaded when they are first used, and
+    /// what a script has changed of the language before that is theirs too.
+    pub fn is_for_heaps(&self) -> bool {
+        self.is_for_heaps
+    }
+
+    /// Whether it holds in this tier of the engine.
+    pub fn is_for(&self, tier: &str) -> bool {
+        self.tiers.contains(&tier)
     }
 
     /// When the worker is killed, from Start.

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,17 +13,24 @@ use std::time::Duration;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
-use mcp_v8_protocol::message::{Finished, FromWorker, Start, ToWorker};
+use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
+use mcp_v8_protocol::message::{Finished, FromWorker, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::mode::Mode;
 use mcp_v8_protocol::phase::{Phase, Violation};
+use mcp_v8_protocol::zygote::Ending;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::zygote::{Zygote, ZygoteError};
 
 /// The worker's end of the pipe to it.
 const TO_WORKER_FD: i32 = 3;
 /// The worker's end of the pipe from it.
 const FROM_WORKER_FD: i32 = 4;
+/// The worker's heap window, where it keeps heaps.
+const WINDOW_FD: i32 = 5;
 /// Pipes are moved here or above, out of the way of 0 to 4.
 const FIRST_FREE_FD: i32 = 10;
 /// How long a worker may take to say Hello, and to exit after Finished.
@@ -65,6 +72,9 @@ pub enum WorkerError {
     /// The system refused something.
     #[error("cannot talk to the worker: {0}")]
     Io(#[from] io::Error),
+    /// There was no fork server, or none by the rules.
+    #[error(transparent)]
+    Zygote(#[from] ZygoteError),
     /// Bytes that are no message.
     #[error("the worker sent {0}")]
     Decode(#[from] DecodeError),
@@ -118,48 +128,105 @@ pub fn program() -> Result<PathBuf, WorkerError> {
 }
 
 /// Runs one script in a worker process of its own, which is killed at the deadline. The deadline
-/// counts from Start, as an execution's does.
+/// counts from Start, as an execution's does. The arguments are those behind the subcommand. What
+/// becomes of the heap of a script that has completed changes nothing of the outcome.
 ///
 /// # Errors
 /// [`WorkerError`] when the worker could not be started, or did not keep to the protocol.
-pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversation, WorkerError> {
-    let Started {
-        mut child,
-        to_worker,
-        from_worker,
-    } = spawn(program)?;
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let stderr = child.stderr.take();
+pub fn run(
+    program: &Path,
+    arguments: &[&str],
+    start: Start,
+    deadline: Duration,
+) -> Result<Conversation, WorkerError> {
+    let mut started = spawn(program, arguments)?;
+    let worker = Worker {
+        pidfd: pidfd_of(started.child.id())?,
+        stderr: started.child.stderr.take(),
+        to_worker: started.to_worker,
+        from_worker: started.from_worker,
+    };
+    let _window = started.window;
+    converse(worker, start, deadline, || Ok(started.child.wait()?))
+}
+
+/// The same in a worker that a fork server forks, which has no other at that time.
+///
+/// # Errors
+/// [`WorkerError`], as above.
+pub fn run_forked(
+    zygote: &mut Zygote,
+    start: Start,
+    deadline: Duration,
+) -> Result<Conversation, WorkerError> {
+    let forked = zygote.fork()?;
+    let worker = Worker {
+        pidfd: forked.pidfd,
+        stderr: Some(forked.stderr),
+        to_worker: forked.to_worker,
+        from_worker: forked.from_worker,
+    };
+    converse(worker, start, deadline, || {
+        Ok(match zygote.exited()?.ending {
+            Ending::Code(code) => ExitStatus::from_raw(i32::from(code) << 8),
+            Ending::Signal(signal) => ExitStatus::from_raw(signal.into()),
+        })
+    })
+}
+
+/// A worker, whoever its parent is.
+struct Worker<E> {
+    pidfd: OwnedFd,
+    stderr: Option<E>,
+    to_worker: File,
+    from_worker: File,
+}
+
+fn converse<E: Read + Send>(
+    worker: Worker<E>,
+    start: Start,
+    deadline: Duration,
+    reap: impl FnOnce() -> Result<ExitStatus, WorkerError>,
+) -> Result<Conversation, WorkerError> {
+    let pidfd = &worker.pidfd;
+    let keeps_heap = start.heap != HeapUse::Discard;
     thread::scope(|scope| {
         let stderr = scope.spawn(move || {
             let mut text = Vec::new();
-            let _partial = stderr.map(|mut stderr| stderr.read_to_end(&mut text));
+            let _partial = worker
+                .stderr
+                .map(|mut stderr| stderr.read_to_end(&mut text));
             String::from_utf8_lossy(&text).into_owned()
         });
         let (arm, armed) = channel();
-        let watchdog = scope.spawn(move || watch(&armed, pid));
+        let watchdog = scope.spawn(move || watch(&armed, pidfd));
         let mut talk = Talk {
-            from_worker,
+            from_worker: worker.from_worker,
             frames: FrameReader::default(),
             phase: Phase::Booting,
             console: String::new(),
         };
-        let talked = talk.hold(to_worker, start, deadline, &arm);
+        let talked = talk.hold(worker.to_worker, start, deadline, &arm);
         if talked.is_err() {
-            child.kill()?;
+            kill(pidfd);
         }
-        // Not reaped yet, so that the watchdog's pid stays that of this process.
-        let exited = wait_without_reaping(pid);
+        let ended = wait_for_end(pidfd);
         drop(arm);
         let killed_in_vain = watchdog.join().is_ok_and(|killed| killed);
-        exited?;
-        let status = child.wait()?;
+        ended?;
+        let status = reap()?;
         let stderr = stderr.join().unwrap_or_default();
         let end = match talked? {
             Some(_) if killed_in_vain => return Err(WorkerError::Stayed),
-            Some(_) if !is_orderly(status) => return Err(WorkerError::BadExit { status, stderr }),
+            Some(Finished::Failed(_)) if !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
+            // Some heaps make V8 end the process that saves them.
+            Some(Finished::Completed(_)) if !keeps_heap && !is_orderly(status) => {
+                return Err(WorkerError::BadExit { status, stderr });
+            }
             Some(finished) => End::Finished(finished),
-            None if killed_in_vain && talk.phase == Phase::Running => End::TimedOut,
+            None if killed_in_vain && is_running(talk.phase) => End::TimedOut,
             None if killed_in_vain => return Err(WorkerError::NoHello),
             None => End::Died { status, stderr },
         };
@@ -170,6 +237,10 @@ pub fn run(program: &Path, start: Start, deadline: Duration) -> Result<Conversat
     })
 }
 
+fn is_running(phase: Phase) -> bool {
+    matches!(phase, Phase::Running | Phase::RunningToSave)
+}
+
 /// Whether a worker ends like this after its last word: at the heap limit it cannot simply go on.
 fn is_orderly(status: ExitStatus) -> bool {
     let code = status.code().and_then(ExitCode::from_code);
@@ -177,34 +248,48 @@ fn is_orderly(status: ExitStatus) -> bool {
 }
 
 /// Kills the process when the time that was last set is over; true when it did.
-fn watch(armed: &Receiver<Duration>, pid: Pid) -> bool {
+fn watch(armed: &Receiver<Duration>, pidfd: &OwnedFd) -> bool {
     let mut patience = PATIENCE;
     loop {
         match armed.recv_timeout(patience) {
             Ok(next) => patience = next,
             Err(RecvTimeoutError::Disconnected) => return false,
             Err(RecvTimeoutError::Timeout) => {
-                let _already_dead = kill(pid, Signal::SIGKILL);
+                kill(pidfd);
                 return true;
             }
         }
     }
 }
 
-fn wait_without_reaping(pid: Pid) -> io::Result<()> {
-    let id = libc::id_t::from(pid.as_raw().cast_unsigned());
+/// A descriptor of a child that is not reaped yet.
+fn pidfd_of(pid: u32) -> Result<OwnedFd, WorkerError> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: integers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn kill(pidfd: &OwnedFd) {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; who has ended already is left alone.
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            no_info,
+            0,
+        )
+    };
+}
+
+fn wait_for_end(pidfd: &OwnedFd) -> Result<(), WorkerError> {
     loop {
-        // SAFETY: all zeros is a valid siginfo_t, which waitid fills.
-        let waited = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            libc::waitid(
-                libc::P_PID,
-                id,
-                &raw mut info,
-                libc::WEXITED | libc::WNOWAIT,
-            )
-        };
-        match Errno::result(waited) {
+        let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, PollTimeout::NONE) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -221,22 +306,32 @@ pub struct Started {
     pub to_worker: File,
     /// The pipe from it.
     pub from_worker: File,
+    /// Where heaps travel, of the largest size, if it keeps any.
+    pub window: Option<File>,
 }
 
-/// Starts a worker as the supervisor does.
+/// Starts a worker as the supervisor does, with arguments behind the subcommand.
 ///
 /// # Errors
 /// [`WorkerError::Io`] when the system refuses.
-pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
+pub fn spawn(program: &Path, arguments: &[&str]) -> Result<Started, WorkerError> {
     let (their_input, to_worker) = io::pipe()?;
     let (from_worker, their_output) = io::pipe()?;
-    let wiring = [
+    let mut wiring = vec![
         (above_standard(their_input.into())?, TO_WORKER_FD),
         (above_standard(their_output.into())?, FROM_WORKER_FD),
     ];
+    let mut window = None;
+    if arguments.contains(&Mode::Stateful.name()) {
+        let file = File::from(memfd_create(c"heap", MFdFlags::MFD_CLOEXEC)?);
+        file.set_len(SNAPSHOT_BYTES_MAX)?;
+        wiring.push((above_standard(file.try_clone()?.into())?, WINDOW_FD));
+        window = Some(file);
+    }
     let mut command = Command::new(program);
     command
         .arg("serve")
+        .args(arguments)
         .env_clear()
         .envs([("TZ", "UTC"), ("LC_ALL", "C")])
         .stdin(Stdio::null())
@@ -258,6 +353,7 @@ pub fn spawn(program: &Path) -> Result<Started, WorkerError> {
         child,
         to_worker: File::from(OwnedFd::from(to_worker)),
         from_worker: File::from(OwnedFd::from(from_worker)),
+        window,
     })
 }
 
@@ -307,7 +403,7 @@ impl Talk {
                     let _watchdog_fired = arm.send(PATIENCE);
                     return Ok(Some(finished));
                 }
-                // The phase lets neither through: no heap is kept.
+                // The phase lets neither through before Finished.
                 FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
             }
         }

@@ -66,11 +66,11 @@ pub struct Forked {
 }
 
 impl Zygote {
-    /// Starts one, and hears its Hello.
+    /// Starts one, with arguments behind the subcommand, and hears its Hello.
     ///
     /// # Errors
     /// [`ZygoteError`] when it does not serve.
-    pub fn start(program: &Path) -> Result<Self, ZygoteError> {
+    pub fn start(program: &Path, arguments: &[&str]) -> Result<Self, ZygoteError> {
         let (control, theirs) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
@@ -81,6 +81,7 @@ impl Zygote {
         let mut command = Command::new(program);
         command
             .arg("zygote")
+            .args(arguments)
             .env_clear()
             .envs([("TZ", "UTC"), ("LC_ALL", "C")])
             .stdin(Stdio::null())

@@ -1,90 +1,20 @@
 //! The table of abuse, `tests/abuse.toml`: every row is whole, and every test that it names exists.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+#[allow(dead_code, reason = "each test program uses a part of this")]
+#[path = "../../worker/tests/support/abuse.rs"]
+mod abuse;
+use abuse::{Act, Kind, Row, Table, is_outcome};
 
 /// What an attacker may try is numbered from 1 to this.
 const ROWS: usize = 65;
 
-/// The environments of which each row must say something.
-const ENVIRONMENTS: [&str; 6] = [
-    "root",
-    "user",
-    "no_namespaces",
-    "no_landlock",
-    "no_wall",
-    "no_filter",
-];
-/// What holds where nothing else is said.
-const EVERYWHERE: &str = "everywhere";
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    row: Vec<Row>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    number: usize,
-    kind: Kind,
-    attempt: String,
-    expect: Expect,
-    #[serde(default)]
-    shown_by: Vec<String>,
-    #[serde(default)]
-    cases: Vec<String>,
-    reason: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Script,
-    Native,
-    Server,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Expect {
-    Everywhere(String),
-    ByEnvironment(BTreeMap<String, String>),
-}
-
-impl Expect {
-    fn of(&self, environment: &str) -> Option<&str> {
-        match self {
-            Self::Everywhere(text) => Some(text),
-            Self::ByEnvironment(texts) => {
-                let text = texts.get(environment).or_else(|| texts.get(EVERYWHERE));
-                text.map(String::as_str)
-            }
-        }
-    }
-
-    fn unknown_environment(&self) -> Option<&str> {
-        let Self::ByEnvironment(texts) = self else {
-            return None;
-        };
-        let mut names = texts.keys().map(String::as_str);
-        names.find(|name| *name != EVERYWHERE && !ENVIRONMENTS.contains(name))
-    }
-}
-
 fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().expect("the workspace").to_owned()
-}
-
-fn table() -> Vec<Row> {
-    let text = fs::read_to_string(root().join("tests/abuse.toml")).expect("the table is there");
-    let table: Table = toml::from_str(&text).expect("it is a table");
-    table.row
 }
 
 /// The source that shows a row, if the test or specification is there.
@@ -126,16 +56,19 @@ fn is_test(source: &str, name: &str) -> bool {
 
 fn faults(row: &Row) -> Vec<String> {
     let mut faults = Vec::new();
-    if row.attempt.is_empty() {
+    if row.attempt.is_empty() || row.expect.is_empty() {
         faults.push("it says nothing".to_owned());
     }
-    for environment in ENVIRONMENTS {
-        if row.expect.of(environment).is_none_or(str::is_empty) {
-            faults.push(format!("what is expected with {environment}?"));
+    faults.extend(row.acts.iter().filter_map(fault_of_act));
+    let mut acts = BTreeSet::new();
+    for act in &row.acts {
+        if !acts.insert((&act.act, format!("{:?}", act.target))) {
+            faults.push(format!("{} is there twice", act.act));
         }
     }
-    if let Some(unknown) = row.expect.unknown_environment() {
-        faults.push(format!("{unknown} is no environment"));
+    let is_promised = |act: &Act| act.walls.is_some() || act.forked.is_some();
+    if row.acts.iter().all(is_promised) != row.unpromised.is_none() {
+        faults.push("why is nothing said without the filters, and of which acts?".to_owned());
     }
     if row.shown_by.is_empty() && row.reason.as_ref().is_none_or(String::is_empty) {
         faults.push("no test shows it, and nothing says why".to_owned());
@@ -143,7 +76,11 @@ fn faults(row: &Row) -> Vec<String> {
     if !row.shown_by.is_empty() && row.reason.is_some() {
         faults.push("a test shows it, and a reason says why none does".to_owned());
     }
-    if row.kind == Kind::Native && !row.shown_by.is_empty() && row.cases.is_empty() {
+    if row.kind == Kind::Native
+        && !row.shown_by.is_empty()
+        && row.cases.is_empty()
+        && row.acts.is_empty()
+    {
         faults.push("which acts?".to_owned());
     }
     let mut sources = Vec::new();
@@ -162,9 +99,21 @@ fn faults(row: &Row) -> Vec<String> {
     faults
 }
 
+/// What is wrong with what is said of an act.
+fn fault_of_act(act: &Act) -> Option<String> {
+    let walls = [&act.walls, &act.forked].into_iter().flatten();
+    let walls = walls.flat_map(|walls| walls.of_columns());
+    let outcomes: Vec<&str> = act.jail.as_deref().into_iter().chain(walls).collect();
+    if outcomes.is_empty() {
+        return Some(format!("nothing is said of {}", act.act));
+    }
+    let unknown = outcomes.into_iter().find(|outcome| !is_outcome(outcome))?;
+    Some(format!("{}: {unknown:?} is no outcome", act.act))
+}
+
 #[test]
 fn every_row_is_whole_and_every_test_that_it_names_exists() {
-    let rows = table();
+    let rows = Table::load().row;
     let numbers: Vec<usize> = rows.iter().map(|row| row.number).collect();
     assert_eq!(numbers, (1..=ROWS).collect::<Vec<_>>());
     let mut wrong = Vec::new();
@@ -176,32 +125,28 @@ fn every_row_is_whole_and_every_test_that_it_names_exists() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Nothing is tried in the jail without a row that says what must come of it.
+/// Nothing is tried in the jail without a row that says what must come of it, and nothing is said of what
+/// the probe does not know.
 #[test]
-fn every_act_of_the_probe_has_a_row() {
-    /// What shows that V8 can live in the jail.
-    const LIFE: &str = "can-";
-    let rows = table();
-    let mut strangers = Vec::new();
+fn the_acts_of_the_probe_are_those_of_the_table() {
+    let table = Table::load();
+    let mut done = BTreeSet::new();
     for file in ["sandbox_probe.rs", "walls.rs"] {
         let path = root().join("worker/tests/support").join(file);
         let text = fs::read_to_string(path).expect("it is there");
         let lines = text.lines().map(str::trim_start);
-        let acts = lines.filter_map(|line| line.strip_prefix("(\"")?.split_once("\", |"));
-        let acts: Vec<&str> = acts.map(|(act, _)| act).collect();
+        let acts = lines.filter_map(|line| line.strip_prefix("(\"")?.split_once("\", "));
+        let acts: Vec<String> = acts.map(|(act, _)| act.to_owned()).collect();
         assert!(acts.len() > 10, "{file}: {acts:?}");
-        strangers.extend(
-            acts.into_iter()
-                .filter(|act| {
-                    let has_row = rows
-                        .iter()
-                        .any(|row| row.cases.iter().any(|case| case == act));
-                    !act.starts_with(LIFE) && !has_row
-                })
-                .map(str::to_owned),
-        );
+        done.extend(acts);
     }
-    assert_eq!(strangers, Vec::<String>::new());
+    let said: BTreeSet<&str> = table.acts().map(|(_, act)| act.act.as_str()).collect();
+    let unknown: Vec<_> = said.iter().filter(|act| !done.contains(**act)).collect();
+    assert!(unknown.is_empty(), "not of the probe: {unknown:?}");
+    let is_case = |act: &String| table.row.iter().any(|row| row.cases.contains(act));
+    let is_said = |act: &&String| said.contains(act.as_str()) || is_case(act);
+    let strangers: Vec<_> = done.iter().filter(|act| !is_said(act)).collect();
+    assert!(strangers.is_empty(), "not of the table: {strangers:?}");
 }
 
 #[test]
@@ -212,10 +157,22 @@ fn a_row_that_is_not_whole_is_found() {
     };
     for (rest, words) in [
         ("expect = \"x\"", "no test shows it"),
-        ("expect = { root = \"x\" }\nreason = \"y\"", "with user"),
+        ("expect = \"\"\nreason = \"y\"", "says nothing"),
         (
-            "expect = { everywhere = \"x\", moon = \"y\" }\nreason = \"y\"",
-            "moon is no environment",
+            "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\" }]",
+            "nothing is said of a",
+        ),
+        (
+            "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\", jail = \"moon\" }]",
+            "\"moon\" is no outcome",
+        ),
+        (
+            "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\", jail = \"EPERM\" }]",
+            "without the filters",
+        ),
+        (
+            "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\", walls = \"EPERM\" }, { act = \"a\", walls = \"EPERM\" }]",
+            "twice",
         ),
         (
             "expect = \"x\"\nshown_by = [\"tests/tests/none.rs::x\"]",

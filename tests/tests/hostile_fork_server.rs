@@ -252,3 +252,70 @@ fn a_process_that_a_fork_server_has_not_made_is_not_taken_for_a_worker() {
     let ended = bystander.0.try_wait().expect("our own child");
     assert_eq!(ended, None, "somebody else's process was ended");
 }
+
+/// Lets a server open descriptors below this number only, and says what it might before.
+fn limit_descriptors(server: &Server, below: u64) -> u64 {
+    let pid = server.pid().as_raw();
+    let mut before = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: null pointers are allowed; the other is to a local that outlives the call.
+    let read =
+        unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut before) };
+    let now = libc::rlimit {
+        rlim_cur: below,
+        ..before
+    };
+    // SAFETY: as above.
+    let set = unsafe {
+        libc::prlimit(
+            pid,
+            libc::RLIMIT_NOFILE,
+            &raw const now,
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!((read, set), (0, 0), "its limits are ours to set");
+    before.rlim_cur
+}
+
+/// The lowest number that no descriptor of a server has.
+fn first_free_descriptor(server: &Server) -> u64 {
+    let open = format!("/proc/{}/fd", server.pid());
+    let open: Vec<u64> = std::fs::read_dir(open)
+        .expect("the server is there")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    (0..).find(|number| !open.contains(number)).unwrap_or(0)
+}
+
+/// The descriptor of a new worker takes the last place that the server has, and so it cannot look whose
+/// that is. That is nothing that the fork server could help.
+#[test]
+fn a_worker_that_takes_the_last_descriptor_is_not_held_against_its_fork_server() {
+    let home = Home::new();
+    // More than are parked at first: who asks meanwhile need not wait for the one that is held back.
+    let mut server = over(&home, "hello serve=8 take mark=taken await=go answer serve");
+    let mark = home.path(&format!("{WORKER}{}taken", e2e::hostile::MARK_INFIX));
+    let taken = processes::within(PATIENCE, || {
+        assert_eq!(server.run("before")["result"], "before");
+        mark.exists()
+    });
+    assert!(taken, "{}", server.log());
+    let before = limit_descriptors(&server, first_free_descriptor(&server) + 1);
+    home.give_leave(WORKER, "go");
+    let refused = processes::within(PATIENCE, || {
+        let log = server.log();
+        // On a machine that takes too long for this, it has been given up before.
+        log.contains("the system refused a fork: EMFILE") || log.contains("health=Hung")
+    });
+    limit_descriptors(&server, before);
+    let log = server.log();
+    assert!(refused, "{log}");
+    assert!(!log.contains("a fork server was killed"), "{log}");
+    assert_eq!(server.run("again")["result"], "again");
+    server.finish();
+    home.assert_empty();
+}

@@ -4,7 +4,8 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use e2e::endurance::{
-    PROMPT, SILENCE, WORKER, Way, assert_idle, assert_words, endure, kill_orphans, serve,
+    FAR_DEADLINE_SECS, PROMPT, SILENCE, WORKER, Way, assert_idle, assert_words, endure,
+    kill_orphans, serve,
 };
 use e2e::home::{Home, program};
 use e2e::hostile::OBEY;
@@ -92,7 +93,7 @@ fn before_hello_while_the_server_runs() {
             continue;
         }
         home.instruct(WORKER, steps);
-        let seen = endure(&mut server, "1", PROMPT);
+        let seen = endure(&mut server, "1", FAR_DEADLINE_SECS, PROMPT);
         assert_eq!(seen["status"], "failed", "{steps}: {seen}");
         assert_eq!(seen["error_kind"], "worker_start", "{steps}: {seen}");
         assert!(seen["started_at"].is_null(), "nothing of it ran: {seen}");
@@ -103,7 +104,7 @@ fn before_hello_while_the_server_runs() {
         assert_idle(&server, Way::Exec, steps);
     }
     home.instruct(WORKER, "hello hello sleep");
-    let seen = endure(&mut server, "1", PROMPT);
+    let seen = endure(&mut server, "1", FAR_DEADLINE_SECS, PROMPT);
     assert_eq!(seen["status"], "failed", "{seen}");
     assert_words(
         "two",

@@ -6,7 +6,6 @@
 //! and its end is not yet recorded, all is over.
 
 use std::fs::{File, OpenOptions};
-use std::time::Duration;
 
 use e2e::endurance::{WORKER, Way, start};
 use e2e::home::Home;
@@ -17,9 +16,6 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-
-/// How long anything may outlive the server that it belongs to.
-const ORPHANS_MAX: Duration = Duration::from_secs(1);
 
 /// Where one execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +158,7 @@ impl Scene {
             Victim::Server => {
                 self.server.signal(Signal::SIGKILL);
                 self.server.wait_exit(PATIENCE);
-                let gone = processes::within(ORPHANS_MAX, || self.home.processes().is_empty());
-                assert!(
-                    gone,
-                    "they outlive their server: {:?}",
-                    self.home.processes()
-                );
+                self.home.assert_empty();
             }
         }
         // What was held up goes on.

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use e2e::endurance::assert_words;
 use e2e::home::Home;
@@ -15,8 +14,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// How long anything may outlive the server that it belongs to.
-const ORPHANS_MAX: Duration = Duration::from_secs(1);
 /// Processes that are started in the hope for a number.
 const TRIES: usize = 1000;
 
@@ -78,8 +75,7 @@ fn whoever_waits_can_be_killed_and_nothing_is_lost() {
     }
     parked(&server);
     server.signal(Signal::SIGKILL);
-    let gone = processes::within(ORPHANS_MAX, || home.processes().is_empty());
-    assert!(gone, "they outlive their server: {:?}", home.processes());
+    home.assert_empty();
 }
 
 #[test]

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 /// A script that never ends by itself, and says that it runs.
 const ENDLESS: &str = "console.log('runs'); for (;;) {}";
+/// How long a server waits for the Hello of a worker.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// How long a clean end may take with nothing to wait for.
 const CLEAN_END: Duration = Duration::from_secs(10);
-/// How long children may outlive a server that was killed.
-const ORPHANS_MAX: Duration = Duration::from_secs(1);
 
 #[test]
 fn at_the_end_of_input_every_request_is_answered_and_the_rest_is_cancelled() {
@@ -134,12 +134,7 @@ fn a_killed_server_takes_its_children_along_and_the_next_one_tidies_up() {
     std::thread::sleep(Duration::from_millis(100));
     assert!(home.processes().len() > 3, "{:?}", home.processes());
     server.signal(Signal::SIGKILL);
-    let gone = processes::within(ORPHANS_MAX, || home.processes().is_empty());
-    assert!(
-        gone,
-        "children outlive their server: {:?}",
-        home.processes()
-    );
+    home.assert_empty();
     server.wait_exit(PATIENCE);
 
     let mut server = home.start();
@@ -177,7 +172,7 @@ fn a_server_killed_while_it_starts_workers_leaves_none() {
         std::thread::sleep(Duration::from_millis(60 + round * 15));
         server.signal(Signal::SIGKILL);
         // A worker that still starts finds its pipe closed when it is ready to read.
-        let gone = processes::within(Duration::from_secs(5), || home.processes().is_empty());
+        let gone = processes::within(PATIENCE, || home.processes().is_empty());
         assert!(
             gone,
             "children outlive their server: {:?}",
@@ -200,13 +195,8 @@ fn a_signal_while_the_server_starts_ends_it() {
         let mut server = Server::spawn(home.server("worker"));
         assert!(processes::within(PATIENCE, || !home.processes().is_empty()));
         server.signal(signal);
-        let begin = Instant::now();
-        server.wait_exit(CLEAN_END);
-        assert!(
-            begin.elapsed() < Duration::from_secs(3),
-            "{signal}: {:?}",
-            begin.elapsed()
-        );
+        // Long before it would give up on its worker.
+        server.wait_exit(HELLO_WAIT * 8 / 10);
         home.assert_empty();
     }
 }
@@ -267,21 +257,25 @@ fn a_server_short_of_descriptors_says_so_and_recovers() {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut server = Server::spawn(command);
     server.initialize();
-    let code = "await new Promise(r => setTimeout(r, 500)); 'fits'";
-    let calls: Vec<i64> = (0..64)
-        .map(|_| server.send_call("run_js", json!({"code": code, "wait_ms": 50_000})))
+    // Those that have a worker keep it.
+    let code = "console.log('runs'); await new Promise(r => setTimeout(r, 1e6))";
+    let arguments = json!({"code": code, "execution_timeout_secs": 300});
+    let ids: Vec<String> = (0..64)
+        .map(|_| id_of(&server.call("run_js", arguments.clone())))
         .collect();
-    for call in calls {
-        assert!(e2e::server::is_final(&server.called(call)));
-    }
-    let page = server.call("list_executions", json!({}));
-    let executions = page["executions"].as_array().expect("a list");
-    assert_eq!(executions.len(), 64);
-    let mut failed = 0;
-    for execution in executions {
-        let seen = server.get(&id_of(execution));
-        if seen["status"] == "completed" {
-            assert_eq!(seen["result"], "fits");
+    let all_decided = processes::within(PATIENCE, || {
+        ids.iter().all(|id| {
+            let seen = server.get(id);
+            e2e::server::is_final(&seen) || seen["status"] == "running"
+        })
+    });
+    assert!(all_decided, "{}", server.log());
+    let (mut ran, mut failed) = (0, 0);
+    for id in &ids {
+        let seen = server.get(id);
+        if seen["status"] == "running" {
+            server.call("cancel_execution", json!({"execution_id": id}));
+            ran += 1;
             continue;
         }
         failed += 1;
@@ -290,6 +284,7 @@ fn a_server_short_of_descriptors_says_so_and_recovers() {
         assert!(text.contains("open files"), "{text}");
         assert!(text.contains("--max-concurrent-executions"), "{text}");
     }
+    assert!(ran > 0, "48 descriptors are enough for no worker");
     assert!(failed > 0, "48 descriptors are enough for 64 workers");
     assert_eq!(server.run("'again'")["result"], "again");
     server.finish();

@@ -18,7 +18,9 @@ fn run_js_waits_and_tells_everything() {
     assert_eq!(seen["result"], "42");
     assert_eq!(seen["result_preview"], "42");
     assert_eq!(seen["result_truncated"], false);
-    for absent in ["heap", "error", "error_kind"] {
+    let heap = seen["heap"].as_str().unwrap_or_default();
+    assert_eq!(heap.len(), 64, "{seen}");
+    for absent in ["heap_error", "input_heap", "session", "error", "error_kind"] {
         assert!(seen[absent].is_null(), "{absent}: {seen}");
         assert!(
             seen.as_object()

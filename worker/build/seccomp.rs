@@ -77,6 +77,8 @@ struct Condition {
     value: Value,
     mask: Option<String>,
     meaning: String,
+    /// Why the alternative that it belongs to stays though nothing uses it.
+    kept: Option<String>,
 }
 
 pub(crate) fn build(out: &Path) {
@@ -131,8 +133,7 @@ fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
     for rule in &policy.rules {
         let name = &rule.syscall;
         assert!(!rule.reason.is_empty(), "{name}: every rule has a reason");
-        let is_blank = rule.kept.as_ref().is_some_and(String::is_empty);
-        assert!(!is_blank, "{name}: what is kept says why");
+        check_kept(rule);
         if let Some(only) = &rule.tier {
             assert!(TIERS.contains(&only.as_str()), "{name}: no tier {only:?}");
             if only != tier {
@@ -177,6 +178,31 @@ fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
         pretend,
         kill,
     }
+}
+
+/// What is kept says why: a rule with one alternative itself, others for each.
+fn check_kept(rule: &Rule) {
+    let name = &rule.syscall;
+    let answers = [&rule.allow, &rule.errno, &rule.pretend];
+    let mut alternatives = 0;
+    let mut reasons: Vec<&String> = rule.kept.iter().collect();
+    for calls in answers.into_iter().flatten() {
+        match calls {
+            Calls::Always(Always::Always) => alternatives += 1,
+            Calls::Any(lists) => {
+                alternatives += lists.len();
+                reasons.extend(lists.iter().flatten().filter_map(|it| it.kept.as_ref()));
+            }
+        }
+    }
+    assert!(
+        reasons.iter().all(|why| !why.is_empty()),
+        "{name}: what is kept says why"
+    );
+    assert!(
+        rule.kept.is_none() || alternatives == 1,
+        "{name}: which alternative is kept?"
+    );
 }
 
 /// System calls and the conditions under which they match; no condition matches every call.

@@ -1,7 +1,7 @@
 //! The floor of one execution: fork a process that holds a whole warm runtime, evaluate `1 + 1`, exit,
 //! reap. No jail, no conversation, no pool. `scripts/bench` measures it beside the fork server.
 //!
-//! It does that as often as its argument says, and writes a line for each: microseconds from the fork
+//! It does that as often as its argument says (without evaluating anything when `idle` follows), and writes a line for each: microseconds from the fork
 //! to the reaped end, and microseconds of CPU time of child and parent together.
 
 use std::error::Error;
@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(count) => count.parse()?,
         None => 1,
     };
+    let is_idle = std::env::args().nth(2).is_some_and(|how| how == "idle");
     let mut realm = Realm::for_run();
     inherit::everything(&File::open("/proc/self/smaps")?)?;
     let mut output = std::io::stdout().lock();
@@ -55,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begin = Instant::now();
         // SAFETY: this process has one thread.
         match unsafe { fork() }? {
+            ForkResult::Child if is_idle => end(true),
             ForkResult::Child => evaluate(&mut realm),
             ForkResult::Parent { child } => {
                 let status = waitpid(child, None)?;

@@ -168,8 +168,8 @@ fn realm_for(
 /// Saves the heap, and says what became of it.
 fn save(realm: Realm, mut window: Window) -> FromWorker {
     let why = match realm.into_snapshot() {
-        None => "V8 cannot make a snapshot of this heap".to_owned(),
-        Some(snapshot) => match window.put(&snapshot) {
+        Err(error) => error.to_string(),
+        Ok(snapshot) => match window.put(&snapshot) {
             Ok(()) => {
                 return FromWorker::Saved(Saved {
                     bytes: snapshot.len() as u64,

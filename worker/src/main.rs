@@ -204,7 +204,8 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
     choose_tier(jail.engine_tier);
     let mut zygote = Zygote::open(mode)?;
     let plan = sandbox::plan(jail.asked(Way::Zygote));
-    let mut report = sandbox::enter_zygote(&plan)?;
+    let mut report = Report::default();
+    sandbox::enter_zygote(&plan, &mut report)?;
     let realm = realm_of(mode);
     match zygote.serve(&report)? {
         Turn::Over => Ok(()),
@@ -225,7 +226,7 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
 fn realm_of(mode: Mode) -> Realm {
     match mode {
         Mode::Stateless => Realm::for_run(),
-        Mode::Stateful => Realm::for_heap(),
+        Mode::Stateful => Realm::for_heap(None),
     }
 }
 

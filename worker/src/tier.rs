@@ -6,8 +6,8 @@ pub enum EngineTier {
     /// All compilers.
     #[default]
     Jit,
-    /// No optimising compilers, which is where most of V8's exploitable mistakes have been: about
-    /// four times slower on hot code.
+    /// No optimising compilers, of JavaScript and of WebAssembly, which is where most of V8's
+    /// exploitable mistakes have been: about four times slower on hot code.
     Baseline,
     /// No generated code, no executable memory, no WebAssembly: about eight times slower on hot code.
     Jitless,
@@ -27,7 +27,7 @@ impl EngineTier {
     pub(crate) fn v8_flags(self) -> &'static str {
         match self {
             Self::Jit => "",
-            Self::Baseline => "--no-turbofan --no-maglev",
+            Self::Baseline => "--disable-optimizing-compilers",
             Self::Jitless => "--jitless",
         }
     }

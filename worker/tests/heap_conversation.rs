@@ -91,7 +91,7 @@ fn stateful(file: &File) -> Prepared {
     let shared = file.try_clone().expect("a descriptor");
     let window = Window::map(shared.into()).expect("it is mapped");
     file.set_len(LIMITS.snapshot_bytes).expect("it has room");
-    Prepared::Stateful(Realm::for_heap(), window)
+    Prepared::Stateful(Realm::for_heap(None), window)
 }
 
 /// Runs one generation; its result and the snapshot of its heap.

@@ -515,7 +515,7 @@ fn a_crash_says_that_memory_had_run_out_only_if_it_had() {
 }
 
 #[test]
-fn an_abort_of_the_first_process_of_a_namespace_is_no_sign_of_an_exploit() {
+fn an_abort_of_the_first_process_of_a_namespace_is_a_trap() {
     let (report, _) = probe::attempt(&["--zygote"], "report");
     let line = report
         .lines()

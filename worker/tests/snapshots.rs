@@ -1,8 +1,11 @@
 //! Heaps chain: what the choice of runtime rests on (`mcp_v8_worker::runtime`).
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
-use support::step;
+use mcp_v8_worker::runtime::Realm;
+use support::{in_a_process, part, step};
 
 /// How much a generation may add, in bytes: the script itself, and the cell of a name that it declares
 /// again. V8 alone takes 544.
@@ -61,4 +64,42 @@ fn equal_states_have_equal_bytes_and_random_numbers_differ() {
     for (index, number) in numbers.iter().enumerate() {
         assert!(!numbers[..index].contains(number), "{numbers:?}");
     }
+}
+
+#[test]
+fn equal_states_have_equal_bytes_in_every_process() {
+    const NAME: &str = "equal_states_have_equal_bytes_in_every_process";
+    const FIRST: &str = "const all = [new URL('http://a.b/'), 1n, /x/y, Temporal.Now];
+        for (let i = 0; i < 30; i++) {
+          const some = [];
+          for (let j = 0; j < 10000; j++) some.push({ i, j, text: String(j).split('') });
+          all.push(new Float64Array(100), new Uint8Array(10), some[i], new Map([[some, 1]]).size);
+        }
+        1";
+    const SECOND: &str = "for (let i = 0; i < 30; i++) all[i] = [all[i], new Uint8Array(100)]; 1";
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let Some(part) = part() else {
+        for (before, input, output) in [
+            ("", "", "a1"),
+            ("", "a1", "a2"),
+            // As in a worker that was forked from a warm runtime.
+            ("warm", "", "b1"),
+            ("warm", "b1", "b2"),
+        ] {
+            let output = in_a_process(NAME, &[before, &file(input), &file(output)].join(" "));
+            assert!(output.status.success(), "{output:?}");
+        }
+        let read = |name: &str| std::fs::read(file(name)).unwrap();
+        assert!(read("a1") == read("b1"), "a new heap");
+        assert!(read("a2") == read("b2"), "a heap from a heap");
+        return;
+    };
+    let [before, input, output] = part.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{part}")
+    };
+    let _warm = (before == "warm").then(Realm::for_run);
+    let heap = std::fs::read(input).ok();
+    let source = if heap.is_some() { SECOND } else { FIRST };
+    std::fs::write(output, step(heap, source).1).unwrap();
 }

@@ -1,5 +1,6 @@
 //! What holds when the filters are gone: the jail without them, and in turn without Landlock and
-//! without namespaces. The last column has neither, and shows that the others can fail.
+//! without namespaces. The last column has neither, and shows that the others can fail. A table
+//! (`tests/abuse.toml`) says what must come of each act.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "a test says what it skips")]
@@ -15,123 +16,15 @@ use std::process::{Child, Command, Stdio};
 
 mod support {
     #[allow(dead_code, reason = "each test program uses a part of this")]
+    pub(crate) mod abuse;
+    #[allow(dead_code, reason = "each test program uses a part of this")]
     pub(crate) mod probe;
 }
+use support::abuse::{Act, Table, Target, UNTOLD, Walls, is_right, outcome};
 use support::probe;
 
 /// The user that everybody here is, when root runs the tests.
 const NOBODY: u32 = 65_534;
-
-/// What must come of an act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Fails(i32),
-    Works,
-    /// It becomes another program.
-    Becomes,
-}
-use Outcome::{Becomes, Fails, Works};
-
-/// Whom or what an act is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    /// A process of the same user.
-    Process,
-    /// A file that the user may change.
-    File,
-    /// A listening socket; the probe has one that is not connected.
-    Abstract,
-    Path,
-    Tcp,
-    None,
-}
-use Target::{Abstract, File, Process, Tcp};
-
-/// Whoever it is, it is not there.
-const ESRCH: Outcome = Fails(libc::ESRCH);
-const EPERM: Outcome = Fails(libc::EPERM);
-const EACCES: Outcome = Fails(libc::EACCES);
-const ENOENT: Outcome = Fails(libc::ENOENT);
-/// No descriptor is left to be had.
-const EMFILE: Outcome = Fails(libc::EMFILE);
-/// No process is left to be had.
-const EAGAIN: Outcome = Fails(libc::EAGAIN);
-/// It was let through, and found nothing at the address.
-const EFAULT: Outcome = Fails(libc::EFAULT);
-
-/// The act, its target, and what comes of it with both walls, with Landlock only, with namespaces only
-/// (but for that of processes, which needs a fork server), and with neither.
-const TABLE: &[(&str, Target, [Outcome; 4])] = &[
-    // Processes.
-    ("kill-target", Process, [EPERM, EPERM, Works, Works]),
-    ("tgkill-target", Process, [EPERM, EPERM, Works, Works]),
-    ("tkill-target", Process, [EPERM, EPERM, Works, Works]),
-    ("ptrace-target", Process, [EPERM, EPERM, EPERM, Works]),
-    ("read-target", Process, [EPERM, EPERM, EPERM, EFAULT]),
-    ("kcmp-target", Process, [EPERM, EPERM, EPERM, Works]),
-    ("pidfd_open-target", Process, [EMFILE; 4]),
-    ("clone-fork", Target::None, [EAGAIN; 4]),
-    // What /proc tells of them.
-    ("openat-environ-of-target", Process, [EMFILE; 4]),
-    ("openat-memory-of-target", Process, [EMFILE; 4]),
-    ("openat-maps-of-target", Process, [EMFILE; 4]),
-    ("openat-arguments-of-target", Process, [EMFILE; 4]),
-    (
-        "stat-process-target",
-        Process,
-        [ENOENT, Works, ENOENT, Works],
-    ),
-    // Files.
-    ("openat", Target::None, [EMFILE; 4]),
-    ("stat-file", Target::None, [ENOENT, Works, ENOENT, Works]),
-    ("truncate-target", File, [ENOENT, EACCES, ENOENT, Works]),
-    ("unlink-target", File, [ENOENT, EACCES, ENOENT, Works]),
-    (
-        "execute-file",
-        Target::None,
-        [ENOENT, EACCES, ENOENT, Becomes],
-    ),
-    ("memfd_create", Target::None, [EMFILE; 4]),
-    // Sockets: none can be made, and one that came from outside leads nowhere.
-    ("socket-unix", Target::None, [EMFILE; 4]),
-    ("socket-inet", Target::None, [EMFILE; 4]),
-    ("connect-abstract", Abstract, [EPERM, EPERM, Works, Works]),
-    ("connect-tcp", Tcp, [EACCES, EACCES, Works, Works]),
-    // Landlock knows no path of a socket before its ninth version.
-    ("connect-path", Target::Path, [ENOENT, Works, ENOENT, Works]),
-];
-
-/// The columns of the table, by the arguments that make them.
-const COLUMNS: [(&str, &[&str]); 4] = [
-    ("both walls", &[]),
-    ("Landlock only", &["--container"]),
-    ("namespaces only", &["--no-landlock", "--best-effort"]),
-    (
-        "neither",
-        &["--container", "--no-landlock", "--best-effort"],
-    ),
-];
-
-/// What comes of acts on other processes in a worker of a fork server, with Landlock and without: it is
-/// alone in its process namespace, and numbers from outside name nobody.
-const ALONE: &[(&str, Target, [Outcome; 2])] = &[
-    ("kill-target", Process, [ESRCH, ESRCH]),
-    ("tgkill-target", Process, [ESRCH, ESRCH]),
-    ("tkill-target", Process, [ESRCH, ESRCH]),
-    ("kill-parent", Target::None, [ESRCH, ESRCH]),
-    ("kill-all", Target::None, [ESRCH, ESRCH]),
-    ("ptrace-target", Process, [ESRCH, ESRCH]),
-    ("read-target", Process, [ESRCH, ESRCH]),
-    ("kcmp-target", Process, [ESRCH, ESRCH]),
-    ("pidfd_open-target", Process, [ESRCH, ESRCH]),
-    ("clone-fork", Target::None, [EAGAIN; 2]),
-];
-
-/// The columns of that table.
-const FORKED: [(&str, &[&str]); 2] = [
-    ("both walls", &["--zygote"]),
-    ("namespaces only", &["--zygote", "--no-landlock"]),
-];
 
 fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -202,19 +95,21 @@ impl Outside {
     fn target(&self, target: Target) -> (String, Stdio) {
         match target {
             Target::None => (String::new(), Stdio::piped()),
-            Process => (self.process.id().to_string(), Stdio::piped()),
-            File => {
+            // The probe knows it.
+            Target::Sibling => (String::new(), Stdio::piped()),
+            Target::Process => (self.process.id().to_string(), Stdio::piped()),
+            Target::File => {
                 let path = self.directory.path().join("file");
                 std::fs::write(&path, "text").unwrap();
                 self.give(&path);
                 (path.display().to_string(), Stdio::piped())
             }
-            Abstract => (self.name.clone(), socket(libc::AF_UNIX)),
+            Target::Abstract => (self.name.clone(), socket(libc::AF_UNIX)),
             Target::Path => {
                 let path = self.directory.path().join("socket");
                 (path.display().to_string(), socket(libc::AF_UNIX))
             }
-            Tcp => {
+            Target::Tcp => {
                 let port = self.tcp.local_addr().unwrap().port();
                 (port.to_string(), socket(libc::AF_INET))
             }
@@ -246,21 +141,11 @@ fn landlock_version() -> u32 {
     version.unwrap_or(0)
 }
 
-/// Whether a wall can be tried on this machine.
-fn is_here(column: &[&str], act: &str, landlock: u32) -> bool {
-    /// The versions that know of signals and abstract sockets, and of TCP.
-    const SCOPES: u32 = 6;
-    const TCP: u32 = 4;
-    /// And of sockets with a path: what the table says is over then.
-    const PATHS: u32 = 9;
-    if column.contains(&"--no-landlock") {
-        return true;
-    }
-    match act {
-        "connect-tcp" => landlock >= TCP,
-        "connect-path" => landlock < PATHS,
-        _ => landlock >= SCOPES,
-    }
+/// Whether an act can be tried on this machine, in a column.
+fn is_here(column: &[&str], act: &Act, landlock: u32) -> bool {
+    let is_known = landlock >= act.landlock_from.unwrap_or(1)
+        && landlock < act.landlock_before.unwrap_or(u32::MAX);
+    column.contains(&"--no-landlock") || is_known
 }
 
 /// Whether this machine allows user namespaces.
@@ -271,58 +156,53 @@ fn has_namespaces() -> bool {
     })
 }
 
-/// What came of an act, when it was not what is right.
-fn wrong(
-    outside: &Outside,
-    column: &[&str],
-    (act, about): (&str, Target),
-    right: Outcome,
-) -> Option<String> {
-    let (target, input) = outside.target(about);
-    let arguments = [column, &["--target", target.as_str(), act][..]].concat();
-    let (said, signal) = attempt(&arguments, input);
-    let is_right = match right {
-        Fails(errno) => said == format!("errno {errno}"),
-        Works => said.starts_with("ok "),
-        // What it then does with so little memory is its own affair.
-        Becomes => said.is_empty() && signal != Some(libc::SIGSYS),
-    };
-    (!is_right).then(|| format!("{act}: {said:?} {signal:?}, not {right:?}"))
-}
-
-#[test]
-fn without_the_filters_a_worker_of_a_fork_server_reaches_nobody_else() {
-    if !has_namespaces() {
-        eprintln!("SKIPPED: this machine allows no user namespaces");
-        return;
-    }
+/// Does all acts of which the table says something, in each column, with more arguments; what did not
+/// come out as it says.
+fn try_all(table: &Table, more: &[&str], say: fn(&Act) -> Option<&Walls>) {
+    let landlock = landlock_version();
+    let has_namespaces = has_namespaces();
     let outside = Outside::new();
-    let mut all_wrong = Vec::new();
-    for (act, about, outcomes) in ALONE {
-        for ((name, column), right) in FORKED.iter().zip(outcomes) {
-            let found = wrong(&outside, column, (act, *about), *right);
-            all_wrong.extend(found.map(|found| format!("{name}: {found}")));
+    let mut wrong = Vec::new();
+    for (about, act) in table.acts() {
+        let Some(walls) = say(act) else { continue };
+        for (column, wanted) in table.column.iter().zip(walls.of_columns()) {
+            let mut arguments: Vec<&str> = column.arguments.iter().map(String::as_str).collect();
+            let needs_namespaces = !arguments.contains(&"--container");
+            if !is_here(&arguments, act, landlock) || (needs_namespaces && !has_namespaces) {
+                let (column, act) = (&column.name, &act.act);
+                eprintln!("SKIPPED: {column}: {act}: this kernel does not have what it is about");
+                continue;
+            }
+            if wanted == UNTOLD {
+                continue;
+            }
+            let (target, input) = outside.target(act.target);
+            if act.target == Target::Sibling {
+                arguments.push("--sibling");
+            }
+            arguments.extend(more);
+            arguments.extend(["--target", target.as_str(), act.act.as_str()]);
+            let (said, signal) = attempt(&arguments, input);
+            let found = outcome(&said, signal);
+            if !is_right(wanted, &found) {
+                let (column, act) = (&column.name, &act.act);
+                wrong.push(format!("{column}: {about}: {act}: {found}, not {wanted}"));
+            }
         }
     }
-    assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn without_the_filters_the_walls_hold_what_the_table_says() {
-    let landlock = landlock_version();
-    let has_namespaces = has_namespaces();
-    let outside = Outside::new();
-    let mut all_wrong = Vec::new();
-    for (act, about, outcomes) in TABLE {
-        for ((name, column), right) in COLUMNS.iter().zip(outcomes) {
-            let needs_namespaces = !column.contains(&"--container");
-            if !is_here(column, act, landlock) || (needs_namespaces && !has_namespaces) {
-                eprintln!("SKIPPED: {name}: {act}: this kernel does not have what it is about");
-                continue;
-            }
-            let found = wrong(&outside, column, (act, *about), *right);
-            all_wrong.extend(found.map(|found| format!("{name}: {found}")));
-        }
-    }
-    assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
+    try_all(&Table::load(), &[], |act| act.walls.as_ref());
+}
+
+/// A worker of a fork server is alone in its process namespace, and numbers from outside name nobody.
+/// Where it has none, a Landlock domain of its own keeps it from the fork server and its siblings.
+#[test]
+fn without_the_filters_a_forked_worker_reaches_what_the_table_says() {
+    try_all(&Table::load(), &["--zygote"], |act| {
+        act.forked.as_ref().or(act.walls.as_ref())
+    });
 }

@@ -25,7 +25,7 @@ pub use crate::workers::{
 };
 
 pub use crate::heaps::{
-    CachePlace, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId, Tenant,
+    AwsVariables, CachePlace, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId, Tenant,
 };
 
 pub use crate::store::{

@@ -165,7 +165,7 @@ struct Cli {
     ///
     /// zygote: one process makes a runtime, and forks it for each execution, ahead of need; it is
     /// replaced after some time and after a suspicious death. exec: each worker makes a runtime of
-    /// its own, and shares nothing with any other, not even a memory layout; far slower.
+    /// its own, and has a memory layout of its own; far slower.
     #[arg(long, value_name = "WAY", help_heading = SECURITY)]
     worker_start: Option<OsString>,
 

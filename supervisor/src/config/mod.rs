@@ -113,10 +113,12 @@ pub(crate) fn place_name(place: &HeapPlace) -> String {
         HeapPlace::S3 {
             bucket,
             cache: None,
+            ..
         } => format!("the S3 bucket {bucket}"),
         HeapPlace::S3 {
             bucket,
             cache: Some(cache),
+            ..
         } => format!(
             "the S3 bucket {bucket} (with copies of up to {} MB in {})",
             cache.bytes_max / BYTES_PER_MB,

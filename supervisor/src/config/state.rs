@@ -11,7 +11,7 @@ use super::{
     BYTES_PER_MB, DIRECTORY_PATH_DEFAULT, HEAP_KEY_NAME, Machine, Note, RETENTION_HOURS_MAX,
     RETENTION_MB_MAX, SECS_PER_HOUR, SESSION_DB_PATH_DEFAULT,
 };
-use crate::app::{CachePlace, HeapPlace, HeapRetention, HeapsConfig, State};
+use crate::app::{AwsVariables, CachePlace, HeapPlace, HeapRetention, HeapsConfig, State};
 use crate::limits;
 
 /// What means nothing to a server that keeps nothing.
@@ -67,7 +67,14 @@ impl Resolver<'_> {
         let sessions = sessions
             .unwrap_or_else(|| self.default_directory(Setting::SessionDbPath, machine, notes));
         let (place, beside) = match bucket {
-            Some(bucket) => (HeapPlace::S3 { bucket, cache }, sessions.clone()),
+            Some(bucket) => (
+                HeapPlace::S3 {
+                    bucket,
+                    variables: AwsVariables::of_process(),
+                    cache,
+                },
+                sessions.clone(),
+            ),
             None => {
                 let directory = directory.unwrap_or_else(|| {
                     // Where a bucket was meant, its name is what has to be mended.

@@ -41,7 +41,9 @@ enum Suspicion {
     Escape,
     /// It crashed as an exploit does that goes wrong.
     Crash,
-    /// The same, but its last words are that memory ran out. A script can bring that about by itself;
+    /// V8, Rust or C found something wrong with the worker, and ended it.
+    Abort,
+    /// A crash, but its last words are that memory ran out. A script can bring that about by itself;
     /// and whoever owns a worker can write what they like.
     CrashWithExcuse,
 }
@@ -53,6 +55,9 @@ impl Suspicion {
             Death::Crashed {
                 signal: libc::SIGSEGV | libc::SIGILL | libc::SIGBUS,
             } => Some(Self::Crash),
+            Death::Crashed {
+                signal: libc::SIGABRT | libc::SIGTRAP,
+            } => Some(Self::Abort),
             Death::Memory
                 if matches!(
                     exit.status,
@@ -96,6 +101,11 @@ pub(super) fn sound(deceased: Deceased, exit: &Exit, cpu_secs_max: u64) {
         Suspicion::Crash => tracing::warn!(
             %execution, code_sha256 = %code, worker = %origin, %how,
             "a worker crashed, as by a mistake in V8 or an exploit that went wrong"
+        ),
+        Suspicion::Abort => tracing::warn!(
+            %execution, code_sha256 = %code, worker = %origin, %how,
+            "a worker found something wrong with itself and ended, as by a mistake in V8 or an exploit \
+             that was noticed"
         ),
         Suspicion::CrashWithExcuse => tracing::warn!(
             %execution, code_sha256 = %code, worker = %origin, %how,
@@ -141,9 +151,12 @@ mod tests {
             Some(Suspicion::Escape)
         );
         for abort in [libc::SIGABRT, libc::SIGTRAP] {
+            assert_eq!(of(signal(abort), ""), Some(Suspicion::Abort));
+            let check = "# Fatal error in , line 0\n# Check failed: false.";
+            assert_eq!(of(signal(abort), check), Some(Suspicion::Abort));
             assert_eq!(of(signal(abort), "Fatal JavaScript out of memory"), None);
         }
-        for harmless in [libc::SIGKILL, libc::SIGXCPU, libc::SIGABRT, libc::SIGTRAP] {
+        for harmless in [libc::SIGKILL, libc::SIGXCPU, libc::SIGTERM] {
             assert_eq!(of(signal(harmless), ""), None);
         }
         assert_eq!(of(ExitStatus::Code(86), ""), None);

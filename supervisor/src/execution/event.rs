@@ -33,7 +33,11 @@ impl NotReady {
         match self {
             Self::Launch(LaunchError::Gone) => true,
             Self::Silent { .. }
-            | Self::Launch(LaunchError::OtherVersion { .. } | LaunchError::Broken(_)) => false,
+            | Self::Launch(
+                LaunchError::OtherVersion { .. }
+                | LaunchError::Unconfined { .. }
+                | LaunchError::Broken(_),
+            ) => false,
         }
     }
 }

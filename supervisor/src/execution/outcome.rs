@@ -301,7 +301,9 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
             "the worker was started, but ended before it was ready: {exit}. Run \
              'mcp-v8-worker run' by hand to see why, or correct --worker-path"
         ),
-        NotReady::Launch(error @ LaunchError::OtherVersion { .. }) => error.to_string(),
+        NotReady::Launch(
+            error @ (LaunchError::OtherVersion { .. } | LaunchError::Unconfined { .. }),
+        ) => error.to_string(),
         NotReady::Launch(LaunchError::Broken(error)) => format!(
             "the worker was started, but is not a worker: {error}{}. Correct --worker-path, or \
              install mcp-v8 and mcp-v8-worker from one build",
@@ -311,12 +313,15 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
 }
 
 fn broke(error: &LinkError) -> End {
+    let advice = match error {
+        LinkError::TooManyFrames => "Print less often, or more at once",
+        LinkError::Decode(_) | LinkError::Violation(_) | LinkError::Torn | LinkError::Io(_) => {
+            "The script, or a bug, has damaged it; only this execution is lost"
+        }
+    };
     failed(
         FailureKind::WorkerDied,
-        format!(
-            "the worker was killed: {error}. The script, or a bug, has damaged it; only this \
-             execution is lost"
-        ),
+        format!("the worker was killed: {error}. {advice}"),
     )
 }
 

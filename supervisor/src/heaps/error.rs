@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::blobs::S3SettingsError;
 use super::envelope::Damage;
 use super::id::HeapId;
 use super::key::KeyError;
@@ -23,9 +24,9 @@ pub enum HeapsOpenError {
         /// What the system said.
         source: io::Error,
     },
-    /// S3 is not spoken yet.
-    #[error("heaps cannot be kept in S3 yet; name a directory")]
-    NoS3,
+    /// S3 cannot be asked.
+    #[error(transparent)]
+    S3(#[from] S3SettingsError),
     /// There is no key.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -26,9 +26,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-pub use blobs::{HeapUser, TenantFolder};
+pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
 pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
-pub use config::{CachePlace, HeapPlace, HeapsConfig};
+pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
 pub use envelope::Damage;
 pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
@@ -37,7 +37,9 @@ pub use listing::{ListedHeap, Listing};
 pub use snapshot::Snapshot;
 pub use tenant::{MalformedTenant, TENANT_BYTES_MAX, Tenant};
 
+use self::blobs::cached::Cached;
 use self::blobs::directory::Directory;
+use self::blobs::s3::Bucket;
 use self::blobs::{BlobError, BlobName, BlobStore};
 use self::envelope::{Label, Refusal};
 use self::key::SealKey;
@@ -84,7 +86,26 @@ impl Heaps {
                 Ok(directory) => Box::new(directory),
                 Err(source) => return Err(HeapsOpenError::Directory { path, source }),
             },
-            HeapPlace::S3 { .. } => return Err(HeapsOpenError::NoS3),
+            HeapPlace::S3 {
+                bucket,
+                variables,
+                cache,
+            } => {
+                let bucket = Bucket::open(bucket, &variables)?;
+                match cache {
+                    None => Box::new(bucket),
+                    Some(place) => {
+                        let bytes_max = place.bytes_max;
+                        match Cached::open(bucket, &place.directory, bytes_max) {
+                            Ok(cached) => Box::new(cached),
+                            Err(source) => {
+                                let path = place.directory;
+                                return Err(HeapsOpenError::Directory { path, source });
+                            }
+                        }
+                    }
+                }
+            }
         };
         let key = SealKey::load_or_make(&config.key_file)?;
         Ok(Self(Arc::new(Inner {

@@ -70,6 +70,16 @@ pub enum Death {
     Orphaned,
 }
 
+/// The end of a process that found something wrong with itself: a check of V8 that failed, a stack or
+/// a heap that was written over, a panic; or that could get no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Abort {
+    /// How.
+    pub(crate) signal: i32,
+    /// Whether its last words are that memory ran out. Whoever owns a worker can write what they like.
+    pub(crate) is_excused: bool,
+}
+
 /// The line of a worker's last words that says most: the first of a fatal error or a panic, else the
 /// last. What V8 and Rust print around it is for their developers.
 pub(crate) fn telling_line(tail: &str) -> &str {
@@ -113,6 +123,28 @@ impl Exit {
         }
     }
 
+    /// Whether it ended itself for something that was wrong with it.
+    pub(crate) fn abort(&self) -> Option<Abort> {
+        match self.status {
+            // In a process namespace of its own a worker is the first process, and aborts by a trap.
+            ExitStatus::Signal(signal @ (libc::SIGABRT | libc::SIGTRAP)) => Some(Abort {
+                signal,
+                is_excused: self.speaks_of_memory(),
+            }),
+            ExitStatus::Signal(_)
+            | ExitStatus::Code(_)
+            | ExitStatus::OverMemory
+            | ExitStatus::Severed
+            | ExitStatus::Lingers
+            | ExitStatus::Unreported => None,
+        }
+    }
+
+    fn speaks_of_memory(&self) -> bool {
+        let mut words = MEMORY_WORDS.iter();
+        words.any(|words| self.stderr_tail.contains(words))
+    }
+
     /// Reads the status, with CPU time and last words as further evidence.
     pub fn death(&self, cpu_secs_max: u64) -> Death {
         match self.status {
@@ -140,9 +172,7 @@ impl Exit {
             libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP => Death::Killed,
             // V8 and Rust end a process that cannot get memory with one of these.
             libc::SIGTRAP | libc::SIGABRT | libc::SIGSEGV | libc::SIGILL | libc::SIGBUS
-                if MEMORY_WORDS
-                    .iter()
-                    .any(|words| self.stderr_tail.contains(words)) =>
+                if self.speaks_of_memory() =>
             {
                 Death::Memory
             }
@@ -280,8 +310,15 @@ mod tests {
     fn an_abort_is_a_crash_by_either_of_its_signals() {
         // In a process namespace of its own a worker is the first process, and aborts by a trap.
         for signal in [libc::SIGABRT, libc::SIGTRAP] {
-            let death = exit(ExitStatus::Signal(signal), 0, "").death(5);
-            assert_eq!(death, Death::Crashed { signal });
+            let crashed = exit(ExitStatus::Signal(signal), 0, "Check failed");
+            assert_eq!(crashed.death(5), Death::Crashed { signal });
+            let abort = |is_excused| Some(Abort { signal, is_excused });
+            assert_eq!(crashed.abort(), abort(false));
+            let excused = exit(ExitStatus::Signal(signal), 0, "bad_alloc");
+            assert_eq!(excused.abort(), abort(true));
+        }
+        for signal in [libc::SIGKILL, libc::SIGSEGV] {
+            assert_eq!(exit(ExitStatus::Signal(signal), 0, "").abort(), None);
         }
     }
 

@@ -8,6 +8,7 @@ use mcp_v8_protocol::limits::UNSAVED_BYTES_MAX;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
 use super::cgroup::{Applicant, Groups};
+use super::jail::SandboxMode;
 use super::link::{Letter, Link, LinkError};
 use super::process::Process;
 use super::window::Window;
@@ -34,6 +35,18 @@ pub enum LaunchError {
         /// The version of its protocol.
         found_protocol: u32,
     },
+    /// It is not in its jail.
+    #[error(
+        "the worker program {} says that it is not confined ({missing}), and nobody's code may be given \
+         to it; install mcp-v8 and mcp-v8-worker from one build, or correct --worker-path. \
+         'mcp-v8 --check-sandbox' shows each layer", .path.display()
+    )]
+    Unconfined {
+        /// The program.
+        path: PathBuf,
+        /// What it does not have.
+        missing: &'static str,
+    },
     /// It closed its pipe before it said Hello.
     #[error("it went away before it said Hello")]
     Gone,
@@ -54,6 +67,19 @@ pub(super) fn check_version(hello: &Hello, program: &Path) -> Result<(), LaunchE
     Ok(())
 }
 
+/// What a worker says that it lacks, of what it must have. One that lies is none of ours; what this
+/// finds is a program that was built or started in the wrong way.
+fn missing_layer(confinement: Confinement, sandbox: SandboxMode) -> Option<&'static str> {
+    match sandbox {
+        _ if !confinement.seccomp => Some("no system call filter"),
+        _ if !confinement.checked => Some("its own checks have not passed"),
+        SandboxMode::Required if !confinement.is_walled() => {
+            Some("neither Landlock nor all namespaces, one of which --sandbox required asks for")
+        }
+        SandboxMode::Required | SandboxMode::BestEffort => None,
+    }
+}
+
 /// A process that runs the worker program, as far as we know.
 #[derive(Debug)]
 pub struct Spawned {
@@ -61,6 +87,7 @@ pub struct Spawned {
     link: Link,
     window: Option<Window>,
     program: Arc<Path>,
+    sandbox: SandboxMode,
     groups: Groups,
 }
 
@@ -86,6 +113,7 @@ impl Spawned {
         link: Link,
         window: Option<Window>,
         program: Arc<Path>,
+        sandbox: SandboxMode,
         groups: Groups,
     ) -> Self {
         Self {
@@ -93,6 +121,7 @@ impl Spawned {
             link,
             window,
             program,
+            sandbox,
             groups,
         }
     }
@@ -126,6 +155,12 @@ impl Spawned {
 
     fn check(&self, hello: Hello) -> Result<HelloChecked, LaunchError> {
         check_version(&hello, &self.program)?;
+        if let Some(missing) = missing_layer(hello.confinement, self.sandbox) {
+            return Err(LaunchError::Unconfined {
+                path: self.program.to_path_buf(),
+                missing,
+            });
+        }
         Ok(HelloChecked {
             engine: Engine {
                 v8_version: hello.v8_version,
@@ -335,5 +370,49 @@ impl Errand {
     pub fn unread(self) -> Option<Start> {
         let ToWorker::Start(start) = self.0.unread()?;
         Some(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_says_that_it_is_not_confined_is_refused() {
+        let whole = Confinement {
+            seccomp: true,
+            landlock: true,
+            checked: true,
+            ..Confinement::default()
+        };
+        let unwalled = Confinement {
+            landlock: false,
+            user_namespace: true,
+            mount_namespace: true,
+            network_namespace: true,
+            ..whole
+        };
+        let walled = Confinement {
+            pid_namespace: true,
+            ..unwalled
+        };
+        let unfiltered = Confinement {
+            seccomp: false,
+            ..walled
+        };
+        let unchecked = Confinement {
+            checked: false,
+            ..whole
+        };
+        let (required, best_effort) = (SandboxMode::Required, SandboxMode::BestEffort);
+        for mode in [required, best_effort] {
+            assert_eq!(missing_layer(whole, mode), None);
+            assert_eq!(missing_layer(walled, mode), None);
+            assert!(missing_layer(unfiltered, mode).is_some());
+            assert!(missing_layer(unchecked, mode).is_some());
+            assert!(missing_layer(Confinement::default(), mode).is_some());
+        }
+        assert!(missing_layer(unwalled, required).is_some());
+        assert_eq!(missing_layer(unwalled, best_effort), None);
     }
 }

@@ -9,8 +9,9 @@ use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::unix::pipe;
+use tokio::task::coop;
 
-use crate::limits;
+use crate::limits::{self, FRAMES_MAX};
 
 /// How a worker broke the conversation.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum LinkError {
     /// Its message was not legal.
     #[error("it broke the protocol ({0})")]
     Violation(#[from] Violation),
+    /// It spoke more often than an execution may.
+    #[error("it sent more than {FRAMES_MAX} messages, which is all that one execution may send")]
+    TooManyFrames,
     /// It closed its pipe in the middle of a message.
     #[error("it closed its pipe in the middle of a message")]
     Torn,
@@ -35,6 +39,8 @@ pub(super) struct Link {
     from: pipe::Receiver,
     reader: FrameReader<FromWorker>,
     phase: Phase,
+    /// Messages that it may still send.
+    frames_left: u64,
     buffer: Box<[u8]>,
     hung_up: bool,
     letter: Letter,
@@ -132,6 +138,7 @@ impl Link {
             from: pipe::Receiver::from_owned_fd(from_worker)?,
             reader: FrameReader::default(),
             phase: Phase::Booting,
+            frames_left: FRAMES_MAX,
             buffer: vec![0; limits::LINK_READ_BYTES].into_boxed_slice(),
             hung_up: false,
             letter: Letter::new(pipe::Sender::from_owned_fd(to_worker)?),
@@ -155,8 +162,12 @@ impl Link {
 
     /// The next message; `None` when the worker has closed its end. Nothing is lost when the future
     /// is dropped.
+    ///
+    /// Messages that are here already count against the time of the task: however fast they come,
+    /// others get their turn, and clocks are looked at.
     pub(super) async fn receive(&mut self) -> Result<Option<FromWorker>, LinkError> {
         loop {
+            coop::consume_budget().await;
             if let Some(message) = self.take_message()? {
                 return Ok(Some(message));
             }
@@ -216,6 +227,8 @@ impl Link {
             }));
         }
         self.phase = self.phase.on_from_worker(&message)?;
+        let left = self.frames_left.checked_sub(1);
+        self.frames_left = left.ok_or(LinkError::TooManyFrames)?;
         Ok(Some(message))
     }
 
@@ -228,5 +241,78 @@ impl Link {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use mcp_v8_protocol::message::{Confinement, Console, Hello};
+
+    use super::*;
+
+    fn say(output: &mut io::PipeWriter, message: &FromWorker) {
+        let frame = encode(message).expect("a short message");
+        output.write_all(&frame).expect("a pipe with room");
+    }
+
+    /// A link to a worker that runs, and the worker's ends.
+    fn running() -> (Link, io::PipeReader, io::PipeWriter) {
+        let (input, to_worker) = io::pipe().expect("a pipe");
+        let (from_worker, mut output) = io::pipe().expect("a pipe");
+        let mut link = Link::new(to_worker.into(), from_worker.into()).expect("a link");
+        let hello = Hello {
+            protocol_version: 0,
+            worker_version: String::new(),
+            v8_version: String::new(),
+            heap_build: String::new(),
+            confinement: Confinement::default(),
+        };
+        say(&mut output, &FromWorker::Hello(hello));
+        assert!(matches!(link.try_receive(), Ok(Some(_))));
+        link.phase = Phase::Running;
+        (link, input, output)
+    }
+
+    #[tokio::test]
+    async fn messages_are_counted() {
+        let (mut link, _input, mut output) = running();
+        assert_eq!(link.frames_left, FRAMES_MAX - 1);
+        link.frames_left = 2;
+        let text = String::new();
+        for _ in 0..3 {
+            say(
+                &mut output,
+                &FromWorker::Console(Console { text: text.clone() }),
+            );
+        }
+        for _ in 0..2 {
+            assert!(matches!(link.receive().await, Ok(Some(_))));
+        }
+        let error = link.receive().await;
+        assert!(matches!(error, Err(LinkError::TooManyFrames)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn messages_that_are_here_already_leave_others_their_turn() {
+        let (mut link, _input, mut output) = running();
+        let text = String::new();
+        for _ in 0..2000 {
+            say(
+                &mut output,
+                &FromWorker::Console(Console { text: text.clone() }),
+            );
+        }
+        let other = tokio::spawn(std::future::ready(()));
+        let mut heard = 0;
+        while !other.is_finished() {
+            assert!(matches!(link.receive().await, Ok(Some(_))));
+            heard += 1;
+        }
+        assert!(
+            heard < 1000,
+            "{heard} messages before anybody else had a turn"
+        );
     }
 }

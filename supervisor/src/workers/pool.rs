@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -142,7 +142,10 @@ impl Pool {
     pub(super) async fn shut_down(&self) {
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        let ended = timeout(limits::SHUT_DOWN_WAIT_MAX, self.tasks.wait()).await;
+        if ended.is_err() {
+            tracing::error!("a fork server has not ended in time; it ends with this process");
+        }
         self.shop.settle().await;
     }
 }

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::cgroup::{Applicant, Groups, Membership};
-use super::exit::{Exit, ExitStatus, printable_tail};
+use super::exit::{Abort, Exit, ExitStatus, printable_tail};
 use super::proc;
 use super::shop::Reaper;
 use super::strangers::Register;
@@ -42,8 +43,18 @@ enum Parent {
 pub(super) struct Told {
     /// The word. Nothing will come when the other end is dropped.
     pub(super) exit: oneshot::Receiver<Waited>,
-    /// Whom to tell that it does not come.
-    pub(super) alarm: Arc<Notify>,
+    /// Whom to tell that it does not come, and what the fork server cannot see.
+    pub(super) complaints: mpsc::Sender<Complaint>,
+}
+
+/// What somebody who has waited for the end of a worker has to say of its fork server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// It does not tell of the end.
+    Silence,
+    /// The worker ended as one that found something wrong with itself. Only its last words say whether
+    /// it was for want of memory.
+    Abort(Abort),
 }
 
 /// The end of a child as `wait4` tells it.
@@ -96,7 +107,7 @@ impl Child {
         let no_worker = || io::Error::other("it passed a descriptor that is not a worker's");
         let pid = pid_of(&pidfd)?.ok_or_else(no_worker)?;
         let is_worker = pid == REAPED
-            || parent_of(pid).is_none_or(|parent| parent == zygote)
+            || parent_of(pid)?.is_none_or(|parent| parent == zygote)
             // It may have been reaped just now, and its number be somebody else's.
             || pid_of(&pidfd)? == Some(REAPED);
         if pid == UNSEEN || !is_worker {
@@ -131,25 +142,34 @@ impl Child {
         }
     }
 
-    /// Its end, once it has ended.
-    async fn waited(&mut self) -> Option<Waited> {
+    /// Its end, once it has ended. A fork server is given so much time for its word.
+    async fn waited(&mut self, patience: Duration) -> Option<Waited> {
         match &mut self.parent {
             Parent::Us { reaped, reaper } => {
                 let waited = reaper.try_reap(self.pid)?;
                 *reaped = true;
                 Some(waited)
             }
-            Parent::Zygote(Told { exit, alarm }) => {
-                let word = tokio::time::timeout(limits::ZYGOTE_ANSWER_WAIT_MAX, exit).await;
+            Parent::Zygote(Told { exit, complaints }) => {
+                let answer_wait = limits::ZYGOTE_ANSWER_WAIT_MAX;
+                let mut word = timeout(answer_wait, &mut *exit).await;
+                if word.is_err() {
+                    // There are others to complain where there is no room.
+                    let _enough_have = complaints.try_send(Complaint::Silence);
+                    word = timeout(patience.saturating_sub(answer_wait), exit).await;
+                }
                 Some(match word {
                     Ok(Ok(waited)) => waited,
-                    Ok(Err(_)) => Waited::UNREPORTED,
-                    Err(_) => {
-                        alarm.notify_one();
-                        Waited::UNREPORTED
-                    }
+                    Ok(Err(_)) | Err(_) => Waited::UNREPORTED,
                 })
             }
+        }
+    }
+
+    /// Tells its fork server what its end was like, where that cannot know.
+    fn denounce(&self, exit: &Exit) {
+        if let (Parent::Zygote(told), Some(abort)) = (&self.parent, exit.abort()) {
+            let _enough_have = told.complaints.try_send(Complaint::Abort(abort));
         }
     }
 }
@@ -167,11 +187,21 @@ fn pid_of(pidfd: &OwnedFd) -> io::Result<Option<i32>> {
 }
 
 /// The parent of a process; `None` where `/proc` does not show it.
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn parent_of(pid: i32) -> io::Result<Option<i32>> {
+    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat,
+        Err(error) if is_shortage(&error) => return Err(error),
+        Err(_) => return Ok(None),
+    };
     // pid (name) state parent ...; the name may hold anything.
-    let after_name = stat.rsplit_once(')')?.1;
-    after_name.split_whitespace().nth(1)?.parse().ok()
+    let after_name = stat.rsplit_once(')').map(|(_, after_name)| after_name);
+    let parent = after_name.and_then(|fields| fields.split_whitespace().nth(1));
+    Ok(parent.and_then(|parent| parent.parse().ok()))
+}
+
+/// Whether this process, or the system, has as many descriptors open as it may.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Reaps a child of this process that nobody has reaped yet, if it has ended, and strikes it out.
@@ -264,6 +294,8 @@ pub struct Process {
     child: AsyncFd<Child>,
     stderr: OwnedFd,
     origin: Origin,
+    /// Whether it was ended by us, so that its end says nothing.
+    is_killed: AtomicBool,
     /// Dropped after the child, which is killed then.
     membership: Option<Membership>,
 }
@@ -279,6 +311,7 @@ impl Process {
             child,
             stderr,
             origin,
+            is_killed: AtomicBool::new(false),
             membership: None,
         })
     }
@@ -310,6 +343,7 @@ impl Process {
 
     /// Kills it. Nothing happens when it has ended.
     pub fn kill(&self) {
+        self.is_killed.store(true, Ordering::Relaxed);
         self.child.get_ref().kill();
     }
 
@@ -353,13 +387,20 @@ impl Process {
 
     /// Waits for its end, for `grace` at most, if it was not killed before; kills it then; reaps it.
     pub async fn reap(mut self, grace: Duration) -> Exit {
-        let is_in_time = tokio::time::timeout(grace, self.exited()).await.is_ok();
+        let is_in_time = timeout(grace, self.exited()).await.is_ok();
         if !is_in_time {
             self.kill();
         }
-        let gone = tokio::time::timeout(limits::REAP_WAIT_MAX, self.exited()).await;
+        // Why it ended is known where it was killed: nobody has to wait for it longer than it takes to
+        // see that its fork server hangs.
+        let patience = if self.is_killed.load(Ordering::Relaxed) {
+            limits::ZYGOTE_ANSWER_WAIT_MAX
+        } else {
+            limits::ZYGOTE_WORD_WAIT_MAX
+        };
+        let gone = timeout(limits::REAP_WAIT_MAX, self.exited()).await;
         let waited = match gone {
-            Ok(()) => self.child.get_mut().waited().await,
+            Ok(()) => self.child.get_mut().waited(patience).await,
             Err(_) => None,
         };
         let Some(waited) = waited else {
@@ -369,7 +410,7 @@ impl Process {
             );
             return Exit::unseen();
         };
-        Exit {
+        let exit = Exit {
             status: match waited.status {
                 ExitStatus::Signal(libc::SIGKILL) if self.was_out_of_memory() => {
                     ExitStatus::OverMemory
@@ -379,7 +420,9 @@ impl Process {
             },
             cpu: waited.cpu,
             stderr_tail: self.stderr_tail(),
-        }
+        };
+        self.child.get_ref().denounce(&exit);
+        exit
     }
 
     /// What is in its standard error. Nobody reads it before: who fills the pipe waits, and reaches

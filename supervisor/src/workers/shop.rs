@@ -233,8 +233,11 @@ impl Shop {
         let process = Process::new(child, ours.stderr, origin)?;
         let link = Link::new(ours.to_worker, ours.from_worker)?;
         let program = Arc::clone(&self.program);
-        let groups = self.groups.clone();
-        Ok(Spawned::new(process, link, ours.window, program, groups))
+        let (sandbox, groups) = (self.jail.sandbox, self.groups.clone());
+        let window = ours.window;
+        Ok(Spawned::new(
+            process, link, window, program, sandbox, groups,
+        ))
     }
 
     /// Asks for one worker, without waiting for it.

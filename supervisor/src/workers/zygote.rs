@@ -6,20 +6,20 @@
 //! only killed once nobody waits for its workers: the machine may just be slow.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_v8_protocol::zygote::{Ending, Exited, Fork, FromZygote, ToZygote};
 use nix::errno::Errno;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::control::{Control, ControlError, Heard};
 use super::exit::{Exit, ExitStatus};
 use super::launch::{LaunchError, check_version};
-use super::process::{Child, Origin, Process, Told, Waited};
+use super::process::{Child, Complaint, Origin, Process, Told, Waited, is_shortage};
 use super::shop::{Shop, WorkerEnds};
 use super::spawn::SpawnError;
 use crate::limits;
@@ -72,6 +72,8 @@ pub(super) enum Health {
         /// The signal.
         signal: i32,
     },
+    /// So many of its workers crashed with an excuse that the excuse is worth no more.
+    Worn,
     /// It does not answer.
     Hung,
     /// It has ended, or was ended.
@@ -128,6 +130,7 @@ impl Zygote {
     fn of(control: Control, process: Process, tasks: &TaskTracker) -> Self {
         let (orders, ordered) = mpsc::channel(limits::SPAWN_QUEUE_LENGTH);
         let (health, seen) = watch::channel(Health::Serving);
+        let (complaints, complained) = mpsc::channel(limits::COMPLAINTS_MAX);
         let owner = Owner {
             control,
             process,
@@ -135,7 +138,11 @@ impl Zygote {
             asked: VecDeque::new(),
             living: BTreeMap::new(),
             health,
-            alarm: Arc::default(),
+            is_hung: false,
+            idle_since: None,
+            excused_crashes: 0,
+            complaints,
+            complained,
         };
         tasks.spawn(owner.run());
         Self {
@@ -147,10 +154,11 @@ impl Zygote {
     /// How it is.
     pub(super) fn health(&self) -> Health {
         // Without an owner there is no process.
-        if self.health.has_changed().is_err() {
-            return Health::Gone;
+        let has_owner = self.health.has_changed().is_ok();
+        match *self.health.borrow() {
+            Health::Serving if !has_owner => Health::Gone,
+            health => health,
         }
-        *self.health.borrow()
     }
 
     /// Waits until it is not well.
@@ -200,15 +208,22 @@ struct Owner {
     asked: VecDeque<Asked>,
     /// Who wants to hear of the end of which worker.
     living: BTreeMap<u64, oneshot::Sender<Waited>>,
+    /// What was wrong first stays: it decides what comes next.
     health: watch::Sender<Health>,
-    alarm: Arc<Notify>,
+    /// Whether it has not answered in time, whatever else is wrong.
+    is_hung: bool,
+    /// Since when nobody needs it, and it only has to tell of the ends of workers.
+    idle_since: Option<Instant>,
+    excused_crashes: u32,
+    complaints: mpsc::Sender<Complaint>,
+    complained: mpsc::Receiver<Complaint>,
 }
 
 impl Owner {
     async fn run(mut self) {
         let end = self.serve().await;
         self.orders.close();
-        self.health.send_replace(Health::Gone);
+        self.turn(Health::Gone);
         let Self {
             control, process, ..
         } = self;
@@ -236,11 +251,10 @@ impl Owner {
             if let Some(end) = self.end(is_wanted) {
                 return end;
             }
-            let is_serving = *self.health.borrow() != Health::Hung;
+            let is_serving = !self.is_hung;
             let has_room = is_serving && self.control.ledger().has_room();
             let overdue = self.asked.front().filter(|_| is_serving);
             let overdue = overdue.map(|asked| asked.since + limits::ZYGOTE_ANSWER_WAIT_MAX);
-            let alarm = Arc::clone(&self.alarm);
             let is_drained = !is_wanted || !is_serving;
             tokio::select! {
                 biased;
@@ -261,20 +275,31 @@ impl Owner {
                 () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
                     self.hang();
                 }
-                () = alarm.notified(), if is_serving => self.hang(),
+                Some(complaint) = self.complained.recv() => self.weigh(complaint),
                 () = tokio::time::sleep(LAST_LOOK_INTERVAL), if is_drained => {}
             }
         }
     }
 
-    /// Whether it is not needed any more.
-    fn end(&self, is_wanted: bool) -> Option<End> {
-        if *self.health.borrow() == Health::Hung {
-            let is_awaited = self.living.values().any(|exit| !exit.is_closed());
+    /// Whether it is not needed any more, or of no use.
+    fn end(&mut self, is_wanted: bool) -> Option<End> {
+        if is_wanted && !self.is_hung {
+            return None;
+        }
+        let is_awaited = self.living.values().any(|exit| !exit.is_closed());
+        if self.is_hung {
             return (!is_awaited).then_some(End::Hung);
         }
-        let is_idle = self.asked.is_empty() && self.living.is_empty();
-        (!is_wanted && is_idle).then_some(End::Retired)
+        if is_awaited || !self.asked.is_empty() {
+            self.idle_since = None;
+            return None;
+        }
+        if self.living.is_empty() {
+            return Some(End::Retired);
+        }
+        // Its last workers are dropped, and so killed. One that is stopped will never tell.
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        (since.elapsed() >= limits::ZYGOTE_ANSWER_WAIT_MAX).then_some(End::Hung)
     }
 
     /// What it said before it ended.
@@ -316,7 +341,11 @@ impl Owner {
             // The ledger lets no second one through.
             FromZygote::Hello(_) => {}
             FromZygote::Forked(forked) => match fds.pop() {
-                Some(pidfd) => self.introduce(forked.worker, pidfd)?,
+                Some(pidfd) => match self.introduce(forked.worker, pidfd) {
+                    // The pidfd took the last place, and nobody could look at it.
+                    Err(error) if is_shortage(&error) => self.refuse(Errno::EMFILE),
+                    introduced => introduced?,
+                },
                 // Its pipes are closed by whoever asked, and so it ends.
                 None => self.refuse(Errno::EMFILE),
             },
@@ -332,11 +361,11 @@ impl Owner {
         }
     }
 
-    fn introduce(&mut self, worker: u64, pidfd: OwnedFd) -> Result<(), ControlError> {
+    fn introduce(&mut self, worker: u64, pidfd: OwnedFd) -> io::Result<()> {
         let (exit, told) = oneshot::channel();
         let told = Told {
             exit: told,
-            alarm: Arc::clone(&self.alarm),
+            complaints: self.complaints.clone(),
         };
         let child = Child::of_zygote(pidfd, self.process.id(), told)?;
         self.living.insert(worker, exit);
@@ -367,8 +396,25 @@ impl Owner {
         }
     }
 
+    /// What those say who have seen the end of a worker.
+    fn weigh(&mut self, complaint: Complaint) {
+        match complaint {
+            Complaint::Silence => self.hang(),
+            Complaint::Abort(abort) if !abort.is_excused => self.ail(Health::Suspect {
+                signal: abort.signal,
+            }),
+            Complaint::Abort(_) => {
+                self.excused_crashes += 1;
+                if self.excused_crashes >= limits::EXCUSED_CRASHES_MAX {
+                    self.ail(Health::Worn);
+                }
+            }
+        }
+    }
+
     /// It does not answer: who waits for a fork is told to ask another one.
     fn hang(&mut self) {
+        self.is_hung = true;
         self.ail(Health::Hung);
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
@@ -380,11 +426,23 @@ impl Owner {
     }
 
     fn ail(&self, health: Health) {
-        tracing::warn!(
-            pid = self.process.id(),
-            ?health,
-            "a fork server is replaced"
-        );
-        self.health.send_replace(health);
+        if self.turn(health) {
+            tracing::warn!(
+                pid = self.process.id(),
+                ?health,
+                "a fork server is replaced"
+            );
+        }
+    }
+
+    /// Says that it is not well, unless that is known.
+    fn turn(&self, health: Health) -> bool {
+        self.health.send_if_modified(|now| {
+            let was_well = *now == Health::Serving;
+            if was_well {
+                *now = health;
+            }
+            was_well
+        })
     }
 }

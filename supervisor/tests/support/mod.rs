@@ -174,9 +174,40 @@ pub(crate) fn children() -> Vec<String> {
     found
 }
 
+/// The process ids of this process's children, which are fork servers and executed workers.
+pub(crate) fn own_children() -> Vec<String> {
+    children()
+        .iter()
+        .filter_map(|stat| stat.split(' ').next().map(str::to_owned))
+        .collect()
+}
+
+/// Every process whose parent is a child of this one.
+pub(crate) fn grandchildren() -> Vec<String> {
+    let parents = own_children();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("proc").flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let parent = after_name.split_whitespace().nth(1).map(str::to_owned);
+        if parent.is_some_and(|parent| parents.contains(&parent)) {
+            found.push(stat);
+        }
+    }
+    found
+}
+
 /// Descriptors that this process has open.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// Whether more wants to compute here than there are processors: what then takes long says nothing.
+pub(crate) fn is_machine_busy() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Option<f64> = load.split_whitespace().next().and_then(|n| n.parse().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    load.is_none_or(|load| load >= processors as f64)
 }
 
 /// Waits until a condition holds, and says so if it never does.

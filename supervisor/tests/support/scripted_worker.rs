@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::FromRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::message::{
-    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
-    ToWorker,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
+    Text, ToWorker, Unsaved,
 };
 
 #[path = "scripted_zygote.rs"]
@@ -24,6 +25,18 @@ use scripted_zygote::Turn;
 
 /// So often a worker called `fickle` leaves after its Hello: for the probe, and for two tries.
 const FICKLE_STARTS: u64 = 3;
+
+/// What it says of its jail, which it does not have: production refuses those who say less.
+const CLAIMED: Confinement = Confinement {
+    seccomp: true,
+    landlock: true,
+    user_namespace: false,
+    pid_namespace: false,
+    mount_namespace: false,
+    network_namespace: false,
+    own_user: false,
+    checked: true,
+};
 
 struct Pipes {
     from_supervisor: File,
@@ -63,6 +76,7 @@ fn main() -> ExitCode {
             return ExitCode::from(70);
         }
         "old" => pipes.say(&hello("0.0.1")),
+        "loose" => pipes.say(&unconfined()),
         "closes" => {
             drop(pipes);
             forever();
@@ -106,7 +120,11 @@ fn obey(mut pipes: Pipes) -> ExitCode {
             "flood" => pipes.flood(number()),
             "sleep" => std::thread::sleep(Duration::from_millis(number())),
             "spin" => spin(Duration::from_millis(number())),
-            "finish" => pipes.say(&completed(rest)),
+            "finish" => pipes.finish(rest),
+            // Without a heap, whatever the server keeps.
+            "complete" => pipes.say(&completed(rest)),
+            "unsaved" => pipes.say(&unsaved(rest)),
+            "saved" => pipes.say(&saved(number())),
             "fail" => pipes.say(&failed(FailureKind::Exception, rest)),
             "memory" => pipes.say(&failed(FailureKind::Memory, rest)),
             "stderr" => write_stderr(rest),
@@ -133,6 +151,20 @@ impl Pipes {
     fn say(&mut self, message: &FromWorker) {
         let frame = encode(message).expect("messages of this program are within limits");
         self.raw(&frame);
+    }
+
+    /// Completes, and where heaps are kept saves one that is made of the result.
+    fn finish(&mut self, result: &str) {
+        self.say(&completed(result));
+        if is_stateful() {
+            let heap = format!("heap of {result}");
+            // SAFETY: a worker of this mode gets a window on this descriptor; it stays open.
+            let window = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(5) });
+            window
+                .write_all_at(heap.as_bytes(), 0)
+                .expect("the window has room");
+            self.say(&saved(heap.len() as u64));
+        }
     }
 
     fn torn_hello(&mut self) -> ExitCode {
@@ -181,8 +213,17 @@ fn hello(version: &str) -> FromWorker {
         worker_version: version.to_owned(),
         v8_version: "0.scripted".to_owned(),
         heap_build: "scripted".to_owned(),
-        confinement: Confinement::default(),
+        confinement: CLAIMED,
     })
+}
+
+/// A Hello that does not claim any jail.
+fn unconfined() -> FromWorker {
+    let mut hello = hello(env!("CARGO_PKG_VERSION"));
+    if let FromWorker::Hello(hello) = &mut hello {
+        hello.confinement = Confinement::default();
+    }
+    hello
 }
 
 fn console(text: &str) -> FromWorker {
@@ -203,6 +244,19 @@ fn completed(result: &str) -> FromWorker {
         result: text(result),
         preview: text(result),
     }))
+}
+
+fn saved(bytes: u64) -> FromWorker {
+    FromWorker::Saved(Saved { bytes })
+}
+
+fn unsaved(why: &str) -> FromWorker {
+    FromWorker::Unsaved(Unsaved { why: text(why) })
+}
+
+/// Whether the server keeps heaps.
+fn is_stateful() -> bool {
+    std::env::args_os().any(|argument| argument == "stateful")
 }
 
 fn failed(kind: FailureKind, error: &str) -> FromWorker {
@@ -248,11 +302,11 @@ fn raise(signal: i32) {
     }
 }
 
-/// Leaves a process behind that holds the pipes for a second.
+/// Leaves a process behind that holds the pipes for ten seconds.
 fn grandchild() {
     // SAFETY: this process has one thread.
     if unsafe { libc::fork() } == 0 {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(10));
         // SAFETY: ends the copy at once, as a copy should end.
         unsafe { libc::_exit(0) };
     }

@@ -76,14 +76,14 @@ pub(crate) fn serve(name: &str, hello: FromWorker) -> Turn {
 }
 
 fn become_worker(fds: &[OwnedFd]) {
-    for (fd, place) in fds.iter().zip([3, 4, 2]) {
+    for (fd, place) in fds.iter().zip([3, 4, 2, 5]) {
         // SAFETY: what is at these numbers is not needed in a worker.
         unsafe { libc::dup2(fd.as_raw_fd(), place) };
     }
     // SAFETY: integers only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::syscall(libc::SYS_close_range, 5, u32::MAX, 0);
+        libc::syscall(libc::SYS_close_range, 3 + fds.len() - 1, u32::MAX, 0);
     }
 }
 

@@ -1,2 +1,3 @@
 // expect: failed memory
+// tiers: jit baseline
 new WebAssembly.Memory({ initial: 10_000 })

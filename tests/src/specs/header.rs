@@ -8,7 +8,7 @@ use super::{Case, CaseError};
 const HEAP_MB: u64 = 8;
 /// The deadline when a case says nothing: no case should come near it.
 const TIMEOUT_SECS: u32 = 20;
-const DIRECTIVES: [&str; 7] = [
+const DIRECTIVES: [&str; 9] = [
     "expect",
     "preview",
     "output",
@@ -16,7 +16,11 @@ const DIRECTIVES: [&str; 7] = [
     "error_exact",
     "truncated",
     "limits",
+    "tiers",
+    "heaps",
 ];
+/// The tiers of the engine: a case that says nothing runs in all of them.
+const TIERS: [&str; 3] = ["jit", "baseline", "jitless"];
 
 /// A text that is given, or whose length is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +118,8 @@ pub(super) fn parse(
         expected,
         heap_mb: header.heap_mb.unwrap_or(HEAP_MB),
         timeout_secs: header.timeout_secs.unwrap_or(TIMEOUT_SECS),
+        tiers: header.tiers.unwrap_or(TIERS.to_vec()),
+        is_for_heaps: header.is_for_heaps.unwrap_or(true),
     })
 }
 
@@ -136,6 +142,8 @@ struct Header {
     truncated: Vec<Field>,
     heap_mb: Option<u64>,
     timeout_secs: Option<u32>,
+    tiers: Option<Vec<&'static str>>,
+    is_for_heaps: Option<bool>,
 }
 
 impl Header {
@@ -167,6 +175,8 @@ impl Header {
                 Ok(())
             }
             "limits" => self.limits(value),
+            "tiers" => once(&mut self.tiers, tiers(value)?),
+            "heaps" => once(&mut self.is_for_heaps, yes_or_no(value)?),
             other => Err(Fault::Unknown(other.to_owned())),
         }
     }
@@ -202,6 +212,20 @@ impl Header {
             truncated: std::mem::take(&mut self.truncated),
         })
     }
+}
+
+fn yes_or_no(value: &str) -> Result<bool, Fault> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(Fault::Value(value.to_owned())),
+    }
+}
+
+fn tiers(value: &str) -> Result<Vec<&'static str>, Fault> {
+    let tier = |word| TIERS.into_iter().find(|tier| *tier == word);
+    let tiers: Option<Vec<_>> = value.split_whitespace().map(tier).collect();
+    tiers.ok_or_else(|| Fault::Value(value.to_owned()))
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ pub(crate) struct Hooks {
     pub(crate) run_timer: v8::Global<v8::Function>,
     pub(crate) inspect_value: v8::Global<v8::Function>,
     pub(crate) begin_run: v8::Global<v8::Function>,
-    pub(crate) forget_random_numbers: v8::Global<v8::Function>,
+    pub(crate) end_run: v8::Global<v8::Function>,
     pub(crate) load_everything: v8::Global<v8::Function>,
 }
 
@@ -72,20 +72,20 @@ impl Hooks {
             function("beginRun"),
             function("runTimer"),
             function("inspectValue"),
-            function("forgetRandomNumbers"),
+            function("endRun"),
             function("loadEverything"),
         ) {
             (
                 Some(begin_run),
                 Some(run_timer),
                 Some(inspect_value),
-                Some(forget_random_numbers),
+                Some(end_run),
                 Some(load_everything),
             ) => Self {
                 begin_run,
                 run_timer,
                 inspect_value,
-                forget_random_numbers,
+                end_run,
                 load_everything,
             },
             _ => unreachable!("the bootstrap script returns these five"),

@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use deno_core::{JsRuntime, OpState, RuntimeOptions, v8};
 
-use crate::runtime::engine;
+use crate::runtime::engine::{self, Constants};
 
 /// The ops that are bound, all of which take their scope from the call.
 const NAMES: [&str; 4] = [
@@ -88,6 +88,7 @@ fn make_donor() -> Donor {
         Err(error) => unreachable!("a runtime without drivers needs nothing: {error}"),
     };
     let guard = tokio.enter();
+    let constants = Constants::place();
     let mut donor = JsRuntime::new(RuntimeOptions {
         extensions: super::scripts::scriptless_extensions(),
         op_metrics_factory_fn: Some(Box::new(metrics)),
@@ -101,7 +102,7 @@ fn make_donor() -> Donor {
         let _refused = donor.execute_script("<donor>", format!("Deno.core.ops.{name}()"));
     }
     let state = donor.op_state();
-    drop(guard);
+    drop((guard, constants));
     // The records and the state live as long as the donor, and the donor as long as the process.
     std::mem::forget(donor);
     let mut ops = found.borrow().clone();

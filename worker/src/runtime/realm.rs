@@ -12,15 +12,39 @@ use crate::runtime::hooks::{HOOKS_INDEX, Hooks, restored_hooks, run_bootstrap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
 use crate::runtime::state::{Host, State};
-use crate::runtime::{engine, errors, event_loop, inspector_ops};
+use crate::runtime::{engine, errors, event_loop, inspector_ops, language};
 use crate::typescript;
 use crate::web::ops;
 
-/// What an isolate is made from.
+/// A heap as bytes: V8's snapshot of an isolate and its context.
+pub type Snapshot = Vec<u8>;
+
+/// What an isolate is made from, and for.
 #[derive(Clone, Copy)]
 enum Origin {
-    Nothing,
-    Snapshot,
+    /// From nothing, for a script whose heap is not kept.
+    Run,
+    /// From nothing, for a heap.
+    NewHeap,
+    /// From a heap.
+    Heap,
+}
+
+/// Why a heap could not be turned into bytes. (Some heaps make V8 end the process instead.)
+#[derive(Debug, thiserror::Error)]
+pub enum UnsavableHeap {
+    /// Something of V8's WebAssembly is still referred to.
+    #[error(
+        "something that the script left refers to a running WebAssembly instance, for instance an \
+         Error that was made in a function which WebAssembly called, and whose stack nobody has read"
+    )]
+    WebAssembly,
+    /// The runtime's own scripts failed.
+    #[error("the runtime could not end the execution: {0}")]
+    End(String),
+    /// V8 says no more.
+    #[error("V8 cannot make a snapshot of it")]
+    Engine,
 }
 
 /// A runtime that has run no script yet. It is used for one script, then thrown away.
@@ -47,7 +71,7 @@ impl Realm {
     pub fn for_run() -> Self {
         let mut realm = Self::open(
             |params, references| v8::Isolate::new(params.external_references(references)),
-            Origin::Nothing,
+            Origin::Run,
         );
         realm.load_everything();
         realm.connect();
@@ -55,23 +79,28 @@ impl Realm {
         realm
     }
 
-    /// A runtime with a new heap, which can be taken with [`Realm::into_snapshot`]. Web globals are
-    /// loaded when they are used.
-    pub fn for_heap() -> Self {
+    /// A runtime whose heap can be taken with [`Realm::into_snapshot`]: fresh, or restored. Web
+    /// globals are loaded when they are used.
+    ///
+    /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
+    pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
+        match snapshot {
+            None => Self::for_new_heap(),
+            Some(snapshot) => Self::for_stored_heap(snapshot.into()),
+        }
+    }
+
+    fn for_new_heap() -> Self {
         let mut realm = Self::open(
             |params, references| v8::Isolate::snapshot_creator(Some(references), Some(params)),
-            Origin::Nothing,
+            Origin::NewHeap,
         );
         realm.connect();
         realm.own_bytes = used_bytes(&mut realm.isolate);
         realm
     }
 
-    /// A runtime with a stored heap in the place of this one, which has run nothing.
-    ///
-    /// `snapshot` must come from [`Realm::into_snapshot`] of this build: V8 does not check it.
-    #[must_use]
-    pub fn with_heap(self, snapshot: Cow<'static, [u8]>) -> Self {
+    fn for_stored_heap(snapshot: Cow<'static, [u8]>) -> Self {
         let mut realm = Self::open(
             |params, references| {
                 v8::Isolate::snapshot_creator_from_existing_snapshot(
@@ -80,13 +109,22 @@ impl Realm {
                     Some(params),
                 )
             },
-            Origin::Snapshot,
+            Origin::Heap,
         );
-        // Of a stored heap only what a new one has too is the runtime's.
+        realm.connect();
+        realm
+    }
+
+    /// A runtime with a stored heap in the place of this one, which has run nothing. Of that heap only
+    /// what a new one has too is counted as the runtime's.
+    ///
+    /// `snapshot` is as in [`Realm::for_heap`].
+    #[must_use]
+    pub fn with_heap(self, snapshot: Cow<'static, [u8]>) -> Self {
+        let mut realm = Self::for_stored_heap(snapshot);
         realm.own_bytes = self.own_bytes;
         // Tearing an isolate down takes longer than an execution.
         std::mem::forget(self);
-        realm.connect();
         realm
     }
 
@@ -95,6 +133,8 @@ impl Realm {
         origin: Origin,
     ) -> Self {
         let platform = engine::initialize();
+        // Of an isolate that this thread had before.
+        inspector_ops::forget();
         let inspector = inspector_ops::ops();
         let references = Cow::Owned(ops::external_references(&inspector));
         let state = State::new();
@@ -120,9 +160,12 @@ impl Realm {
             v8::scope!(let scope, &mut isolate);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             let scope = &mut v8::ContextScope::new(scope, context);
+            if matches!(origin, Origin::NewHeap) {
+                language::complete(scope);
+            }
             let hooks = match origin {
-                Origin::Snapshot => restored_hooks(scope),
-                Origin::Nothing => run_bootstrap(scope, &inspector),
+                Origin::Heap => restored_hooks(scope),
+                Origin::Run | Origin::NewHeap => run_bootstrap(scope, &inspector),
             };
             let functions = Hooks::of(scope, hooks);
             (
@@ -200,14 +243,19 @@ impl Realm {
         self.state.host.borrow_mut().take()
     }
 
-    /// Turns the heap into bytes. `None` when V8 cannot; some heaps make V8 end the process.
-    pub fn into_snapshot(mut self) -> Option<v8::StartupData> {
+    /// Turns the heap into bytes.
+    ///
+    /// # Errors
+    /// [`UnsavableHeap`]. Some heaps make V8 end the process.
+    pub fn into_snapshot(mut self) -> Result<Snapshot, UnsavableHeap> {
         self.state.is_saving.set(true);
+        if let Err(why) = self.end_run() {
+            // V8 insists on a snapshot from such an isolate before it goes.
+            std::mem::forget(self);
+            return Err(why);
+        }
         {
             v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
-            let undefined = v8::undefined(scope).into();
-            let forget = v8::Local::new(scope, &self.hooks.forget_random_numbers);
-            let _forgotten = forget.call(scope, undefined, &[]);
             if let Some(repl) = self.repl.take() {
                 repl.disconnect(scope);
             }
@@ -239,6 +287,31 @@ impl Realm {
         drop((hooks, hooks_object, context));
         let _slot = isolate.remove_slot::<Rc<State>>();
         drop(state);
-        isolate.create_blob(v8::FunctionCodeHandling::Keep)
+        match isolate.create_blob(v8::FunctionCodeHandling::Keep) {
+            Some(blob) => Ok(blob.to_vec()),
+            None => Err(UnsavableHeap::Engine),
+        }
+    }
+
+    /// Lets go of what belongs to the execution and not to the heap.
+    fn end_run(&mut self) -> Result<(), UnsavableHeap> {
+        v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+        {
+            v8::tc_scope!(let scope, scope);
+            let undefined = v8::undefined(scope).into();
+            let end_run = v8::Local::new(scope, &self.hooks.end_run);
+            if end_run.call(scope, undefined, &[]).is_none() {
+                let why = scope.exception();
+                let why = why.map(|error| error.to_rust_string_lossy(scope));
+                return Err(UnsavableHeap::End(why.unwrap_or_default()));
+            }
+        }
+        if self.state.web_assembly.has_run() {
+            scope.low_memory_notification();
+        }
+        if self.state.web_assembly.end() {
+            return Err(UnsavableHeap::WebAssembly);
+        }
+        Ok(())
     }
 }

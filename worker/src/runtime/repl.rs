@@ -209,7 +209,7 @@ impl Repl {
             line: u32::try_from(details.line_number + 1).unwrap_or(1),
             column: u32::try_from(details.column_number + 1).unwrap_or(1),
         };
-        let compiled = details.stack_trace.is_some();
+        let compiled = details.stack_trace.is_some() || State::of(scope).web_assembly.has_run();
         let thrown = details.exception.unwrap_or(answer.result);
         let value = match self.hand_over(scope, &thrown) {
             Some(object) => ThrownValue::Object(object),

@@ -40,6 +40,11 @@ const OWN: &[(&str, &str)] = &[
         "ext:mcp_v8/structured_clone.js",
         include_str!("../web/js/structured_clone.js"),
     ),
+    ("ext:mcp_v8/wasm.js", include_str!("../web/js/wasm.js")),
+    (
+        "ext:mcp_v8/wasm_values.js",
+        include_str!("../web/js/wasm_values.js"),
+    ),
 ];
 
 include!(concat!(env!("OUT_DIR"), "/web_scripts.rs"));

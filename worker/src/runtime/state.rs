@@ -17,6 +17,7 @@ use crate::runtime::position::Position;
 use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;
+use crate::web::wasm::Living;
 
 /// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
 pub trait Host {
@@ -58,6 +59,8 @@ pub(crate) struct State {
     pub(crate) complaint: RefCell<Option<Complaint>>,
     /// The zero of `performance.now()` and of timers.
     pub(crate) started: Cell<Instant>,
+    /// What of V8's WebAssembly objects may be in use.
+    pub(crate) web_assembly: Living,
     /// The value that the host asked the inspector to hand over.
     pub(crate) handed_over: RefCell<Option<v8::Global<v8::Value>>>,
 }
@@ -78,6 +81,7 @@ impl State {
             positions: RefCell::default(),
             complaint: RefCell::default(),
             started: Cell::new(Instant::now()),
+            web_assembly: Living::default(),
             handed_over: RefCell::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! A Landlock domain that allows nothing, made anew for each worker.
 //!
-//! A domain that a fork server made would be shared by its workers, and processes of one domain may
-//! signal and trace each other; so each worker makes its own, below that if there is one.
+//! A domain that a fork server made is shared by its workers, and processes of one domain may signal
+//! and trace each other; so each worker makes its own, below that.
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
@@ -22,6 +22,10 @@ pub(super) enum LandlockError {
 
 /// The newest version that is known here; the kernel enforces what it knows of it.
 const NEWEST: ABI = ABI::V10;
+
+/// The first version that keeps signals in. Some kernels claim it and let signals out (those of RHEL
+/// 9), so it is found by effect; all later ones keep it.
+pub(super) const FIRST_WITH_SCOPES: u32 = 6;
 
 /// The version that the kernel claims; 0 when it has none.
 pub(super) fn claimed_abi() -> u32 {
@@ -56,7 +60,20 @@ pub(super) fn enter() -> Result<String, LandlockError> {
     if root_can_be_opened() {
         return Err(LandlockError::NoEffect);
     }
-    Ok(format!("version {}", claimed_abi()))
+    // SAFETY: there are no arguments.
+    let parent = unsafe { libc::getppid() };
+    let signals = if parent > 0 && can_signal(parent) {
+        ", which lets signals out"
+    } else {
+        ""
+    };
+    Ok(format!("version {}{signals}", claimed_abi()))
+}
+
+/// Whether a process could be signalled. None is sent.
+pub(super) fn can_signal(process: libc::pid_t) -> bool {
+    // SAFETY: integers only.
+    unsafe { libc::kill(process, 0) == 0 }
 }
 
 fn root_can_be_opened() -> bool {

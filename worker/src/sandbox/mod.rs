@@ -13,17 +13,21 @@
 //! 6  speculation, not dumpable,
 //!    dies with its parent      after the changes of credentials, which reset the last two
 //! 7  limits
-//! 8  Landlock                  a domain for each worker: it needs a descriptor, so
-//! 9  no more descriptors       comes after it
-//! 10 self-check                what must fail is tried; what was set is read back
-//! 11 executable memory         in tier jitless: memory that was writable never becomes executable
-//! 12 seccomp                   last: it forbids all of the above
-//! 13 self-check of the filter
+//! 8  Landlock                  a domain for each worker
+//! 9  self-check of the walls   while there are descriptors to try them with
+//! 10 no more descriptors       Landlock and the check need one
+//! 11 self-check                what must fail is tried; what was set is read back
+//! 12 executable memory         in tier jitless: memory that was writable never becomes executable
+//! 13 seccomp                   last: it forbids all of the above
+//! 14 self-check of the filter
 //! ```
 //!
 //! A worker that was executed does all of it, with its runtime made before and Hello said after. A
 //! fork server does 2 to 6 once ([`enter_zygote`]), and keeps one capability, within its user
 //! namespace, to give each worker a process namespace; its workers do the rest ([`enter_worker`]).
+//! It enters a Landlock domain too, around those of its workers. It has no filter of its own: it hears
+//! nobody but the server, and what it does for workers (processes, namespaces, descriptors, filters) is
+//! most of what one would forbid.
 //!
 //! # What is required
 //!
@@ -101,24 +105,25 @@ pub fn plan(asked: Asked) -> Plan {
     Plan::new(asked, &probe::offer())
 }
 
-/// Confines a fork server, before V8. The report is for its workers to go on with.
+/// Confines a fork server, before V8. The report is for its workers to go on with; it is filled in also
+/// when this fails.
 ///
 /// Afterwards there is no `/proc`: whatever is to be read of it must be open before.
 ///
 /// # Errors
 /// [`SandboxError`]: the process must not go on.
-pub fn enter_zygote(plan: &Plan) -> Result<Report> {
-    let mut report = Report::default();
+pub fn enter_zygote(plan: &Plan, report: &mut Report) -> Result<()> {
     // Out of the server's session, and away from its terminal. A server starts fork servers as leaders
     // of process groups, and a leader gets no session: it stays, and what is left of the terminal is
     // refused by the filter (`ioctl`), in workers.
     let _leader = nix::unistd::setsid();
-    enter_shared(plan, &mut report)?;
+    enter_shared(plan, report)?;
     let keep = report
         .is_on(Layer::UserNamespace)
         .then_some(Capability::SysAdmin);
-    close_in(keep, &mut report)?;
-    Ok(report)
+    close_in(keep, report)?;
+    enter_domain(plan, report);
+    Ok(())
 }
 
 /// Forks a worker from a confined fork server: into a process namespace of its own, where the fork
@@ -181,9 +186,13 @@ pub fn enter_walls(plan: &Plan, descriptors: &Descriptors, report: &mut Report) 
     }
     note_pid_namespace(plan.way, report);
     close_in(None, report)?;
-    limit(plan, report)?;
+    let limits = rlimits::set().step("set resource limits")?;
+    report.note(Layer::Limits, State::On(limits));
+    enter_domain(plan, report);
     let yet_to_come = [Layer::Seccomp, Layer::SelfCheck];
     report.judge(plan.mode, &yet_to_come)?;
+    self_check::of_walls(report)?;
+    rlimits::seal_descriptors().step("forbid new descriptors")?;
     self_check::before_filter(report)
 }
 
@@ -241,17 +250,14 @@ fn close_in(keep: Option<Capability>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Steps 7 to 9.
-fn limit(plan: &Plan, report: &mut Report) -> Result<()> {
-    let limits = rlimits::set().step("set resource limits")?;
-    report.note(Layer::Limits, State::On(limits));
+/// Step 8.
+fn enter_domain(plan: &Plan, report: &mut Report) {
     let landlock = if plan.landlock {
         State::of(landlock::enter())
     } else {
         State::Off("the kernel has none, or it is not in its list of security modules".to_owned())
     };
     report.note(Layer::Landlock, landlock);
-    rlimits::seal_descriptors().step("forbid new descriptors")
 }
 
 fn note_pid_namespace(way: Way, report: &mut Report) {

@@ -3,6 +3,10 @@
 //! In this order: root first takes another user *for the time being*, then tries a user namespace as
 //! that one, which is what an unprivileged process can do too. Where that is forbidden, root goes
 //! back, enters the other namespaces with its privilege, and then gives up its user for good.
+//!
+//! Users and user namespaces are rehearsed in a child that then ends. Some systems let a process into
+//! a user namespace and then refuse it the maps (Ubuntu's AppArmor), and there is no way back from
+//! there; some have only one user to give (containers without root, `unshare -r`).
 
 use std::fs;
 use std::io;
@@ -10,7 +14,11 @@ use std::io;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, chdir, chroot, pivot_root, setgroups, setresgid, setresuid};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{
+    ForkResult, Gid, Uid, chdir, chroot, fork, pivot_root, setgroups, setresgid, setresuid,
+};
 
 use super::SandboxError;
 use super::plan::{Namespaces, Plan};
@@ -35,17 +43,11 @@ const OTHERS: [(Layer, CloneFlags); 5] = [
     (Layer::CgroupNamespace, CloneFlags::CLONE_NEWCGROUP),
 ];
 
-/// Enters what the plan says and the system allows. A namespace that cannot be entered is noted; a
-/// user that was half changed is an error.
+/// Enters what the plan says and the system allows. What cannot be entered is noted; what went wrong
+/// only after it had been rehearsed is an error.
 pub(super) fn enter(plan: &Plan, report: &mut Report) -> Result<(), SandboxError> {
     let step = |step| move |source| SandboxError::Step { step, source };
-    let user = if plan.change_user {
-        Some(take_user().map_err(step("take a user that nobody else is"))?)
-    } else {
-        let why = format!("it stays user {}: only root takes another", Uid::current());
-        report.note(Layer::User, State::Off(why));
-        None
-    };
+    let user = take_user_if_possible(plan, report)?;
     match plan.namespaces {
         Namespaces::Leave(why) => {
             leave(Layer::UserNamespace, why, report);
@@ -53,8 +55,9 @@ pub(super) fn enter(plan: &Plan, report: &mut Report) -> Result<(), SandboxError
                 leave(layer, why, report);
             }
         }
-        Namespaces::Own { is_privileged } => match enter_user_namespace() {
+        Namespaces::Own { is_privileged } => match rehearse(enter_user_namespace) {
             Ok(()) => {
+                enter_user_namespace().map_err(step("enter a user namespace"))?;
                 let detail = "no privilege outside".to_owned();
                 report.note(Layer::UserNamespace, State::On(detail));
                 enter_others(report);
@@ -80,6 +83,51 @@ pub(super) fn enter(plan: &Plan, report: &mut Report) -> Result<(), SandboxError
         report.note(Layer::User, State::On(format!("user {id}")));
     }
     Ok(())
+}
+
+/// Root becomes another user for the time being, where there is one to become; which one.
+fn take_user_if_possible(plan: &Plan, report: &mut Report) -> Result<Option<u32>, SandboxError> {
+    if !plan.change_user {
+        let why = format!("it stays user {}: only root takes another", Uid::current());
+        report.note(Layer::User, State::Off(why));
+        return Ok(None);
+    }
+    if let Err(error) = rehearse(|| take_user().map(drop)) {
+        let why = format!("it stays root: there is no other user to take ({error})");
+        report.note(Layer::User, State::Off(why));
+        return Ok(None);
+    }
+    let taken = take_user().map_err(|source| SandboxError::Step {
+        step: "take a user that nobody else is",
+        source,
+    })?;
+    Ok(Some(taken))
+}
+
+/// Does something in a child that ends then, so that this process is as before; what came of it.
+fn rehearse(act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    // Where the wish to hear nothing of children was inherited, nobody could wait for one.
+    // SAFETY: the default action runs no code of this program.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    // SAFETY: a process with several threads enters no namespace (`Plan`), and taking a user is
+    // nothing but system calls; one with a single thread may do anything in the child.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let code = act().err().map_or(0, |errno| errno as i32);
+            // SAFETY: ends the child, which has nothing that is to be dropped.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child } => loop {
+            match waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
+                Ok(WaitStatus::Exited(_, errno)) => return Err(Errno::from_raw(errno)),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+                // Killed for what it did.
+                Ok(_) => return Err(Errno::EPERM),
+            }
+        },
+    }
 }
 
 fn leave(layer: Layer, why: &str, report: &mut Report) {
@@ -110,13 +158,18 @@ fn take_root_back() -> Result<(), Errno> {
 }
 
 /// A user namespace in which this user and group, and no others, exist.
-fn enter_user_namespace() -> io::Result<()> {
+fn enter_user_namespace() -> Result<(), Errno> {
     let (user, group) = (Uid::effective(), Gid::effective());
     unshare(CloneFlags::CLONE_NEWUSER)?;
     // Without this, a process without privilege outside may not map a group.
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))
+    write("/proc/self/setgroups", "deny")?;
+    write("/proc/self/gid_map", &format!("{group} {group} 1"))?;
+    write("/proc/self/uid_map", &format!("{user} {user} 1"))
+}
+
+fn write(path: &str, text: &str) -> Result<(), Errno> {
+    let written = fs::write(path, text);
+    written.map_err(|error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
 }
 
 fn enter_others(report: &mut Report) {

@@ -14,7 +14,7 @@ use nix::unistd::{ForkResult, fork};
 
 use super::capabilities::{self, Capability};
 use super::plan::{Asked, Plan, Way};
-use super::{Descriptors, Report, SandboxError, enter_worker, enter_zygote, fork_worker};
+use super::{Descriptors, Layer, Report, SandboxError, enter_worker, enter_zygote, fork_worker};
 use mcp_v8_protocol::exit::ExitCode;
 
 /// What this process may do to itself.
@@ -89,15 +89,15 @@ pub fn check(asked: Asked) -> io::Result<Checked> {
                 Ok(()) => ('+', String::new()),
                 Err(error) => ('-', error.to_string()),
             };
-            // The output was moved to its place, unless that very step failed.
+            // The output is moved to its place by one of the steps, and may be another's before.
             let text = format!("{mark}{refusal}\0{report}");
-            for fd in [super::OUTPUT_FD, output.as_raw_fd()] {
-                // SAFETY: writes a text to a descriptor, if there is one.
-                let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
-                if written > 0 {
-                    break;
-                }
-            }
+            let fd = if report.is_on(Layer::Descriptors) {
+                super::OUTPUT_FD
+            } else {
+                output.as_raw_fd()
+            };
+            // SAFETY: writes a text to a descriptor. Should that fail, the silence says so.
+            let _written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
             crate::conversation::end_process(ExitCode::Done)
         }
         ForkResult::Parent { child } => {
@@ -120,7 +120,7 @@ pub fn check(asked: Asked) -> io::Result<Checked> {
 /// server waits.
 fn enter(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<(), SandboxError> {
     if plan.way == Way::Zygote {
-        *report = enter_zygote(plan)?;
+        enter_zygote(plan, report)?;
         // SAFETY: the process has one thread, and holds no lock.
         let forked = unsafe { fork_worker(report) };
         let step = "fork a worker";

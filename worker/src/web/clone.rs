@@ -6,6 +6,7 @@ use deno_core::v8;
 
 use crate::runtime::State;
 use crate::web::op::{Op, throw_range_error, throw_type_error};
+use crate::web::wasm;
 
 pub(crate) fn ops() -> Vec<Op> {
     use v8::MapFnTo;
@@ -56,6 +57,9 @@ impl v8::ValueSerializerImpl for Writer<'_> {
         object: v8::Local<'s, v8::Object>,
     ) -> Option<bool> {
         let brand = v8::Local::new(scope, &self.0.brand);
+        if wasm::is_ours(scope, object) {
+            return Some(true);
+        }
         object.has(scope, brand.into())
     }
 
@@ -162,6 +166,7 @@ fn transferred<'s>(
         match v8::Local::<v8::ArrayBuffer>::try_from(value) {
             Ok(buffer)
                 if buffer.is_detachable()
+                    && !wasm::is_ours(scope, buffer.into())
                     && !buffer.was_detached()
                     && !buffers.contains(&buffer) =>
             {

@@ -15,3 +15,4 @@ pub(crate) mod ops;
 mod time;
 mod url;
 mod values;
+pub(crate) mod wasm;

@@ -1,12 +1,10 @@
 //! The table of host functions, and how scripts get at them.
 
-use std::ffi::c_void;
-
 use deno_core::v8;
 
 use crate::runtime::{InspectorOp, State, error_listener, source};
 use crate::web::op::{Op, throw_type_error};
-use crate::web::{clone, crypto_ops, encoding, time, url, values};
+use crate::web::{clone, crypto_ops, encoding, time, url, values, wasm};
 
 fn own() -> Vec<Op> {
     use v8::MapFnTo;
@@ -23,10 +21,12 @@ fn own() -> Vec<Op> {
     all.extend(url::ops());
     all.extend(clone::ops());
     all.extend(crypto_ops::ops());
+    all.extend(wasm::ops());
     all
 }
 
-/// Every address that a heap may refer to, in an order that depends on this program only.
+/// Every address that a heap may refer to and V8 does not know by itself, in an order that depends on
+/// this program only.
 pub(crate) fn external_references(inspector: &[InspectorOp]) -> Vec<v8::ExternalReference> {
     let own = own()
         .into_iter()
@@ -57,26 +57,34 @@ pub(crate) fn bind<'s>(
     let null = v8::null(scope).into();
     object.set_prototype(scope, null)?;
     for (name, function) in own() {
-        put(scope, object, name, function, None)?;
+        let builder = v8::Function::builder_raw(function);
+        put(scope, object, name, throwing(builder))?;
+    }
+    // Some of these are constructors.
+    for (name, function) in wasm::v8_functions() {
+        put(scope, object, name, v8::Function::builder_raw(function))?;
     }
     for op in inspector {
-        put(scope, object, op.name, op.function, Some(op.record))?;
+        let builder = v8::Function::builder_raw(op.function);
+        let record = v8::External::new(scope, op.record).into();
+        put(scope, object, op.name, throwing(builder).data(record))?;
     }
     Some(object)
 }
 
-fn put(
-    scope: &mut v8::PinScope<'_, '_>,
+type Builder<'s> = v8::FunctionBuilder<'s, v8::Function>;
+
+/// Of a function that throws when it is called with `new`.
+fn throwing(builder: Builder<'_>) -> Builder<'_> {
+    builder.constructor_behavior(v8::ConstructorBehavior::Throw)
+}
+
+fn put<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
     object: v8::Local<'_, v8::Object>,
     name: &str,
-    callback: v8::FunctionCallback,
-    record: Option<*mut c_void>,
+    builder: Builder<'s>,
 ) -> Option<()> {
-    let mut builder =
-        v8::Function::builder_raw(callback).constructor_behavior(v8::ConstructorBehavior::Throw);
-    if let Some(record) = record {
-        builder = builder.data(v8::External::new(scope, record).into());
-    }
     let function = builder.build(scope)?;
     let key = v8::String::new(scope, name)?;
     object.set(scope, key.into(), function.into())?;

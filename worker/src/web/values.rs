@@ -26,6 +26,7 @@ check!(is_any_array_buffer, |v| v.is_array_buffer()
 check!(is_data_view, |v| v.is_data_view());
 check!(is_typed_array, |v| v.is_typed_array());
 check!(is_proxy, |v| v.is_proxy());
+check!(is_native_error, |v| v.is_native_error());
 
 /// `op_preview_entries(value)`: the entries of a Map, a Set or an iterator over one, in one array of
 /// keys and values or of values, and whether it is the former; null for anything else. An iterator
@@ -61,6 +62,7 @@ pub(crate) fn ops() -> Vec<Op> {
         ("op_is_data_view", is_data_view.map_fn_to()),
         ("op_is_typed_array", is_typed_array.map_fn_to()),
         ("op_is_proxy", is_proxy.map_fn_to()),
+        ("op_is_native_error", is_native_error.map_fn_to()),
         ("op_preview_entries", preview_entries.map_fn_to()),
     ]
 }

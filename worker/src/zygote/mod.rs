@@ -13,8 +13,8 @@
 //!
 //! # What children share, and what they do not
 //!
-//! They are copies of one process, so they share its memory layout, stack canary, V8's hash seed and
-//! the keys of Rust's hash tables; that is why a supervisor replaces a fork server after some time and
+//! They are copies of one process, so they share its memory layout, stack canary and the keys of Rust's
+//! hash tables (V8's hash seed is the same in every process); that is why a supervisor replaces a fork server after some time and
 //! after a suspicious death. Whatever a script can see as random is drawn from getrandom(2) in the
 //! child: `Math.random`'s buffer is filled at its first use, `crypto` keeps nothing. The runtime is
 //! never run before the fork, so nothing of that is drawn in the parent.

@@ -33,14 +33,18 @@ struct Before {
     target: String,
 }
 
+/// A system call. Each argument is a whole register: of a narrower one the upper half would be chance.
 macro_rules! call {
     ($number:expr $(, $arg:expr)*) => {
         // SAFETY: the point of this program: whatever it does to itself is what is tested.
-        unsafe { libc::syscall($number $(, $arg)*) }
+        unsafe { libc::syscall($number as libc::c_long $(, $arg as libc::c_long)*) }
     };
 }
 
+#[path = "deprive.rs"]
+mod deprive;
 mod walls;
+use deprive::deprive;
 
 const PATH: &std::ffi::CStr = c"/etc/passwd";
 const HERE: i32 = libc::AT_FDCWD;
@@ -80,27 +84,37 @@ const ACTS: &[(&str, Act)] = &[
         )
     }),
     ("name_to_handle_at", |_| {
+        let mut handle = [128_u32, 0].repeat(20);
+        let mut mount = 0_i32;
         call!(
             libc::SYS_name_to_handle_at,
             HERE,
             PATH.as_ptr(),
-            NULL,
-            NULL,
+            handle.as_mut_ptr(),
+            &raw mut mount,
             0
         )
     }),
     ("open_by_handle_at", |_| {
-        call!(libc::SYS_open_by_handle_at, HERE, NULL, 0)
+        let handle = [8_u32, 1, 0, 0];
+        call!(libc::SYS_open_by_handle_at, HERE, handle.as_ptr(), 0)
     }),
     ("fsopen", |_| call!(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0)),
     ("open_tree", |_| {
         call!(libc::SYS_open_tree, HERE, c"/".as_ptr(), 0)
     }),
-    ("statx", |_| {
-        call!(libc::SYS_statx, HERE, PATH.as_ptr(), 0, 0, NULL)
+    ("statx", |b| {
+        call!(libc::SYS_statx, HERE, PATH.as_ptr(), 0, 0, b.page)
     }),
-    ("statx-missing", |_| {
-        call!(libc::SYS_statx, HERE, c"/nothing/here".as_ptr(), 0, 0, NULL)
+    ("statx-missing", |b| {
+        call!(
+            libc::SYS_statx,
+            HERE,
+            c"/nothing/here".as_ptr(),
+            0,
+            0,
+            b.page
+        )
     }),
     ("faccessat", |_| {
         call!(libc::SYS_faccessat, HERE, PATH.as_ptr(), 0)
@@ -108,13 +122,13 @@ const ACTS: &[(&str, Act)] = &[
     ("faccessat-missing", |_| {
         call!(libc::SYS_faccessat, HERE, c"/nothing/here".as_ptr(), 0)
     }),
-    ("readlinkat", |_| {
+    ("readlinkat", |b| {
         call!(
             libc::SYS_readlinkat,
             HERE,
-            c"/proc/self/exe".as_ptr(),
-            NULL,
-            0
+            c"/proc/self".as_ptr(),
+            b.page,
+            64
         )
     }),
     ("chdir", |_| call!(libc::SYS_chdir, c"/".as_ptr())),
@@ -147,12 +161,13 @@ const ACTS: &[(&str, Act)] = &[
         call!(libc::SYS_socket, libc::AF_ALG, libc::SOCK_SEQPACKET, 0)
     }),
     ("socketpair", |_| {
+        let mut pair = [0_i32; 2];
         call!(
             libc::SYS_socketpair,
             libc::AF_UNIX,
             libc::SOCK_STREAM,
             0,
-            NULL
+            pair.as_mut_ptr()
         )
     }),
     ("connect", |_| call!(libc::SYS_connect, 3, NULL, 0)),
@@ -289,6 +304,7 @@ const ACTS: &[(&str, Act)] = &[
     ("io_uring_setup", |_| {
         call!(libc::SYS_io_uring_setup, 1, NULL)
     }),
+    ("io_uring_setup-registered", |_| io_uring()),
     ("io_uring_enter", |_| {
         call!(libc::SYS_io_uring_enter, 3, 0, 0, 0, NULL, 0)
     }),
@@ -330,7 +346,11 @@ const ACTS: &[(&str, Act)] = &[
     }),
     ("setresuid", |_| call!(libc::SYS_setresuid, 0, 0, 0)),
     ("setresgid", |_| call!(libc::SYS_setresgid, 0, 0, 0)),
-    ("capset", |_| call!(libc::SYS_capset, NULL, NULL)),
+    ("capset", |_| {
+        let header = [0x2008_0522_u32, 0];
+        let all = [u32::MAX; 6];
+        call!(libc::SYS_capset, header.as_ptr(), all.as_ptr())
+    }),
     ("prctl-ambient", |_| {
         call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, 2, 0, 0, 0)
     }),
@@ -473,8 +493,23 @@ const ACTS: &[(&str, Act)] = &[
     ("ioctl-tty", |_| {
         call!(libc::SYS_ioctl, 0, libc::TIOCSTI, NULL)
     }),
-    ("shmget", |_| call!(libc::SYS_shmget, 0, PAGE, 0o600)),
-    ("msgget", |_| call!(libc::SYS_msgget, 0, 0o600)),
+    ("shmget", |_| {
+        let id = call!(libc::SYS_shmget, 0, PAGE, 0o600);
+        // It would outlive this process.
+        if id < 0 {
+            id
+        } else {
+            call!(libc::SYS_shmctl, id, libc::IPC_RMID, NULL)
+        }
+    }),
+    ("msgget", |_| {
+        let id = call!(libc::SYS_msgget, 0, 0o600);
+        if id < 0 {
+            id
+        } else {
+            call!(libc::SYS_msgctl, id, libc::IPC_RMID, NULL)
+        }
+    }),
     ("mq_open", |_| {
         call!(libc::SYS_mq_open, c"/x".as_ptr(), 0, 0, NULL)
     }),
@@ -764,6 +799,25 @@ fn hold_page_tables(before: &Before) -> i64 {
     taken
 }
 
+/// An io_uring that takes no descriptor: it is registered, and its rings lie in memory of the process.
+fn io_uring() -> i64 {
+    const IN_OWN_MEMORY: u32 = 1 << 14;
+    const REGISTERED_ONLY: u32 = 1 << 15;
+    /// Where things are in the parameters, in words of four bytes: flags, both addresses.
+    const FLAGS: usize = 2;
+    const ENTRIES: usize = 18;
+    const RINGS: usize = 28;
+    let mut parameters = [0_u32; 30];
+    parameters[FLAGS] = IN_OWN_MEMORY | REGISTERED_ONLY;
+    for place in [ENTRIES, RINGS] {
+        let address = map(RW, ANON, -1).to_ne_bytes();
+        let (low, high) = address.split_at(4);
+        parameters[place] = u32::from_ne_bytes(low.try_into().unwrap());
+        parameters[place + 1] = u32::from_ne_bytes(high.try_into().unwrap());
+    }
+    call!(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr())
+}
+
 #[cfg(target_arch = "x86_64")]
 fn i386() -> i64 {
     let number: u64;
@@ -779,58 +833,22 @@ fn i386() -> i64 {
     call!(10_000)
 }
 
-/// Refuses namespaces as the default profile of containers does.
-fn refuse_namespaces() {
-    let number = |call: libc::c_long| u32::try_from(call).unwrap();
-    let mut steps = [
-        libc::sock_filter {
-            code: 0x20,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        },
-        libc::sock_filter {
-            code: 0x15,
-            jt: 1,
-            jf: 0,
-            k: number(libc::SYS_unshare),
-        },
-        libc::sock_filter {
-            code: 0x15,
-            jt: 0,
-            jf: 1,
-            k: number(libc::SYS_setns),
-        },
-        libc::sock_filter {
-            code: 0x06,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_ERRNO | 1,
-        },
-        libc::sock_filter {
-            code: 0x06,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_ALLOW,
-        },
-    ];
-    let program = libc::sock_fprog {
-        len: 5,
-        filter: steps.as_mut_ptr(),
-    };
-    nix::sys::prctl::set_no_new_privs().unwrap();
-    assert_eq!(call!(libc::SYS_seccomp, 1, 0, &raw const program), 0);
-}
-
-/// Goes on as a worker of a fork server. The fork server waits, and then ends as its worker did.
-fn become_forked(plan: &Plan) -> Report {
-    let report = sandbox::enter_zygote(plan).unwrap();
+/// Goes on as a worker of a fork server. The fork server waits, and then ends as its worker did. With
+/// `has_sibling` there is another worker, of which the number is given.
+fn become_forked(plan: &Plan, has_sibling: bool) -> (Report, Option<nix::unistd::Pid>) {
+    let mut report = Report::default();
+    sandbox::enter_zygote(plan, &mut report).unwrap();
+    let sibling = has_sibling.then(|| fork_sibling(plan, &report));
     // SAFETY: the process has one thread, and holds no lock.
     let forked = unsafe { sandbox::fork_worker(&report) }.unwrap();
     let nix::unistd::ForkResult::Parent { child } = forked else {
-        return report;
+        return (report, sibling);
     };
     let status = nix::sys::wait::waitpid(child, None).unwrap();
+    if let Some(sibling) = sibling {
+        nix::sys::signal::kill(sibling, nix::sys::signal::Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(sibling, None).unwrap();
+    }
     if let nix::sys::wait::WaitStatus::Signaled(_, signal, _) = status {
         // SAFETY: the default action runs no code of this program.
         unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.unwrap();
@@ -838,6 +856,30 @@ fn become_forked(plan: &Plan) -> Report {
     }
     // SAFETY: ends the process.
     unsafe { libc::_exit(0) }
+}
+
+/// A worker that is behind its walls, and waits until the fork server ends.
+fn fork_sibling(plan: &Plan, zygote: &Report) -> nix::unistd::Pid {
+    let (mut ready, tell) = std::io::pipe().unwrap();
+    // SAFETY: the process has one thread, and holds no lock.
+    let forked = unsafe { sandbox::fork_worker(zygote) }.unwrap();
+    if let nix::unistd::ForkResult::Parent { child } = forked {
+        drop(tell);
+        std::io::Read::read_exact(&mut ready, &mut [0]).unwrap();
+        return child;
+    }
+    let descriptors = Descriptors {
+        input: 0,
+        output: 1,
+        stderr: Some(std::os::fd::AsRawFd::as_raw_fd(&tell)),
+    };
+    sandbox::enter_walls(plan, &descriptors, &mut zygote.clone()).unwrap();
+    // It is the standard error now, and was closed where it was.
+    std::io::stderr().write_all(b"x").unwrap();
+    std::mem::forget((ready, tell));
+    loop {
+        nix::unistd::pause();
+    }
 }
 
 fn main() {
@@ -849,26 +891,25 @@ fn main() {
     let mut off: Vec<Layer> = Vec::new();
     let mut act = String::new();
     let mut target = String::new();
+    let mut has_sibling = false;
     let mut enter: Enter = sandbox::enter_worker;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--no-filter" => enter = sandbox::enter_walls,
             "--target" => target = arguments.next().unwrap(),
-            "--nobody" => {
-                let (user, group) = (
-                    nix::unistd::Uid::from_raw(65_534),
-                    nix::unistd::Gid::from_raw(65_534),
-                );
-                nix::unistd::setgroups(&[]).unwrap();
-                nix::unistd::setresgid(group, group, group).unwrap();
-                nix::unistd::setresuid(user, user, user).unwrap();
-                nix::sys::prctl::set_dumpable(true).unwrap();
+            "--nobody" => assert!(deprive("root")),
+            // As root it keeps its capabilities, as in one that is privileged.
+            "--container" => assert!(deprive("namespaces")),
+            "--without" => {
+                let what = arguments.next().unwrap();
+                assert!(deprive(&what), "{what}");
             }
-            "--container" => refuse_namespaces(),
             "--best-effort" => asked.mode = Mode::BestEffort,
             "--jitless" => asked.tier = EngineTier::Jitless,
             "--zygote" => asked.way = Way::Zygote,
+            // It is the target then.
+            "--sibling" => has_sibling = true,
             "--no-landlock" => off.push(Layer::Landlock),
             name => act = name.to_owned(),
         }
@@ -880,7 +921,9 @@ fn main() {
     let mut parent = nix::unistd::getppid();
     if plan.way == Way::Zygote {
         parent = nix::unistd::getpid();
-        report = become_forked(&plan);
+        let sibling;
+        (report, sibling) = become_forked(&plan, has_sibling);
+        target = sibling.map_or(target, |pid| pid.to_string());
     }
     let before = Before {
         parent: i64::from(parent.as_raw()),

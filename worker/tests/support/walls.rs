@@ -54,6 +54,28 @@ pub(super) const ACTS: &[(&str, Act)] = &[
             0
         )
     }),
+    ("setpriority-target", |before| {
+        call!(libc::SYS_setpriority, libc::PRIO_PROCESS, number(before), 1)
+    }),
+    ("sched_setaffinity-target", |before| {
+        let all = [u64::MAX; 16];
+        call!(
+            libc::SYS_sched_setaffinity,
+            number(before),
+            size_of_val(&all),
+            all.as_ptr()
+        )
+    }),
+    ("prlimit-target", |before| {
+        let none = [0_u64; 2];
+        call!(
+            libc::SYS_prlimit64,
+            number(before),
+            libc::RLIMIT_CORE,
+            none.as_ptr(),
+            NULL
+        )
+    }),
     ("kcmp-target", |before| {
         const VM: i32 = 1;
         call!(libc::SYS_kcmp, before.own, number(before), VM, 0, 0)
@@ -61,6 +83,10 @@ pub(super) const ACTS: &[(&str, Act)] = &[
     ("unlink-target", |before| {
         let path = CString::new(before.target.as_str()).unwrap();
         call!(libc::SYS_unlinkat, HERE, path.as_ptr(), 0)
+    }),
+    ("chmod-target", |before| {
+        let path = CString::new(before.target.as_str()).unwrap();
+        call!(libc::SYS_fchmodat, HERE, path.as_ptr(), 0o700)
     }),
     ("truncate-target", |before| {
         let path = CString::new(before.target.as_str()).unwrap();

@@ -1,7 +1,9 @@
 //! What is kept, where, and what excludes what.
 
 use super::*;
-use crate::app::{CachePlace, HeapPlace, HeapRetention, HeapsConfig, State, StorePlace};
+use crate::app::{
+    AwsVariables, CachePlace, HeapPlace, HeapRetention, HeapsConfig, State, StorePlace,
+};
 
 fn state(arguments: &[&str], variables: &[(&str, &str)]) -> State {
     config(arguments, variables).executions.state
@@ -22,6 +24,7 @@ fn kept(sessions: &str, place: HeapPlace, key_file: &str) -> State {
 fn s3(cache: Option<(&str, u64)>) -> HeapPlace {
     HeapPlace::S3 {
         bucket: "heaps".to_owned(),
+        variables: AwsVariables::of_process(),
         cache: cache.map(|(directory, mb)| CachePlace {
             directory: directory.into(),
             bytes_max: mb << 20,

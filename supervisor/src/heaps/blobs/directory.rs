@@ -91,6 +91,23 @@ impl<F: Files> Directory<F> {
         })))
     }
 
+    /// A blob that is to be used now, which counts as putting it.
+    pub(super) async fn get_to_use(&self, name: BlobName) -> Result<Option<Bytes>, BlobError> {
+        self.blocking(move |inner| {
+            let found = inner.get(name)?;
+            if found.is_some() {
+                let path = inner.folder(name.folder).join(name.file());
+                // Where it fails, the blob is only older than it should be.
+                let _ = inner
+                    .files
+                    .open(&path)
+                    .and_then(|file| inner.files.touch(&file));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner<F>) -> Result<T, BlobError> + Send + 'static,

@@ -22,42 +22,14 @@ const WRITE_LOCK: libc::c_short = libc::F_WRLCK as libc::c_short;
 #[allow(clippy::cast_possible_truncation, reason = "as above")]
 const FROM_START: libc::c_short = libc::SEEK_SET as libc::c_short;
 
-/// What is done with files.
+/// What is done with files: as the machine does it, but for what an implementation does otherwise.
 pub(in crate::heaps) trait Files: Debug + Send + Sync + 'static {
     /// Makes a directory that is ours alone, and those above it, unless it is there.
-    fn make_directory(&self, path: &Path) -> io::Result<()>;
-    /// Makes a file that is ours alone, and was not there.
-    fn create(&self, path: &Path) -> io::Result<File>;
-    /// Opens a file, to read it.
-    fn open(&self, path: &Path) -> io::Result<File>;
-    /// Reads a file to its end, or to this many bytes.
-    fn read(&self, file: &File, bytes_max: u64) -> io::Result<Vec<u8>>;
-    /// Writes all of it.
-    fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
-    /// Makes a file or a directory durable.
-    fn sync(&self, file: &File) -> io::Result<()>;
-    /// Says that a file was put now.
-    fn touch(&self, file: &File) -> io::Result<()>;
-    /// Which file it is, and when it was put.
-    fn about(&self, file: &File) -> io::Result<Metadata>;
-    /// Gives a file another name, and replaces what has it.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a file.
-    fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Holds one of the many locks that are in this file, until what it gives is dropped or this
-    /// process dies. Others wait meanwhile, in this process and elsewhere.
-    fn lock(&self, path: &Path, which: u32) -> io::Result<File>;
-}
-
-/// The machine's.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::heaps) struct Disk;
-
-impl Files for Disk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
+    /// Makes a file that is ours alone, and was not there.
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new()
             .write(true)
@@ -66,10 +38,12 @@ impl Files for Disk {
             .open(path)
     }
 
+    /// Opens a file, to read it.
     fn open(&self, path: &Path) -> io::Result<File> {
         File::open(path)
     }
 
+    /// Reads a file to its end, or to this many bytes.
     fn read(&self, file: &File, bytes_max: u64) -> io::Result<Vec<u8>> {
         let length = file.metadata()?.len().min(bytes_max);
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
@@ -77,30 +51,38 @@ impl Files for Disk {
         Ok(bytes)
     }
 
+    /// Writes all of it.
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)
     }
 
+    /// Makes a file or a directory durable.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
     }
 
+    /// Says that a file was put now.
     fn touch(&self, file: &File) -> io::Result<()> {
         file.set_modified(SystemTime::now())
     }
 
+    /// Which file it is, and when it was put.
     fn about(&self, file: &File) -> io::Result<Metadata> {
         file.metadata()
     }
 
+    /// Gives a file another name, and replaces what has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
+    /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
 
+    /// Holds one of the many locks that are in this file, until what it gives is dropped or this
+    /// process dies. Others wait meanwhile, in this process and elsewhere.
     fn lock(&self, path: &Path, which: u32) -> io::Result<File> {
         let file = OpenOptions::new()
             .write(true)
@@ -126,5 +108,21 @@ impl Files for Disk {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// The machine's.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::heaps) struct Disk;
+
+impl Files for Disk {}
+
+/// The machine's, where nothing need outlive it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::heaps) struct Unsynced;
+
+impl Files for Unsynced {
+    fn sync(&self, _file: &File) -> io::Result<()> {
+        Ok(())
     }
 }

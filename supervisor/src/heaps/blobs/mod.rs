@@ -1,8 +1,10 @@
 //! Places that keep sealed heaps. They know names, sizes and times, and nothing of what is inside.
 
+pub(super) mod cached;
 pub(super) mod directory;
 mod files;
 mod name;
+pub(super) mod s3;
 mod users;
 
 use std::fmt::Debug;
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 
 pub(super) use name::BlobName;
 pub use name::TenantFolder;
+pub use s3::S3SettingsError;
 pub use users::HeapUser;
 
 /// A place that keeps blobs. What one process has put, every other sees.

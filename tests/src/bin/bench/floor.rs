@@ -65,12 +65,26 @@ pub(crate) struct Fork {
     pub(crate) life: Distribution,
     /// CPU time of child and parent together.
     pub(crate) cpu: Distribution,
+    /// The same of a fork that exits at once.
+    pub(crate) bare_cpu: Distribution,
 }
 
 /// Measures the floor of one execution: fork of a warm runtime, `1 + 1`, exit.
 pub(crate) fn warm_fork() -> Fork {
+    let (life, cpu) = warm_forks(&[]);
+    let (_, bare_cpu) = warm_forks(&["idle"]);
+    Fork {
+        life,
+        cpu,
+        bare_cpu,
+    }
+}
+
+/// Life and CPU time of many of them.
+fn warm_forks(how: &[&str]) -> (Distribution, Distribution) {
     let output = Command::new(program(WARM_FORK))
         .arg(FORKS.to_string())
+        .args(how)
         .stdin(Stdio::null())
         .output()
         .expect("the floor can be executed");
@@ -85,10 +99,7 @@ pub(crate) fn warm_fork() -> Fork {
         pairs.push((next(), next()));
     }
     let (life, cpu) = pairs.into_iter().unzip();
-    Fork {
-        life: Distribution::new(life),
-        cpu: Distribution::new(cpu),
-    }
+    (Distribution::new(life), Distribution::new(cpu))
 }
 
 /// What a bare isolate takes.

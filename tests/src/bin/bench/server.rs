@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::home::Home;
@@ -47,16 +48,26 @@ pub(crate) struct Throughput {
     pub(crate) worker_cpu_ms_each: f64,
 }
 
-/// A server with a directory of its own, a quiet log, and these arguments.
+/// A server that keeps heaps in a directory of its own, with a quiet log and these arguments.
 pub(crate) fn start(home: &Home, arguments: &[&str]) -> Server {
     let mut command = home.command();
     command
         .arg("--session-db-path")
         .arg(home.path("data"))
         .arg("--directory-path")
-        .arg(home.path("heaps"))
-        .args(["--log-level", "error"])
-        .args(arguments);
+        .arg(home.path("heaps"));
+    open(command, arguments)
+}
+
+/// A server that keeps nothing, with a quiet log and these arguments.
+pub(crate) fn start_stateless(home: &Home, arguments: &[&str]) -> Server {
+    let mut command = home.command();
+    command.arg("--stateless");
+    open(command, arguments)
+}
+
+fn open(mut command: Command, arguments: &[&str]) -> Server {
+    command.args(["--log-level", "error"]).args(arguments);
     let mut server = Server::spawn(command);
     server.initialize();
     server
@@ -65,7 +76,7 @@ pub(crate) fn start(home: &Home, arguments: &[&str]) -> Server {
 /// Measures a server whose workers are started in this way.
 pub(crate) fn measure(worker_start: &str, cores: usize) -> Measured {
     let home = Home::new();
-    let mut server = start(&home, &["--worker-start", worker_start]);
+    let mut server = start_stateless(&home, &["--worker-start", worker_start]);
     for _ in 0..WARM_UP {
         run(&mut server);
     }
@@ -76,8 +87,8 @@ pub(crate) fn measure(worker_start: &str, cores: usize) -> Measured {
         run(&mut server);
         latency.push(begin.elapsed());
     });
-    let at_saturation = throughput(&mut server, 2 * cores);
-    let at_overload = throughput(&mut server, 8 * cores);
+    let at_saturation = throughput_of(&mut server, 2 * cores);
+    let at_overload = throughput_of(&mut server, 8 * cores);
     server.finish();
     Measured {
         latency: Distribution::new(latency),
@@ -104,7 +115,7 @@ pub(crate) fn settle(server: &mut Server, call: i64) {
 }
 
 /// Keeps so many requests under way.
-fn throughput(server: &mut Server, under_way: usize) -> Throughput {
+pub(crate) fn throughput_of(server: &mut Server, under_way: usize) -> Throughput {
     let mut calls: VecDeque<i64> = (0..under_way).map(|_| send(server)).collect();
     let before = cpu(server.pid());
     let begin = Instant::now();

@@ -69,7 +69,8 @@ fn execute(path: &Path) -> (Child, Talk) {
         child,
         to_worker,
         from_worker,
-    } = spawn(path).expect("the worker can be executed");
+        window: _,
+    } = spawn(path, &[]).expect("the worker can be executed");
     (child, Talk::open(to_worker, from_worker))
 }
 
@@ -89,7 +90,7 @@ fn children_cpu() -> Duration {
 /// Measures workers that a fork server forks.
 pub(crate) fn forked() -> Worker {
     let path = program("mcp-v8-worker");
-    let mut zygote = Zygote::start(&path).expect("the fork server serves");
+    let mut zygote = Zygote::start(&path, &[]).expect("the fork server serves");
     let pid = Pid::from_raw(zygote.child.id().cast_signed());
     let (mut start, mut request, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     repeat(FORKED_SAMPLES, BUDGET, || {

@@ -6,6 +6,7 @@
 //! | `serve`, `serve=N` | makes a worker for each request; for N of them, then goes on |
 //! | `workers=a+b` | workers from here on perform these steps, not those of the file |
 //! | `take` | takes a request and does not answer |
+//! | `answer` | answers it as it should |
 //! | `forked=X` | answers it, with X for the worker: see [`ForkServer::stand_in`] |
 //! | `forked_other` | says that a worker was made for which nobody asked |
 //! | `refuse` | refuses every request |
@@ -13,7 +14,7 @@
 //! | `exited=N` | tells the end of worker N |
 //! | `packet=garbage` | sends a packet that is no message: see [`bad_packet`] |
 //! | `flood` | says Hello without end |
-//! | `close`, `mark=`, `sleep`, `signal=`, `exit=` | as a worker does |
+//! | `close`, `mark=`, `await=`, `sleep`, `signal=`, `exit=` | as a worker does |
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -34,7 +35,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use crate::messages::{VERSION, hello_of};
-use crate::{UNKNOWN_STEP, leave_mark, raise};
+use crate::{UNKNOWN_STEP, await_leave, leave_mark, raise};
 
 /// The control channel, as the supervisor gives it.
 const CONTROL_FD: RawFd = 3;
@@ -60,6 +61,9 @@ pub(crate) struct ForkServer {
     /// What workers do, when it is not in their file.
     worker_steps: Option<String>,
 }
+
+/// Where a worker finds its heap window.
+const WINDOW_FD: RawFd = 5;
 
 /// Descriptors that come with a request, at most.
 const DESCRIPTORS_MAX: usize = 4;
@@ -107,6 +111,10 @@ impl ForkServer {
             "workers" => self.worker_steps = Some(argument.replace('+', " ")),
             "serve" => return self.serve(argument.parse().unwrap_or(u64::MAX)),
             "take" => self.taken = Some(self.hear()?),
+            "answer" => {
+                let request = self.taken.take().ok_or(io::ErrorKind::InvalidInput)?;
+                return self.make_worker(request);
+            }
             "forked" => self.answer_with(argument)?,
             "forked_other" => self.say(&forked(UNASKED), &[])?,
             "refuse" => self.refuse_all()?,
@@ -121,6 +129,7 @@ impl ForkServer {
             },
             "close" => self.control = std::fs::File::open("/dev/null")?.into(),
             "mark" => leave_mark(argument)?,
+            "await" => await_leave(argument),
             "sleep" => loop {
                 thread::park();
             },
@@ -134,21 +143,28 @@ impl ForkServer {
     fn serve(&mut self, count: u64) -> io::Result<Option<Turn>> {
         for _ in 0..count {
             let request = self.hear()?;
-            // SAFETY: this process has one thread.
-            match unsafe { fork() }? {
-                ForkResult::Child => {
-                    become_worker(request.fds)?;
-                    let steps = self.worker_steps.take();
-                    return Ok(Some(Turn::Worker { steps }));
-                }
-                ForkResult::Parent { child } => {
-                    self.workers.push((child, request.worker));
-                    let pidfd = pidfd_of(child)?;
-                    self.say(&forked(request.worker), &[pidfd.as_raw_fd()])?;
-                }
+            if let Some(turn) = self.make_worker(request)? {
+                return Ok(Some(turn));
             }
         }
         Ok(None)
+    }
+
+    fn make_worker(&mut self, request: Request) -> io::Result<Option<Turn>> {
+        // SAFETY: this process has one thread.
+        match unsafe { fork() }? {
+            ForkResult::Child => {
+                become_worker(request.fds)?;
+                let steps = self.worker_steps.take();
+                Ok(Some(Turn::Worker { steps }))
+            }
+            ForkResult::Parent { child } => {
+                self.workers.push((child, request.worker));
+                let pidfd = pidfd_of(child)?;
+                self.say(&forked(request.worker), &[pidfd.as_raw_fd()])?;
+                Ok(None)
+            }
+        }
     }
 
     /// Answers the request that was taken with other descriptors than that of a worker.
@@ -312,13 +328,21 @@ fn small(number: i32) -> u8 {
 /// Puts the pipes of a worker into their places, and closes all else.
 fn become_worker(fds: Vec<OwnedFd>) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-    for (fd, place) in fds.iter().zip([3, 4, libc::STDERR_FILENO]) {
+    for (fd, place) in fds.iter().zip([3, 4, libc::STDERR_FILENO, WINDOW_FD]) {
         // SAFETY: what is at these numbers is the fork server's, and not used in this copy.
         Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), place) })?;
     }
+    // With a window, that is the last of them.
+    let first_free = if fds.len() == DESCRIPTORS_MAX {
+        WINDOW_FD + 1
+    } else {
+        WINDOW_FD
+    };
     drop(fds);
     // SAFETY: as above; the owners of those in this copy are never dropped.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, 5_u32, u32::MAX, 0) })?;
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_close_range, first_free, libc::c_int::MAX, 0)
+    })?;
     Ok(())
 }
 

@@ -6,7 +6,20 @@ use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::encode;
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
-    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Text,
+    Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
+    Text, Unsaved,
+};
+
+/// What it says of its jail, which it does not have: production refuses those who say less.
+const CLAIMED: Confinement = Confinement {
+    seccomp: true,
+    landlock: true,
+    user_namespace: false,
+    pid_namespace: false,
+    mount_namespace: false,
+    network_namespace: false,
+    own_user: false,
+    checked: true,
 };
 
 /// The version of this build.
@@ -15,6 +28,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The numbers of messages in the enum, and one that there is not.
 const CONSOLE_TAG: u32 = 1;
 const FINISHED_TAG: u32 = 2;
+const SAVED_TAG: u32 = 3;
 const NO_TAG: u32 = 99;
 
 /// Who is there, by versions that may be wrong.
@@ -24,7 +38,7 @@ pub(crate) fn hello_of(protocol_version: u32, worker_version: &str) -> Hello {
         worker_version: worker_version.to_owned(),
         v8_version: "none".to_owned(),
         heap_build: "none".to_owned(),
-        confinement: Confinement::default(),
+        confinement: CLAIMED,
     }
 }
 
@@ -50,6 +64,14 @@ pub(crate) fn failed() -> FromWorker {
         kind: FailureKind::Exception,
         error: whole("Error: told to fail"),
     }))
+}
+
+pub(crate) fn saved(bytes: u64) -> FromWorker {
+    FromWorker::Saved(Saved { bytes })
+}
+
+pub(crate) fn unsaved(why: &str) -> FromWorker {
+    FromWorker::Unsaved(Unsaved { why: whole(why) })
 }
 
 /// The largest result that is legal.
@@ -108,6 +130,9 @@ pub(crate) fn bad_bytes(name: &str) -> io::Result<Option<Vec<u8>>> {
             &vec![b'x'; limits::RESULT_BYTES_MAX + 1],
             0,
         )),
+        // A snapshot of no length, and one of more than there can be.
+        "saved_nothing" => framed(&saved_payload(0)),
+        "saved_too_much" => framed(&saved_payload(limits::SNAPSHOT_BYTES_MAX + 1)),
         // A text that says it is far longer than its frame.
         "lying_length" => framed(&console_payload(b"x", u64::MAX / 2)),
         _ => return Ok(None),
@@ -125,6 +150,10 @@ fn framed(payload: &[u8]) -> Vec<u8> {
 
 fn console_payload(text: &[u8], length: u64) -> Vec<u8> {
     [&CONSOLE_TAG.to_le_bytes()[..], &length.to_le_bytes(), text].concat()
+}
+
+fn saved_payload(bytes: u64) -> Vec<u8> {
+    [&SAVED_TAG.to_le_bytes()[..], &bytes.to_le_bytes()].concat()
 }
 
 /// Finished and Completed, with a result and what says whether it was cut; an empty preview.

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
@@ -63,7 +64,12 @@ impl Worker {
             "start_partly" => self.hear_partly(argument)?,
             "obey" => return self.obey().map(Some),
             "console" => self.say(&console(argument))?,
-            "finished" => self.say(&completed("ok"))?,
+            "finished" => self.finish("ok")?,
+            // What may follow where heaps are kept is said by steps of their own.
+            "completed" => self.say(&completed("ok"))?,
+            "put" => put_into_window(argument)?,
+            "saved" => self.say(&messages::saved(argument.parse().unwrap_or(1)))?,
+            "unsaved" => self.say(&messages::unsaved(argument))?,
             "failed" => self.say(&failed())?,
             "largest" => self.say(&messages::largest())?,
             "echo" => self.echo()?,
@@ -145,12 +151,21 @@ impl Worker {
         if let Some(steps) = source.strip_prefix(SCRIPT_PREFIX) {
             return self.perform(steps);
         }
-        self.say(&completed(&source))?;
+        self.finish(&source)?;
         Ok(0)
     }
 
     fn say(&mut self, message: &FromWorker) -> io::Result<()> {
         self.output.write_all(&frame(message)?)
+    }
+
+    /// Completes; where heaps are kept, without one.
+    fn finish(&mut self, result: &str) -> io::Result<()> {
+        self.say(&completed(result))?;
+        if is_stateful() {
+            self.say(&messages::unsaved("it keeps none"))?;
+        }
+        Ok(())
     }
 
     /// Says a message by as many writes as it has bytes.
@@ -202,6 +217,17 @@ impl Worker {
     }
 }
 
+fn is_stateful() -> bool {
+    env::args_os().any(|argument| argument == "stateful")
+}
+
+/// Writes a text to the beginning of the heap window.
+fn put_into_window(text: &str) -> io::Result<()> {
+    // SAFETY: a worker of this mode gets a window on this descriptor; it stays open.
+    let window = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(5) });
+    window.write_all_at(text.as_bytes(), 0)
+}
+
 fn null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
@@ -222,5 +248,10 @@ fn fork_a_sleeper() -> io::Result<()> {
 fn exec(program: &str) -> io::Error {
     alarm::cancel();
     let own_name = env::args_os().next().unwrap_or_default();
-    Command::new(program).arg0(own_name).arg("serve").exec()
+    let arguments = env::args_os().skip(2);
+    Command::new(program)
+        .arg0(own_name)
+        .arg("serve")
+        .args(arguments)
+        .exec()
 }

@@ -27,6 +27,7 @@ const { apply, bind, call } = Function.prototype;
 const uncurryThis = bind.bind(call);
 const applyBind = bind.bind(apply);
 const { defineProperty, getOwnPropertyDescriptor, ownKeys, getPrototypeOf, setPrototypeOf } = Reflect;
+const { freeze } = Object;
 
 class Method {
   constructor(fn) {
@@ -121,8 +122,8 @@ const ArrayIteratorMethods = freezeAll((Base) =>
 function freezeAll(make, base) {
   const made = make(base);
   setPrototypeOf(made.prototype, null);
-  Object.freeze(made.prototype);
-  return Object.freeze(made);
+  freeze(made.prototype);
+  return freeze(made);
 }
 
 function safeIterator(method, next) {
@@ -151,7 +152,10 @@ function safeClass(Base, iterators) {
       }
     },
   }[Base.name];
-  for (const key of ownKeys(Base.prototype)) {
+  // By index: this runs at the first use of a class, when a script may have changed how lists are read.
+  const methods = ownKeys(Base.prototype);
+  for (let i = 0; i < methods.length; i++) {
+    const key = methods[i];
     if (key === "constructor") continue;
     const descriptor = getOwnPropertyDescriptor(Base.prototype, key);
     const Iterator = iterators[key];
@@ -162,14 +166,16 @@ function safeClass(Base, iterators) {
     }
     defineProperty(Safe.prototype, key, descriptor);
   }
-  for (const key of ownKeys(Base)) {
+  const functions = ownKeys(Base);
+  for (let i = 0; i < functions.length; i++) {
+    const key = functions[i];
     if (getOwnPropertyDescriptor(Safe, key) === undefined) {
       defineProperty(Safe, key, getOwnPropertyDescriptor(Base, key));
     }
   }
   setPrototypeOf(Safe.prototype, null);
-  Object.freeze(Safe.prototype);
-  return Object.freeze(Safe);
+  freeze(Safe.prototype);
+  return freeze(Safe);
 }
 
 // A safe collection made from an iterable takes its entries without the user's iterators.
@@ -488,6 +494,10 @@ function defineLazy(name, script) {
 for (const script in lazyGlobals) {
   for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
+// V8's own one is not there in isolates that make snapshots.
+if (!("WebAssembly" in globalThis) && ops.op_wasm_is_there()) defineLazy("WebAssembly", "ext:mcp_v8/wasm.js");
+// V8 sets it, but not in isolates that make snapshots, and without it errors have no stack.
+Error.stackTraceLimit ??= 10;
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
   if (arguments.length === 0) {
@@ -504,6 +514,13 @@ defineProperty(globalThis, Symbol.toStringTag, { __proto__: null, value: "global
 function beginRun() {
   forgetRandomNumbers();
   loaded["ext:deno_web/15_performance.js"]?.setTimeOrigin();
+  loaded["ext:mcp_v8/wasm.js"]?.beginRun();
+}
+
+// Before a heap is stored.
+function endRun() {
+  forgetRandomNumbers();
+  loaded["ext:mcp_v8/wasm.js"]?.endRun();
 }
 
 function loadEverything() {
@@ -513,4 +530,4 @@ function loadEverything() {
   core.loadExtScript("ext:deno_web/01_console.js");
 }
 
-return { __proto__: null, beginRun, runTimer, inspectValue, forgetRandomNumbers, loadEverything };
+return { __proto__: null, beginRun, endRun, runTimer, inspectValue, loadEverything };

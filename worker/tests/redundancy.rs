@@ -1,19 +1,14 @@
-//! Which rules of the system call policy scripts make use of.
+//! Every rule of the system call policy is needed, and says by what.
 //!
-//! ```text
-//! cargo build -p mcp-v8-worker --bins
-//! cargo run -p mcp-v8-worker --example rule_report [FOLDER]
-//! ```
+//! Each script of `tests/specs` runs in a worker of the real program with its whole jail, and its system
+//! calls are watched by ptrace, from its Hello to its end. What was never used must say in the policy why
+//! it is `kept`: each alternative of a rule by itself. What scripts use must be in the policy: they would
+//! be killed for it.
 //!
-//! Runs every script below a folder (default: `tests/specs`) in a worker of the real program with its
-//! whole jail, and watches its system calls by ptrace, from its Hello to its end. Prints how often
-//! each alternative of each rule was used, and by how many scripts. What was never used must say in the
-//! policy why it is `kept`; what does not is listed at the end, and the program fails.
-//!
-//! Watched: what a worker in the jit tier does that is executed. Hello comes after the self-check of
-//! the jail, so that the calls which that makes to be refused do not count.
+//! Watched: workers that are executed. Hello comes after the self-check of the jail, so that the calls
+//! which that makes to be refused do not count. What was found is printed: `--no-capture` shows it.
 
-#![allow(clippy::unwrap_used, reason = "a tool of developers may fail")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stdout, reason = "it prints a report")]
 
 use std::collections::BTreeMap;
@@ -22,7 +17,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -34,7 +29,7 @@ use mcp_v8_worker::sandbox::{INPUT_FD, OUTPUT_FD};
 use serde_json::Value;
 
 #[allow(dead_code, reason = "only names and numbers are needed here")]
-#[path = "../tests/support/rule_acts.rs"]
+#[path = "support/rule_acts.rs"]
 mod rule_acts;
 
 /// What each script gets.
@@ -44,8 +39,12 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     cpu_seconds: 60,
     snapshot_bytes: 0,
 };
-/// How long each script may run; some never end.
-const SCRIPT_TIME: Duration = Duration::from_secs(4);
+/// How long each script may run.
+const SCRIPT_TIME: Duration = Duration::from_secs(30);
+/// The same for those that never end.
+const ENDLESS_TIME: Duration = Duration::from_secs(2);
+/// How the others are told: what their specification says.
+const ENDLESS: &str = "expect: timed_out";
 /// How a stop for a system call is told from others.
 const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
 
@@ -77,35 +76,50 @@ struct Alternative {
     scripts: u64,
 }
 
-fn main() -> ExitCode {
+#[test]
+fn every_alternative_is_used_by_scripts_or_says_why_it_is_kept() {
+    hold("jit");
+}
+
+#[test]
+fn every_alternative_of_the_tier_without_compilers_is_used_or_says_why_it_is_kept() {
+    hold("jitless");
+}
+
+fn hold(tier: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::args_os()
-        .nth(1)
-        .map_or_else(|| root.join("tests/specs"), PathBuf::from);
-    let mut alternatives = policy(&root.join("policies/seccomp"));
-    let mut sources = scripts(&folder);
+    let mut alternatives = policy(&root.join("policies/seccomp"), tier);
+    let mut sources = scripts(&root.join("tests/specs"));
     sources.extend(MORE.iter().map(|&source| source.to_owned()));
     // The parser of TypeScript has no memory left, and Rust aborts.
     sources.push("class A {}\n".repeat(SOURCE_BYTES_MAX / 16));
+    let mut strangers = Vec::new();
     for source in &sources {
         let mut seen = vec![0; alternatives.len()];
-        let pid = watch(source, |pid, call| {
+        watch(tier, source, |pid, call| {
             if let Some(index) = find(&alternatives, pid, call) {
                 seen[index] += 1;
             } else {
-                println!("no rule for {} {:x?}", call.number, call.args);
+                let begin: String = source.chars().take(200).collect();
+                strangers.push(format!("{} {:x?} of {begin}", call.number, call.args));
             }
         });
         for (alternative, seen) in alternatives.iter_mut().zip(seen) {
             alternative.calls += seen;
             alternative.scripts += u64::from(seen > 0);
         }
-        assert!(pid > 0);
     }
-    report(&alternatives, sources.len())
+    let unused = report(&alternatives, sources.len());
+    assert!(strangers.is_empty(), "no rule for {}", strangers.join("\n"));
+    assert!(
+        unused.is_empty(),
+        "never used, and nothing says why it is kept:\n{}",
+        unused.join("\n")
+    );
 }
 
-fn report(alternatives: &[Alternative], scripts: usize) -> ExitCode {
+/// Prints how often each alternative was used; those that nobody used or explains.
+fn report(alternatives: &[Alternative], scripts: usize) -> Vec<&str> {
     println!("{:>10} {:>7} of {scripts} scripts", "calls", "scripts");
     for it in alternatives {
         let kept = if it.kept && it.calls == 0 {
@@ -116,19 +130,11 @@ fn report(alternatives: &[Alternative], scripts: usize) -> ExitCode {
         println!("{:>10} {:>7} {}{kept}", it.calls, it.scripts, it.about);
     }
     let idle = alternatives.iter().filter(|it| it.calls == 0 && !it.kept);
-    let idle: Vec<&str> = idle.map(|it| it.about.as_str()).collect();
-    if idle.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    println!("never used, and nothing says why it is kept:");
-    for about in idle {
-        println!("  {about}");
-    }
-    ExitCode::FAILURE
+    idle.map(|it| it.about.as_str()).collect()
 }
 
-/// The rules for this processor and the jit tier.
-fn policy(folder: &Path) -> Vec<Alternative> {
+/// The rules for this processor and a tier.
+fn policy(folder: &Path, tier: &str) -> Vec<Alternative> {
     let path = folder.join(std::env::consts::ARCH).with_extension("json");
     let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let numbers: BTreeMap<&str, u64> = rule_acts::RULE_ACTS
@@ -137,13 +143,15 @@ fn policy(folder: &Path) -> Vec<Alternative> {
         .collect();
     let mut found = Vec::new();
     for rule in policy["rules"].as_array().unwrap() {
-        if rule["tier"] == "jitless" {
+        if rule["tier"].as_str().is_some_and(|only| only != tier) {
             continue;
         }
         let name = rule["syscall"].as_str().unwrap();
         // A refusal wins over an allowance.
         for answer in ["errno", "pretend", "allow"] {
             for conditions in lists(&rule[answer]) {
+                let is_kept = |it: &Value| it["kept"].is_string();
+                let kept = is_kept(rule) || conditions.iter().any(is_kept);
                 let meanings = conditions.iter().map(|c| c["meaning"].as_str().unwrap());
                 let meanings = meanings.collect::<Vec<_>>().join("; ");
                 found.push(Alternative {
@@ -151,7 +159,7 @@ fn policy(folder: &Path) -> Vec<Alternative> {
                     about: format!("{name} {answer} {meanings}"),
                     conditions,
                     answer,
-                    kept: rule["kept"].is_string(),
+                    kept,
                     calls: 0,
                     scripts: 0,
                 });
@@ -226,14 +234,12 @@ fn scripts(folder: &Path) -> Vec<String> {
 }
 
 /// A worker that waits for its tracer, which is this thread.
-fn spawn() -> (Child, File, File) {
+fn spawn(tier: &str) -> (Child, File, File) {
     let (their_input, input) = io::pipe().unwrap();
     let (output, their_output) = io::pipe().unwrap();
-    let worker = std::env::current_exe().unwrap();
-    let profile = worker.parent().and_then(Path::parent).unwrap();
-    let mut command = Command::new(profile.join("mcp-v8-worker"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-v8-worker"));
     command
-        .arg("serve")
+        .args(["serve", "--engine-tier", tier])
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -254,23 +260,26 @@ fn spawn() -> (Child, File, File) {
             Ok(())
         });
     }
-    let child = command
-        .spawn()
-        .expect("build it first: cargo build -p mcp-v8-worker --bins");
+    let child = command.spawn().unwrap();
     let (input, output): (std::os::fd::OwnedFd, std::os::fd::OwnedFd) =
         (input.into(), output.into());
     (child, input.into(), output.into())
 }
 
-/// Runs a script, and shows its system calls from Hello on. Gives the worker's number.
-fn watch(source: &str, mut show: impl FnMut(u64, &Call)) -> u64 {
-    let (child, input, output) = spawn();
+/// Runs a script, and shows its system calls from Hello on, with the worker's number.
+fn watch(tier: &str, source: &str, mut show: impl FnMut(u64, &Call)) {
+    let (child, input, output) = spawn(tier);
+    let time = if source.contains(ENDLESS) {
+        ENDLESS_TIME
+    } else {
+        SCRIPT_TIME
+    };
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     let (ended, is_over) = channel::<()>();
     thread::scope(|scope| {
         scope.spawn(|| converse(input, output, source));
         scope.spawn(move || {
-            if is_over.recv_timeout(SCRIPT_TIME) == Err(RecvTimeoutError::Timeout) {
+            if is_over.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
                 // SAFETY: the tracer reaps it only after it has ended.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
@@ -278,7 +287,6 @@ fn watch(source: &str, mut show: impl FnMut(u64, &Call)) -> u64 {
         trace(pid, |call| show(u64::from(child.id()), call));
         drop(ended);
     });
-    u64::from(child.id())
 }
 
 /// Says Start once the worker has said something, and listens to the end.

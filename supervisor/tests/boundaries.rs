@@ -1,0 +1,65 @@
+//! Which part of this crate may name what: the invariants of the README that no type can hold.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file, by its path beneath `src`, without its tests.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut directories: Vec<PathBuf> = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if is_source(&path) {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                found.push((name, code.to_owned()));
+            }
+        }
+    }
+    assert!(found.len() > 50, "these are not the sources: {found:?}");
+    found
+}
+
+/// Whether a file is Rust, and not one of tests.
+fn is_source(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".rs") && !name.ends_with("tests.rs")
+}
+
+/// Asserts that only files beneath these directories name one of these words, and that there is one.
+fn only_in(directories: &[&str], words: &[&str]) {
+    let mut is_used = false;
+    for (name, code) in sources() {
+        let is_home = directories.iter().any(|home| name.starts_with(home));
+        let used = words.iter().find(|word| code.contains(*word));
+        is_used |= is_home && used.is_some();
+        assert!(is_home || used.is_none(), "{name} names {used:?}");
+    }
+    assert!(is_used, "nobody names any of {words:?}");
+}
+
+#[test]
+fn only_mcp_knows_the_wire_format_of_mcp() {
+    only_in(&["mcp/"], &["rmcp::"]);
+    only_in(&["mcp/", "main.rs"], &["crate::mcp", "mcp_v8::mcp"]);
+}
+
+#[test]
+fn only_what_clients_see_can_be_serialised() {
+    only_in(&["api/", "mcp/"], &["serde::", "schemars::", "Serialize"]);
+}
+
+#[test]
+fn only_the_transport_writes_to_standard_output() {
+    only_in(
+        &["mcp/stdio/", "main.rs"],
+        &["stdout()", "println!", "print!("],
+    );
+}

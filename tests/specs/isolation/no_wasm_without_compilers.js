@@ -1,0 +1,3 @@
+// expect: completed "undefined false"
+// tiers: jitless
+`${typeof WebAssembly} ${"WebAssembly" in globalThis}`

@@ -1,0 +1,166 @@
+//! Executions that keep their heaps, beside V8's own restore and snapshot.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use e2e::home::{Home, program};
+use e2e::server::Server;
+use serde_json::{Value, json};
+
+use crate::server::{Throughput, start, throughput_of};
+use crate::statistics::{Distribution, repeat, rounded};
+
+/// The example of the worker's crate.
+const FLOOR: &str = "examples/bare_heap";
+/// Steps of one chain.
+const STEPS: usize = 300;
+/// How long one chain is measured at most.
+const BUDGET: Duration = Duration::from_secs(20);
+/// Objects that a heap holds beside the counter.
+const SIZES: [usize; 3] = [0, 10_000, 100_000];
+/// Steps of a chain on a large heap.
+const SIZED_STEPS: usize = 20;
+
+/// What V8 alone takes.
+pub(crate) struct Floor {
+    /// Until the script has run.
+    pub(crate) restore: Distribution,
+    /// The snapshot.
+    pub(crate) snapshot: Distribution,
+    /// CPU time of both.
+    pub(crate) cpu: Distribution,
+    /// The heap, in bytes.
+    bytes: u64,
+}
+
+/// Measures V8 alone, on a heap of so many objects.
+fn floor(steps: usize, objects: usize) -> Floor {
+    let output = Command::new(program(FLOOR))
+        .args([steps.to_string(), objects.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the floor can be executed");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("it writes numbers");
+    let (mut restore, mut snapshot, mut cpu, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for line in text.lines() {
+        let mut numbers = line
+            .split(' ')
+            .map(|number| number.parse::<u64>().expect("a number"));
+        let mut next = || numbers.next().expect("four numbers");
+        restore.push(Duration::from_micros(next()));
+        snapshot.push(Duration::from_micros(next()));
+        cpu.push(Duration::from_micros(next()));
+        bytes = next();
+    }
+    Floor {
+        restore: Distribution::new(restore),
+        snapshot: Distribution::new(snapshot),
+        cpu: Distribution::new(cpu),
+        bytes,
+    }
+}
+
+/// What the server takes.
+pub(crate) struct Stateful {
+    /// V8's own restore and snapshot of a small heap.
+    pub(crate) floor: Floor,
+    /// `1 + 1` on a new heap, from request to answer.
+    pub(crate) fresh: Distribution,
+    /// `++n` on the heap of the step before.
+    pub(crate) chained: Distribution,
+    /// As many independent `1 + 1` under way as keep one slot, and each, busy.
+    pub(crate) on_one: Throughput,
+    pub(crate) on_all: Throughput,
+    sizes: Vec<Value>,
+}
+
+/// Measures a server that keeps heaps.
+pub(crate) fn measure(cores: usize) -> Stateful {
+    let floor_of_small = floor(STEPS, 0);
+    let home = Home::new();
+    let mut server = start(&home, &[]);
+    let mut fresh = Vec::new();
+    repeat(STEPS, BUDGET, || {
+        let begin = Instant::now();
+        run(&mut server, "1 + 1", None);
+        fresh.push(begin.elapsed());
+    });
+    let chained = chain(&mut server, STEPS, 0);
+    let on_all = throughput_of(&mut server, 2 * cores);
+    let sizes = SIZES.map(|objects| {
+        let floor = floor(SIZED_STEPS, objects);
+        let chained = Distribution::new(chain(&mut server, SIZED_STEPS, objects));
+        json!({
+            "objects": objects,
+            "heap_bytes_of_bare_v8": floor.bytes,
+            "chained_ms": chained.json(),
+            "restore_ms_of_bare_v8": floor.restore.json(),
+            "snapshot_ms_of_bare_v8": floor.snapshot.json(),
+        })
+    });
+    server.finish();
+    let home = Home::new();
+    let mut server = start(&home, &["--max-concurrent-executions", "1"]);
+    let on_one = throughput_of(&mut server, 2);
+    server.finish();
+    Stateful {
+        floor: floor_of_small,
+        fresh: Distribution::new(fresh),
+        chained: Distribution::new(chained),
+        on_one,
+        on_all,
+        sizes: sizes.to_vec(),
+    }
+}
+
+impl Stateful {
+    /// Everything, for the report.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "floor": {
+                "what": "V8's own restore, ++n and snapshot in one process, without web globals and jail",
+                "restore_ms": self.floor.restore.json(),
+                "snapshot_ms": self.floor.snapshot.json(),
+                "cpu_ms": self.floor.cpu.json(),
+                "heap_bytes": self.floor.bytes,
+            },
+            "fresh_ms": self.fresh.json(),
+            "chained_ms": self.chained.json(),
+            "on_one_slot": self.on_one,
+            "on_all_slots": self.on_all,
+            "scaling": rounded(self.on_all.per_sec / self.on_one.per_sec),
+            "by_size": self.sizes,
+        })
+    }
+
+    /// CPU time of fork server and worker for an execution.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        self.on_all.worker_cpu_ms_each
+    }
+}
+
+fn chain(server: &mut Server, steps: usize, objects: usize) -> Vec<Duration> {
+    let first = format!(
+        "let n = 0; const kept = []; for (let i = 0; i < {objects}; i++) kept.push({{ i }}); n"
+    );
+    let mut heap = run(server, &first, None);
+    let mut measured = Vec::new();
+    repeat(steps, BUDGET, || {
+        let begin = Instant::now();
+        let next = run(server, "++n", Some(&heap));
+        measured.push(begin.elapsed());
+        heap = next;
+    });
+    measured
+}
+
+fn run(server: &mut Server, code: &str, heap: Option<&str>) -> String {
+    let mut arguments = json!({"code": code, "wait_ms": 50_000, "heap_memory_max_mb": 64});
+    if let Some(heap) = heap {
+        arguments["heap"] = json!(heap);
+    }
+    let seen = server.call("run_js", arguments);
+    let heap = seen["heap"].as_str();
+    heap.unwrap_or_else(|| panic!("{seen}")).to_owned()
+}

@@ -1,0 +1,35 @@
+//! What the figures have to be.
+
+use serde::Serialize;
+
+/// A figure, and whether it is what it has to be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Target {
+    what: &'static str,
+    measured: f64,
+    target: f64,
+    #[serde(rename = "met")]
+    pub(crate) is_met: bool,
+}
+
+impl Target {
+    /// A figure that has to be below its target. What could not be measured does not meet it.
+    pub(crate) fn below(what: &'static str, measured: f64, target: f64) -> Self {
+        Self {
+            what,
+            measured,
+            target,
+            is_met: measured < target,
+        }
+    }
+
+    /// A figure that may be its target, and not more.
+    pub(crate) fn at_most(what: &'static str, measured: f64, target: f64) -> Self {
+        Self {
+            what,
+            measured,
+            target,
+            is_met: measured <= target,
+        }
+    }
+}
