@@ -6,7 +6,7 @@
 //!                                                    └──────▶ store
 //! ```
 //!
-//! Arrows go one way: nothing knows what stands left of it. [`config`] is seen by `main` alone.
+//! Arrows go one way: nothing knows what stands left of it. [`config`] and [`gc`] are seen by `main` alone.
 //!
 //! * [`mcp`]: the Model Context Protocol; the only module that knows it.
 //! * [`api`]: JSON shapes, and conversions from the types of [`app`].
@@ -15,12 +15,14 @@
 //! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
 //! * [`store`]: executions and their output in SQLite, written by one thread.
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
+//! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;
 pub mod app;
 pub mod config;
 pub mod execution;
+pub mod gc;
 pub mod heaps;
 pub mod limits;
 pub mod mcp;

@@ -209,6 +209,18 @@ pub const RETENTION_BYTES_DEFAULT: u64 = 2 << 30;
 pub const HEAP_RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How many bytes the heaps that nothing needs may take.
 pub const HEAP_RETENTION_BYTES_DEFAULT: u64 = 4 << 30;
+/// A heap that was put or used more lately than this is never collected, whatever the retention says: a
+/// put is durable before its row is written, and clocks differ (S3 refuses those that are 15 minutes
+/// wrong).
+pub const HEAP_GRACE: Duration = Duration::from_secs(20 * 60);
+/// How long after its start a server first looks for heaps that can go.
+pub const HEAP_COLLECTION_DELAY: Duration = Duration::from_secs(5);
+/// How often it does from then on.
+pub const HEAP_COLLECTION_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it also looks for heaps that it does not know, which takes a listing of all.
+pub const HEAP_ORPHANS_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// Heaps that are looked up at once while garbage is collected.
+pub const HEAP_COLLECTION_LENGTH: u32 = 256;
 /// How many bytes the local copies of heaps in S3 may take.
 pub const HEAP_CACHE_BYTES_DEFAULT: u64 = 4 << 30;
 
@@ -261,6 +273,8 @@ pub const METADATA_ATTEMPTS_MAX: u32 = 2;
 pub const METADATA_BYTES_MAX: usize = 64 << 10;
 
 const _: () = {
+    // A submit notes a use of its heap when the last one is half as old as that.
+    assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);
     assert!(HEAP_MEMORY_MB_MIN <= HEAP_MEMORY_MB_DEFAULT);
     assert!(HEAP_MEMORY_MB_DEFAULT <= HEAP_MEMORY_MB_MAX);

@@ -9,8 +9,12 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use mcp_v8::app::{Executions, ExecutionsConfig, Jail, StartError, WorkerStart, control_groups};
+use mcp_v8::app::{
+    Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
+    WorkerStart, collect_garbage, control_groups,
+};
 use mcp_v8::config::{self, Command, Config, Machine};
+use mcp_v8::gc::Told;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
 use mcp_v8::signals::Signals;
@@ -39,6 +43,7 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
+        Ok(Command::CollectGarbage { config, options }) => tidy(*config, options),
         Ok(Command::CheckSandbox {
             worker_path,
             jail,
@@ -52,6 +57,39 @@ fn main() -> ExitCode {
         Err(faults) => {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Collects garbage once, and says what became of it.
+fn tidy(config: Config, options: GarbageOptions) -> ExitCode {
+    start_log(&config);
+    let executions = &config.executions;
+    let collected = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(GarbageError::from)
+        .and_then(|runtime| {
+            let collecting = collect_garbage(&executions.state, executions.retention, options);
+            runtime.block_on(collecting)
+        });
+    match collected {
+        Ok(report) => {
+            let told = Told {
+                report: &report,
+                is_dry_run: options.is_dry_run,
+                now: jiff::Timestamp::now(),
+            };
+            let _nobody_reads = write!(std::io::stdout(), "{told}");
+            if report.neighbours == Neighbours::Nobody {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            complain(&format!("mcp-v8: {error}\n"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -95,13 +133,17 @@ fn complain(problem: &dyn Display) {
     let _ = write!(std::io::stderr(), "{problem}");
 }
 
-fn run(config: Config) -> ExitCode {
+fn start_log(config: &Config) {
     if let Err(error) = telemetry::start(config.log_level) {
         complain(&format!("mcp-v8: there is no log: {error}\n"));
     }
     for note in &config.notes {
         tracing::warn!("{note}");
     }
+}
+
+fn run(config: Config) -> ExitCode {
+    start_log(&config);
     let summary = config.summary();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

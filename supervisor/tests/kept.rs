@@ -277,10 +277,25 @@ async fn unneeded_heaps_expire_by_age_and_by_size() {
         let found = store.unneeded_heaps(retention, now, limit).await.unwrap();
         found.iter().map(|one| one.heap).collect::<Vec<_>>()
     };
-    let now = support::now();
+    let grace = mcp_v8::limits::HEAP_GRACE;
+    assert!(
+        expired(Duration::ZERO, 0, support::now(), 9)
+            .await
+            .is_empty()
+    );
+    assert!(
+        expired(Duration::ZERO, 0, begin + grace, 9)
+            .await
+            .is_empty()
+    );
+    let now = support::now() + grace;
     let hour = Duration::from_secs(3600);
     let soon = now.checked_add(hour).unwrap();
-    assert!(expired(2 * hour, u64::MAX, soon, 9).await.is_empty());
+    assert!(
+        expired(hour + 2 * grace, u64::MAX, soon, 9)
+            .await
+            .is_empty()
+    );
     assert_eq!(expired(hour / 2, u64::MAX, soon, 9).await.len(), 4);
     assert_eq!(
         expired(hour / 2, u64::MAX, soon, 3).await,
@@ -403,6 +418,8 @@ async fn what_an_execution_was_given_is_the_same_after_a_restart() {
     let executions = start(home.config()).await;
     let place = home.directory.path().join("data");
     let store = open(&place).await;
+    let put = home.heaps().put(&Tenant::local(), b"one".to_vec()).await;
+    assert_eq!(put.unwrap().id, id("one"));
     left_behind(&store, keep("one").in_session("s")).await;
     let from = async |heap| {
         let id = executions

@@ -13,6 +13,7 @@ use mcp_v8::app::{
     End, HeapEnd, HeapId, HeapRetention, Retention, SessionName, StorePlace, TagKey, Tags, Tenant,
     View,
 };
+use mcp_v8::limits;
 use mcp_v8::store::{EntryRange, Keep, ListPosition, Store, TaggedHeap};
 use proptest::prelude::*;
 use support::{accepted, completed};
@@ -203,7 +204,8 @@ fn retention(left: u8) -> HeapRetention {
 }
 
 async fn unneeded(store: &Store, left: u8) -> Vec<mcp_v8::store::UnneededHeap> {
-    let found = store.unneeded_heaps(retention(left), Timestamp::now(), 100);
+    let later = Timestamp::now() + limits::HEAP_GRACE;
+    let found = store.unneeded_heaps(retention(left), later, 100);
     found.await.unwrap()
 }
 

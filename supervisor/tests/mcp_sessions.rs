@@ -8,7 +8,7 @@ mod mcp_pair;
 mod support;
 
 use mcp_pair::Pair;
-use mcp_v8::app::{ExecutionsConfig, HeapId, State};
+use mcp_v8::app::{ExecutionsConfig, HeapId, State, Tenant};
 use mcp_v8::store::Store;
 use serde_json::{Value, json};
 use support::{keep, left_behind, stateful};
@@ -299,6 +299,9 @@ async fn an_execution_starts_from_a_heap_that_is_there_or_not_at_all() {
     let (mut pair, store) = pair().await;
     left_behind(&store, keep("one").in_session("s")).await;
     left_behind(&store, keep("two").in_session("s").from("one")).await;
+    let heaps = pair.home.heaps();
+    let put = heaps.put(&Tenant::local(), b"two".to_vec()).await;
+    assert_eq!(put.unwrap().id.to_string(), id("two"));
     for (arguments, said) in [
         (
             json!({"heap": NOWHERE}),

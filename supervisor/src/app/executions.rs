@@ -7,11 +7,14 @@ use std::time::Duration;
 use mcp_v8_protocol::message::Confinement;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::error::{Conflict, Error, Internal, Unavailable};
+use super::garbage::Collector;
+use super::input;
 use super::request::{ListPage, ListRequest, RunRequest};
-use super::start::{self, ExecutionsConfig, Mode, StartError};
+use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
 use crate::execution::driver::{self, Driver, Services, Task};
@@ -19,8 +22,8 @@ use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
 use crate::store::{
-    CancelledBy, ExecutionId, Limits, OpenError, OutputPage, PageRequest, Status, Store,
-    StoreError, Stored, View,
+    CancelledBy, ExecutionId, Limits, OutputPage, PageRequest, Status, Store, StoreError, Stored,
+    View,
 };
 use crate::workers::{Spawner, SpawnerConfig};
 
@@ -41,6 +44,8 @@ struct Shared {
     probed: Probed,
     tasks: TaskTracker,
     live: Mutex<Live>,
+    /// Ends what goes on beside executions, at the latest when nobody can use them any more.
+    stop: DropGuard,
 }
 
 /// The executions that have a driver.
@@ -83,10 +88,14 @@ impl Executions {
         };
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
-        let (place, retention) = (config.state.store(), config.retention);
-        let store = tokio::task::spawn_blocking(move || Store::open(place, retention))
-            .await
-            .map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
+        let store = start::open_store(config.state.store(), config.retention).await?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
+            let (store, heaps) = (store.clone(), heaps.clone());
+            let collector = Collector::new(store, heaps, *retention, &config.state).await?;
+            collector.enter().await.map_err(StartError::HeapUse)?;
+            tasks.spawn(collector.tend(stop.clone()));
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 services: Services {
@@ -105,8 +114,9 @@ impl Executions {
                 },
                 mode,
                 probed,
-                tasks: TaskTracker::new(),
+                tasks,
                 live: Mutex::default(),
+                stop: stop.drop_guard(),
             }),
         })
     }
@@ -142,8 +152,7 @@ impl Executions {
         }
         let input_heap = self.input_heap(&request).await?;
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
-            // It may be fetched again when its turn comes: those who wait hold no heaps in memory.
-            heaps.fetch(&self.tenant(), heap).await?;
+            input::prepare(&shared.services.store, heaps, &self.tenant(), heap).await?;
         }
         let ticket = shared.admission.enter().map_err(|refusal| match refusal {
             Refusal::Full { .. } => Error::Overloaded {
@@ -343,6 +352,7 @@ impl Executions {
                 }
             }
         }
+        shared.stop.token().cancel();
         shared.tasks.close();
         shared.tasks.wait().await;
         shared.services.spawner.shut_down().await;

@@ -2,6 +2,8 @@
 
 mod error;
 mod executions;
+mod garbage;
+mod input;
 mod request;
 mod sessions;
 mod start;
@@ -9,6 +11,9 @@ mod validate;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
+pub use garbage::{
+    Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,
+};
 pub use request::{
     HeapChoice, HeapList, HeapQuery, ListPage, ListRequest, RunRequest, SessionList,
     SessionsRequest, SnapshotsRequest,
@@ -20,12 +25,12 @@ pub use crate::workers::{
 };
 
 pub use crate::heaps::{
-    AwsVariables, CachePlace, HeapId, HeapPlace, HeapsConfig, MalformedHeapId, Tenant,
+    AwsVariables, CachePlace, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId, Tenant,
 };
 
 pub use crate::store::{
-    CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapEnd, HeapRetention, Limits,
-    MalformedExecutionId, MalformedSessionName, MalformedTagKey, MalformedTags, OutputPage,
-    PageRequest, Retention, SessionEntry, SessionName, Status, StorePlace, Summary, TagKey,
-    TaggedHeap, Tags, View,
+    CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
+    HeapRetention, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
+    MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
+    StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
 };

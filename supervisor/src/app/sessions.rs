@@ -111,29 +111,23 @@ impl Executions {
         })
     }
 
-    /// The heap that an execution is to start from, which is there: nothing starts fresh because a
-    /// heap was not found. `latest` is what it is now, whatever its session does until the execution
-    /// starts.
+    /// The heap that an execution is to start from. `latest` is what it is now, whatever its session
+    /// does until the execution starts.
     pub(super) async fn input_heap(&self, request: &RunRequest) -> Result<Option<HeapId>, Error> {
-        let heap = match (&request.heap, &request.session) {
-            (None, _) => return Ok(None),
-            (Some(HeapChoice::Id(heap)), _) => *heap,
+        Ok(match (&request.heap, &request.session) {
+            (None, _) => None,
+            (Some(HeapChoice::Id(heap)), _) => Some(*heap),
             (Some(HeapChoice::Latest), None) => return Err(validate::latest_of_nothing()),
             (Some(HeapChoice::Latest), Some(session)) => self
                 .store()
                 .latest_heap(self.tenant(), session.clone())
                 .await
                 .map_err(unreadable)?
+                .map(Some)
                 .ok_or_else(|| Error::NoLatestHeap {
                     session: session.clone(),
                 })?,
-        };
-        let known = self.store().has_heap(self.tenant(), heap).await;
-        if known.map_err(unreadable)? {
-            Ok(Some(heap))
-        } else {
-            Err(Error::UnknownHeap { heap })
-        }
+        })
     }
 
     /// Whose everything is on a server that does not tell its callers apart.

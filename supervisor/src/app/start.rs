@@ -6,9 +6,9 @@ use std::time::Duration;
 pub use mcp_v8_protocol::mode::Mode;
 
 use crate::execution::probe::ProbeError;
-use crate::heaps::{BuildId, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
+use crate::heaps::{BuildId, HeapError, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
-use crate::store::{HeapRetention, OpenError, Retention, StorePlace};
+use crate::store::{HeapRetention, OpenError, Retention, Store, StoreError, StorePlace};
 use crate::workers::{Engine, Jail, Turnover, WorkerStart};
 
 /// What is kept between executions, and where.
@@ -122,12 +122,27 @@ pub enum StartError {
     /// There is no place for heaps.
     #[error(transparent)]
     Heaps(#[from] HeapsOpenError),
+    /// The database cannot be read.
+    #[error("the session database cannot be read: {0}")]
+    Unreadable(#[from] StoreError),
+    /// The place where heaps are kept does not take a note of who uses it.
+    #[error("heaps cannot be kept: {0}")]
+    HeapUse(HeapError),
     /// A worker does not say what its heaps depend on.
     #[error(
         "the worker program does not name the build of its heaps: {0}; install mcp-v8 and \
          mcp-v8-worker from one build, or correct --worker-path"
     )]
     HeapBuild(#[from] MalformedBuildId),
+}
+
+/// Opens the database.
+pub(super) async fn open_store(
+    place: StorePlace,
+    retention: Retention,
+) -> Result<Store, OpenError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(place, retention)).await;
+    opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?
 }
 
 /// Opens the place where heaps are kept, for workers like this one; `None` where they are not.
@@ -139,10 +154,17 @@ pub(super) async fn open_heaps(
         return Ok(None);
     };
     let build = BuildId::new(&engine.v8_version, &engine.heap_build)?;
-    let config = heaps.clone();
+    open_heaps_for(heaps.clone(), build).await.map(Some)
+}
+
+/// Opens the place where heaps are kept, for a build.
+pub(super) async fn open_heaps_for(
+    config: HeapsConfig,
+    build: BuildId,
+) -> Result<Heaps, StartError> {
     let opened = tokio::task::spawn_blocking(move || Heaps::open(config, build)).await;
     let opened = opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?;
-    Ok(Some(opened?))
+    Ok(opened?)
 }
 
 /// Checks the numbers of an operator.

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::fault::Fault;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
-use crate::app::{EngineTier, SandboxMode, WorkerStart};
+use crate::app::{EngineTier, GarbageOptions, SandboxMode, WorkerStart};
 use crate::limits;
 
 const STORAGE: &str = "Storage";
@@ -37,6 +37,8 @@ Examples:
       Keep heaps in S3, where other servers with the same key find them too.
   mcp-v8 --stateless
       Keep nothing: every execution starts from nothing.
+  mcp-v8 gc --dry-run
+      Show which heaps would expire now, and what keeps the others.
   mcp-v8 --stateless --heap-memory-max 32 --execution-timeout 120 --max-concurrent-executions 4
       Larger and longer executions, four at once.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
@@ -180,7 +182,62 @@ struct Cli {
     /// A TOML file with settings: one "name = value" a line, named as the flags.
     #[arg(long, value_name = "FILE", help_heading = OPERATION)]
     config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    errand: Option<Errand>,
 }
+
+/// What can be done instead of serving.
+#[derive(Debug, Subcommand)]
+enum Errand {
+    /// Remove heaps that nothing needs and that have expired, and end.
+    ///
+    /// Servers do so by themselves, once a minute; this shows what goes, and does it now. It works
+    /// beside servers, on the places that the same flags, variables and configuration file name.
+    ///
+    /// A heap is needed by the sessions that list it, by its tags, and by executions that start from
+    /// it. What nothing needs goes by --heap-retention-hours and --heap-retention-mb, and so do
+    /// orphans, which servers that were killed have left. Nothing goes that was used within 20 minutes,
+    /// and nothing at all from a place that another session database uses, or that cannot say which do.
+    ///
+    /// Exit codes: 0 done, 1 it failed or nothing could go, 2 the configuration is wrong.
+    #[command(after_help = GC_AFTER_HELP)]
+    Gc {
+        /// Remove nothing; show what would go.
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Take it that no other session database uses these heaps (any more).
+        ///
+        /// Those that are known to use them are forgotten, and what only they needed can go.
+        #[arg(long)]
+        sole_database: bool,
+    },
+}
+
+const GC_AFTER_HELP: &str = "\
+Examples:
+  mcp-v8 gc --dry-run
+      Show what would go, and what keeps the rest.
+  mcp-v8 gc --heap-retention-hours 24
+      Remove what nothing has needed or used for a day.
+  mcp-v8 gc --sole-database
+      The same after a session database was lost: what only that one needed can go.
+";
+
+/// The settings that an errand has besides: where everything is, and how long it is kept.
+const OF_ERRANDS: [Setting; 10] = [
+    Setting::DirectoryPath,
+    Setting::S3Bucket,
+    Setting::CacheDir,
+    Setting::CacheMaxMb,
+    Setting::HeapKeyFile,
+    Setting::HeapRetentionHours,
+    Setting::HeapRetentionMb,
+    Setting::SessionDbPath,
+    Setting::Stateless,
+    Setting::LogLevel,
+];
 
 /// What the command line says.
 #[derive(Debug, Default)]
@@ -191,6 +248,8 @@ pub(super) struct CommandLine {
     pub(super) config: Option<PathBuf>,
     /// Whether only the jail is to be shown.
     pub(super) check_sandbox: bool,
+    /// How garbage is to be collected, where that is all.
+    pub(super) garbage: Option<GarbageOptions>,
 }
 
 /// Reads the command line, the program's name first. `Err` is a text to show with success: the
@@ -307,6 +366,15 @@ fn said(cli: Cli) -> CommandLine {
         raw,
         config: cli.config,
         check_sandbox: cli.check_sandbox,
+        garbage: cli.errand.map(
+            |Errand::Gc {
+                 dry_run,
+                 sole_database,
+             }| GarbageOptions {
+                is_dry_run: dry_run,
+                is_sole_database: sole_database,
+            },
+        ),
     }
 }
 
@@ -320,10 +388,13 @@ fn command() -> clap::Command {
             default(setting),
             setting.variable()
         );
-        command = command.mut_arg(setting.name().replace('-', "_"), |arg| noted(arg, &note));
+        let is_global = OF_ERRANDS.contains(&setting);
+        command = command.mut_arg(setting.name().replace('-', "_"), |arg| {
+            noted(arg, &note).global(is_global)
+        });
     }
     command.mut_arg("config", |arg| {
-        noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]"))
+        noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]")).global(true)
     })
 }
 

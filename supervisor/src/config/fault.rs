@@ -97,6 +97,9 @@ pub enum Fault {
         /// Whose default it is.
         setting: Setting,
     },
+    /// Garbage is to be collected where nothing is kept.
+    #[error("gc and --stateless exclude each other: a stateless server keeps no heaps")]
+    NothingKept,
     /// The worker is to be found beside this program, and the system does not say where that is.
     #[error("cannot find this program's own directory ({problem}); give --worker-path")]
     NoProgramPath {

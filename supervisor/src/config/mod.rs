@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
-use crate::app::{ExecutionsConfig, HeapPlace, Jail, State, WorkerStart};
+use crate::app::{ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WorkerStart};
 use crate::telemetry::LogLevel;
 
 /// Where heaps are kept when nobody says.
@@ -89,12 +89,26 @@ impl Config {
 /// What is kept, and where.
 fn kept(state: &State) -> String {
     let State::Stateful {
-        sessions, heaps, ..
+        sessions,
+        heaps,
+        retention,
     } = state
     else {
         return "executions are kept until it ends, heaps not at all (stateless)".to_owned();
     };
-    let place = match &heaps.place {
+    format!(
+        "executions and sessions are kept in {}, heaps in {} (those that nothing needs for {} hours \
+         after their last use, {} MB of them)",
+        sessions.display(),
+        place_name(&heaps.place),
+        retention.age_max.as_secs() / SECS_PER_HOUR,
+        retention.bytes_max / BYTES_PER_MB,
+    )
+}
+
+/// Where heaps are.
+pub(crate) fn place_name(place: &HeapPlace) -> String {
+    match place {
         HeapPlace::Directory(path) => path.display().to_string(),
         HeapPlace::S3 {
             bucket,
@@ -110,11 +124,7 @@ fn kept(state: &State) -> String {
             cache.bytes_max / BYTES_PER_MB,
             cache.directory.display()
         ),
-    };
-    format!(
-        "executions and sessions are kept in {}, heaps in {place}",
-        sessions.display()
-    )
+    }
 }
 
 /// What the operator should know, though nothing is wrong.
@@ -210,6 +220,13 @@ pub enum Command {
         /// How it is started.
         worker_start: WorkerStart,
     },
+    /// Collect garbage once, and end.
+    CollectGarbage {
+        /// Where everything is, and how long it is kept.
+        config: Box<Config>,
+        /// How.
+        options: GarbageOptions,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -242,6 +259,13 @@ pub fn load(
         .map(|name| Note::UnknownVariable { name })
         .collect();
     let config = resolve::resolve(&raw, machine, faults, notes)?;
+    if let Some(options) = command_line.garbage {
+        if config.executions.state == State::Stateless {
+            return Err(Faults(vec![Fault::NothingKept]));
+        }
+        let config = Box::new(config);
+        return Ok(Command::CollectGarbage { config, options });
+    }
     Ok(if command_line.check_sandbox {
         Command::CheckSandbox {
             worker_path: config.executions.worker_path,

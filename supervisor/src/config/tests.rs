@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::app::{State, StorePlace};
+use crate::limits;
 
 mod state;
 
@@ -39,7 +40,7 @@ fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
     match try_load(arguments, variables) {
         Ok(Command::Serve(config)) => *config,
         Ok(Command::Show(text)) => panic!("shows {text}"),
-        Ok(check @ Command::CheckSandbox { .. }) => panic!("{check:?}"),
+        Ok(other) => panic!("{other:?}"),
         Err(faults) => panic!("{faults}"),
     }
 }
@@ -70,6 +71,45 @@ fn defaults_without_anything_said() {
     assert!(matches!(executions.state, State::Stateful { .. }));
     assert_eq!(config.log_level, LogLevel::Info);
     assert!(config.notes.is_empty());
+}
+
+#[test]
+fn gc_takes_the_same_settings_on_either_side() {
+    let options = |arguments: &[&str]| match try_load(arguments, &[]) {
+        Ok(Command::CollectGarbage { config, options }) => (config.executions.state, options),
+        other => panic!("{other:?}"),
+    };
+    let (state, plain) = options(&["gc"]);
+    assert_eq!(plain, GarbageOptions::default());
+    assert_eq!(state, config(&[], &[]).executions.state);
+    let flags = ["--session-db-path", "/x/db", "--heap-retention-hours=5"];
+    let (before, _) = options(&[&flags[..], &["gc"]].concat());
+    let (behind, dry) = options(&[&["gc", "--dry-run"], &flags[..]].concat());
+    assert_eq!(before, config(&flags, &[]).executions.state);
+    assert_eq!(before, behind);
+    assert!(dry.is_dry_run && !dry.is_sole_database);
+    assert!(options(&["gc", "--sole-database"]).1.is_sole_database);
+    let text = faults(&["gc", "--stateless"], &[]);
+    assert!(
+        text.contains("gc and --stateless exclude each other"),
+        "{text}"
+    );
+    assert!(faults(&["gc", "--max-concurrent-executions", "2"], &[]).contains("unexpected"));
+    assert!(faults(&["--dry-run"], &[]).contains("--dry-run"));
+    match try_load(&["gc", "--help"], &[]) {
+        Ok(Command::Show(text)) => {
+            for word in ["--dry-run", "--directory-path", "MCP_V8_HEAP_RETENTION_MB"] {
+                assert!(text.contains(word), "{text}");
+            }
+            assert!(!text.contains("--engine-tier"), "{text}");
+            let minutes = limits::HEAP_GRACE.as_secs() / 60;
+            assert!(
+                text.contains(&format!("within {minutes} minutes")),
+                "{text}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -175,7 +215,7 @@ fn a_flag_that_does_not_exist_does_not_hide_the_other_faults() {
     for part in [
         "unexpected argument '--heap-memory-maxx' found; did you mean --heap-memory-max?",
         "unexpected argument '--foo' found",
-        "unexpected argument 'stray' found",
+        "unrecognized subcommand 'stray'",
         "--execution-timeout: 0 is out of range",
         "MCP_V8_HEAP_MEMORY_MAX (environment): -1 is out of range",
     ] {

@@ -113,6 +113,8 @@ pub enum Doing {
     Listing,
     /// Cleaning up.
     Sweeping,
+    /// Noting who uses the place.
+    Registering,
 }
 
 impl fmt::Display for Doing {
@@ -123,6 +125,7 @@ impl fmt::Display for Doing {
             Self::Fetching(id) => write!(f, "fetching the heap {id}"),
             Self::Removing(id) => write!(f, "removing the heap {id}"),
             Self::Listing => f.write_str("listing the heaps"),
+            Self::Registering => f.write_str("looking up which databases use the heaps"),
             Self::Sweeping => f.write_str("cleaning up among the heaps"),
         }
     }

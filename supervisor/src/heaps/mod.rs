@@ -27,7 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-pub use blobs::{S3SettingsError, TenantFolder};
+pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
 pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
 pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
 pub use envelope::Damage;
@@ -164,6 +164,42 @@ impl Heaps {
         let snapshot = found?;
         inner.recent.keep(name, snapshot.clone());
         Ok(snapshot)
+    }
+
+    /// What a heap takes where it is kept; `None` when it is not there, whatever copies there are.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn size(&self, tenant: &Tenant, id: HeapId) -> Result<Option<u64>, HeapError> {
+        let found = self.0.blobs.size(BlobName::new(tenant, id)).await;
+        found.map_err(|error| unavailable(Doing::Fetching(id), &error))
+    }
+
+    /// Notes that a database uses this place, or that it is still there.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn enter(&self, user: HeapUser) -> Result<(), HeapError> {
+        let entered = self.0.blobs.enter(user).await;
+        entered.map_err(|error| unavailable(Doing::Registering, &error))
+    }
+
+    /// The databases that use this place; `None` where it cannot say.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn users(&self) -> Result<Option<Vec<HeapUser>>, HeapError> {
+        let users = self.0.blobs.users().await;
+        users.map_err(|error| unavailable(Doing::Registering, &error))
+    }
+
+    /// Forgets that the database of this id uses this place.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn dismiss(&self, id: String) -> Result<(), HeapError> {
+        let dismissed = self.0.blobs.dismiss(id).await;
+        dismissed.map_err(|error| unavailable(Doing::Registering, &error))
     }
 
     /// All heaps of all tenants, in no order. Those that are put or removed meanwhile may be there or

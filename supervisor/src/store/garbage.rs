@@ -1,7 +1,8 @@
 //! Heaps that nothing needs.
 //!
 //! A heap is needed by the entries of sessions that name it, by its tags, and by the executions
-//! that start from it and have not ended, whichever server runs them.
+//! that start from it and have not ended, whichever server runs them. It is forgotten first, and
+//! doomed: its content goes once nobody can find it any more (see `doomed`).
 
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::Store;
+use super::doomed::DoomedHeap;
 use super::error::StoreError;
 use super::read::{count, heap, parsed, time};
 use super::write::{Applied, Write, integer};
 use super::writer::Command;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::{HeapId, Tenant, TenantFolder};
 use crate::limits;
 
 /// How long heaps are kept that nothing needs.
@@ -47,23 +49,82 @@ pub struct UnneededHeap {
     pub created_at: Timestamp,
     /// When it was used last.
     pub last_used_at: Timestamp,
+    /// Why it is kept no longer.
+    pub expiry: Expiry,
 }
 
-macro_rules! nothing_needs_it {
+/// Why a heap that nothing needs is kept no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Its last use was too long ago.
+    Age,
+    /// Those that were used after it take all the room.
+    Size,
+}
+
+/// How many heaps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeapCount {
+    /// Their number.
+    pub heaps: u64,
+    /// What they take where they are stored, in bytes.
+    pub bytes: u64,
+}
+
+/// The heaps of a database, by who needs them. One may be needed by several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeapCensus {
+    /// All of them.
+    pub all: HeapCount,
+    /// Those that sessions list.
+    pub by_sessions: HeapCount,
+    /// Those that have tags.
+    pub by_tags: HeapCount,
+    /// Those that executions start from which have not ended.
+    pub by_executions: HeapCount,
+    /// Those that nothing needs.
+    pub unneeded: HeapCount,
+}
+
+macro_rules! a_tag_needs_it {
     () => {
-        "NOT EXISTS (SELECT 1 FROM heap_tags WHERE heap = heaps.seq)
-         AND NOT EXISTS (SELECT 1 FROM session_entries AS entry
+        "EXISTS (SELECT 1 FROM heap_tags WHERE heap = heaps.seq)"
+    };
+}
+
+macro_rules! a_session_needs_it {
+    () => {
+        "(EXISTS (SELECT 1 FROM session_entries AS entry
              WHERE entry.tenant = heaps.tenant AND entry.output_heap = heaps.id)
-         AND NOT EXISTS (SELECT 1 FROM session_entries AS entry
-             WHERE entry.tenant = heaps.tenant AND entry.input_heap = heaps.id)
-         AND NOT EXISTS (SELECT 1 FROM executions AS execution
+         OR EXISTS (SELECT 1 FROM session_entries AS entry
+             WHERE entry.tenant = heaps.tenant AND entry.input_heap = heaps.id))"
+    };
+}
+
+macro_rules! an_execution_needs_it {
+    () => {
+        "EXISTS (SELECT 1 FROM executions AS execution
              WHERE execution.tenant = heaps.tenant AND execution.input_heap = heaps.id
                  AND execution.completed_at IS NULL)"
     };
 }
 
+macro_rules! nothing_needs_it {
+    () => {
+        concat!(
+            "NOT ",
+            a_tag_needs_it!(),
+            " AND NOT ",
+            a_session_needs_it!(),
+            " AND NOT ",
+            an_execution_needs_it!(),
+        )
+    };
+}
+
 impl Store {
-    /// Heaps that nothing needs and that are kept no longer, the oldest use first, at most `limit`.
+    /// Heaps that nothing needs and that are kept no longer, the oldest use first, at most `limit`. None
+    /// that was used within [`limits::HEAP_GRACE`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -78,7 +139,7 @@ impl Store {
     }
 
     /// Forgets a heap, if nothing needs it still and it was not used since it was listed; `false`
-    /// when it is kept. From then on it is unknown, and its content can go.
+    /// when it is kept. From then on it is unknown and doomed, and its content can go.
     ///
     /// # Errors
     /// [`StoreError`]: it is kept.
@@ -87,6 +148,53 @@ impl Store {
         let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
         Ok(applied == Applied::Done)
     }
+
+    /// Counts the heaps, by who needs them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn heap_census(&self) -> Result<HeapCensus, StoreError> {
+        self.read(|connection| census(connection)).await
+    }
+}
+
+fn census(connection: &Connection) -> Result<HeapCensus, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT count(*), coalesce(sum(stored_bytes), 0),
+             count(*) FILTER (WHERE by_session),
+             coalesce(sum(stored_bytes) FILTER (WHERE by_session), 0),
+             count(*) FILTER (WHERE by_tag),
+             coalesce(sum(stored_bytes) FILTER (WHERE by_tag), 0),
+             count(*) FILTER (WHERE by_execution),
+             coalesce(sum(stored_bytes) FILTER (WHERE by_execution), 0),
+             count(*) FILTER (WHERE NOT (by_session OR by_tag OR by_execution)),
+             coalesce(sum(stored_bytes) FILTER (
+                 WHERE NOT (by_session OR by_tag OR by_execution)), 0)
+         FROM (SELECT stored_bytes, ",
+        a_session_needs_it!(),
+        " AS by_session, ",
+        a_tag_needs_it!(),
+        " AS by_tag, ",
+        an_execution_needs_it!(),
+        " AS by_execution FROM heaps)",
+    ))?;
+    let mut rows = statement.query([])?;
+    let Some(row) = rows.next()? else {
+        return Ok(HeapCensus::default());
+    };
+    let counted = |index: usize| -> Result<HeapCount, StoreError> {
+        Ok(HeapCount {
+            heaps: count(row, index)?,
+            bytes: count(row, index + 1)?,
+        })
+    };
+    Ok(HeapCensus {
+        all: counted(0)?,
+        by_sessions: counted(2)?,
+        by_tags: counted(4)?,
+        by_executions: counted(6)?,
+        unneeded: counted(8)?,
+    })
 }
 
 fn unneeded(
@@ -95,9 +203,12 @@ fn unneeded(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<UnneededHeap>, StoreError> {
-    let age_micros = i64::try_from(retention.age_max.as_micros()).unwrap_or(i64::MAX);
+    let before = |age: Duration| {
+        let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        now.as_microsecond().saturating_sub(micros)
+    };
     let mut statement = connection.prepare_cached(concat!(
-        "SELECT tenant, id, stored_bytes, created_at, last_used_at FROM (
+        "SELECT tenant, id, stored_bytes, created_at, last_used_at, last_used_at < ?1 FROM (
              SELECT tenant, id, stored_bytes, created_at, last_used_at, seq,
                  sum(stored_bytes) OVER (
                      ORDER BY last_used_at DESC, seq DESC ROWS UNBOUNDED PRECEDING
@@ -105,12 +216,13 @@ fn unneeded(
              FROM heaps WHERE ",
         nothing_needs_it!(),
         ")
-         WHERE last_used_at < ?1 OR bytes > ?2
-         ORDER BY last_used_at, seq LIMIT ?3",
+         WHERE (last_used_at < ?1 OR bytes > ?2) AND last_used_at < ?3
+         ORDER BY last_used_at, seq LIMIT ?4",
     ))?;
     let mut rows = statement.query(params![
-        now.as_microsecond().saturating_sub(age_micros),
+        before(retention.age_max),
         integer(retention.bytes_max),
+        before(limits::HEAP_GRACE),
         limit,
     ])?;
     let mut found = Vec::new();
@@ -121,6 +233,11 @@ fn unneeded(
             stored_bytes: count(row, 2)?,
             created_at: time(row, 3)?,
             last_used_at: time(row, 4)?,
+            expiry: if row.get(5)? {
+                Expiry::Age
+            } else {
+                Expiry::Size
+            },
         });
     }
     Ok(found)
@@ -138,10 +255,19 @@ impl UnneededHeap {
                 self.heap.as_bytes(),
                 self.last_used_at.as_microsecond(),
             ])?;
-        Ok(if forgotten > 0 {
-            Applied::Done
-        } else {
-            Applied::Missing
-        })
+        if forgotten == 0 {
+            return Ok(Applied::Missing);
+        }
+        self.doomed().doom(connection)?;
+        Ok(Applied::Done)
+    }
+
+    /// What it is once it is forgotten.
+    pub fn doomed(&self) -> DoomedHeap {
+        DoomedHeap {
+            folder: TenantFolder::of(&self.tenant),
+            heap: self.heap,
+            stored_bytes: self.stored_bytes,
+        }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
+use super::doomed;
 use super::error::StoreError;
 use super::session::SessionName;
 use super::tags::{TagKey, Tags};
@@ -129,6 +130,8 @@ impl Keep {
                 ],
                 |row| row.get(0),
             )?;
+        // It was put again: whoever was about to remove it finds it too young.
+        doomed::revive(connection, &self.tenant, self.heap)?;
         if let Some(session) = &self.session {
             connection
                 .prepare_cached(

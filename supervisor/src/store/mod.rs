@@ -8,6 +8,7 @@
 //! Several servers may share one database. Each ends what it has begun; a server that finds a dead
 //! one's unfinished executions ends them as failed.
 
+mod doomed;
 mod error;
 mod garbage;
 mod keep;
@@ -32,8 +33,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
-pub use garbage::{HeapRetention, UnneededHeap};
+pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
 pub use keep::Keep;
 pub use read::{ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
@@ -57,6 +59,16 @@ pub enum StorePlace {
     Directory(PathBuf),
     /// In a private temporary directory that goes at exit.
     Temporary,
+}
+
+impl StorePlace {
+    /// Whether there is a database.
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Directory(path) => path.join(place::DATABASE_NAME).exists(),
+            Self::Temporary => false,
+        }
+    }
 }
 
 /// How long ended executions are kept, with their output.
@@ -139,6 +151,18 @@ impl Store {
     /// Why the last write failed, until one succeeds.
     pub fn trouble(&self) -> Option<StoreError> {
         self.health.borrow().clone()
+    }
+
+    /// What tells this database from every other.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn database_id(&self) -> Result<String, StoreError> {
+        self.read(|connection| {
+            let id = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Waits for room for one more write. It waits while the disk is slower than the scripts; the

@@ -17,7 +17,7 @@ use super::StorePlace;
 use super::error::OpenError;
 use crate::limits;
 
-const DATABASE_NAME: &str = "executions.db";
+pub(super) const DATABASE_NAME: &str = "executions.db";
 const LOCK_PREFIX: &str = "owner-";
 const LOCK_SUFFIX: &str = ".lock";
 const TEMPORARY_PREFIX: &str = "mcp-v8-stateless-";

@@ -66,6 +66,24 @@ impl Store {
             .await
     }
 
+    /// When a heap was used last; `None` when this tenant has no such heap.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn heap_last_used(
+        &self,
+        tenant: Tenant,
+        heap: HeapId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT last_used_at FROM heaps WHERE tenant = ?1 AND id = ?2")?;
+            let mut rows = statement.query(params![tenant.name(), heap.as_bytes()])?;
+            rows.next()?.map(|row| time(row, 0)).transpose()
+        })
+        .await
+    }
+
     /// The newest heap of a session; `None` when there is no such session. (A session is made by its
     /// first heap.)
     ///

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 2] = [EXECUTIONS, STATE];
+const MIGRATIONS: [&str; 3] = [EXECUTIONS, STATE, GARBAGE];
 
 const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
@@ -110,6 +110,20 @@ const STATE: &str = "
     CREATE INDEX heap_tags_by_value ON heap_tags (tenant, key, value, heap);
 ";
 
+const GARBAGE: &str = "
+    -- Tells this database from every other that uses the same heaps.
+    CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+    INSERT INTO identity (id) VALUES (lower(hex(randomblob(16))));
+
+    -- Heaps that are unknown by now, and whose content may still be there.
+    CREATE TABLE doomed_heaps (
+        folder TEXT NOT NULL,
+        id BLOB NOT NULL,
+        stored_bytes INTEGER NOT NULL,
+        PRIMARY KEY (folder, id)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len();
@@ -145,7 +159,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 7);
+        assert_eq!(tables, 9);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
+use super::doomed::{Adoption, DoomedHeap};
 use super::garbage::UnneededHeap;
 use super::keep::{Keep, Retag, TagChange, touch};
 use super::record::{CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Status, View};
@@ -35,6 +36,11 @@ pub(super) enum Write {
     Touch(Tenant, HeapId, Timestamp),
     Retag(Box<Retag>),
     Forget(Box<UnneededHeap>),
+    /// A heap that is stored and that nobody here knows is to go.
+    Doom(DoomedHeap),
+    /// The content of a doomed heap is gone.
+    Bury(DoomedHeap),
+    Adopt(Box<Adoption>),
 }
 
 /// Whether a write found what it is about.
@@ -50,7 +56,13 @@ impl Write {
     /// What it adds to a transaction, in bytes, about.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Accept(_) | Self::Start(_) | Self::Touch(..) | Self::Forget(_) => 128,
+            Self::Accept(_)
+            | Self::Start(_)
+            | Self::Touch(..)
+            | Self::Forget(_)
+            | Self::Doom(_)
+            | Self::Bury(_)
+            | Self::Adopt(_) => 128,
             Self::Output(chunk) => 128 + chunk.data.len(),
             Self::End(view, keep) => {
                 let texts = usize::try_from(text_bytes(view)).unwrap_or(usize::MAX);
@@ -91,6 +103,9 @@ impl Write {
             }
             Self::Retag(retag) => return retag.apply(connection),
             Self::Forget(heap) => return heap.forget(connection),
+            Self::Doom(heap) => return heap.doom_orphan(connection),
+            Self::Bury(heap) => heap.bury(connection)?,
+            Self::Adopt(adoption) => return adoption.apply(connection),
         }
         Ok(Applied::Done)
     }

@@ -44,6 +44,8 @@ async fn what_is_put_is_fetched(place: &impl Place) {
         }
         let kept = place.read(&name(&alice, stored.id)).await;
         assert_eq!(kept.len() as u64, stored.stored_bytes);
+        let size = place.heaps().size(&alice, stored.id).await;
+        assert_eq!(size, Ok(Some(stored.stored_bytes)));
     }
 }
 
@@ -205,6 +207,7 @@ async fn what_was_put_again_is_not_removed(place: &impl Place) {
     assert_eq!(heaps.delete(&seen).await, Ok(true));
     let error = place.heaps().fetch(&erin, stored.id).await.unwrap_err();
     assert_eq!(error, HeapError::Unknown { id: stored.id });
+    assert_eq!(heaps.size(&erin, stored.id).await, Ok(None));
 }
 
 async fn many_at_once_do_not_disturb_each_other(place: &impl Place) {

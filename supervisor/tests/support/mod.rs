@@ -13,6 +13,7 @@ use mcp_v8::app::{
     HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, RunRequest, State, Status, Tags,
     Tenant, View, WorkerStart,
 };
+use mcp_v8::heaps::{BuildId, Heaps};
 use mcp_v8::store::{Keep, Store};
 use tempfile::TempDir;
 
@@ -42,6 +43,15 @@ impl Home {
 
     pub(crate) fn state(&self) -> State {
         stateful(self.directory.path())
+    }
+
+    /// The heaps, as a server with the scripted worker opens them.
+    pub(crate) fn heaps(&self) -> Heaps {
+        let State::Stateful { heaps, .. } = self.state() else {
+            unreachable!("it keeps state");
+        };
+        let build = BuildId::new("0.scripted", "scripted").expect("printable");
+        Heaps::open(heaps, build).expect("a directory of our own")
     }
 
     pub(crate) fn config(&self) -> ExecutionsConfig {

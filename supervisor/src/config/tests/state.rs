@@ -168,15 +168,16 @@ fn the_summary_says_where_everything_is() {
     for (arguments, said) in [
         (
             &["--directory-path=/h", "--session-db-path=/s"][..],
-            "executions and sessions are kept in /s, heaps in /h;",
+            "executions and sessions are kept in /s, heaps in /h (those that nothing needs for 168 \
+             hours after their last use, 4096 MB of them);",
         ),
         (
             &["--s3-bucket=b", "--session-db-path=/s"],
-            "kept in /s, heaps in the S3 bucket b;",
+            "kept in /s, heaps in the S3 bucket b (those",
         ),
         (
             &["--s3-bucket=b", "--cache-dir=/c", "--cache-max-mb=9"],
-            "heaps in the S3 bucket b (with copies of up to 9 MB in /c);",
+            "heaps in the S3 bucket b (with copies of up to 9 MB in /c) (those",
         ),
         (&["--stateless"], "heaps not at all (stateless);"),
     ] {

@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::directory::Directory;
 use super::files::Unsynced;
 use super::name::BlobName;
-use super::{BlobError, BlobStore, ListedBlob};
+use super::{BlobError, BlobStore, HeapUser, ListedBlob};
 use crate::limits::HEAP_LISTING_LENGTH;
 
 /// The part of what may be there that is added before it is looked at again.
@@ -147,6 +147,22 @@ impl<S: BlobStore> BlobStore for Cached<S> {
     async fn doubt(&self, name: BlobName) -> bool {
         self.take_off(name).await;
         true
+    }
+
+    async fn size(&self, name: BlobName) -> Result<Option<u64>, BlobError> {
+        self.origin.size(name).await
+    }
+
+    async fn enter(&self, user: HeapUser) -> Result<(), BlobError> {
+        self.origin.enter(user).await
+    }
+
+    async fn users(&self) -> Result<Option<Vec<HeapUser>>, BlobError> {
+        self.origin.users().await
+    }
+
+    async fn dismiss(&self, id: String) -> Result<(), BlobError> {
+        self.origin.dismiss(id).await
     }
 
     async fn delete(&self, name: BlobName, seen: SystemTime) -> Result<bool, BlobError> {

@@ -1,6 +1,7 @@
 //! Blobs in a directory, which several processes may use at once.
 //!
 //! ```text
+//! <directory>/users/<database>.user         which databases use it
 //! <directory>/.lock                         one byte of it is locked for each name
 //! <directory>/<tenant's folder>/<heap>.heap
 //! <directory>/<tenant's folder>/.<heap>.<random>.new   while it is written
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use super::files::{Disk, Files};
 use super::name::{BlobName, TenantFolder};
+use super::users::{self, HeapUser};
 use super::{BlobError, BlobStore, ListedBlob, blocking};
 use crate::limits::{DURABLE_NAMES_MAX, HEAP_LEFTOVER_AGE_MIN, SEALED_HEAP_BYTES_MAX};
 
@@ -123,6 +125,34 @@ impl<F: Files> BlobStore for Directory<F> {
 
     async fn get(&self, name: BlobName) -> Result<Option<Bytes>, BlobError> {
         self.blocking(move |inner| inner.get(name)).await
+    }
+
+    async fn size(&self, name: BlobName) -> Result<Option<u64>, BlobError> {
+        self.blocking(move |inner| inner.size(name)).await
+    }
+
+    async fn enter(&self, user: HeapUser) -> Result<(), BlobError> {
+        self.blocking(move |inner| {
+            let entered = users::enter(&inner.files, &inner.path, &user);
+            entered.map_err(|error| unavailable(&inner.path, &error))
+        })
+        .await
+    }
+
+    async fn users(&self) -> Result<Option<Vec<HeapUser>>, BlobError> {
+        self.blocking(|inner| match users::users(&inner.files, &inner.path) {
+            Ok(users) => Ok(Some(users)),
+            Err(error) => Err(unavailable(&inner.path, &error)),
+        })
+        .await
+    }
+
+    async fn dismiss(&self, id: String) -> Result<(), BlobError> {
+        self.blocking(move |inner| {
+            let dismissed = users::dismiss(&inner.files, &inner.path, &id);
+            dismissed.map_err(|error| unavailable(&inner.path, &error))
+        })
+        .await
     }
 
     async fn delete(&self, name: BlobName, seen: SystemTime) -> Result<bool, BlobError> {
@@ -231,6 +261,19 @@ impl<F: Files> Inner<F> {
         match read() {
             Ok(blob) if blob.len() > SEALED_HEAP_BYTES_MAX => Err(BlobError::Oversized),
             Ok(blob) => Ok(Some(blob.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable(&path, &error)),
+        }
+    }
+
+    fn size(&self, name: BlobName) -> Result<Option<u64>, BlobError> {
+        let path = self.folder(name.folder).join(name.file());
+        let about = self
+            .files
+            .open(&path)
+            .and_then(|file| self.files.about(&file));
+        match about {
+            Ok(about) => Ok(Some(about.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unavailable(&path, &error)),
         }

@@ -5,6 +5,7 @@ pub(super) mod directory;
 mod files;
 mod name;
 pub(super) mod s3;
+mod users;
 
 use std::fmt::Debug;
 use std::time::SystemTime;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 pub(super) use name::BlobName;
 pub use name::TenantFolder;
 pub use s3::S3SettingsError;
+pub use users::HeapUser;
 
 /// A place that keeps blobs. What one process has put, every other sees.
 #[async_trait]
@@ -33,11 +35,33 @@ pub(super) trait BlobStore: Debug + Send + Sync {
         false
     }
 
+    /// What a blob takes; `None` when it is not there. Where there are copies nearer by, this is about
+    /// the place itself.
+    async fn size(&self, name: BlobName) -> Result<Option<u64>, BlobError> {
+        Ok(self.get(name).await?.map(|blob| blob.len() as u64))
+    }
+
     /// Removes a blob, unless it has been put again since `seen`; `true` when it is not there any more.
     async fn delete(&self, name: BlobName, seen: SystemTime) -> Result<bool, BlobError>;
 
     /// Names all blobs, in no order, until `found` is closed.
     async fn list(&self, found: mpsc::Sender<ListedBlob>) -> Result<(), BlobError>;
+
+    /// Notes that a database uses this place, durably, where the place can note such things. It counts
+    /// as seen now.
+    async fn enter(&self, _user: HeapUser) -> Result<(), BlobError> {
+        Ok(())
+    }
+
+    /// The databases that use this place; `None` where it cannot say.
+    async fn users(&self) -> Result<Option<Vec<HeapUser>>, BlobError> {
+        Ok(None)
+    }
+
+    /// Forgets that the database of this id uses this place.
+    async fn dismiss(&self, _id: String) -> Result<(), BlobError> {
+        Ok(())
+    }
 
     /// Removes what puts that were interrupted have left, and shows that the place is in use.
     async fn sweep(&self) -> Result<(), BlobError> {

@@ -26,7 +26,7 @@ impl TenantFolder {
     }
 
     /// The folder with this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         hex::read(name).map(Self)
     }
 }

@@ -177,6 +177,12 @@ impl BlobStore for Bucket {
         true
     }
 
+    async fn size(&self, name: BlobName) -> Result<Option<u64>, BlobError> {
+        let found = self.page(Some(name.to_string()), None).await?;
+        let mut blobs = listed(found.contents);
+        Ok(blobs.find(|blob| blob.name == name).map(|blob| blob.bytes))
+    }
+
     async fn delete(&self, name: BlobName, seen: SystemTime) -> Result<bool, BlobError> {
         let _alone = self.lock(name).write().await;
         let found = self.page(Some(name.to_string()), None).await?;
