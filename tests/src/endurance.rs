@@ -1,5 +1,6 @@
 //! Servers over hostile workers, and what they have to withstand.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -42,11 +43,20 @@ impl Way {
     }
 }
 
-/// A server over a hostile worker that obeys its scripts, with further arguments.
+/// A server over a hostile worker that obeys its scripts, with further arguments. It keeps no heaps.
 ///
 /// # Panics
 /// When the system refuses, or the server does not start.
 pub fn serve(home: &Home, way: Way, arguments: &[&str]) -> Server {
+    home.hostile(WORKER, OBEY);
+    open(home.stateless_server(WORKER), way, arguments)
+}
+
+/// The same, and it keeps heaps.
+///
+/// # Panics
+/// As [`serve`].
+pub fn serve_with_heaps(home: &Home, way: Way, arguments: &[&str]) -> Server {
     home.hostile(WORKER, OBEY);
     start(home, way, arguments)
 }
@@ -56,7 +66,10 @@ pub fn serve(home: &Home, way: Way, arguments: &[&str]) -> Server {
 /// # Panics
 /// When the system refuses, or the server does not start.
 pub fn start(home: &Home, way: Way, arguments: &[&str]) -> Server {
-    let mut command = home.server(WORKER);
+    open(home.server(WORKER), way, arguments)
+}
+
+fn open(mut command: Command, way: Way, arguments: &[&str]) -> Server {
     command.args(["--worker-start", way.name()]).args(arguments);
     let mut server = Server::spawn(command);
     server.initialize();

@@ -21,6 +21,10 @@ const GROWTH_DESCRIPTORS_MAX: usize = 8;
 const GROWTH_THREADS_MAX: u64 = 8;
 /// Descriptors that the server has open for each process beneath it: three pipes, and who it is.
 const DESCRIPTORS_EACH: usize = 4;
+/// One more where heaps are kept: the window.
+const DESCRIPTORS_EACH_WITH_HEAPS: usize = 5;
+/// How long threads for blocking work are kept that have none, and the time to notice.
+const THREADS_REST: Duration = Duration::from_secs(20);
 /// How long what has ended may take to be cleared away.
 const CLEARING: Duration = Duration::from_secs(10);
 
@@ -53,11 +57,17 @@ impl Holdings {
     }
 
     fn at_once(server: &Server) -> Self {
-        let beneath = processes::descendants(server.pid()).len();
+        let beneath = processes::descendants(server.pid());
+        let each = if beneath.iter().any(keeps_heaps) {
+            DESCRIPTORS_EACH_WITH_HEAPS
+        } else {
+            DESCRIPTORS_EACH
+        };
+        let beneath = beneath.len();
         let usage = server.usage();
         Self {
             resident_bytes: usage.resident_bytes,
-            descriptors: usage.descriptors.saturating_sub(DESCRIPTORS_EACH * beneath),
+            descriptors: usage.descriptors.saturating_sub(each * beneath),
             threads: usage.threads,
             groups: groups(server).unwrap_or(0).saturating_sub(beneath),
         }
@@ -68,6 +78,9 @@ impl Holdings {
     /// # Panics
     /// When it does.
     pub fn assert_flat(&self, server: &Server, executions: usize) {
+        processes::within(THREADS_REST, || {
+            server.usage().threads <= self.threads + GROWTH_THREADS_MAX
+        });
         let end = Self::of(server);
         let grown = end.resident_bytes.saturating_sub(self.resident_bytes);
         eprintln!("{executions} executions: {grown} bytes more; {self:?}, then {end:?}");
@@ -90,6 +103,12 @@ impl Holdings {
             leak("bytes of memory");
         }
     }
+}
+
+fn keeps_heaps(entry: &Entry) -> bool {
+    let arguments = fs::read(format!("/proc/{}/cmdline", entry.pid)).unwrap_or_default();
+    let mut arguments = arguments.split(|byte| *byte == 0);
+    arguments.any(|argument| argument == b"stateful")
 }
 
 /// Control groups that a server has made for workers; `None` where its own is not delegated to it.

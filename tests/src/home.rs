@@ -170,6 +170,17 @@ impl Home {
         command
     }
 
+    /// The command of a server with the worker of this name that keeps nothing.
+    pub fn stateless_server(&self, worker: &str) -> Command {
+        let mut command = self.command();
+        command
+            .arg("--worker-path")
+            .arg(self.path(worker))
+            .arg("--stateless")
+            .args(["--log-level", "debug"]);
+        command
+    }
+
     /// Starts a server with the real worker, and opens the conversation.
     pub fn start(&self) -> Server {
         self.start_with(&[])

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use e2e::endurance::{FAR_DEADLINE_SECS, PROMPT, Way, assert_idle, assert_words, endure, serve};
+use e2e::endurance::{
+    FAR_DEADLINE_SECS, PROMPT, Way, assert_idle, assert_words, endure, serve_with_heaps,
+};
 use e2e::home::Home;
 use e2e::hostile::script;
 use serde_json::{Value, json};
@@ -26,7 +28,7 @@ const UNSAVED: &[(&str, &[&str])] = &[
         "completed words=Check_failed:_a_thing signal=SIGTRAP",
         &["a thing"],
     ),
-    ("completed close sleep", &["closed its pipe"]),
+    ("completed close sleep", &["cannot save"]),
     ("completed torn exit=0", &["cannot save"]),
     ("completed saved_nothing sleep", &["Saved.bytes"]),
     ("completed saved_too_much sleep", &["Saved.bytes"]),
@@ -58,7 +60,7 @@ const UNSAVED: &[(&str, &[&str])] = &[
 fn a_result_stands_whatever_its_worker_does_afterwards() {
     let home = Home::new();
     for way in [Way::Exec, Way::Zygote] {
-        let mut server = serve(&home, way, &[]);
+        let mut server = serve_with_heaps(&home, way, &[]);
         for (steps, words) in UNSAVED {
             let seen = endure(&mut server, &script(steps), FAR_DEADLINE_SECS, PROMPT);
             assert_eq!(seen["status"], "completed", "{steps}: {seen}");
@@ -79,7 +81,7 @@ fn a_result_stands_whatever_its_worker_does_afterwards() {
 fn what_lies_in_the_window_is_named_by_what_it_is() {
     let home = Home::new();
     for way in [Way::Exec, Way::Zygote] {
-        let mut server = serve(&home, way, &[]);
+        let mut server = serve_with_heaps(&home, way, &[]);
         for steps in [
             "completed put=abc saved=3 exit=0",
             "completed put=abc saved=3 sleep",
@@ -108,7 +110,7 @@ fn what_lies_in_the_window_is_named_by_what_it_is() {
 #[test]
 fn a_heap_before_its_time_breaks_the_protocol() {
     let home = Home::new();
-    let mut server = serve(&home, Way::Exec, &[]);
+    let mut server = serve_with_heaps(&home, Way::Exec, &[]);
     for (steps, words) in [
         (
             "put=abc saved=3 sleep",
@@ -140,7 +142,7 @@ fn a_heap_before_its_time_breaks_the_protocol() {
 #[test]
 fn a_heap_that_never_comes_is_given_up_and_the_result_is_told() {
     let home = Home::new();
-    let mut server = serve(&home, Way::Exec, &[]);
+    let mut server = serve_with_heaps(&home, Way::Exec, &[]);
     let id = server.submit(&script("completed mark=there sleep"));
     home.await_mark(e2e::endurance::WORKER, "there");
     // Whoever does not want to wait cancels; the result is there all the same.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use clap::{Parser, Subcommand};
@@ -223,22 +224,30 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
     }
 }
 
-fn realm_of(mode: Mode) -> Realm {
-    match mode {
+/// The runtime of a worker. It is never torn down: that takes long, and one for heaps must not be
+/// without a snapshot; the process ends instead.
+fn realm_of(mode: Mode) -> ManuallyDrop<Realm> {
+    ManuallyDrop::new(match mode {
         Mode::Stateless => Realm::for_run(),
         Mode::Stateful => Realm::for_heap(None),
-    }
+    })
 }
 
-fn prepare(realm: Realm, window: Option<Window>) -> Prepared {
-    match window {
+fn prepare(realm: ManuallyDrop<Realm>, window: Option<Window>) -> ManuallyDrop<Prepared> {
+    let realm = ManuallyDrop::into_inner(realm);
+    ManuallyDrop::new(match window {
         None => Prepared::Stateless(realm),
         Some(window) => Prepared::Stateful(realm, window),
-    }
+    })
 }
 
-fn talk(prepared: Prepared, report: &Report, input: File, output: File) -> Result<(), ServeError> {
-    let prepare = || (prepared, report.confinement());
+fn talk(
+    prepared: ManuallyDrop<Prepared>,
+    report: &Report,
+    input: File,
+    output: File,
+) -> Result<(), ServeError> {
+    let prepare = || (ManuallyDrop::into_inner(prepared), report.confinement());
     converse(input, output, prepare, &sandbox::Kernel)?;
     Ok(())
 }

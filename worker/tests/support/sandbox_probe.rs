@@ -591,7 +591,7 @@ const ACTS: &[(&str, Act)] = &[
         call!(libc::SYS_write, 2, c"x".as_ptr(), 1) - 1
     }),
     ("can-abort", |_| std::process::abort()),
-    (CAN_KEEP_A_HEAP, |_| keep_heap()),
+    ("can-keep-a-heap", |_| keep_heap()),
     ("null", |_| null()),
     ("null-when-short", |_| {
         tighten();
