@@ -89,7 +89,8 @@ fn a_warm_runtime_runs_in_forked_children() {
     }
 }
 
-/// V8's engine seed is fixed, and V8 would draw its addresses from it.
+/// V8's engine seed is fixed, and V8 would draw its addresses from it. Only what nobody can write to or
+/// run lies at the same places: V8's constants, so that heaps have equal bytes.
 #[test]
 fn memory_lies_elsewhere_in_each_process() {
     const SHOW: &str = "MCP_V8_TEST_SHOW_MAPS";
@@ -100,6 +101,10 @@ fn memory_lies_elsewhere_in_each_process() {
             .lines()
             .filter(|line| line.split_whitespace().count() == 5);
         lines
+            .filter(|line| {
+                let permissions = line.split_whitespace().nth(1).unwrap_or_default();
+                permissions.contains(['w', 'x'])
+            })
             .filter_map(|line| line.split_once('-'))
             .map(|(start, _)| start.to_owned())
             .collect()
@@ -126,7 +131,7 @@ fn memory_lies_elsewhere_in_each_process() {
     };
     let (one, other) = (of_another(), of_another());
     let shared = one.iter().filter(|start| other.contains(start)).count();
-    assert!(one.len() > 40, "{} mappings", one.len());
+    assert!(one.len() > 25, "{} mappings", one.len());
     assert!(
         shared <= 5,
         "{shared} of {} mappings are at the same place",

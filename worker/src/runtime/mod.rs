@@ -16,11 +16,19 @@
 //! * Deno's inspector for what values look like (`inspector_ops`).
 //!
 //! What that gives (a shared 2-core machine, a build with little optimisation; ratios tell more than
-//! the numbers): a heap that only counts is 511 KB, restored in 1.1 ms, stored in 8 ms, and grows by
+//! the numbers): a heap that only counts is 568 KB, restored in 1.1 ms, stored in 8 ms, and grows by
 //! 27 bytes a generation; one whose script uses URL, timers, console and TextEncoder each time is
-//! 720 KB, restored in 1.2 ms, stored in 10.5 ms, and grows by 27 bytes a generation, 110 with a
+//! 790 KB, restored in 1.2 ms, stored in 10.5 ms, and grows by 27 bytes a generation, 110 with a
 //! `const` declared again in each. The thousandth generation takes as long as the first.
 //! `tests/snapshots.rs` holds that, and `tests/fork.rs` that a warm runtime forks.
+//!
+//! # What isolates that make snapshots lack
+//!
+//! V8 leaves parts of the language out of them (`language` adds these), and WebAssembly
+//! (`crate::web::wasm`). It also never optimises JavaScript in them: a script that computes takes about
+//! ten times as long on a heap, unless it computes in WebAssembly. What they cannot store is found
+//! before V8 is asked to, where that can be found ([`UnsavableHeap`]); `tests/heap_contents.rs` lists
+//! what becomes of each kind of thing.
 //!
 //! # How a script runs
 //!

@@ -10,7 +10,7 @@
 // at its first use.
 "use strict";
 
-// V8 has a native one, but not in isolates that make snapshots.
+// The same for runs and for heaps, whose isolates V8 makes without one.
 function queueMicrotask(callback) {
   if (typeof callback !== "function") {
     throw new TypeError("Failed to execute 'queueMicrotask': Argument 1 is not a function");
