@@ -35,7 +35,8 @@ async fn one_call_runs_code_and_shows_all_of_it() {
     assert_eq!(seen["output"]["data"], "hello\nthere");
     assert_eq!(seen["output"]["execution_id"], seen["execution_id"]);
     assert_eq!(seen["heap_memory_max_mb"], 8);
-    for absent in ["error", "error_kind", "heap"] {
+    assert_eq!(seen["heap"].as_str().map(str::len), Some(64));
+    for absent in ["error", "error_kind", "heap_error"] {
         assert!(seen[absent].is_null() && seen.as_object().unwrap().contains_key(absent));
     }
     let got = pair

@@ -11,7 +11,7 @@ use crate::server::Server;
 
 /// Memory that the server may take more at the end than after its warm-up, in bytes: caches of the
 /// database and of the allocator that are not yet full.
-const GROWTH_BYTES_MAX: u64 = 16 << 20;
+const GROWTH_BYTES_MAX: u64 = 32 << 20;
 /// And for each execution between, in bytes: less than what any of them is made of. A view that is kept
 /// takes more.
 const GROWTH_BYTES_EACH: u64 = 256;

@@ -167,6 +167,8 @@ impl Realm {
         isolate.set_slot(Rc::clone(&state));
         isolate.set_host_import_module_dynamically_callback(errors::refuse_import);
         isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
+        // The parameter is not heeded where snapshots are made.
+        isolate.set_allow_atomics_wait(false);
         errors::install(&mut isolate);
 
         let (context, hooks_object, hooks) = {

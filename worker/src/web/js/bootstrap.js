@@ -480,15 +480,33 @@ function defineLazy(name, script) {
     __proto__: null,
     configurable: true,
     enumerable: !/^[A-Z]/.test(name),
-    get() {
+    // Bound, so that they do not show their source.
+    get: function () {
       const value = core.loadExtScript(script)[name];
       defineValue(name, value);
+      if (name === "URL") addObjectUrls(value);
       return value;
-    },
-    set(value) {
+    }.bind(undefined),
+    set: function (value) {
       defineValue(name, value);
-    },
+    }.bind(undefined),
   });
+}
+
+const reflectApply = Reflect.apply;
+
+// Deno's script of blobs puts these two on URL. It is loaded when one of them is called.
+function addObjectUrls(URL) {
+  for (const name of ["createObjectURL", "revokeObjectURL"]) {
+    if (name in URL) continue;
+    const method = {
+      [name](_argument) {
+        core.loadExtScript("ext:deno_web/09_file.js");
+        return reflectApply(URL[name], URL, arguments);
+      },
+    }[name];
+    URL[name] = method;
+  }
 }
 
 for (const script in lazyGlobals) {
