@@ -484,7 +484,10 @@ function defineLazy(name, script) {
     get: function () {
       const value = core.loadExtScript(script)[name];
       defineValue(name, value);
-      if (name === "URL") addObjectUrls(value);
+      if (name === "URL") {
+        addObjectUrl(value, "createObjectURL");
+        addObjectUrl(value, "revokeObjectURL");
+      }
       return value;
     }.bind(undefined),
     set: function (value) {
@@ -495,18 +498,15 @@ function defineLazy(name, script) {
 
 const reflectApply = Reflect.apply;
 
-// Deno's script of blobs puts these two on URL. It is loaded when one of them is called.
-function addObjectUrls(URL) {
-  for (const name of ["createObjectURL", "revokeObjectURL"]) {
-    if (name in URL) continue;
-    const method = {
-      [name](_argument) {
-        core.loadExtScript("ext:deno_web/09_file.js");
-        return reflectApply(URL[name], URL, arguments);
-      },
-    }[name];
-    URL[name] = method;
-  }
+// Deno's script of blobs puts two functions on URL. It is loaded when one of them is called.
+function addObjectUrl(URL, name) {
+  if (name in URL) return;
+  URL[name] = {
+    [name](_argument) {
+      core.loadExtScript("ext:deno_web/09_file.js");
+      return reflectApply(URL[name], URL, arguments);
+    },
+  }[name];
 }
 
 for (const script in lazyGlobals) {
