@@ -5,17 +5,23 @@
 //! of its script, it runs, it writes, it has said its last word and nobody has heard it yet, it is gone
 //! and its end is not yet recorded, all is over.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use e2e::endurance::{WORKER, Way, start};
 use e2e::home::Home;
-use e2e::hostile::{OBEY, script};
+use e2e::hostile::{MARK_INFIX, OBEY, script};
 use e2e::processes::{self, Entry};
 use e2e::server::{PATIENCE, Server, is_final};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+/// What workers save here, and its SHA-256.
+const SAVE: &str = "completed put=abc saved=3 exit=0";
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 /// Where one execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,4 +309,88 @@ fn a_fork_server_killed_at_each_step() {
 #[test]
 fn a_server_killed_at_each_step() {
     play_all(Victim::Server, &[Way::Exec, Way::Zygote]);
+}
+
+/// The files of stored heaps.
+fn blobs(home: &Home) -> Vec<PathBuf> {
+    let folders = fs::read_dir(home.path("heaps")).into_iter().flatten();
+    let files = folders
+        .flatten()
+        .filter_map(|folder| fs::read_dir(folder.path()).ok());
+    let paths = files.flatten().flatten().map(|file| file.path());
+    paths
+        .filter(|path| path.extension().is_some_and(|name| name == "heap"))
+        .collect()
+}
+
+/// Kills a server in the middle of this, with a database that nobody can write to; the next one.
+fn killed_unwritten(home: &Home, steps: &str, is_there: impl Fn() -> bool) -> Server {
+    home.hostile(WORKER, OBEY);
+    let mut server = start(home, Way::Exec, &[]);
+    let id = server.submit(&script(&format!("mark=here await=leave {steps}")));
+    home.await_mark(WORKER, "here");
+    await_record(home, &id);
+    server.until(&id, "running");
+    let lock = lock_database(home);
+    home.give_leave(WORKER, "leave");
+    assert!(processes::within(PATIENCE, is_there), "{steps}");
+    server.signal(Signal::SIGKILL);
+    server.wait_exit(PATIENCE);
+    home.assert_empty();
+    drop(lock);
+    let mut server = start(home, Way::Exec, &[]);
+    let seen = assert_final(&mut server, &id);
+    assert_eq!(seen["status"], "failed", "{steps}: {seen}");
+    assert_eq!(seen["heap"], Value::Null, "{steps}: {seen}");
+    server
+}
+
+#[test]
+fn a_server_killed_before_a_heap_comes_has_none() {
+    let home = Home::new();
+    let said = home.path(&format!("{WORKER}{MARK_INFIX}said"));
+    let mut server = killed_unwritten(&home, "completed mark=said sleep", || said.exists());
+    assert!(blobs(&home).is_empty());
+    let refused = server.refused("run_js", json!({"code": "1", "heap": ABC}));
+    assert!(refused.contains(ABC), "{refused}");
+    server.finish();
+}
+
+#[test]
+fn a_server_killed_between_a_heap_and_its_row_leaves_an_orphan_that_is_collected() {
+    let home = Home::new();
+    let server = killed_unwritten(&home, SAVE, || !blobs(&home).is_empty());
+    server.finish();
+    let collect = || {
+        let mut gc = home.command();
+        gc.arg("gc").arg("--session-db-path").arg(home.path("data"));
+        gc.arg("--directory-path").arg(home.path("heaps"));
+        let done = gc.output().expect("it runs");
+        assert!(done.status.success(), "{done:?}");
+    };
+    collect();
+    let [orphan] = &blobs(&home)[..] else {
+        panic!("one that is young stays: its row may be on its way")
+    };
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30);
+    let file = File::options().write(true).open(orphan);
+    file.expect("our own file")
+        .set_modified(long_ago)
+        .expect("our own file");
+    collect();
+    assert!(blobs(&home).is_empty());
+}
+
+#[test]
+fn a_server_killed_after_it_has_told_of_a_heap_keeps_it() {
+    let home = Home::new();
+    home.hostile(WORKER, OBEY);
+    let mut server = start(&home, Way::Exec, &[]);
+    assert_eq!(server.run(&script(SAVE))["heap"], ABC);
+    server.signal(Signal::SIGKILL);
+    server.wait_exit(PATIENCE);
+    let mut server = start(&home, Way::Exec, &[]);
+    let seen = server.run_with("again", json!({"heap": ABC}));
+    assert_eq!(seen["status"], "completed", "{seen}");
+    server.finish();
 }
