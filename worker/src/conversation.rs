@@ -102,7 +102,7 @@ pub fn converse<O: Write + 'static>(
         protocol_version: PROTOCOL_VERSION,
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         v8_version: v8_version().to_owned(),
-        heap_build: heap_build(),
+        heap_build: heap_build().to_owned(),
         confinement,
     }))?;
     let Some(message) = read_one(&mut input)? else {

@@ -165,7 +165,7 @@ impl Zygote {
                 protocol_version: PROTOCOL_VERSION,
                 worker_version: env!("CARGO_PKG_VERSION").to_owned(),
                 v8_version: v8_version().to_owned(),
-                heap_build: heap_build(),
+                heap_build: heap_build().to_owned(),
                 confinement: jail.confinement(),
             }),
             None,
