@@ -377,12 +377,7 @@ fn a_full_queue_refuses_and_accepts_nothing() {
 #[test]
 fn a_stateless_server_leaves_no_files() {
     let home = Home::new();
-    let mut command = home.command();
-    command
-        .arg("--stateless")
-        .arg("--worker-path")
-        .arg(home.path("mcp-v8-worker"));
-    let mut server = Server::spawn(command);
+    let mut server = Server::spawn(home.stateless_server("mcp-v8-worker"));
     server.initialize();
     let id = id_of(&server.run("console.log('x'); 1"));
     assert_eq!(server.get(&id)["result"], "1");

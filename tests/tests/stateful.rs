@@ -469,12 +469,7 @@ fn two_servers_share_heaps_and_sessions() {
 #[test]
 fn a_stateless_server_keeps_no_heap_and_says_so() {
     let home = Home::new();
-    let mut command = home.command();
-    command
-        .arg("--stateless")
-        .arg("--worker-path")
-        .arg(home.path("mcp-v8-worker"));
-    let mut server = Server::spawn(command);
+    let mut server = Server::spawn(home.stateless_server("mcp-v8-worker"));
     server.initialize();
     let seen = server.run("typeof WebAssembly + 1");
     assert_eq!(

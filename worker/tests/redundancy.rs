@@ -32,6 +32,12 @@ use serde_json::Value;
 #[path = "support/rule_acts.rs"]
 mod rule_acts;
 
+mod support {
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) mod policy;
+}
+use support::policy::{alternatives, holds, policy};
+
 /// What each script gets.
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 8 << 20,
@@ -88,7 +94,7 @@ fn every_alternative_of_the_tier_without_compilers_is_used_or_says_why_it_is_kep
 
 fn hold(tier: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut alternatives = policy(&root.join("policies/seccomp"), tier);
+    let mut alternatives = alternatives_of(tier);
     let mut sources = scripts(&root.join("tests/specs"));
     sources.extend(MORE.iter().map(|&source| source.to_owned()));
     // The parser of TypeScript has no memory left, and Rust aborts.
@@ -134,22 +140,20 @@ fn report(alternatives: &[Alternative], scripts: usize) -> Vec<&str> {
 }
 
 /// The rules for this processor and a tier.
-fn policy(folder: &Path, tier: &str) -> Vec<Alternative> {
-    let path = folder.join(std::env::consts::ARCH).with_extension("json");
-    let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+fn alternatives_of(tier: &str) -> Vec<Alternative> {
     let numbers: BTreeMap<&str, u64> = rule_acts::RULE_ACTS
         .iter()
         .map(|act| (act.name, act.number.unsigned_abs()))
         .collect();
     let mut found = Vec::new();
-    for rule in policy["rules"].as_array().unwrap() {
+    for rule in policy(std::env::consts::ARCH)["rules"].as_array().unwrap() {
         if rule["tier"].as_str().is_some_and(|only| only != tier) {
             continue;
         }
         let name = rule["syscall"].as_str().unwrap();
         // A refusal wins over an allowance.
         for answer in ["errno", "pretend", "allow"] {
-            for conditions in lists(&rule[answer]) {
+            for conditions in alternatives(&rule[answer]) {
                 let is_kept = |it: &Value| it["kept"].is_string();
                 let kept = is_kept(rule) || conditions.iter().any(is_kept);
                 let meanings = conditions.iter().map(|c| c["meaning"].as_str().unwrap());
@@ -169,18 +173,6 @@ fn policy(folder: &Path, tier: &str) -> Vec<Alternative> {
     found
 }
 
-/// The alternatives of what a rule answers in one way; `always` is one without conditions.
-fn lists(calls: &Value) -> Vec<Vec<Value>> {
-    match calls {
-        Value::Null => Vec::new(),
-        Value::String(_) => vec![Vec::new()],
-        lists => {
-            let lists = lists.as_array().unwrap().iter();
-            lists.map(|list| list.as_array().unwrap().clone()).collect()
-        }
-    }
-}
-
 fn find(alternatives: &[Alternative], pid: u64, call: &Call) -> Option<usize> {
     let fits = |it: &Alternative| {
         it.number == call.number && it.conditions.iter().all(|c| holds(c, pid, &call.args))
@@ -188,28 +180,6 @@ fn find(alternatives: &[Alternative], pid: u64, call: &Call) -> Option<usize> {
     let refused = |it: &Alternative| it.answer != "allow" && fits(it);
     let index = alternatives.iter().position(refused);
     index.or_else(|| alternatives.iter().position(fits))
-}
-
-fn holds(condition: &Value, pid: u64, args: &[u64; 6]) -> bool {
-    let number = |value: &Value| match value.as_str() {
-        Some("self") => pid,
-        Some(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap(),
-        None => value.as_u64().unwrap(),
-    };
-    let width = if condition["type"] == "dword" {
-        u64::from(u32::MAX)
-    } else {
-        u64::MAX
-    };
-    let index = usize::try_from(condition["arg"].as_u64().unwrap()).unwrap();
-    let (arg, value) = (args[index] & width, number(&condition["value"]));
-    match condition["op"].as_str().unwrap() {
-        "eq" => arg == value,
-        "ne" => arg != value,
-        "le" => arg <= value,
-        "masked_eq" => arg & number(&condition["mask"]) & width == value,
-        other => panic!("{other}"),
-    }
 }
 
 /// Every script below a folder.

@@ -4,10 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use mcp_v8_worker::sandbox::seccomp::{self, Instruction};
 use serde_json::Value;
+
+mod support {
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) mod policy;
+}
+use support::policy::{holds, number, policy};
 
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -142,37 +147,6 @@ fn aarch64_numbers() -> BTreeMap<&'static str, u32> {
     .into()
 }
 
-fn policy(architecture: &str) -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/seccomp");
-    let text = std::fs::read_to_string(folder.join(architecture).with_extension("json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-fn number(value: &Value) -> u64 {
-    match value.as_str() {
-        Some("self") => u64::from(OWN),
-        Some(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap(),
-        None => value.as_u64().unwrap(),
-    }
-}
-
-fn holds(condition: &Value, args: &[u64; 6]) -> bool {
-    let width = match condition["type"].as_str().unwrap() {
-        "dword" => u64::from(u32::MAX),
-        "qword" => u64::MAX,
-        other => panic!("{other}"),
-    };
-    let index = usize::try_from(condition["arg"].as_u64().unwrap()).unwrap();
-    let (arg, value) = (args[index] & width, number(&condition["value"]));
-    match condition["op"].as_str().unwrap() {
-        "eq" => arg == value,
-        "ne" => arg != value,
-        "le" => arg <= value,
-        "masked_eq" => arg & number(&condition["mask"]) & width == value,
-        other => panic!("{other}"),
-    }
-}
-
 fn matches(calls: &Value, args: &[u64; 6]) -> bool {
     match calls {
         Value::Null => false,
@@ -182,7 +156,7 @@ fn matches(calls: &Value, args: &[u64; 6]) -> bool {
                 .as_array()
                 .unwrap()
                 .iter()
-                .all(|c| holds(c, args))
+                .all(|c| holds(c, OWN.into(), args))
         }),
     }
 }
@@ -249,10 +223,10 @@ fn values(rules: &[&Value]) -> Vec<u64> {
         for calls in ANSWERS.map(|answer| &rule[answer]) {
             let conditions = calls.as_array().into_iter().flatten();
             for condition in conditions.flat_map(|list| list.as_array().unwrap()) {
-                let value = number(&condition["value"]);
+                let value = number(&condition["value"], OWN.into());
                 let allowed = match &condition["mask"] {
                     Value::Null => value,
-                    mask => value | !number(mask),
+                    mask => value | !number(mask, OWN.into()),
                 };
                 for base in [value, allowed] {
                     found.extend([base, base.wrapping_add(1), base.wrapping_sub(1)]);
@@ -289,7 +263,7 @@ fn fulfilling(conditions: &Value) -> [u64; 6] {
         let index = usize::try_from(condition["arg"].as_u64().unwrap()).unwrap();
         args[index] = match condition["op"].as_str().unwrap() {
             "ne" => 77,
-            _ => number(&condition["value"]),
+            _ => number(&condition["value"], OWN.into()),
         };
     }
     args

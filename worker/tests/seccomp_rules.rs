@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::path::Path;
-
 use serde_json::Value;
 
 #[allow(dead_code, reason = "the number of a call is for the probe to know")]
@@ -14,8 +12,11 @@ mod rule_acts;
 use rule_acts::{Gives, Place, RULE_ACTS, RuleAct};
 
 mod support {
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) mod policy;
     pub(crate) mod probe;
 }
+use support::policy::{alternatives, holds, policy};
 use support::probe::attempt;
 
 const PLACE: Place = Place {
@@ -23,55 +24,14 @@ const PLACE: Place = Place {
     page: 0x7000_0000_0000,
 };
 
-fn rules() -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/seccomp");
-    let path = folder.join(std::env::consts::ARCH).with_extension("json");
-    let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    policy["rules"].as_array().unwrap().clone()
-}
-
-fn number(value: &Value) -> u64 {
-    match value.as_str() {
-        Some("self") => PLACE.own,
-        Some(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap(),
-        None => value.as_u64().unwrap(),
-    }
-}
-
-fn holds(condition: &Value, args: &[u64; 6]) -> bool {
-    let width = if condition["type"] == "dword" {
-        u64::from(u32::MAX)
-    } else {
-        u64::MAX
-    };
-    let index = usize::try_from(condition["arg"].as_u64().unwrap()).unwrap();
-    let (arg, value) = (args[index] & width, number(&condition["value"]));
-    match condition["op"].as_str().unwrap() {
-        "eq" => arg == value,
-        "ne" => arg != value,
-        "le" => arg <= value,
-        "masked_eq" => arg & number(&condition["mask"]) & width == value,
-        other => panic!("{other}"),
-    }
-}
-
-/// The alternatives of what a rule answers in one way; `always` is one without conditions.
-fn alternatives(calls: &Value) -> Vec<Vec<Value>> {
-    match calls {
-        Value::Null => Vec::new(),
-        Value::String(_) => vec![Vec::new()],
-        lists => {
-            let lists = lists.as_array().unwrap().iter();
-            lists.map(|list| list.as_array().unwrap().clone()).collect()
-        }
-    }
-}
-
 /// The call that fulfils an alternative, by its index.
 fn act_for(name: &str, conditions: &[Value]) -> Option<(usize, &'static RuleAct)> {
     RULE_ACTS.iter().enumerate().find(|(_, act)| {
         let args = (act.args)(PLACE);
-        act.name == name && conditions.iter().all(|condition| holds(condition, &args))
+        act.name == name
+            && conditions
+                .iter()
+                .all(|condition| holds(condition, PLACE.own, &args))
     })
 }
 
@@ -92,7 +52,7 @@ fn wrong(answer: &str, index: usize, act: &RuleAct, environment: &[&str]) -> Opt
 fn every_rule_is_used_and_answers_as_it_says() {
     let mut failures = Vec::new();
     let mut used = vec![false; RULE_ACTS.len()];
-    for rule in rules() {
+    for rule in policy(std::env::consts::ARCH)["rules"].as_array().unwrap() {
         let name = rule["syscall"].as_str().unwrap();
         let environment: &[&str] = match rule["tier"].as_str() {
             Some("jitless") => &["--jitless"],

@@ -9,6 +9,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::fault::Fault;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
+use super::state::NEEDS_STATE;
 use crate::app::{EngineTier, GarbageOptions, SandboxMode, WorkerStart};
 use crate::limits;
 
@@ -225,19 +226,10 @@ Examples:
       The same after a session database was lost: what only that one needed can go.
 ";
 
-/// The settings that an errand has besides: where everything is, and how long it is kept.
-const OF_ERRANDS: [Setting; 10] = [
-    Setting::DirectoryPath,
-    Setting::S3Bucket,
-    Setting::CacheDir,
-    Setting::CacheMaxMb,
-    Setting::HeapKeyFile,
-    Setting::HeapRetentionHours,
-    Setting::HeapRetentionMb,
-    Setting::SessionDbPath,
-    Setting::Stateless,
-    Setting::LogLevel,
-];
+/// Whether an errand has a setting besides: where everything is, and how long it is kept.
+fn is_of_errands(setting: Setting) -> bool {
+    NEEDS_STATE.contains(&setting) || matches!(setting, Setting::Stateless | Setting::LogLevel)
+}
 
 /// What the command line says.
 #[derive(Debug, Default)]
@@ -388,7 +380,7 @@ fn command() -> clap::Command {
             default(setting),
             setting.variable()
         );
-        let is_global = OF_ERRANDS.contains(&setting);
+        let is_global = is_of_errands(setting);
         command = command.mut_arg(setting.name().replace('-', "_"), |arg| {
             noted(arg, &note).global(is_global)
         });

@@ -15,7 +15,7 @@ use crate::app::{AwsVariables, CachePlace, HeapPlace, HeapRetention, HeapsConfig
 use crate::limits;
 
 /// What means nothing to a server that keeps nothing.
-const NEEDS_STATE: [Setting; 8] = [
+pub(super) const NEEDS_STATE: [Setting; 8] = [
     Setting::DirectoryPath,
     Setting::S3Bucket,
     Setting::CacheDir,
