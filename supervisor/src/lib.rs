@@ -2,13 +2,14 @@
 //! keeps what they said.
 //!
 //! ```text
-//! main ─▶ config            mcp ─▶ api ─▶ app ─▶ execution ─▶ workers ─▶ protocol
+//! main ─▶ config     mcp | http ─▶ api ─▶ app ─▶ execution ─▶ workers ─▶ protocol
 //!                                                    └──────▶ store
 //! ```
 //!
 //! Arrows go one way: nothing knows what stands left of it. [`config`] and [`gc`] are seen by `main` alone.
 //!
 //! * [`mcp`]: the Model Context Protocol; the only module that knows it.
+//! * [`http`]: connections, who is let in, the REST API.
 //! * [`api`]: JSON shapes, and conversions from the types of [`app`].
 //! * [`app`]: the use cases, with errors that know no transport.
 //! * [`execution`]: the life of one execution: a pure state machine, and one task that obeys it.
@@ -24,6 +25,7 @@ pub mod config;
 pub mod execution;
 pub mod gc;
 pub mod heaps;
+pub mod http;
 pub mod limits;
 pub mod mcp;
 pub mod signals;

@@ -58,6 +58,41 @@ pub const WAIT_MAX: Duration = Duration::from_secs(50);
 /// How often a wait looks at an execution that another server on the same directory runs.
 pub const FOREIGN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Connections of clients at once. When there are as many, a new one takes the place of the one that has
+/// been idle longest.
+pub const HTTP_CONNECTIONS_MAX: usize = 8192;
+/// One part in so many of the descriptors that this process may have is for connections.
+pub const HTTP_DESCRIPTORS_PART: usize = 2;
+/// Requests that are answered at once, streams included; more are refused. Fewer than connections, so
+/// that there is always one that is idle.
+pub const HTTP_REQUESTS_MAX: usize = 4096;
+/// The largest body of a request, in bytes.
+pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of all bodies in hand; more are refused.
+pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
+/// How long a body may take to come.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The longest head of a request, in bytes.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long a head may take to come, and so how long a connection may be idle.
+pub const HTTP_HEAD_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a client may take to agree on TLS.
+pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long what was sent may wait for a client to take it; then its connection is closed.
+pub const HTTP_UNREAD_WAIT_MAX: Duration = Duration::from_secs(60);
+/// What the kernel holds of an answer that a client has not taken yet, in bytes.
+pub const HTTP_SEND_BUFFER_BYTES: usize = 256 << 10;
+/// The pause after a connection could not be accepted, most likely for want of descriptors.
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How soon a client is to try again that was refused because the server is busy.
+pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the files of TLS are looked at.
+pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long what runs may go on when the server is asked to end.
+pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+/// How long the last answers may take after that.
+pub const LAST_ANSWERS_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// The fewest workers that are parked ahead of need.
 pub const PARKED_WORKERS_MIN: usize = 1;
 /// Workers that may be parked beyond one for each execution that may run at once.
@@ -303,5 +338,8 @@ const _: () = {
     assert!(POOL_WAIT_MAX.as_millis() < HELLO_TIMEOUT.as_millis());
     // A fork server is known by its successor for a while: both have room for all workers.
     assert!(2 * (CONCURRENT_EXECUTIONS_MAX + PARKED_WORKERS_MAX) <= WORKERS_LIVING_MAX);
+    assert!(HTTP_REQUESTS_MAX < HTTP_CONNECTIONS_MAX);
+    assert!(SOURCE_BYTES_MAX < HTTP_BODY_BYTES_MAX);
+    assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
     assert!(STDERR_TAIL_BYTES_MAX <= wire::ERROR_BYTES_MAX / 2);
 };

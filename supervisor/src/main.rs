@@ -10,28 +10,30 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use mcp_v8::app::{
-    Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
-    WorkerStart, collect_garbage, control_groups,
+    Executions, GarbageError, GarbageOptions, Jail, Neighbours, StartError, WorkerStart,
+    collect_garbage, control_groups,
 };
-use mcp_v8::config::{self, Command, Config, Machine};
+use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::gc::Told;
+use mcp_v8::http::{BindError, Listening};
+use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{Defaults, Server};
 use mcp_v8::signals::Signals;
 use mcp_v8::telemetry;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIGURATION: u8 = 2;
-
-/// How long a client that does not read may hold up the end after a signal.
-const LAST_ANSWERS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("cannot start: {0}")]
     Start(#[from] StartError),
+    #[error("cannot start: {0}")]
+    Listen(#[from] BindError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
     #[error("{0}")]
@@ -150,7 +152,7 @@ fn run(config: Config) -> ExitCode {
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(serve(config.executions, summary));
+            let ended = runtime.block_on(serve(config, summary));
             // A read of standard input cannot be interrupted: it is left behind, not waited for.
             runtime.shutdown_background();
             ended
@@ -164,8 +166,14 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
-async fn serve(config: ExecutionsConfig, summary: String) -> Result<(), Failure> {
+async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    // An address that is taken is told before anything is started.
+    let place = match &config.transport {
+        Transport::Stdio => None,
+        Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
+    };
+    let config = config.executions;
     let defaults = Defaults {
         heap_memory_max_mb: config.heap_memory_default_mb,
         execution_timeout_secs: config.execution_timeout_default_secs,
@@ -177,7 +185,48 @@ async fn serve(config: ExecutionsConfig, summary: String) -> Result<(), Failure>
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
     let server = Server::new(executions.clone(), defaults);
-    converse(server, executions, signals).await
+    match place {
+        None => converse(server, executions, signals).await,
+        Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
+    }
+}
+
+/// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,
+/// and what still runs after that is cancelled, which ends all waits.
+async fn listen(
+    listening: Listening,
+    _server: Server,
+    executions: Executions,
+    mut signals: Signals,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let url = listening.url();
+    tracing::info!(
+        "MCP at {}; API at {url}/api (described at {url}/api/openapi.json), {url}/healthz, \
+         {url}/readyz, {url}/metrics",
+        listening.mcp_url()
+    );
+    let stop = CancellationToken::new();
+    let mcp = axum::Router::new();
+    let serving = listening.serve(executions.clone(), mcp);
+    signals.any().await;
+    tracing::info!(
+        "asked to end: nothing new is accepted, what runs may go on for {} s",
+        grace.as_secs()
+    );
+    executions.close();
+    let end = async {
+        if timeout(grace, executions.idle()).await.is_err() {
+            tracing::info!("cancelling what still runs");
+        }
+        executions.shut_down().await;
+        stop.cancel();
+        serving.close().await;
+    };
+    tokio::select! {
+        () = end => Ok(()),
+        () = signals.any() => Err(Failure::Impatient),
+    }
 }
 
 /// What confines workers on this machine: all of it at once, and what is off as a warning when
@@ -210,7 +259,7 @@ fn log_confinement(executions: &Executions) {
 /// read is answered, then what still runs is cancelled; after a signal it is cancelled first, which
 /// ends all waits.
 async fn converse(
-    server: Server,
+    _server: Server,
     executions: Executions,
     mut signals: Signals,
 ) -> Result<(), Failure> {
@@ -247,7 +296,7 @@ async fn converse(
 async fn last_answers(
     serving: impl Future<Output = Result<(), ServeError>>,
 ) -> Result<(), ServeError> {
-    tokio::time::timeout(LAST_ANSWERS_WAIT_MAX, serving)
+    timeout(LAST_ANSWERS_WAIT_MAX, serving)
         .await
         .unwrap_or(Ok(()))
 }

@@ -63,3 +63,8 @@ fn only_the_transport_writes_to_standard_output() {
         &["stdout()", "println!", "print!("],
     );
 }
+
+#[test]
+fn only_http_and_mcp_know_what_http_is_served_with() {
+    only_in(&["http/", "mcp/", "main.rs"], &["axum::", "hyper::server"]);
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_v8_protocol::message::Confinement;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{Conflict, Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::input;
+use super::load::{EndCounts, Load};
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::validate;
@@ -44,6 +45,9 @@ struct Shared {
     probed: Probed,
     tasks: TaskTracker,
     live: Mutex<Live>,
+    /// Told when the last driver has gone.
+    emptied: Notify,
+    ended: EndCounts,
     /// Ends what goes on beside executions, at the latest when nobody can use them any more.
     stop: DropGuard,
 }
@@ -116,6 +120,8 @@ impl Executions {
                 probed,
                 tasks,
                 live: Mutex::default(),
+                emptied: Notify::new(),
+                ended: EndCounts::default(),
                 stop: stop.drop_guard(),
             }),
         })
@@ -182,6 +188,7 @@ impl Executions {
             },
             ticket,
         );
+        let seen = handles.view.clone();
         let mut live = shared.live();
         if live.is_closing {
             return Err(Error::Unavailable(Unavailable::ShuttingDown));
@@ -197,6 +204,7 @@ impl Executions {
         let leave = Leave {
             shared: Arc::clone(shared),
             id,
+            view: seen,
         };
         let token = shared.tasks.token();
         drop(live);
@@ -338,14 +346,69 @@ impl Executions {
         })
     }
 
+    /// Whether executions are accepted.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readiness(&self) -> Result<(), Unavailable> {
+        if self.shared.live().is_closing {
+            return Err(Unavailable::ShuttingDown);
+        }
+        match self.shared.services.store.trouble() {
+            Some(trouble) => Err(Unavailable::Store {
+                problem: trouble.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// How much is going on.
+    pub fn load(&self) -> Load {
+        let live = self.shared.live();
+        let statuses = live
+            .drivers
+            .values()
+            .map(|execution| execution.view.borrow().status);
+        let (mut running, mut queued) = (0, 0);
+        for status in statuses {
+            match status {
+                Status::Queued => queued += 1,
+                Status::Running => running += 1,
+                Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {}
+            }
+        }
+        Load {
+            running,
+            queued,
+            ended: self.shared.ended.all(),
+        }
+    }
+
+    /// Accepts nothing more. What was accepted goes on.
+    pub fn close(&self) {
+        self.shared.admission.close();
+        self.shared.live().is_closing = true;
+    }
+
+    /// Waits until nothing is queued or runs.
+    pub async fn idle(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.shared.emptied.notified());
+            emptied.as_mut().enable();
+            if self.shared.live().drivers.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     /// Accepts nothing more, cancels what is queued or running, and waits until every worker is
     /// reaped and every row is written. What has ended stays readable from the database.
     pub async fn shut_down(&self) {
+        self.close();
         let shared = &self.shared;
-        shared.admission.close();
         {
             let mut live = shared.live();
-            live.is_closing = true;
             for execution in live.drivers.values_mut() {
                 if let Some(cancel) = execution.cancel.take() {
                     let _ = cancel.send(CancelledBy::Shutdown);
@@ -406,11 +469,17 @@ impl Shared {
 struct Leave {
     shared: Arc<Shared>,
     id: ExecutionId,
+    view: watch::Receiver<View>,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.shared.live().drivers.remove(&self.id);
+        self.shared.ended.count(self.view.borrow().status);
+        let mut live = self.shared.live();
+        live.drivers.remove(&self.id);
+        if live.drivers.is_empty() {
+            self.shared.emptied.notify_waiters();
+        }
     }
 }
 

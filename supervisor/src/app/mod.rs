@@ -4,6 +4,7 @@ mod error;
 mod executions;
 mod garbage;
 mod input;
+mod load;
 mod request;
 mod sessions;
 mod start;
@@ -14,6 +15,7 @@ pub use executions::Executions;
 pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,
 };
+pub use load::Load;
 pub use request::{
     HeapChoice, HeapList, HeapQuery, ListPage, ListRequest, RunRequest, SessionList,
     SessionsRequest, SnapshotsRequest,

@@ -15,6 +15,7 @@ use crate::limits;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
+const HTTP: &str = "HTTP";
 const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
 
@@ -25,8 +26,9 @@ Every setting can be given in three ways; the first that says something counts:
   3. a key in the file that --config names
                               heap-memory-max = 16
 
-The server speaks MCP on standard input and output and logs to standard error. It ends when its
-input ends, or on SIGTERM or SIGINT, after it has answered what it has read.
+The server speaks MCP on standard input and output, or over HTTP with --http-port, and logs to
+standard error. It ends when its input ends, or on SIGTERM or SIGINT, after it has answered what it
+has read.
 Exit codes: 0 a clean end, 1 it could not start or failed, 2 the configuration is wrong.
 
 Examples:
@@ -42,6 +44,8 @@ Examples:
       Show which heaps would expire now, and what keeps the others.
   mcp-v8 --stateless --heap-memory-max 32 --execution-timeout 120 --max-concurrent-executions 4
       Larger and longer executions, four at once.
+  mcp-v8 --http-port 8080
+      Serve HTTP on this machine: MCP at http://127.0.0.1:8080/mcp, the API below /api.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
       Add it to Claude Code.
 ";
@@ -141,6 +145,63 @@ struct Cli {
     /// How many more may wait for their turn (0 to 10000); beyond that they are refused.
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     max_queued_executions: Option<OsString>,
+
+    /// Serve HTTP on this port (0 to 65535; 0 for a free one), instead of standard input and output.
+    ///
+    /// MCP is at /mcp, the API below /api (its description at /api/openapi.json), and /healthz,
+    /// /readyz and /metrics are for operators. Excludes --sse-port.
+    #[arg(long, value_name = "PORT", help_heading = HTTP)]
+    http_port: Option<OsString>,
+
+    /// The same for clients that speak MCP's older transport: /sse and /message instead of /mcp.
+    #[arg(long, value_name = "PORT", help_heading = HTTP)]
+    sse_port: Option<OsString>,
+
+    /// The IP address to listen on; 0.0.0.0 or :: for all of this machine.
+    ///
+    /// Any that other machines can reach needs --allow-unauthenticated.
+    #[arg(long, value_name = "ADDRESS", help_heading = HTTP)]
+    bind_host: Option<OsString>,
+
+    /// Let whoever can reach the port run code, also from other machines.
+    ///
+    /// The server does not ask who calls. Say so where something in front of it does, or where
+    /// everybody may.
+    #[arg(long, value_name = "BOOL", help_heading = HTTP, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    allow_unauthenticated: Option<OsString>,
+
+    /// The host names under which clients reach the server, separated by commas; * for any.
+    ///
+    /// localhost and the address that is listened on (any, where it listens on all) are always
+    /// allowed. Other names are refused: a web page could otherwise reach a server on its reader's
+    /// machine under a name of its own.
+    #[arg(long, value_name = "NAMES", help_heading = HTTP)]
+    allowed_hosts: Option<OsString>,
+
+    /// The origins of web pages that may call the server, separated by commas.
+    ///
+    /// Such as https://app.example.com or http://localhost:5173. Pages that the server is reached under
+    /// the name of may always.
+    #[arg(long, value_name = "ORIGINS", help_heading = HTTP)]
+    allowed_origins: Option<OsString>,
+
+    /// The file with the server's certificate and those above it (PEM); it then serves HTTPS.
+    ///
+    /// It is read again when it changes. Needs --tls-key.
+    #[arg(long, value_name = "FILE", help_heading = HTTP)]
+    tls_cert: Option<OsString>,
+
+    /// The file with the private key of the certificate (PEM). Needs --tls-cert.
+    #[arg(long, value_name = "FILE", help_heading = HTTP)]
+    tls_key: Option<OsString>,
+
+    /// How long what runs may go on when the server is asked to end, in seconds (0 to 3600).
+    ///
+    /// Nothing new is accepted meanwhile. What still runs then is cancelled. A second signal ends
+    /// the server at once.
+    #[arg(long, value_name = "SECONDS", help_heading = HTTP)]
+    shutdown_grace: Option<OsString>,
 
     /// How much of a worker's jail must hold: required or best-effort.
     ///
@@ -336,6 +397,15 @@ fn said(cli: Cli) -> CommandLine {
             cli.max_concurrent_executions,
         ),
         (Setting::MaxQueuedExecutions, cli.max_queued_executions),
+        (Setting::HttpPort, cli.http_port),
+        (Setting::SsePort, cli.sse_port),
+        (Setting::BindHost, cli.bind_host),
+        (Setting::AllowUnauthenticated, cli.allow_unauthenticated),
+        (Setting::AllowedHosts, cli.allowed_hosts),
+        (Setting::AllowedOrigins, cli.allowed_origins),
+        (Setting::TlsCert, cli.tls_cert),
+        (Setting::TlsKey, cli.tls_key),
+        (Setting::ShutdownGrace, cli.shutdown_grace),
         (Setting::Sandbox, cli.sandbox),
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
@@ -403,9 +473,17 @@ fn noted(arg: Arg, note: &str) -> Arg {
 /// The default, as the help shows it.
 fn default(setting: Setting) -> String {
     match setting {
-        Setting::Stateless => "false".to_owned(),
+        Setting::Stateless | Setting::AllowUnauthenticated => "false".to_owned(),
         Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
-        Setting::S3Bucket | Setting::CacheDir => "none".to_owned(),
+        Setting::S3Bucket
+        | Setting::CacheDir
+        | Setting::AllowedHosts
+        | Setting::AllowedOrigins
+        | Setting::TlsCert
+        | Setting::TlsKey => "none".to_owned(),
+        Setting::HttpPort | Setting::SsePort => "none: standard input and output".to_owned(),
+        Setting::BindHost => super::BIND_HOST_DEFAULT.to_string(),
+        Setting::ShutdownGrace => limits::SHUTDOWN_GRACE_DEFAULT.as_secs().to_string(),
         Setting::CacheMaxMb => (limits::HEAP_CACHE_BYTES_DEFAULT / super::BYTES_PER_MB).to_string(),
         Setting::HeapKeyFile => format!(
             "{} in --directory-path, with S3 in --session-db-path",
@@ -475,6 +553,8 @@ mod tests {
             ),
             format!("(1 to {})", limits::CONCURRENT_EXECUTIONS_MAX),
             format!("(0 to {})", super::super::QUEUED_EXECUTIONS_MAX),
+            format!("(0 to {})", super::super::SHUTDOWN_GRACE_SECS_MAX),
+            format!("(0 to {}; 0 for", u16::MAX),
         ] {
             assert!(help.contains(&range), "{range} is not in the help:\n{help}");
         }

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::raw::Origin;
@@ -83,6 +84,17 @@ pub enum Fault {
         needed: Setting,
         /// Why.
         reason: &'static str,
+    },
+    /// Other machines could reach a server that does not ask who calls.
+    #[error(
+        "{origin}: whoever can reach {host} could run code, because the server does not ask who \
+         calls; listen on 127.0.0.1, or give --allow-unauthenticated if that is what you want"
+    )]
+    Exposed {
+        /// Where.
+        origin: Origin,
+        /// The address.
+        host: IpAddr,
     },
     /// The default directory, and the one beside it, belong to other users.
     #[error(

@@ -8,6 +8,7 @@ mod cli;
 mod environment;
 mod fault;
 mod file;
+mod http;
 pub mod raw;
 mod resolve;
 mod setting;
@@ -18,12 +19,14 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
 use crate::app::{ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WorkerStart};
+use crate::http::HttpConfig;
 use crate::telemetry::LogLevel;
 
 /// Where heaps are kept when nobody says.
@@ -34,6 +37,12 @@ pub const HEAP_KEY_NAME: &str = "heap.key";
 
 /// Where executions and sessions are kept when nobody says.
 pub const SESSION_DB_PATH_DEFAULT: &str = "/tmp/mcp-v8-sessions";
+
+/// The address that is listened on when nobody says: no other machine reaches it.
+pub const BIND_HOST_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The longest grace for what runs when the server is asked to end, in seconds.
+pub const SHUTDOWN_GRACE_SECS_MAX: u64 = 3600;
 
 /// The worker's file name, looked for beside the supervisor.
 pub const WORKER_NAME: &str = "mcp-v8-worker";
@@ -56,6 +65,8 @@ const BYTES_PER_MB: u64 = 1 << 20;
 /// What the server is to do.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// How clients reach it.
+    pub transport: Transport,
     /// How executions run and where they are kept.
     pub executions: ExecutionsConfig,
     /// How much the log says.
@@ -64,15 +75,27 @@ pub struct Config {
     pub notes: Vec<Note>,
 }
 
+/// How clients reach the server.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// On standard input and output.
+    Stdio,
+    /// Over HTTP.
+    Http(Box<HttpConfig>),
+}
+
 impl Config {
     /// Where things are and how much is allowed, in one line.
     pub fn summary(&self) -> String {
         let executions = &self.executions;
         format!(
-            "mcp-v8 {} serves MCP on standard input and output; {}; \
-             worker {} (started by {}, sandbox {}, engine tier {}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
+            match self.transport {
+                Transport::Stdio => "on standard input and output",
+                Transport::Http(_) => "over HTTP",
+            },
             kept(&executions.state),
             executions.worker_path.display(),
             executions.worker_start.name(),

@@ -63,9 +63,11 @@ pub(super) fn resolve(
         ),
         ..ExecutionsConfig::new(worker_path, state)
     };
+    let transport = resolver.transport();
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
         Ok(Config {
+            transport,
             executions,
             log_level,
             notes,
@@ -226,7 +228,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn origin(&self, setting: Setting) -> Option<Origin> {
+    pub(super) fn origin(&self, setting: Setting) -> Option<Origin> {
         self.raw.get(setting).map(|said| said.origin.clone())
     }
 }
@@ -240,7 +242,7 @@ pub(super) fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
 }
 
 /// The text that was said: on the command line anything, in the file a string.
-fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
+pub(super) fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
     match &said.given {
         Given::Text(text) => text.to_str(),
         Given::Toml(value) => value.as_str(),
@@ -248,7 +250,11 @@ fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
     .ok_or_else(|| malformed(said, expected))
 }
 
-fn number(said: &Said, range: RangeInclusive<u64>, unit: &'static str) -> Result<u64, Fault> {
+pub(super) fn number(
+    said: &Said,
+    range: RangeInclusive<u64>,
+    unit: &'static str,
+) -> Result<u64, Fault> {
     let (least, most) = range.clone().into_inner();
     let expected = || malformed(said, format!("a whole number from {least} to {most}{unit}"));
     let parsed: i128 = match &said.given {

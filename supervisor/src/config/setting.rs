@@ -38,6 +38,24 @@ pub enum Setting {
     MaxConcurrentExecutions,
     /// Executions that may wait for a slot.
     MaxQueuedExecutions,
+    /// The port on which MCP and the API are served over HTTP.
+    HttpPort,
+    /// The port on which MCP's older transport over HTTP and the API are served.
+    SsePort,
+    /// The address that is listened on.
+    BindHost,
+    /// Serve whoever can connect, also from other machines.
+    AllowUnauthenticated,
+    /// The names under which the server is reached.
+    AllowedHosts,
+    /// The web pages that may call it.
+    AllowedOrigins,
+    /// The file with the certificate.
+    TlsCert,
+    /// The file with its private key.
+    TlsKey,
+    /// How long what runs may go on when the server is asked to end, in seconds.
+    ShutdownGrace,
     /// How much of a worker's jail must hold.
     Sandbox,
     /// How much of V8's machinery scripts get.
@@ -58,7 +76,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 30] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -75,6 +93,15 @@ impl Setting {
         Self::ExecutionTimeout,
         Self::MaxConcurrentExecutions,
         Self::MaxQueuedExecutions,
+        Self::HttpPort,
+        Self::SsePort,
+        Self::BindHost,
+        Self::AllowUnauthenticated,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::ShutdownGrace,
         Self::Sandbox,
         Self::EngineTier,
         Self::WorkerStart,
@@ -101,6 +128,15 @@ impl Setting {
             Self::ExecutionTimeout => "execution-timeout",
             Self::MaxConcurrentExecutions => "max-concurrent-executions",
             Self::MaxQueuedExecutions => "max-queued-executions",
+            Self::HttpPort => "http-port",
+            Self::SsePort => "sse-port",
+            Self::BindHost => "bind-host",
+            Self::AllowUnauthenticated => "allow-unauthenticated",
+            Self::AllowedHosts => "allowed-hosts",
+            Self::AllowedOrigins => "allowed-origins",
+            Self::TlsCert => "tls-cert",
+            Self::TlsKey => "tls-key",
+            Self::ShutdownGrace => "shutdown-grace",
             Self::Sandbox => "sandbox",
             Self::EngineTier => "engine-tier",
             Self::WorkerStart => "worker-start",

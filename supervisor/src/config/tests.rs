@@ -8,6 +8,7 @@ use super::*;
 use crate::app::{State, StorePlace};
 use crate::limits;
 
+mod http;
 mod state;
 
 fn machine() -> Machine {
@@ -147,6 +148,19 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("execution-timeout", "7", "7"),
         ("max-concurrent-executions", "8", "8"),
         ("max-queued-executions", "9", "9"),
+        ("http-port", "10", "10"),
+        ("sse-port", "10", "10"),
+        ("bind-host", "127.0.0.9", "\"127.0.0.9\""),
+        ("allow-unauthenticated", "true", "true"),
+        ("allowed-hosts", "x.example", "\"x.example\""),
+        (
+            "allowed-origins",
+            "https://x.example",
+            "[\"https://x.example\"]",
+        ),
+        ("tls-cert", "/x/cert", "\"/x/cert\""),
+        ("tls-key", "/x/key", "\"/x/key\""),
+        ("shutdown-grace", "14", "14"),
         ("sandbox", "best-effort", "\"best-effort\""),
         ("engine-tier", "jitless", "\"jitless\""),
         ("worker-start", "exec", "\"exec\""),
@@ -159,6 +173,13 @@ fn every_setting_can_be_said_in_all_three_ways() {
         let needed: &[&str] = match setting {
             Setting::CacheDir => &["--s3-bucket=x"],
             Setting::CacheMaxMb => &["--s3-bucket=x", "--cache-dir=/x"],
+            Setting::BindHost
+            | Setting::AllowUnauthenticated
+            | Setting::AllowedHosts
+            | Setting::AllowedOrigins
+            | Setting::ShutdownGrace => &["--http-port=1"],
+            Setting::TlsCert => &["--http-port=1", "--tls-key=/x"],
+            Setting::TlsKey => &["--http-port=1", "--tls-cert=/x"],
             _ => &[],
         };
         let with =

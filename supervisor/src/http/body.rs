@@ -1,0 +1,158 @@
+//! Bodies of requests: each is taken whole, within a size, a time and what all of them may take together,
+//! before anything else looks at the request.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::BytesMut;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+use crate::limits;
+
+/// What the bodies that are in hand may still take.
+#[derive(Debug, Clone)]
+pub(super) struct Bodies {
+    room: Arc<Semaphore>,
+}
+
+/// A body, and its part of the room.
+struct Taken {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    pub(super) fn new() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(limits::HTTP_BODIES_BYTES_MAX)),
+        }
+    }
+
+    async fn take(&self, mut body: Body) -> Result<Taken, Refusal> {
+        let announced = body.size_hint().lower();
+        if announced > limits::HTTP_BODY_BYTES_MAX as u64 {
+            return Err(TOO_LARGE);
+        }
+        let mut bytes = BytesMut::new();
+        let mut room: Option<OwnedSemaphorePermit> = None;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| CUT_OFF)?.into_data() else {
+                continue;
+            };
+            if bytes.len() + data.len() > limits::HTTP_BODY_BYTES_MAX {
+                return Err(TOO_LARGE);
+            }
+            let more = self.reserve(data.len())?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Taken {
+            bytes: bytes.freeze(),
+            _room: room,
+        })
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let bytes = u32::try_from(bytes).map_err(|_| TOO_LARGE)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
+        room.map_err(|_| NO_ROOM)
+    }
+}
+
+/// Takes the body of a request, and passes the request on with it.
+pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let taken = timeout(limits::HTTP_BODY_WAIT_MAX, bodies.take(body)).await;
+    match taken.unwrap_or(Err(TOO_SLOW)) {
+        Ok(taken) => {
+            let body = Body::from(taken.bytes.clone());
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refusal) => {
+            let mut response = refusal.response();
+            // What is left of the body is not read.
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
+}
+
+const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    code: "body_too_large",
+    message: "the body of a request has 4194304 bytes at most",
+};
+
+const TOO_SLOW: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    code: "body_too_slow",
+    message: "the body of the request did not come within 30 seconds",
+};
+
+const CUT_OFF: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    code: "body_cut_off",
+    message: "the body of the request is malformed, or ended early",
+};
+
+const NO_ROOM: Refusal = Refusal {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "overloaded",
+    message: "the server has as many large requests in hand as it allows; nothing was accepted, try \
+              again in a moment",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_are_those_of_the_limits() {
+        let bytes = limits::HTTP_BODY_BYTES_MAX.to_string();
+        assert!(TOO_LARGE.message.contains(&bytes));
+        let secs = format!("{} seconds", limits::HTTP_BODY_WAIT_MAX.as_secs());
+        assert!(TOO_SLOW.message.contains(&secs));
+    }
+
+    #[tokio::test]
+    async fn a_body_of_the_largest_size_is_taken_and_no_larger_one() {
+        let bodies = Bodies::new();
+        let largest = vec![b'x'; limits::HTTP_BODY_BYTES_MAX];
+        let taken = bodies.take(Body::from(largest.clone())).await;
+        assert_eq!(
+            taken.ok().map(|taken| taken.bytes.len()),
+            Some(largest.len())
+        );
+        let larger = [largest, vec![b'x']].concat();
+        let refused = bodies.take(Body::from(larger)).await;
+        assert_eq!(refused.err(), Some(TOO_LARGE));
+        assert_eq!(
+            bodies.room.available_permits(),
+            limits::HTTP_BODIES_BYTES_MAX
+        );
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_have_a_bound() {
+        let bodies = Bodies::new();
+        let whole = limits::HTTP_BODIES_BYTES_MAX;
+        let held = bodies.reserve(whole - 1).unwrap();
+        assert!(bodies.take(Body::from("x")).await.is_ok());
+        assert_eq!(bodies.take(Body::from("xy")).await.err(), Some(NO_ROOM));
+        drop(held);
+        assert!(bodies.take(Body::from("xy")).await.is_ok());
+    }
+}

@@ -1,0 +1,412 @@
+//! Who may call: requests that a web page makes on behalf of its reader, who knows nothing of it, are
+//! refused.
+//!
+//! A browser says which page a request comes from (`Origin`), and under which name it has looked the
+//! server up (`Host`). A page can point a name of its own at the address of a server that only its reader
+//! can reach ("DNS rebinding"), but cannot make the browser say another name.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::refusal::Refusal;
+
+/// How long a browser may remember what it may ask.
+const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Headers that pages may send: those of MCP and of the API.
+const REQUEST_HEADERS: [HeaderName; 8] = [
+    HeaderName::from_static("accept"),
+    HeaderName::from_static("authorization"),
+    HeaderName::from_static("content-type"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+    HeaderName::from_static("mcp-protocol-version"),
+    HeaderName::from_static("mcp-session-id"),
+];
+
+/// Headers that pages may read.
+const RESPONSE_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("mcp-session-id"),
+    HeaderName::from_static("retry-after"),
+    HeaderName::from_static("www-authenticate"),
+];
+
+/// What is no host, or no origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is malformed")]
+pub struct Malformed;
+
+/// A host name that the server is reached under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// Any.
+    Any,
+    /// This one, in lower case and without a port.
+    Name(String),
+}
+
+impl FromStr for HostPattern {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let bare = text.parse::<IpAddr>();
+        if let Ok(address) = bare {
+            return Ok(Self::Name(address.to_string()));
+        }
+        let authority: Authority = text.parse().map_err(|_| Malformed)?;
+        let is_name = authority.port().is_none() && !text.contains('@') && !text.contains('*');
+        is_name
+            .then(|| Self::Name(name(authority.host())))
+            .ok_or(Malformed)
+    }
+}
+
+/// The hosts that requests may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHosts {
+    bound: IpAddr,
+    listed: Vec<HostPattern>,
+}
+
+impl AllowedHosts {
+    /// Of a server that listens on `bound`, and is reached under the names that are listed besides.
+    pub fn new(bound: IpAddr, listed: Vec<HostPattern>) -> Self {
+        Self { bound, listed }
+    }
+
+    /// Whether a request may name this host.
+    fn allow(&self, authority: &Authority) -> bool {
+        let host = name(authority.host());
+        let is_own = match host.parse::<IpAddr>() {
+            // No page can have a browser say an address that is not its own.
+            Ok(address) => {
+                address.is_loopback() || self.bound.is_unspecified() || address == self.bound
+            }
+            Err(_) => host == "localhost",
+        };
+        is_own
+            || self.listed.iter().any(|pattern| match pattern {
+                HostPattern::Any => true,
+                HostPattern::Name(listed) => *listed == host,
+            })
+    }
+}
+
+/// A host in lower case, without brackets.
+fn name(host: &str) -> String {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.to_ascii_lowercase()
+}
+
+/// Where a page comes from, as a browser says it (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let uri: Uri = text.parse().map_err(|_| Malformed)?;
+        let parts = uri.into_parts();
+        let scheme = parts.scheme.ok_or(Malformed)?;
+        let authority = parts.authority.ok_or(Malformed)?;
+        let is_bare = parts.path_and_query.is_none_or(|path| path == "/")
+            && !text.ends_with('/')
+            && !authority.as_str().contains(['@', '*']);
+        let is_web = ["http", "https"].contains(&scheme.as_str());
+        (is_bare && is_web)
+            .then(|| Self(text.to_ascii_lowercase()))
+            .ok_or(Malformed)
+    }
+}
+
+/// The web pages that may call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AllowedOrigins(Vec<Origin>);
+
+impl AllowedOrigins {
+    /// These, and those that the server is reached under the name of.
+    pub fn new(listed: Vec<Origin>) -> Self {
+        Self(listed)
+    }
+
+    /// Whether a page may call a server that the request calls `host`.
+    fn allow(&self, origin: &HeaderValue, host: &Authority) -> bool {
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        let origin = origin.to_ascii_lowercase();
+        let is_own = origin
+            .split_once("://")
+            // Browsers leave out the usual port in both.
+            .is_some_and(|(_, authority)| authority == host.as_str().to_ascii_lowercase());
+        is_own || self.0.iter().any(|listed| listed.0 == origin)
+    }
+
+    /// What tells browsers so.
+    pub(super) fn cors(&self) -> CorsLayer {
+        let this = self.clone();
+        let allowed = AllowOrigin::predicate(move |origin, parts| {
+            let host = host(&parts.uri, &parts.headers);
+            host.is_ok_and(|host| this.allow(origin, &host))
+        });
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+            .allow_headers(REQUEST_HEADERS)
+            .expose_headers(RESPONSE_HEADERS)
+            .max_age(PREFLIGHT_AGE)
+    }
+}
+
+/// What a request must name and may come from.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    pub(super) hosts: AllowedHosts,
+    pub(super) origins: AllowedOrigins,
+}
+
+/// Lets a request through, or refuses it.
+pub(super) async fn check(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guard.judge(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.response(),
+    }
+}
+
+impl Guard {
+    fn judge(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let host = host(uri, headers)?;
+        if !self.hosts.allow(&host) {
+            return Err(FOREIGN_HOST);
+        }
+        let mut origins = headers.get_all(ORIGIN).iter();
+        if !origins.all(|origin| self.origins.allow(origin, &host)) {
+            return Err(FOREIGN_ORIGIN);
+        }
+        Ok(())
+    }
+}
+
+/// The host that a request names. Where the request line names one, the header must name the same.
+fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Refusal> {
+    let mut named = headers.get_all(HOST).iter();
+    let (Some(header), None) = (named.next(), named.next()) else {
+        return Err(NO_HOST);
+    };
+    let host: Authority = header
+        .to_str()
+        .ok()
+        .filter(|host| !host.contains('@'))
+        .and_then(|host| host.parse().ok())
+        .filter(is_whole)
+        .ok_or(NO_HOST)?;
+    if uri.authority().is_some_and(|authority| *authority != host) {
+        return Err(NO_HOST);
+    }
+    Ok(host)
+}
+
+/// Whether what follows the host, if anything, is a port.
+fn is_whole(authority: &Authority) -> bool {
+    authority.as_str() == authority.host() || authority.port_u16().is_some()
+}
+
+const NO_HOST: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    code: "bad_host",
+    message: "a request names the host that it is for, in one Host header",
+};
+
+const FOREIGN_HOST: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "foreign_host",
+    message: "this server is not reached under the name in the Host header; its operator can allow \
+              it with --allowed-hosts",
+};
+
+const FOREIGN_ORIGIN: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    code: "foreign_origin",
+    message: "web pages of this origin may not call this server; its operator can allow them with \
+              --allowed-origins",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(bound: &str, hosts: &str, origins: &str) -> Guard {
+        let some = |list: &str| -> Vec<String> {
+            let parts = list.split(',').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let hosts = some(hosts)
+            .iter()
+            .map(|host| host.parse().unwrap())
+            .collect();
+        let origins = some(origins)
+            .iter()
+            .map(|origin| origin.parse().unwrap())
+            .collect();
+        Guard {
+            hosts: AllowedHosts::new(bound.parse().unwrap(), hosts),
+            origins: AllowedOrigins::new(origins),
+        }
+    }
+
+    fn judged(guard: &Guard, uri: &str, given: &[(&str, &str)]) -> &'static str {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        match guard.judge(&uri.parse().unwrap(), &headers) {
+            Ok(()) => "",
+            Err(refusal) => refusal.code,
+        }
+    }
+
+    #[test]
+    fn a_server_on_loopback_is_called_by_names_of_loopback() {
+        let guard = guard("127.0.0.1", "", "");
+        let host = |host| judged(&guard, "/mcp", &[("host", host)]);
+        for own in [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert_eq!(host(own), "", "{own}");
+        }
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.168.1.2",
+            "10.0.0.1:80",
+            "[::2]",
+            "0.0.0.0",
+            "127.0.0.1.evil.example",
+            "localhost.",
+        ] {
+            assert_eq!(host(foreign), "foreign_host", "{foreign}");
+        }
+        for none in [
+            "",
+            "user@localhost",
+            "local host",
+            "localhost:x",
+            "localhost/x",
+            "\u{e9}",
+        ] {
+            assert_eq!(host(none), "bad_host", "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_is_called_by_any_address_and_by_listed_names() {
+        let guard = guard("0.0.0.0", "App.example.com,2001:db8::1", "");
+        let host = |host| judged(&guard, "/mcp", &[("host", host)]);
+        for own in [
+            "192.168.1.2:80",
+            "[2001:db8::2]",
+            "app.example.com:443",
+            "APP.EXAMPLE.COM",
+        ] {
+            assert_eq!(host(own), "", "{own}");
+        }
+        assert_eq!(host("example.com"), "foreign_host");
+        let any = self::guard("127.0.0.1", "*", "");
+        assert_eq!(judged(&any, "/", &[("host", "whatever.example")]), "");
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let guard = guard("127.0.0.1", "", "");
+        assert_eq!(judged(&guard, "/", &[]), "bad_host");
+        let two = [("host", "localhost"), ("host", "localhost")];
+        assert_eq!(judged(&guard, "/", &two), "bad_host");
+        let line = |uri| judged(&guard, uri, &[("host", "localhost:1")]);
+        assert_eq!(line("http://localhost:1/"), "");
+        assert_eq!(line("http://evil.example/"), "bad_host");
+    }
+
+    #[test]
+    fn pages_of_the_server_and_listed_ones_may_call() {
+        let guard = guard(
+            "127.0.0.1",
+            "app.example.com",
+            "https://Tool.example:8443,http://localhost:5173",
+        );
+        let from = |host, origin| judged(&guard, "/mcp", &[("host", host), ("origin", origin)]);
+        for (host, origin) in [
+            ("localhost:8080", "http://localhost:8080"),
+            ("app.example.com", "https://app.example.com"),
+            ("localhost:8080", "https://tool.example:8443"),
+            ("localhost:8080", "HTTP://LOCALHOST:5173"),
+        ] {
+            assert_eq!(from(host, origin), "", "{origin}");
+        }
+        for (host, origin) in [
+            ("localhost:8080", "http://localhost:8081"),
+            ("localhost:8080", "http://localhost"),
+            ("localhost:8080", "http://127.0.0.1:8080"),
+            ("localhost:8080", "null"),
+            ("localhost:8080", ""),
+            ("localhost:8080", "https://tool.example"),
+            ("localhost:8080", "http://tool.example:8443"),
+            ("localhost:8080", "https://evil.example"),
+            ("localhost:8080", "\u{e9}"),
+        ] {
+            assert_eq!(from(host, origin), "foreign_origin", "{origin}");
+        }
+        let two = [
+            ("host", "localhost:8080"),
+            ("origin", "http://localhost:8080"),
+            ("origin", "https://evil.example"),
+        ];
+        assert_eq!(judged(&guard, "/mcp", &two), "foreign_origin");
+    }
+
+    #[test]
+    fn only_hosts_and_origins_are_listed() {
+        for bad in ["", "a b", "http://a", "a:80", "u@a", "*.a", "a/b"] {
+            assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "a.example",
+            "https://",
+            "https://a/",
+            "https://a/b",
+            "ftp://a",
+            "https://u@a",
+            "https://*.a",
+            "https://a?b",
+        ] {
+            assert!(bad.parse::<Origin>().is_err(), "{bad}");
+        }
+    }
+}

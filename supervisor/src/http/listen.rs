@@ -1,0 +1,200 @@
+//! The socket that is listened on, and what becomes of each connection.
+//!
+//! Only HTTP/1.1 is spoken: whoever wants HTTP/2 puts a proxy in front, which clients of MCP do not need.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::connections::{Connections, Requests, Seat};
+use super::in_flight::Held;
+use crate::limits;
+
+/// How many connections may wait to be accepted. The kernel may have a smaller bound.
+const BACKLOG: u32 = 4096;
+
+/// A socket that is listened on; nobody is answered yet.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Listener {
+    pub(super) fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        // A server that was just ended leaves its port to the next one.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            socket,
+            tls,
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Answers everybody with `router`. When `close` is cancelled nobody is accepted any more, and
+    /// connections are closed as soon as they have been answered; it returns when all are.
+    pub(super) async fn serve(
+        self,
+        router: Router,
+        connections: Connections,
+        close: CancellationToken,
+    ) {
+        let tasks = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = close.cancelled() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    connections.make_room();
+                    sleep(limits::HTTP_ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(seat) = connections.enter() else {
+                tracing::warn!("a connection was turned away: as many as are allowed are answered");
+                continue;
+            };
+            let connection = Connection {
+                router: router.clone(),
+                tls: self.tls.clone(),
+                close: close.clone(),
+            };
+            tasks.spawn(connection.run(stream, seat));
+        }
+        drop(self.socket);
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// What a connection needs.
+struct Connection {
+    router: Router,
+    tls: Option<Arc<ServerConfig>>,
+    close: CancellationToken,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, seat: Seat) {
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "a connection could not be prepared");
+        }
+        tokio::select! {
+            () = seat.asked_to_leave() => {}
+            () = self.answer(stream, seat.requests()) => {}
+        }
+    }
+
+    async fn answer(&self, stream: TcpStream, requests: Requests) {
+        let Some(tls) = &self.tls else {
+            return self.converse(stream, requests).await;
+        };
+        let acceptor = TlsAcceptor::from(Arc::clone(tls));
+        let agreed = tokio::select! {
+            agreed = timeout(limits::TLS_HANDSHAKE_WAIT_MAX, acceptor.accept(stream)) => agreed,
+            () = self.close.cancelled() => return,
+        };
+        match agreed {
+            Ok(Ok(stream)) => self.converse(stream, requests).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+            Err(_) => tracing::debug!("a client took too long to agree on TLS"),
+        }
+    }
+
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
+        let service = service_fn(|request: Request<Incoming>| {
+            let busy = requests.begin();
+            let answer = self.router.clone().oneshot(request.map(Body::new));
+            async move {
+                let response = answer.await?;
+                Ok::<_, std::convert::Infallible>(response.map(|body| Held { body, _held: busy }))
+            }
+        });
+        let conversation = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HTTP_HEAD_WAIT_MAX)
+            .max_buf_size(limits::HTTP_HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut conversation = std::pin::pin!(conversation);
+        let ended = tokio::select! {
+            ended = &mut conversation => ended,
+            () = self.close.cancelled() => {
+                conversation.as_mut().graceful_shutdown();
+                conversation.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+/// Answers go out at once, and a client that does not take them is not waited for without end: also
+/// where it takes nothing at all, or has gone without a word.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let unread = u32::try_from(limits::HTTP_UNREAD_WAIT_MAX.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(stream, TcpUserTimeout, &unread)?;
+    setsockopt(stream, SndBuf, &limits::HTTP_SEND_BUFFER_BYTES)?;
+    Ok(())
+}
+
+/// How many connections this process may have: it asks the kernel for as many descriptors as it can
+/// get, and leaves a part of them to everything else.
+pub(super) fn connections_max() -> usize {
+    let descriptors = raise_descriptors().unwrap_or_else(|error| {
+        tracing::debug!(%error, "the limit of descriptors could not be raised");
+        let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+        usize::try_from(soft).unwrap_or(usize::MAX)
+    });
+    (descriptors / limits::HTTP_DESCRIPTORS_PART).clamp(1, limits::HTTP_CONNECTIONS_MAX)
+}
+
+fn raise_descriptors() -> nix::Result<usize> {
+    let wanted = (limits::HTTP_CONNECTIONS_MAX * limits::HTTP_DESCRIPTORS_PART) as u64;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let raised = soft.max(wanted.min(hard));
+    if raised > soft {
+        setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
+    }
+    Ok(usize::try_from(raised).unwrap_or(usize::MAX))
+}

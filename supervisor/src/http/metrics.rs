@@ -1,0 +1,159 @@
+//! What an operator watches, in the text form of OpenMetrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::connections::Connections;
+use crate::app::Executions;
+
+/// The content type of the text (OpenMetrics 1.0).
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The bounds of the histogram of answers, in seconds. Waits last up to 50.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 25.0, 60.0,
+];
+
+/// The route of requests for something that is not there.
+const NO_ROUTE: &str = "none";
+
+/// Names and values of a series' labels. All are out of short lists, whatever clients send.
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// All figures. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<Labels<3>, Counter>,
+    seconds: Family<Labels<1>, Histogram>,
+}
+
+impl Metrics {
+    pub(super) fn new(executions: Executions, connections: Connections) -> Self {
+        let mut registry = Registry::with_prefix("mcp_v8");
+        let requests = Family::default();
+        registry.register(
+            "http_requests",
+            "Requests that were answered, by method, route and status",
+            requests.clone(),
+        );
+        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
+        let seconds = Family::new_with_constructor(histogram);
+        registry.register(
+            "http_request_seconds",
+            "Seconds until an answer began, by route",
+            seconds.clone(),
+        );
+        registry.register_collector(Box::new(Standing {
+            executions,
+            connections,
+        }));
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            seconds,
+        }
+    }
+}
+
+/// The text with all figures.
+pub(super) async fn show(State(metrics): State<Metrics>) -> Response {
+    let mut shown = String::new();
+    match text::encode(&mut shown, &metrics.registry) {
+        Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], shown).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the figures cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Counts a request and its answer.
+pub(super) async fn count(
+    State(metrics): State<Metrics>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(NO_ROUTE, MatchedPath::as_str)
+        .to_owned();
+    let method = method(request.method());
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.clone()),
+        ("status", response.status().as_str().to_owned()),
+    ];
+    metrics.requests.get_or_create(&labels).inc();
+    let seconds = metrics.seconds.get_or_create(&[("route", route)]);
+    seconds.observe(began.elapsed().as_secs_f64());
+    response
+}
+
+/// The method, out of those that mean anything here.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Figures that are looked up when they are asked for.
+#[derive(Debug)]
+struct Standing {
+    executions: Executions,
+    connections: Connections,
+}
+
+impl Collector for Standing {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let load = self.executions.load();
+        let gauges = [
+            ("executions_running", "Executions that run", load.running),
+            (
+                "executions_queued",
+                "Executions that wait for a slot",
+                load.queued,
+            ),
+            (
+                "http_connections",
+                "Connections that are open",
+                self.connections.count(),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let ended = ConstCounter::new(0_u64);
+        let help = "Executions that ended, by how";
+        let mut family =
+            encoder.encode_descriptor("executions_ended", help, None, ended.metric_type())?;
+        for (status, count) in load.ended {
+            let labels = [("status", status.name())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

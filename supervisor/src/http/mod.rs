@@ -1,0 +1,22 @@
+//! HTTP: the connections, who is let in, and what is where. What is said on `/mcp` is said elsewhere: here it is a
+//! router like others.
+//!
+//! ```text
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ in_flight ─▶ body ─▶ rest | mcp
+//!                                 └─────▶ health
+//! ```
+
+mod body;
+mod connections;
+mod guard;
+mod health;
+mod in_flight;
+mod listen;
+mod metrics;
+mod refusal;
+mod server;
+mod tls;
+
+pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
+pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,195 @@
+//! The server as a whole: bound, then serving, then closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::body::{self, Bodies};
+use super::connections::Connections;
+use super::guard::{self, AllowedHosts, AllowedOrigins, Guard};
+use super::listen::{Listener, connections_max};
+use super::metrics::{self, Metrics};
+use super::refusal::Refusal;
+use super::tls::{Tls, TlsError, TlsFiles};
+use super::{health, in_flight};
+use crate::app::Executions;
+use crate::limits;
+
+/// What an operator decides about HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The address to listen on; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Which transport of MCP is served.
+    pub surface: Surface,
+    /// The names under which the server is reached.
+    pub hosts: AllowedHosts,
+    /// The web pages that may call it.
+    pub origins: AllowedOrigins,
+    /// The certificate; without one it is HTTP without TLS.
+    pub tls: Option<TlsFiles>,
+    /// How long what runs may go on when the server is asked to end.
+    pub shutdown_grace: Duration,
+}
+
+/// A transport of MCP over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// Streamable HTTP, at `/mcp`.
+    Streamable,
+    /// HTTP with server-sent events, as before 2025-03-26: `/sse` and `/message`.
+    Legacy,
+}
+
+impl Surface {
+    /// Where clients begin.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Streamable => "/mcp",
+            Self::Legacy => "/sse",
+        }
+    }
+}
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address is taken, or not this machine's, or the port needs rights.
+    #[error("cannot listen on {address}: {problem}")]
+    Address {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        problem: io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A server that is bound, and answers nobody yet.
+#[derive(Debug)]
+pub struct Listening {
+    listener: Listener,
+    tls: Option<Tls>,
+    guard: Guard,
+    surface: Surface,
+}
+
+impl Listening {
+    /// Reads the certificate and takes the address.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind(config: &HttpConfig) -> Result<Self, BindError> {
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
+        let acceptor = tls.as_ref().map(Tls::config).transpose()?;
+        let address = config.address;
+        let listener = Listener::bind(address, acceptor)
+            .map_err(|problem| BindError::Address { address, problem })?;
+        Ok(Self {
+            listener,
+            tls,
+            guard: Guard {
+                hosts: config.hosts.clone(),
+                origins: config.origins.clone(),
+            },
+            surface: config.surface,
+        })
+    }
+
+    /// Where it is, as clients write it.
+    pub fn url(&self) -> String {
+        let scheme = if self.listener.is_tls() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.listener.address())
+    }
+
+    /// Where clients of MCP begin.
+    pub fn mcp_url(&self) -> String {
+        format!("{}{}", self.url(), self.surface.path())
+    }
+
+    /// Begins to answer: MCP with `mcp`, the rest from `executions`.
+    pub fn serve(self, executions: Executions, mcp: Router) -> Serving {
+        let connections = Connections::new(connections_max());
+        let metrics = Metrics::new(executions.clone(), connections.clone());
+        let router = router(executions, mcp, self.guard, metrics);
+        let close = CancellationToken::new();
+        let task = tokio::spawn(self.listener.serve(router, connections, close.clone()));
+        let renewal = CancellationToken::new();
+        if let Some(tls) = self.tls {
+            tokio::spawn(renewal.clone().run_until_cancelled_owned(tls.renew()));
+        }
+        Serving {
+            task,
+            close,
+            _renewal: renewal.drop_guard(),
+        }
+    }
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Serving {
+    task: JoinHandle<()>,
+    close: CancellationToken,
+    _renewal: DropGuard,
+}
+
+impl Serving {
+    /// Accepts nobody any more, and waits until those who are being answered are, though not longer
+    /// than [`limits::LAST_ANSWERS_WAIT_MAX`].
+    pub async fn close(mut self) {
+        self.close.cancel();
+        let closed = timeout(limits::LAST_ANSWERS_WAIT_MAX, &mut self.task).await;
+        if closed.is_err() {
+            tracing::warn!("some clients do not take their last answers: they are left");
+            self.task.abort();
+        }
+    }
+}
+
+/// What is where.
+fn router(executions: Executions, mcp: Router, guard: Guard, metrics: Metrics) -> Router {
+    let cors = guard.origins.cors();
+    let places = Arc::new(Semaphore::new(limits::HTTP_REQUESTS_MAX));
+    let guarded = Router::new()
+        .route("/metrics", get(metrics::show).with_state(metrics.clone()))
+        .merge(mcp)
+        .fallback(async || NOT_FOUND.response())
+        .method_not_allowed_fallback(async || NOT_ALLOWED.response())
+        .layer(from_fn_with_state(Bodies::new(), body::take))
+        .layer(from_fn_with_state(places, in_flight::limit))
+        .layer(cors)
+        .layer(from_fn_with_state(Arc::new(guard), guard::check));
+    Router::new()
+        .merge(health::router(executions))
+        .merge(guarded)
+        .layer(from_fn_with_state(metrics, metrics::count))
+}
+
+const NOT_FOUND: Refusal = Refusal {
+    status: StatusCode::NOT_FOUND,
+    code: "not_found",
+    message: "there is nothing at this path; /api/openapi.json describes the API",
+};
+
+const NOT_ALLOWED: Refusal = Refusal {
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    code: "method_not_allowed",
+    message: "this path has other methods: see the Allow header",
+};
