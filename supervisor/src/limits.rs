@@ -86,6 +86,10 @@ pub const HTTP_SEND_BUFFER_BYTES: usize = 256 << 10;
 pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How soon a client is to try again that was refused because the server is busy.
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The largest piece of output in a stream, in bytes.
+pub const STREAM_PIECE_BYTES_MAX: u64 = 64 << 10;
+/// How often a stream that has nothing to say says so.
+pub const STREAM_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the files of TLS are looked at.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long what runs may go on when the server is asked to end.

@@ -259,7 +259,7 @@ fn log_confinement(executions: &Executions) {
 /// read is answered, then what still runs is cancelled; after a signal it is cancelled first, which
 /// ends all waits.
 async fn converse(
-    _server: Server,
+    server: Server,
     executions: Executions,
     mut signals: Signals,
 ) -> Result<(), Failure> {

@@ -53,7 +53,8 @@ fn only_mcp_knows_the_wire_format_of_mcp() {
 
 #[test]
 fn only_what_clients_see_can_be_serialised() {
-    only_in(&["api/", "mcp/"], &["serde::", "schemars::", "Serialize"]);
+    only_in(&["api/", "http/rest/", "mcp/"], &["serde::", "Serialize"]);
+    only_in(&["api/"], &["schemars::"]);
 }
 
 #[test]

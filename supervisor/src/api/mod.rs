@@ -2,6 +2,7 @@
 //! and to the types of [`crate::app`].
 
 mod argument;
+pub mod arguments;
 mod execution;
 mod heaps;
 mod output;
@@ -19,10 +20,11 @@ pub use heaps::{
     DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
     QueryArguments, SetTagsArguments, TagMap,
 };
-pub use output::Output;
+pub use output::{Output, OutputPiece};
 pub use request::{
     CURSOR_CHARS_MAX, CancelArguments, FIRST_PAGE, GetArguments, ID_CHARS_MAX, ListArguments,
-    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS, WAIT_MS_MAX,
+    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS, StreamArguments,
+    WAIT_MS_MAX,
 };
 pub use sessions::{
     Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,

@@ -6,6 +6,17 @@ use serde::Serialize;
 use super::schema::one_of;
 use crate::app::{ExecutionId, OutputPage, Status};
 
+/// A piece of console output in a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputPiece {
+    /// The text: all pieces put together are the whole output.
+    pub data: String,
+    /// Its first byte, from 0.
+    pub start_byte: u64,
+    /// The byte behind it.
+    pub next_byte_offset: u64,
+}
+
 /// A page of console output, with its place in lines and in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Output {

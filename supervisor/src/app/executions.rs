@@ -278,6 +278,26 @@ impl Executions {
         Ok(page)
     }
 
+    /// Waits until there is output beyond this byte, or the execution has ended, or for
+    /// [`limits::WAIT_MAX`].
+    ///
+    /// # Errors
+    /// As [`Executions::get`].
+    pub async fn more_output(&self, id: ExecutionId, beyond: u64) -> Result<(), Error> {
+        let is_more = |view: &View| view.output_bytes > beyond || view.end.is_some();
+        if let Some(mut view) = self.shared.live_view(id) {
+            // Where the driver has gone, or nothing came, the caller looks again.
+            let _ = timeout(limits::WAIT_MAX, view.wait_for(is_more)).await;
+            return Ok(());
+        }
+        let until = Instant::now() + limits::WAIT_MAX;
+        // Another server on the same directory runs it.
+        while !is_more(&self.stored(id).await?.view) && Instant::now() < until {
+            sleep(limits::FOREIGN_POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
     /// Kills the execution, or takes it out of the queue, and waits until its end is written.
     ///
     /// # Errors

@@ -27,7 +27,8 @@ pub use crate::workers::{
 };
 
 pub use crate::heaps::{
-    AwsVariables, CachePlace, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId, Tenant,
+    AwsVariables, CachePlace, HeapError, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId,
+    Tenant,
 };
 
 pub use crate::store::{

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ in_flight ─▶ body ─▶ rest | mcp
-//!                                 └─────▶ health
+//!                                     └─────▶ health
 //! ```
 
 mod body;
@@ -14,6 +14,7 @@ mod in_flight;
 mod listen;
 mod metrics;
 mod refusal;
+pub mod rest;
 mod server;
 mod tls;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::Value;
 
-use super::arguments::Object;
 use super::descriptions as text;
+use crate::api::arguments::Object;
 use crate::api::{
     CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
     GetTagsArguments, HeapList, HeapTags, ListArguments, Output, OutputArguments, QueryArguments,

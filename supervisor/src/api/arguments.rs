@@ -1,4 +1,4 @@
-//! Arguments of a tool call, checked against the schema that the client was given.
+//! Arguments of a call, checked against the schema that the client was given.
 //!
 //! Every fault is named at once, with the parameter, what was given and what is allowed, so that a
 //! model can mend its call in one go.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::app;
 
 /// A JSON object.
-pub(super) type Object = Map<String, Value>;
+pub type Object = Map<String, Value>;
 
 /// The longest piece of what was given that is shown back, in characters.
 const SHOWN_CHARS_MAX: usize = 40;
@@ -19,9 +19,9 @@ const SHOWN_CHARS_MAX: usize = 40;
 /// The most faults of one call that are named.
 const FAULTS_NAMED_MAX: usize = 10;
 
-/// Arguments that do not fit the schema.
+/// Arguments that do not fit the schema. The text names all that is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) struct BadArguments {
+pub struct BadArguments {
     tool: &'static str,
     faults: Vec<Fault>,
 }
@@ -58,10 +58,13 @@ enum Fault {
     Undecodable(String),
 }
 
-/// Checks `arguments` against `schema`, then reads them. A parameter that is null counts as
+/// Checks the arguments of the call `tool` against `schema`, then reads them. A parameter that is null counts as
 /// absent, and a number such as `5.0` as the integer that it is. `absent` are parameters that only
 /// servers with state have, and this one does not.
-pub(super) fn read<T: DeserializeOwned>(
+///
+/// # Errors
+/// [`BadArguments`].
+pub fn read<T: DeserializeOwned>(
     tool: &'static str,
     schema: &Object,
     absent: &[&'static str],
