@@ -1,10 +1,17 @@
-//! The Model Context Protocol: the tools, and the stdio transport. Nothing else knows it.
+//! The Model Context Protocol: tools, resources and completion, and the stdio transport. Nothing
+//! else knows it.
 
 mod arguments;
 mod calls;
+mod completion;
 mod descriptions;
+mod era;
+mod fit;
 mod instructions;
 mod progress;
+mod refusal;
+mod resource_uri;
+mod resources;
 mod server;
 pub mod stdio;
 mod tools;
