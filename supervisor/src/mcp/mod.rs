@@ -1,5 +1,5 @@
-//! The Model Context Protocol: tools, resources and completion, and the stdio transport. Nothing
-//! else knows it.
+//! The Model Context Protocol: tools, resources, completion and tasks, and the stdio transport.
+//! Nothing else knows it.
 
 mod arguments;
 mod calls;
@@ -14,6 +14,7 @@ mod resource_uri;
 mod resources;
 mod server;
 pub mod stdio;
+mod tasks;
 mod tools;
 
 pub use server::Server;

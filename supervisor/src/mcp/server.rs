@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-    ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+    CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
-use super::calls::{Call, CallError};
-use super::era::{identity, stamp};
+use super::calls::{Answer, Call, CallError};
+use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
 use super::refusal::clip;
 use super::tools::{Defaults, ToolList, ToolName};
-use super::{completion, resources};
+use super::{completion, resources, tasks};
 use crate::app::{self, Executions, Mode};
 
 /// One server; clones share everything.
@@ -34,6 +36,7 @@ impl Server {
         let capabilities = ServerCapabilities::builder()
             .enable_completions()
             .enable_resources()
+            .enable_tasks()
             .enable_tools()
             .build();
         let config = ServerConfig::new(capabilities)
@@ -50,6 +53,18 @@ impl Server {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         self.config.clone()
+    }
+
+    /// Tells older clients nothing of extensions: they have no tasks like these.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut hello = self.negotiate_initialize(&request)?;
+        hello.capabilities.extensions = None;
+        Ok(hello)
     }
 
     async fn list_tools(
@@ -76,12 +91,12 @@ impl ServerHandler for Server {
             tools: &self.tools,
             context: &context,
         };
-        let mut result = match call.perform(tool, request.arguments).await {
-            Ok(value) => CallToolResult::structured(value),
+        let result = match call.perform(tool, request.arguments).await {
+            Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
+            Ok(Answer::Complete(value)) => CallToolResult::structured(value),
             Err(error) => failed(tool, &error),
         };
-        result.meta = stamp(&context);
-        Ok(result.into())
+        Ok(result.with_meta(stamp(&context)).into())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -129,6 +144,33 @@ impl ServerHandler for Server {
         Ok(completed)
     }
 
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        need_tasks("tasks/get", &context)?;
+        Ok(tasks::get(&self.executions, request, &context).await?)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        need_tasks("tasks/update", &context)?;
+        Ok(tasks::update(&self.executions, request).await?)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        need_tasks("tasks/cancel", &context)?;
+        Ok(tasks::cancel(&self.executions, request).await?)
+    }
+
     /// Requests that the library could not read as what their method says come here too.
     async fn on_custom_request(
         &self,
@@ -145,15 +187,28 @@ impl ServerHandler for Server {
             | "resources/list"
             | "resources/templates/list"
             | "resources/read"
-            | "completion/complete" => {
+            | "completion/complete"
+            | "tasks/get"
+            | "tasks/update"
+            | "tasks/cancel" => {
                 ErrorData::invalid_params(format!("the parameters of {method} do not fit"), None)
             }
-            _ => ErrorData::new(
-                ErrorCode::METHOD_NOT_FOUND,
-                format!("there is no method {method}"),
-                None,
-            ),
+            _ => no_method(&method),
         })
+    }
+}
+
+fn no_method(method: &str) -> ErrorData {
+    let text = format!("there is no method {method}");
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None)
+}
+
+/// Refuses tasks to the older era. Whether the client has declared them was checked before.
+fn need_tasks(method: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    if is_modern(context) {
+        Ok(())
+    } else {
+        Err(no_method(method))
     }
 }
 
