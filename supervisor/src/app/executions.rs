@@ -23,8 +23,8 @@ use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
 use crate::store::{
-    CancelledBy, ExecutionId, Limits, OutputPage, PageRequest, Status, Store, StoreError, Stored,
-    View,
+    CancelledBy, ExecutionId, IdMatches, Limits, OutputPage, PageRequest, Status, Store,
+    StoreError, Stored, View,
 };
 use crate::workers::{Spawner, SpawnerConfig};
 
@@ -420,6 +420,21 @@ impl Executions {
             }
             emptied.await;
         }
+    }
+
+    /// The executions whose ids begin with this text: the newest, at most `limit`, and how many there
+    /// are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
+        self.settle().await?;
+        self.shared
+            .services
+            .store
+            .ids_beginning_with(self.tenant(), text, limit)
+            .await
+            .map_err(unreadable)
     }
 
     /// Accepts nothing more, cancels what is queued or running, and waits until every worker is

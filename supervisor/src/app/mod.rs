@@ -33,7 +33,7 @@ pub use crate::heaps::{
 
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
-    HeapRetention, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
+    HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
     MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
     StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
 };
