@@ -1,9 +1,11 @@
-//! The Model Context Protocol: the tools, and the stdio transport. Nothing else knows it.
+//! The Model Context Protocol: the tools, and the transports. Nothing else knows it.
 
 mod arguments;
 mod calls;
 mod descriptions;
+mod in_flight;
 mod instructions;
+mod message;
 mod progress;
 mod server;
 pub mod stdio;
