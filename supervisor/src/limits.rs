@@ -187,6 +187,14 @@ pub const MCP_RETRY_AFTER: Duration = Duration::from_secs(2);
 pub const MCP_RECONNECT_PAUSE: Duration = Duration::from_secs(3);
 /// How long calls may take to end when the server stops; then their streams are ended.
 pub const MCP_DRAIN_WAIT_MAX: Duration = Duration::from_secs(90);
+/// Messages of a conversation over HTTP+SSE that may wait for its client to read.
+pub const SSE_OUTBOUND_LENGTH: usize = 16;
+/// Messages of a client over HTTP+SSE that may wait to be taken up.
+pub const SSE_INBOUND_LENGTH: usize = 16;
+/// Requests of a conversation over HTTP+SSE that may be unanswered.
+pub const SSE_IN_FLIGHT_MAX: usize = 64;
+/// Ended conversations over HTTP+SSE that are told from unknown ones.
+pub const SSE_ENDED_REMEMBERED_MAX: usize = 1024;
 
 /// Executions of a list page when the caller does not say.
 pub const LIST_LENGTH_DEFAULT: u32 = 100;

@@ -13,6 +13,7 @@ mod message;
 mod posted;
 mod progress;
 mod server;
+pub mod sse;
 pub mod stdio;
 mod tools;
 
