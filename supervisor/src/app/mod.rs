@@ -7,6 +7,7 @@ mod input;
 mod load;
 mod request;
 mod sessions;
+mod standing;
 mod start;
 mod validate;
 

@@ -14,10 +14,10 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::Value;
 
-use super::arguments::Object;
 use super::calls::seen;
 use super::era::{is_modern, stamp};
 use super::refusal::{clip, refused};
+use crate::api::arguments::Object;
 use crate::app::{self, Conflict, End, ExecutionId, Executions, Status, Unavailable, View};
 use crate::limits;
 
