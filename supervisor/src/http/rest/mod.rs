@@ -1,6 +1,6 @@
 //! The REST API: the twins of the tools of MCP, with the same shapes, and console output as a stream.
 //!
-//! * [`operation`]: what there is, as a table. The router and the description are both made from it.
+//! * `operation`: what there is, as a table. The router and the description are both made from it.
 //! * `given`: what a request gives, as arguments.
 //! * `perform`: what each operation does.
 //! * `stream`: console output as server-sent events.
