@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::raw::{Given, Said};
 use super::resolve::{Resolver, malformed, number, switch, text};
 use super::setting::Setting;
-use super::{BIND_HOST_DEFAULT, SHUTDOWN_GRACE_SECS_MAX, Transport};
+use super::{BIND_HOST_DEFAULT, Note, SHUTDOWN_GRACE_SECS_MAX, Transport};
 use crate::http::{AllowedHosts, AllowedOrigins, HttpConfig, Surface, TlsFiles};
 use crate::limits;
 
@@ -24,7 +24,7 @@ const NEEDS_PORT: [Setting; 7] = [
 ];
 
 impl Resolver<'_> {
-    pub(super) fn transport(&mut self) -> Transport {
+    pub(super) fn transport(&mut self, notes: &mut Vec<Note>) -> Transport {
         // Everything is read, so that everything that is wrong is reported.
         let streamable = self.value(Setting::HttpPort, None, |said| port(said).map(Some));
         let legacy = self.value(Setting::SsePort, None, |said| port(said).map(Some));
@@ -68,9 +68,12 @@ impl Resolver<'_> {
         };
         if let Some(origin) = self.origin(Setting::BindHost)
             && !host.is_loopback()
-            && !is_open
         {
-            self.faults.push(Fault::Exposed { origin, host });
+            if is_open {
+                notes.push(Note::Open { host });
+            } else {
+                self.faults.push(Fault::Exposed { origin, host });
+            }
         }
         Transport::Http(Box::new(HttpConfig {
             address: SocketAddr::new(host, port),

@@ -165,6 +165,11 @@ pub enum Note {
         /// What is used.
         used: PathBuf,
     },
+    /// Other machines can reach a server that does not ask who calls, as the operator wants it.
+    Open {
+        /// The address.
+        host: IpAddr,
+    },
     /// A variable that looks like a setting and is none.
     UnknownVariable {
         /// Its name.
@@ -185,6 +190,11 @@ impl fmt::Display for Note {
                 "{} belongs to another user (id {owner}): {what} are kept in {}",
                 taken.display(),
                 used.display()
+            ),
+            Self::Open { host } => write!(
+                f,
+                "whoever can reach {host} can run code here: the server does not ask who calls \
+                 (--allow-unauthenticated)"
             ),
             Self::UnknownVariable { name } => write!(
                 f,

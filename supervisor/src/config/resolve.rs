@@ -63,7 +63,7 @@ pub(super) fn resolve(
         ),
         ..ExecutionsConfig::new(worker_path, state)
     };
-    let transport = resolver.transport();
+    let transport = resolver.transport(&mut notes);
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
         Ok(Config {

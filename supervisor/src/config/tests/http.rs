@@ -58,8 +58,11 @@ fn other_machines_reach_only_a_server_that_was_told_so() {
             text.contains(&format!("whoever can reach {host} could run code")),
             "{text}"
         );
-        let open = http(&["--http-port=80", &bound, "--allow-unauthenticated"], &[]);
-        assert_eq!(open.address.ip().to_string(), host);
+        let arguments = ["--http-port=80", &bound, "--allow-unauthenticated"];
+        assert_eq!(http(&arguments, &[]).address.ip().to_string(), host);
+        let notes = config(&arguments, &[]).notes;
+        let note = notes.first().map(ToString::to_string).unwrap_or_default();
+        assert!(note.starts_with(&format!("whoever can reach {host} can run code")));
         let denied = ["--http-port=80", &bound, "--allow-unauthenticated=false"];
         assert!(faults(&denied, &[]).contains("could run code"));
     }
