@@ -2,6 +2,8 @@
 //! and to the types of [`crate::app`].
 
 mod argument;
+pub mod arguments;
+mod error;
 mod execution;
 mod heaps;
 mod output;
@@ -14,15 +16,17 @@ use mcp_v8_protocol::limits as wire;
 use crate::limits;
 
 pub use argument::ArgumentError;
+pub use error::{Failed, Problem};
 pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen};
 pub use heaps::{
     DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
     QueryArguments, SetTagsArguments, TagMap,
 };
-pub use output::Output;
+pub use output::{Output, OutputPiece};
 pub use request::{
     CURSOR_CHARS_MAX, CancelArguments, FIRST_PAGE, GetArguments, ID_CHARS_MAX, ListArguments,
-    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS, WAIT_MS_MAX,
+    MixedUnits, NoArguments, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS,
+    StreamArguments, WAIT_MS_MAX,
 };
 pub use sessions::{
     Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,

@@ -60,3 +60,24 @@ impl Output {
         }
     }
 }
+
+/// A piece of a stream of console output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OutputPiece {
+    /// The text, newlines included: all pieces one after another are the output.
+    pub data: String,
+    /// Its first byte in the output, from 0.
+    pub start_byte: u64,
+    /// The byte_offset of the next piece.
+    pub next_byte_offset: u64,
+}
+
+impl From<OutputPage> for OutputPiece {
+    fn from(page: OutputPage) -> Self {
+        Self {
+            data: page.data,
+            start_byte: page.start_byte,
+            next_byte_offset: page.next_byte_offset,
+        }
+    }
+}

@@ -178,6 +178,19 @@ pub const FIRST_PAGE: PageRequest = PageRequest::Lines {
     limit: limits::PAGE_LINES_DEFAULT,
 };
 
+/// Follow console output.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamArguments {
+    /// The execution_id that run_js returned.
+    #[schemars(length(min = 1, max = ID_CHARS_MAX))]
+    pub execution_id: String,
+    /// The first byte, from 0. Default 0.
+    #[schemars(range(min = 0, max = OFFSET_MAX))]
+    #[serde(default)]
+    pub byte_offset: u64,
+}
+
 /// Cancel an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +199,11 @@ pub struct CancelArguments {
     #[schemars(length(min = 1, max = ID_CHARS_MAX))]
     pub execution_id: String,
 }
+
+/// Nothing can be said more exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoArguments {}
 
 /// List executions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::arguments::{BadArguments, Object, read};
 use super::progress::Progress;
 use super::tools::{ToolList, ToolName};
+use crate::api::arguments::{BadArguments, Object, read};
 use crate::api::{
     Accepted, ArgumentError, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList,
     FIRST_PAGE, GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, MixedUnits,

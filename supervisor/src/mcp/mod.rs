@@ -1,6 +1,5 @@
 //! The Model Context Protocol: the tools, and the stdio transport. Nothing else knows it.
 
-mod arguments;
 mod calls;
 mod descriptions;
 mod instructions;
