@@ -191,6 +191,13 @@ pub const PAGE_BYTES_DEFAULT: u64 = 4096;
 /// The most bytes of one output page, in both modes.
 pub const PAGE_BYTES_MAX: u64 = 1 << 20;
 
+/// The most bytes of output in one event of a stream.
+pub const STREAM_PIECE_BYTES_MAX: u64 = 64 << 10;
+/// The shortest time between two looks at an output that is followed.
+pub const STREAM_PAUSE: Duration = Duration::from_millis(20);
+/// How long a stream is silent before it says that it is still there.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 /// Executions of a list page when the caller does not say.
 pub const LIST_LENGTH_DEFAULT: u32 = 100;
 /// The most executions of one list page.
@@ -322,6 +329,7 @@ const _: () = {
     assert!((OUTPUT_CHUNK_BYTES_MAX as u64) < PAGE_BYTES_MAX);
     assert!(PAGE_BYTES_MAX <= OUTPUT_BYTES_MAX);
     assert!(PAGE_LINES_DEFAULT <= PAGE_LINES_MAX && PAGE_BYTES_DEFAULT <= PAGE_BYTES_MAX);
+    assert!(STREAM_PIECE_BYTES_MAX <= PAGE_BYTES_MAX);
     assert!(LIST_LENGTH_DEFAULT <= LIST_LENGTH_MAX);
     // A slow disk piles up less than the output of one execution.
     assert!((WRITER_QUEUE_LENGTH * OUTPUT_CHUNK_BYTES_MAX) as u64 <= OUTPUT_BYTES_MAX / 2);

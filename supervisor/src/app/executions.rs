@@ -221,7 +221,7 @@ impl Executions {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.shared.live_view(id) {
+        match self.live_view(id) {
             Some(view) => Ok(view.borrow().clone()),
             None => Ok(self.stored(id).await?.view),
         }
@@ -235,7 +235,7 @@ impl Executions {
     /// As [`Executions::get`].
     pub async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<View, Error> {
         let until = Instant::now() + wait.min(limits::WAIT_MAX);
-        if let Some(mut view) = self.shared.live_view(id) {
+        if let Some(mut view) = self.live_view(id) {
             let ended = timeout_at(until, view.wait_for(|view| view.end.is_some())).await;
             let has_driver = !matches!(ended, Ok(Err(_)));
             drop(ended);
@@ -262,7 +262,7 @@ impl Executions {
     /// [`Executions::get`].
     pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
         validate::page(request)?;
-        let live = self.shared.live_view(id).map(|view| view.borrow().status);
+        let live = self.live_view(id).map(|view| view.borrow().status);
         let store = &self.shared.services.store;
         if live.is_some() {
             self.settle().await?;
@@ -424,6 +424,13 @@ impl Executions {
         }
     }
 
+    /// The view of an execution that has a driver here, as it changes.
+    pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
+        let live = self.shared.live();
+        let execution = live.drivers.get(&id)?;
+        Some(execution.view.clone())
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.shared.services.store
     }
@@ -442,7 +449,7 @@ impl Executions {
         let stored = self.shared.services.store.get(id).await;
         let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
         // Its driver has gone, and the store never took its end.
-        if stored.is_own && stored.view.end.is_none() && self.shared.live_view(id).is_none() {
+        if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
             let end = outcome::lost();
             stored.view.status = end.status();
             stored.view.end = Some(end);
@@ -454,13 +461,6 @@ impl Executions {
 impl Shared {
     fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
-        let live = self.live();
-        live.drivers
-            .get(&id)
-            .map(|execution| execution.view.clone())
     }
 }
 

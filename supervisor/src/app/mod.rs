@@ -2,6 +2,7 @@
 
 mod error;
 mod executions;
+mod follow;
 mod garbage;
 mod input;
 mod load;
@@ -12,6 +13,7 @@ mod validate;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
+pub use follow::{Followed, Follower};
 pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,
 };
@@ -27,7 +29,8 @@ pub use crate::workers::{
 };
 
 pub use crate::heaps::{
-    AwsVariables, CachePlace, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId, Tenant,
+    AwsVariables, CachePlace, HeapError, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId,
+    Tenant,
 };
 
 pub use crate::store::{
