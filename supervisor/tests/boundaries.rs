@@ -53,7 +53,11 @@ fn only_mcp_knows_the_wire_format_of_mcp() {
 
 #[test]
 fn only_what_clients_see_can_be_serialised() {
-    only_in(&["api/", "mcp/"], &["serde::", "schemars::", "Serialize"]);
+    only_in(
+        &["api/", "mcp/", "http/rest/"],
+        &["serde::", "schemars::", "Serialize"],
+    );
+    only_in(&["api/"], &["schemars::"]);
 }
 
 #[test]
@@ -67,4 +71,9 @@ fn only_the_transport_writes_to_standard_output() {
 #[test]
 fn only_http_and_mcp_know_what_http_is_served_with() {
     only_in(&["http/", "mcp/", "main.rs"], &["axum::", "hyper::server"]);
+    // The configuration says what it is to listen on.
+    only_in(
+        &["http/", "config/", "main.rs"],
+        &["crate::http::", "mcp_v8::http"],
+    );
 }

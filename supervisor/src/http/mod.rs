@@ -8,12 +8,15 @@
 
 mod body;
 mod connections;
+mod error;
+mod error_code;
 mod guard;
 mod health;
 mod in_flight;
 mod listen;
 mod metrics;
 mod refusal;
+pub mod rest;
 mod server;
 mod tls;
 

@@ -21,7 +21,7 @@ use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::refusal::Refusal;
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, in_flight};
+use super::{health, in_flight, rest};
 use crate::app::Executions;
 use crate::limits;
 
@@ -169,6 +169,7 @@ fn router(executions: Executions, mcp: Router, guard: Guard, metrics: Metrics) -
     let places = Arc::new(Semaphore::new(limits::HTTP_REQUESTS_MAX));
     let guarded = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
+        .merge(rest::router(executions.clone()))
         .merge(mcp)
         .fallback(async || NOT_FOUND.response())
         .method_not_allowed_fallback(async || NOT_ALLOWED.response())
