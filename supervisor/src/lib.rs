@@ -8,7 +8,8 @@
 //!
 //! Arrows go one way: nothing knows what stands left of it. [`config`] and [`gc`] are seen by `main` alone.
 //!
-//! * [`mcp`]: the Model Context Protocol; the only module that knows it.
+//! * [`mcp`]: the Model Context Protocol and its transports (standard streams, Streamable HTTP, HTTP+SSE);
+//!   the only module that knows it.
 //! * [`http`]: connections, who is let in, the REST API.
 //! * [`api`]: JSON shapes, and conversions from the types of [`app`].
 //! * [`app`]: the use cases, with errors that know no transport.

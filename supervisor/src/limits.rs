@@ -86,6 +86,12 @@ pub const HTTP_SEND_BUFFER_BYTES: usize = 256 << 10;
 pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How soon a client is to try again that was refused because the server is busy.
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The largest piece of output in a stream, in bytes.
+pub const STREAM_PIECE_BYTES_MAX: u64 = 64 << 10;
+/// The shortest time between two looks at an output that is followed.
+pub const STREAM_PAUSE: Duration = Duration::from_millis(20);
+/// How often a stream that has nothing to say says so.
+pub const STREAM_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the files of TLS are looked at.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long what runs may go on when the server is asked to end.
@@ -191,12 +197,45 @@ pub const PAGE_BYTES_DEFAULT: u64 = 4096;
 /// The most bytes of one output page, in both modes.
 pub const PAGE_BYTES_MAX: u64 = 1 << 20;
 
-/// The most bytes of output in one event of a stream.
-pub const STREAM_PIECE_BYTES_MAX: u64 = 64 << 10;
-/// The shortest time between two looks at an output that is followed.
-pub const STREAM_PAUSE: Duration = Duration::from_millis(20);
-/// How long a stream is silent before it says that it is still there.
-pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The longest body of a message over HTTP, in bytes.
+pub const MCP_BODY_BYTES_MAX: usize = 4 << 20;
+/// How long such a body may take to come.
+pub const MCP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// MCP requests over HTTP that are worked on at once. Each holds up to a body in memory.
+pub const MCP_REQUESTS_MAX: u32 = 512;
+/// Streams of events that clients listen to at once, beside those of requests.
+pub const MCP_STREAMS_MAX: u32 = 1024;
+/// Sessions that are open at once.
+pub const MCP_SESSIONS_MAX: usize = 4096;
+/// How long a session is kept that nothing uses.
+pub const MCP_SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How long a session is kept that nothing uses when another one wants its place.
+pub const MCP_SESSION_KEPT_MIN: Duration = Duration::from_secs(60);
+/// How often sessions are looked at that nothing may use.
+pub const MCP_SESSION_LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// How long an answer over HTTP may take before its stream is opened without it.
+pub const MCP_FIRST_BYTE_WAIT: Duration = Duration::from_secs(5);
+/// How often something is sent on a stream of events, if only a comment. Proxies end connections
+/// that were silent for a minute.
+pub const MCP_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a client may take to read a piece of a stream of events.
+pub const MCP_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long a session may take to take a message that is not answered.
+pub const MCP_ACCEPT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// After what time a client is told to come again that was turned away.
+pub const MCP_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// After what time a client is told to come again whose stream broke off.
+pub const MCP_RECONNECT_PAUSE: Duration = Duration::from_secs(3);
+/// How long calls may take to end when the server stops; then their streams are ended.
+pub const MCP_DRAIN_WAIT_MAX: Duration = Duration::from_secs(90);
+/// Messages of a conversation over HTTP+SSE that may wait for its client to read.
+pub const SSE_OUTBOUND_LENGTH: usize = 16;
+/// Messages of a client over HTTP+SSE that may wait to be taken up.
+pub const SSE_INBOUND_LENGTH: usize = 16;
+/// Requests of a conversation over HTTP+SSE that may be unanswered.
+pub const SSE_IN_FLIGHT_MAX: usize = 64;
+/// Ended conversations over HTTP+SSE that are told from unknown ones.
+pub const SSE_ENDED_REMEMBERED_MAX: usize = 1024;
 
 /// Executions of a list page when the caller does not say.
 pub const LIST_LENGTH_DEFAULT: u32 = 100;
@@ -315,6 +354,10 @@ pub const METADATA_ATTEMPTS_MAX: u32 = 2;
 pub const METADATA_BYTES_MAX: usize = 64 << 10;
 
 const _: () = {
+    // An answer reaches a client before a proxy gives up.
+    assert!(MCP_FIRST_BYTE_WAIT.as_secs() < 60 && MCP_KEEP_ALIVE_INTERVAL.as_secs() < 60);
+    assert!(WAIT_MAX.as_secs() < MCP_DRAIN_WAIT_MAX.as_secs());
+    assert!(MCP_SESSION_KEPT_MIN.as_secs() < MCP_SESSION_IDLE_MAX.as_secs());
     // A submit notes a use of its heap when the last one is half as old as that.
     assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);

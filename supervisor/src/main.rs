@@ -15,10 +15,12 @@ use mcp_v8::app::{
 };
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::gc::Told;
-use mcp_v8::http::{BindError, Listening};
+use mcp_v8::http::{BindError, Listening, Surface};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
+use mcp_v8::mcp::http::StreamableConfig;
+use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
-use mcp_v8::mcp::{Defaults, Server};
+use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::signals::Signals;
 use mcp_v8::telemetry;
 use tokio::time::timeout;
@@ -195,7 +197,7 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
 /// and what still runs after that is cancelled, which ends all waits.
 async fn listen(
     listening: Listening,
-    _server: Server,
+    server: Server,
     executions: Executions,
     mut signals: Signals,
     grace: Duration,
@@ -207,7 +209,10 @@ async fn listen(
         listening.mcp_url()
     );
     let stop = CancellationToken::new();
-    let mcp = axum::Router::new();
+    let mcp = match listening.surface() {
+        Surface::Streamable => mcp::http::router(server, StreamableConfig::default(), stop.clone()),
+        Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
+    };
     let serving = listening.serve(executions.clone(), mcp);
     signals.any().await;
     tracing::info!(
@@ -259,7 +264,7 @@ fn log_confinement(executions: &Executions) {
 /// read is answered, then what still runs is cancelled; after a signal it is cancelled first, which
 /// ends all waits.
 async fn converse(
-    _server: Server,
+    server: Server,
     executions: Executions,
     mut signals: Signals,
 ) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! The log: on standard error, because standard output belongs to the clients.
 //!
-//! Neither code nor its output is logged. The MCP library logs whole requests at its finer levels,
-//! so it is never let beyond warnings.
+//! Neither code nor its output is logged, and no client can fill the log. The MCP library logs whole
+//! requests at its finer levels and warns of every request that a client gets wrong, so only its errors
+//! are let through; those of its loop of messages only say that a client went before its answer came.
 
 use std::io::IsTerminal as _;
 
@@ -60,7 +61,8 @@ pub fn start(level: LogLevel) -> Result<(), TryInitError> {
     };
     let targets = Targets::new()
         .with_default(level)
-        .with_target(MCP_LIBRARY, level.min(LevelFilter::WARN));
+        .with_target(MCP_LIBRARY, level.min(LevelFilter::ERROR))
+        .with_target(format!("{MCP_LIBRARY}::service"), LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -52,11 +52,14 @@ fn only_mcp_knows_the_wire_format_of_mcp() {
 }
 
 #[test]
+fn only_transports_know_http() {
+    only_in(&["http/", "mcp/"], &["axum::"]);
+    only_in(&["mcp/http/"], &["streamable_http_server"]);
+}
+
+#[test]
 fn only_what_clients_see_can_be_serialised() {
-    only_in(
-        &["api/", "mcp/", "http/rest/"],
-        &["serde::", "schemars::", "Serialize"],
-    );
+    only_in(&["api/", "http/rest/", "mcp/"], &["serde::", "Serialize"]);
     only_in(&["api/"], &["schemars::"]);
 }
 

@@ -14,6 +14,7 @@ pub mod endurance;
 pub mod flat;
 pub mod home;
 pub mod hostile;
+pub mod http;
 pub mod processes;
 pub mod server;
 pub mod specs;

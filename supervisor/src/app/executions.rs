@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::error::{Conflict, Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::input;
-use super::load::{EndCounts, Load};
+use super::load::EndCounts;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::validate;
@@ -23,47 +23,47 @@ use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
 use crate::store::{
-    CancelledBy, ExecutionId, Limits, OutputPage, PageRequest, Status, Store, StoreError, Stored,
-    View,
+    CancelledBy, ExecutionId, IdMatches, Limits, OutputPage, PageRequest, Status, Store,
+    StoreError, Stored, View,
 };
 use crate::workers::{Spawner, SpawnerConfig};
 
 /// All executions of this server. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct Executions {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    services: Services,
-    admission: Admission,
+pub(super) struct Shared {
+    pub(super) services: Services,
+    pub(super) admission: Admission,
     max_concurrent: usize,
     queue_length_max: usize,
     defaults: Limits,
     mode: Mode,
     probed: Probed,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     live: Mutex<Live>,
     /// Told when the last driver has gone.
-    emptied: Notify,
-    ended: EndCounts,
+    pub(super) emptied: Notify,
+    pub(super) ended: EndCounts,
     /// Ends what goes on beside executions, at the latest when nobody can use them any more.
-    stop: DropGuard,
+    pub(super) stop: DropGuard,
 }
 
 /// The executions that have a driver.
 #[derive(Debug, Default)]
-struct Live {
-    is_closing: bool,
-    drivers: HashMap<ExecutionId, LiveExecution>,
+pub(super) struct Live {
+    pub(super) is_closing: bool,
+    pub(super) drivers: HashMap<ExecutionId, LiveExecution>,
 }
 
 #[derive(Debug)]
-struct LiveExecution {
-    view: watch::Receiver<View>,
+pub(super) struct LiveExecution {
+    pub(super) view: watch::Receiver<View>,
     /// Taken by the first who cancels.
-    cancel: Option<oneshot::Sender<CancelledBy>>,
+    pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
 }
 
 impl Executions {
@@ -346,82 +346,19 @@ impl Executions {
         })
     }
 
-    /// Whether executions are accepted.
+    /// The executions whose ids begin with this text: the newest, at most `limit`, and how many there
+    /// are.
     ///
     /// # Errors
-    /// Why not.
-    pub fn readiness(&self) -> Result<(), Unavailable> {
-        if self.shared.live().is_closing {
-            return Err(Unavailable::ShuttingDown);
-        }
-        match self.shared.services.store.trouble() {
-            Some(trouble) => Err(Unavailable::Store {
-                problem: trouble.to_string(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// How much is going on.
-    pub fn load(&self) -> Load {
-        let live = self.shared.live();
-        let statuses = live
-            .drivers
-            .values()
-            .map(|execution| execution.view.borrow().status);
-        let (mut running, mut queued) = (0, 0);
-        for status in statuses {
-            match status {
-                Status::Queued => queued += 1,
-                Status::Running => running += 1,
-                Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {}
-            }
-        }
-        Load {
-            running,
-            queued,
-            ended: self.shared.ended.all(),
-        }
-    }
-
-    /// Accepts nothing more. What was accepted goes on.
-    pub fn close(&self) {
-        self.shared.admission.close();
-        self.shared.live().is_closing = true;
-    }
-
-    /// Waits until nothing is queued or runs.
-    pub async fn idle(&self) {
-        loop {
-            let mut emptied = std::pin::pin!(self.shared.emptied.notified());
-            emptied.as_mut().enable();
-            if self.shared.live().drivers.is_empty() {
-                return;
-            }
-            emptied.await;
-        }
-    }
-
-    /// Accepts nothing more, cancels what is queued or running, and waits until every worker is
-    /// reaped and every row is written. What has ended stays readable from the database.
-    pub async fn shut_down(&self) {
-        self.close();
-        let shared = &self.shared;
-        {
-            let mut live = shared.live();
-            for execution in live.drivers.values_mut() {
-                if let Some(cancel) = execution.cancel.take() {
-                    let _ = cancel.send(CancelledBy::Shutdown);
-                }
-            }
-        }
-        shared.stop.token().cancel();
-        shared.tasks.close();
-        shared.tasks.wait().await;
-        shared.services.spawner.shut_down().await;
-        if let Err(error) = shared.services.store.close().await {
-            tracing::debug!(%error, "the store was closed before");
-        }
+    /// [`Error::Internal`].
+    pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
+        self.settle().await?;
+        self.shared
+            .services
+            .store
+            .ids_beginning_with(self.tenant(), text, limit)
+            .await
+            .map_err(unreadable)
     }
 
     /// The view of an execution that has a driver here, as it changes.
@@ -459,7 +396,7 @@ impl Executions {
 }
 
 impl Shared {
-    fn live(&self) -> MutexGuard<'_, Live> {
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ mod input;
 mod load;
 mod request;
 mod sessions;
+mod standing;
 mod start;
 mod validate;
 
@@ -35,7 +36,7 @@ pub use crate::heaps::{
 
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
-    HeapRetention, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
+    HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
     MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
     StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
 };

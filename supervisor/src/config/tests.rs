@@ -189,7 +189,10 @@ fn every_setting_can_be_said_in_all_three_ways() {
         let by_variable = with(&[], &[(&setting.variable(), text)]);
         let file = file(&format!("{name} = {toml}\n"));
         let by_file = with(&["--config", file.path().to_str().unwrap()], &[]);
-        let default = with(&[], &[]);
+        let default = match setting {
+            Setting::TlsCert | Setting::TlsKey => config(&["--http-port=1"], &[]),
+            _ => with(&[], &[]),
+        };
         let shown = |config: &Config| format!("{config:?}");
         assert_eq!(shown(&by_flag), shown(&by_variable), "{name}");
         assert_eq!(shown(&by_flag), shown(&by_file), "{name}");

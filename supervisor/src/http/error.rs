@@ -79,20 +79,22 @@ impl HttpError {
         }
     }
 
-    /// The error as clients see it. What failed inside is for the log alone.
+    /// The error as clients see it. Failures of ours are logged: what failed inside is for the log
+    /// alone.
     pub(super) fn shown(&self) -> Failed {
         let code = self.code();
-        let is_internal = code == ErrorCode::Internal;
-        if is_internal {
+        let status = code.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "a request of the API failed");
-            return Failed::new(code.name(), INTERNAL);
+        } else if status.is_server_error() {
+            tracing::warn!(error = %self, "a request of the API could not be served");
         }
-        Failed::new(code.name(), self.to_string())
+        match code.shown_instead() {
+            Some(text) => Failed::new(code.name(), text),
+            None => Failed::new(code.name(), self.to_string()),
+        }
     }
 }
-
-/// All that clients are told of a failure of ours.
-const INTERNAL: &str = "the server failed; its log (standard error) has the details";
 
 const fn body(error: &BodyError) -> ErrorCode {
     match error {

@@ -56,15 +56,15 @@ impl ErrorCode {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::InvalidArgument => "invalid_argument",
-            Self::MalformedBody => "malformed_body",
+            Self::MalformedBody => "malformed_request",
             Self::BodyCutOff => "body_cut_off",
             Self::BadHost => "bad_host",
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
-            Self::UnknownExecution => "unknown_execution",
-            Self::UnknownHeap => "unknown_heap",
-            Self::UnknownSession => "unknown_session",
+            Self::UnknownExecution => "execution_not_found",
+            Self::UnknownHeap => "heap_not_found",
+            Self::UnknownSession => "session_not_found",
             Self::NoLatestHeap => "no_latest_heap",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooSlow => "body_too_slow",
@@ -97,10 +97,11 @@ impl ErrorCode {
             | Self::UnknownExecution
             | Self::UnknownHeap
             | Self::UnknownSession
-            | Self::NoLatestHeap => StatusCode::NOT_FOUND,
+            | Self::NoLatestHeap
+            | Self::Stateless => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NotRunning | Self::RunsElsewhere | Self::Stateless => StatusCode::CONFLICT,
+            Self::NotRunning | Self::RunsElsewhere => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HeapDamaged | Self::HeapForeign | Self::HeapIncompatible | Self::HeapTooLarge => {
@@ -113,6 +114,21 @@ impl ErrorCode {
             | Self::StoreUnavailable
             | Self::StillEnding
             | Self::HeapsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What clients are told where the error itself would say too much of the server's inside.
+    pub(super) const fn shown_instead(self) -> Option<&'static str> {
+        match self {
+            Self::Internal => Some("the server failed; its log has the details"),
+            Self::StoreUnavailable => Some(
+                "the server cannot write to its session database now; nothing has changed, try \
+                 again later",
+            ),
+            Self::HeapsUnavailable => {
+                Some("the server cannot reach its heaps now; nothing was accepted, try again later")
+            }
+            _ => None,
         }
     }
 

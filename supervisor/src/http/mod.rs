@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ in_flight ─▶ body ─▶ rest | mcp
-//!                                 └─────▶ health
+//!                                     └─────▶ health
 //! ```
 
 mod body;

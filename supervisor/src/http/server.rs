@@ -118,6 +118,11 @@ impl Listening {
         format!("{scheme}://{}", self.listener.address())
     }
 
+    /// Which transport of MCP it serves.
+    pub fn surface(&self) -> Surface {
+        self.surface
+    }
+
     /// Where clients of MCP begin.
     pub fn mcp_url(&self) -> String {
         format!("{}{}", self.url(), self.surface.path())

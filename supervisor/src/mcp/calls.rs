@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::progress::Progress;
+use super::tasks;
 use super::tools::{ToolList, ToolName};
 use crate::api::arguments::{BadArguments, Object, read};
 use crate::api::{
@@ -41,6 +42,26 @@ pub(super) enum CallError {
     Encode(#[from] serde_json::Error),
 }
 
+/// The answer to a call.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The structured result.
+    Complete(Value),
+    /// An execution that goes on, as a task.
+    Task(Box<View>),
+}
+
+/// What a call of `run_js` wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// The id, at once.
+    Id,
+    /// The execution, at its end or when the wait has run out.
+    Execution(Duration),
+    /// The execution at its end, or else a task.
+    End(Duration),
+}
+
 /// One call of a tool.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -50,14 +71,19 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Does what the tool does. The value is the structured result.
+    /// Does what the tool does.
     pub(super) async fn perform(
         &self,
         tool: ToolName,
         arguments: Option<Object>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Answer, CallError> {
         match tool {
-            ToolName::RunJs => self.run_js(self.read(tool, arguments)?).await,
+            ToolName::RunJs => {
+                let open = tasks::wait_left_open(arguments.as_ref());
+                let arguments: RunArguments = self.read(tool, arguments)?;
+                let wish = self.wish(arguments.wait(), open);
+                self.run_js(arguments, wish).await
+            }
             ToolName::GetExecution => self.get_execution(self.read(tool, arguments)?).await,
             ToolName::GetExecutionOutput => self.output(self.read(tool, arguments)?).await,
             ToolName::CancelExecution => self.cancel(self.read(tool, arguments)?).await,
@@ -81,11 +107,19 @@ impl Call<'_> {
         read(tool.name(), &schema, absent, arguments)
     }
 
-    async fn run_js(&self, arguments: RunArguments) -> Result<Value, CallError> {
-        let wait = arguments.wait();
+    /// What is wanted by a call that asks for this wait, or leaves it open to take that one.
+    fn wish(&self, asked: Option<Duration>, open: Option<Duration>) -> Wish {
+        if tasks::are_understood(self.context) {
+            asked.or(open).map_or(Wish::Id, Wish::End)
+        } else {
+            asked.map_or(Wish::Id, Wish::Execution)
+        }
+    }
+
+    async fn run_js(&self, arguments: RunArguments, wish: Wish) -> Result<Answer, CallError> {
         // Not interrupted by a cancellation: what was accepted must be known to be cancelled.
         let id = self.executions.submit(arguments.try_into()?).await?;
-        let Some(wait) = wait else {
+        let (Wish::Execution(wait) | Wish::End(wait)) = wish else {
             return structured(&Accepted::from(id));
         };
         let Some(view) = self.wait(id, wait).await? else {
@@ -94,21 +128,13 @@ impl Call<'_> {
             }
             return Err(CallError::RunCancelled(id));
         };
-        let output = match self.executions.output(id, FIRST_PAGE).await {
-            Ok(page) => Some(Output::new(id, page)),
-            // The end is known; that its output cannot be read now is no reason to keep it back.
-            Err(error) => {
-                tracing::warn!(%id, %error, "the output could not be read");
-                None
-            }
-        };
-        structured(&Seen {
-            execution: Execution::from(view),
-            output,
-        })
+        match wish {
+            Wish::End(_) if view.end.is_none() => Ok(Answer::Task(Box::new(view))),
+            _ => structured(&seen(self.executions, view).await),
+        }
     }
 
-    async fn get_execution(&self, arguments: GetArguments) -> Result<Value, CallError> {
+    async fn get_execution(&self, arguments: GetArguments) -> Result<Answer, CallError> {
         let id = arguments.execution_id.parse()?;
         let view = match arguments.wait() {
             None => self.executions.get(id).await?,
@@ -120,54 +146,54 @@ impl Call<'_> {
         structured(&Execution::from(view))
     }
 
-    async fn output(&self, arguments: OutputArguments) -> Result<Value, CallError> {
+    async fn output(&self, arguments: OutputArguments) -> Result<Answer, CallError> {
         let page = arguments.page()?;
         let id = arguments.execution_id.parse()?;
         let page = self.executions.output(id, page).await?;
         structured(&Output::new(id, page))
     }
 
-    async fn cancel(&self, arguments: CancelArguments) -> Result<Value, CallError> {
+    async fn cancel(&self, arguments: CancelArguments) -> Result<Answer, CallError> {
         self.executions
             .cancel(arguments.execution_id.parse()?)
             .await?;
         structured(&Done { ok: true })
     }
 
-    async fn list(&self, arguments: ListArguments) -> Result<Value, CallError> {
+    async fn list(&self, arguments: ListArguments) -> Result<Answer, CallError> {
         let page = self.executions.list(arguments.into()).await?;
         structured(&ExecutionList::from(page))
     }
 
-    async fn sessions(&self, arguments: SessionsArguments) -> Result<Value, CallError> {
+    async fn sessions(&self, arguments: SessionsArguments) -> Result<Answer, CallError> {
         let page = self.executions.list_sessions(arguments.into()).await?;
         structured(&SessionList::from(page))
     }
 
-    async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Value, CallError> {
+    async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Answer, CallError> {
         let (session, request, fields) = arguments.request()?;
         let page = self.executions.session_snapshots(session, request).await?;
         structured(&Snapshots::new(page, &fields))
     }
 
-    async fn heap_tags(&self, arguments: GetTagsArguments) -> Result<Value, CallError> {
+    async fn heap_tags(&self, arguments: GetTagsArguments) -> Result<Answer, CallError> {
         let tags = self.executions.heap_tags(arguments.heap()?).await?;
         structured(&HeapTags::from(tags))
     }
 
-    async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Result<Value, CallError> {
+    async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Result<Answer, CallError> {
         let (heap, tags) = arguments.change()?;
         self.executions.set_heap_tags(heap, tags).await?;
         structured(&Done { ok: true })
     }
 
-    async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Result<Value, CallError> {
+    async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Result<Answer, CallError> {
         let (heap, keys) = arguments.change()?;
         self.executions.delete_heap_tags(heap, keys).await?;
         structured(&Done { ok: true })
     }
 
-    async fn query_heaps(&self, arguments: QueryArguments) -> Result<Value, CallError> {
+    async fn query_heaps(&self, arguments: QueryArguments) -> Result<Answer, CallError> {
         let query = arguments.try_into()?;
         let page = self.executions.query_heaps_by_tags(query).await?;
         structured(&HeapList::from(page))
@@ -204,6 +230,23 @@ impl Call<'_> {
     }
 }
 
-fn structured(shape: &impl Serialize) -> Result<Value, CallError> {
-    Ok(serde_json::to_value(shape)?)
+/// An execution with its first output.
+pub(super) async fn seen(executions: &Executions, view: View) -> Seen {
+    let id = view.id;
+    let output = match executions.output(id, FIRST_PAGE).await {
+        Ok(page) => Some(Output::new(id, page)),
+        // The end is known; that its output cannot be read now is no reason to keep it back.
+        Err(error) => {
+            tracing::warn!(%id, %error, "the output could not be read");
+            None
+        }
+    };
+    Seen {
+        execution: Execution::from(view),
+        output,
+    }
+}
+
+fn structured(shape: &impl Serialize) -> Result<Answer, CallError> {
+    Ok(Answer::Complete(serde_json::to_value(shape)?))
 }

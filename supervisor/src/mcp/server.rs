@@ -1,29 +1,25 @@
 //! The server as MCP sees it: who it is, its tools, their calls.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
-    CustomResult, ErrorCode, ErrorData, Implementation, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+    CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
-use super::calls::{Call, CallError};
+use super::calls::{Answer, Call, CallError};
+use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
+use super::refusal::clip;
 use super::tools::{Defaults, ToolList, ToolName};
+use super::{completion, resources, tasks};
 use crate::app::{self, Executions, Mode};
-
-/// The name by which the server goes.
-const SERVER_NAME: &str = "mcp-v8";
-
-/// Under which key of `_meta` a result says who gave it.
-const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
-
-/// Characters of an unknown name that are shown back.
-const SHOWN_CHARS_MAX: usize = 40;
 
 /// One server; clones share everything.
 #[derive(Debug, Clone)]
@@ -37,7 +33,12 @@ impl Server {
     /// Over these executions.
     pub fn new(executions: Executions, defaults: Defaults) -> Self {
         let mode = executions.mode();
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_resources()
+            .enable_tasks()
+            .enable_tools()
+            .build();
         let config = ServerConfig::new(capabilities)
             .with_server_info(identity())
             .with_instructions(instructions(defaults, mode));
@@ -49,14 +50,21 @@ impl Server {
     }
 }
 
-fn identity() -> Implementation {
-    Implementation::new(SERVER_NAME, env!("CARGO_PKG_VERSION"))
-        .with_title("mcp-v8: JavaScript and TypeScript in V8")
-}
-
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         self.config.clone()
+    }
+
+    /// Tells older clients nothing of extensions: they have no tasks like these.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut hello = self.negotiate_initialize(&request)?;
+        hello.capabilities.extensions = None;
+        Ok(hello)
     }
 
     async fn list_tools(
@@ -64,12 +72,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params(
-                "tools/list has one page: call it without a cursor",
-                None,
-            ));
-        }
+        one_page("tools/list", request)?;
         Ok(ListToolsResult::with_all_items(self.tools.all().to_vec()))
     }
 
@@ -88,14 +91,12 @@ impl ServerHandler for Server {
             tools: &self.tools,
             context: &context,
         };
-        let mut result = match call.perform(tool, request.arguments).await {
-            Ok(value) => CallToolResult::structured(value),
+        let result = match call.perform(tool, request.arguments).await {
+            Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
+            Ok(Answer::Complete(value)) => CallToolResult::structured(value),
             Err(error) => failed(tool, &error),
         };
-        if is_modern(&context) {
-            result = result.with_meta(Some(stamp()));
-        }
-        Ok(result.into())
+        Ok(result.with_meta(stamp(&context)).into())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -106,6 +107,70 @@ impl ServerHandler for Server {
             .cloned()
     }
 
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let cursor = request.and_then(|request| request.cursor);
+        resources::list(&self.executions, cursor, &context).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page("resources/templates/list", request)?;
+        Ok(resources::templates(&context))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = resources::read(&self.executions, request.uri, &context).await?;
+        Ok(read.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let mut completed = completion::complete(&self.executions, request).await?;
+        completed.meta = stamp(&context);
+        Ok(completed)
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        need_tasks("tasks/get", &context)?;
+        Ok(tasks::get(&self.executions, request, &context).await?)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        need_tasks("tasks/update", &context)?;
+        Ok(tasks::update(&self.executions, request).await?)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        need_tasks("tasks/cancel", &context)?;
+        Ok(tasks::cancel(&self.executions, request).await?)
+    }
+
     /// Requests that the library could not read as what their method says come here too.
     async fn on_custom_request(
         &self,
@@ -114,25 +179,48 @@ impl ServerHandler for Server {
     ) -> Result<CustomResult, ErrorData> {
         let method = clip(&request.method);
         Err(match request.method.as_str() {
-            "initialize" | "ping" | "server/discover" | "tools/list" | "tools/call" => {
+            "initialize"
+            | "ping"
+            | "server/discover"
+            | "tools/list"
+            | "tools/call"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+            | "completion/complete"
+            | "tasks/get"
+            | "tasks/update"
+            | "tasks/cancel" => {
                 ErrorData::invalid_params(format!("the parameters of {method} do not fit"), None)
             }
-            _ => ErrorData::new(
-                ErrorCode::METHOD_NOT_FOUND,
-                format!("there is no method {method}"),
-                None,
-            ),
+            _ => no_method(&method),
         })
     }
 }
 
-/// Results of the stateless era say who gave them.
-fn stamp() -> MetaObject {
-    let mut meta = MetaObject::new();
-    if let Ok(identity) = serde_json::to_value(identity()) {
-        meta.insert(SERVER_INFO_KEY.to_owned(), identity);
+fn no_method(method: &str) -> ErrorData {
+    let text = format!("there is no method {method}");
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None)
+}
+
+/// Refuses tasks to the older era. Whether the client has declared them was checked before.
+fn need_tasks(method: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    if is_modern(context) {
+        Ok(())
+    } else {
+        Err(no_method(method))
     }
-    meta
+}
+
+/// Refuses a cursor of a list that needs none.
+fn one_page(method: &str, request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        None => Ok(()),
+        Some(_) => Err(ErrorData::invalid_params(
+            format!("{method} has one page: call it without a cursor"),
+            None,
+        )),
+    }
 }
 
 /// A failed call, as a result that the model reads.
@@ -158,18 +246,4 @@ fn unknown_tool(found: Option<ToolName>, name: &str, mode: Mode) -> ErrorData {
         }
     };
     ErrorData::invalid_params(message, None)
-}
-
-fn clip(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(SHOWN_CHARS_MAX) {
-        None => name.into(),
-        Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()).into(),
-    }
-}
-
-/// Whether the request is of the stateless era (2026-07-28 and later).
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context
-        .protocol_version()
-        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }

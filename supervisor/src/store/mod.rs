@@ -15,6 +15,7 @@ mod keep;
 mod maintenance;
 mod page;
 mod place;
+mod prefix;
 mod read;
 mod recall;
 mod record;
@@ -90,6 +91,15 @@ impl Default for Retention {
             bytes_max: limits::RETENTION_BYTES_DEFAULT,
         }
     }
+}
+
+/// Executions that are named alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdMatches {
+    /// The newest of them, newest first.
+    pub newest: Vec<ExecutionId>,
+    /// How many there are.
+    pub total: u64,
 }
 
 /// The store. Clones are cheap and share everything.

@@ -8,7 +8,7 @@ use mcp_v8::mcp::{Defaults, Server, ToolList};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::mcp_client::Client;
+use crate::mcp_client::{Client, modern_meta};
 use crate::support::{Home, PATIENCE, children, start};
 
 pub(crate) const DEFAULTS: Defaults = Defaults {
@@ -22,6 +22,8 @@ pub(crate) struct Pair {
     pub(crate) executions: Executions,
     pub(crate) home: Home,
     pub(crate) last_id: i64,
+    /// What each request carries: nothing before the stateless era.
+    pub(crate) meta: Value,
 }
 
 impl Pair {
@@ -42,7 +44,71 @@ impl Pair {
             executions,
             last_id: 0,
             home,
+            meta: Value::Null,
         }
+    }
+
+    /// A client of the stateless era that says these capabilities in each request.
+    pub(crate) async fn modern(capabilities: Value) -> Self {
+        let home = Home::new();
+        let executions = start(home.config()).await;
+        let client = Client::start(Server::new(executions.clone(), DEFAULTS));
+        let mut meta = modern_meta();
+        meta["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+        let mut pair = Self {
+            client,
+            executions,
+            last_id: 0,
+            home,
+            meta,
+        };
+        pair.request("server/discover", json!({})).await;
+        pair
+    }
+
+    /// Clients of both eras, each with a server of its own.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::new().await, Self::modern(json!({})).await]
+    }
+
+    pub(crate) fn is_modern(&self) -> bool {
+        self.meta.is_object()
+    }
+
+    /// The answer to a request of any method.
+    pub(crate) async fn request(&mut self, method: &str, mut params: Value) -> Value {
+        self.last_id += 1;
+        if self.is_modern() {
+            params["_meta"] = self.meta.clone();
+        }
+        let request = json!({"jsonrpc": "2.0", "id": self.last_id, "method": method,
+                             "params": params});
+        self.client.say(request).await;
+        let answer = timeout(PATIENCE, self.client.hear()).await.unwrap();
+        assert_eq!(answer["id"], self.last_id, "{answer}");
+        answer
+    }
+
+    /// The result of a request that succeeds.
+    pub(crate) async fn result(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.request(method, params).await;
+        let result = answer["result"].clone();
+        assert!(result.is_object(), "{method}: {answer}");
+        let said = if self.is_modern() {
+            json!("complete")
+        } else {
+            Value::Null
+        };
+        assert_eq!(result["resultType"], said, "{method}: {answer}");
+        result
+    }
+
+    /// The code and the text of a request that fails.
+    pub(crate) async fn error(&mut self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.request(method, params).await;
+        let text = answer["error"]["message"].as_str();
+        let text = text.unwrap_or_else(|| panic!("{method}: {answer}"));
+        (answer["error"]["code"].as_i64().unwrap(), text.to_owned())
     }
 
     /// Sends a call without waiting for its answer.
@@ -51,6 +117,8 @@ impl Pair {
         let mut params = json!({"name": tool, "arguments": arguments});
         if meta.is_object() {
             params["_meta"] = meta;
+        } else if self.is_modern() {
+            params["_meta"] = self.meta.clone();
         }
         let call = json!({"jsonrpc": "2.0", "id": self.last_id, "method": "tools/call",
                           "params": params});

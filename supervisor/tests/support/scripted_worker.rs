@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{FrameReader, encode};
+use mcp_v8_protocol::limits::PREVIEW_BYTES_MAX;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
     Text, ToWorker, Unsaved,
@@ -242,7 +243,7 @@ fn text(text: &str) -> Text {
 fn completed(result: &str) -> FromWorker {
     FromWorker::Finished(Finished::Completed(Completion {
         result: text(result),
-        preview: text(result),
+        preview: Text::cut(result.to_owned(), PREVIEW_BYTES_MAX),
     }))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn answer(follower: Follower) -> Response {
         Some((event, (!failed).then_some(follower)))
     });
     let keep_alive = KeepAlive::new()
-        .interval(limits::STREAM_KEEP_ALIVE)
+        .interval(limits::STREAM_ALIVE_INTERVAL)
         .text("still there");
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();

@@ -8,9 +8,7 @@
 //! * a message before the first request is dropped (the library would end);
 //! * an id that is used twice at once is refused (the library would answer only one).
 
-mod in_flight;
 mod lines;
-mod message;
 mod outbound;
 mod streams;
 mod transport;
@@ -27,6 +25,10 @@ use crate::limits;
 
 /// The longest line, in bytes.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// The most requests that may be unanswered; reading waits beyond that. Each holds up to a line in
+/// memory.
+const IN_FLIGHT_MAX: usize = 512;
 
 /// Bytes that JSON may need for one byte of text: `\u0001`.
 const JSON_ESCAPE_BYTES_MAX: usize = 6;

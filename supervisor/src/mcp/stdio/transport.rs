@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, GetMeta as _,
-    JsonRpcMessage, ProtocolVersion, RequestId,
+    ClientJsonRpcMessage, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage, ProtocolVersion,
+    RequestId,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
-use super::LINE_BYTES_MAX;
-use super::in_flight::{IN_FLIGHT_MAX, InFlight};
 use super::lines::{Line, Lines};
-use super::message::{Incoming, Refusal, parse};
 use super::outbound::{Outbound, OutboundClosed};
+use super::{IN_FLIGHT_MAX, LINE_BYTES_MAX};
+use crate::mcp::in_flight::InFlight;
+use crate::mcp::message::{Incoming, Refusal, answered, parse, unwanted};
 
 /// Lines in, lines out.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
     fn take(&mut self, line: std::io::Result<Line>) -> Option<ClientJsonRpcMessage> {
         let incoming = match line {
             Ok(Line::Whole(line)) => parse(&line),
-            Ok(Line::TooLong) => Incoming::Refused(Refusal::too_long(LINE_BYTES_MAX)),
+            Ok(Line::TooLong) => Incoming::Refused(too_long()),
             Ok(Line::End) => {
                 self.ended = true;
                 Incoming::Nothing
@@ -110,7 +110,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
         match incoming {
             Incoming::Nothing => None,
             Incoming::Refused(refusal) => {
-                self.answer = Some(refusal.line());
+                self.answer = Some(refusal_line(&refusal));
                 None
             }
             Incoming::Message(message) => self.pass(*message),
@@ -122,7 +122,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
         match &message {
             JsonRpcMessage::Request(request) => {
                 if !self.in_flight.begin(request.id.clone()) {
-                    self.answer = Some(Refusal::duplicate(request.id.clone()).line());
+                    self.answer = Some(refusal_line(&Refusal::duplicate(request.id.clone())));
                     return None;
                 }
                 self.opened = self.opened || opens(&request.request);
@@ -131,12 +131,9 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
                 tracing::debug!("dropped a message that came before the first request");
                 return None;
             }
-            JsonRpcMessage::Notification(notification) => {
+            JsonRpcMessage::Notification(_) => {
                 // The library drops the answer of a cancelled request: it is not awaited.
-                if let ClientNotification::CancelledNotification(cancelled) =
-                    &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
+                if let Some(id) = unwanted(&message) {
                     self.in_flight.end(id);
                 }
             }
@@ -196,13 +193,21 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for StdioTransport<R> {
     }
 }
 
-/// The request that a message answers.
-fn answered(message: &TxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
-    match message {
-        JsonRpcMessage::Response(response) => Some(&response.id),
-        JsonRpcMessage::Error(error) => error.id.as_ref(),
-        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
-    }
+/// The answer to a line that was longer than allowed.
+fn too_long() -> Refusal {
+    Refusal::invalid(
+        None,
+        format!("the line is longer than {LINE_BYTES_MAX} bytes and was not read"),
+    )
+}
+
+fn refusal_line(refusal: &Refusal) -> Vec<u8> {
+    format!(
+        "{}
+",
+        refusal.json()
+    )
+    .into_bytes()
 }
 
 /// The line of a message. An answer that cannot be written becomes an error, so that nobody waits

@@ -6,10 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rmcp::model::RequestId;
 use tokio::sync::Notify;
 
-/// The most requests that may be unanswered; reading waits beyond that. Each holds up to a line in
-/// memory.
-pub(super) const IN_FLIGHT_MAX: usize = 512;
-
 /// The set of unanswered requests.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
@@ -40,6 +36,16 @@ impl InFlight {
             }
             ended.await;
         }
+    }
+
+    /// How many they are.
+    pub(super) fn number(&self) -> usize {
+        self.ids().len()
+    }
+
+    /// One of them.
+    pub(super) fn any(&self) -> Option<RequestId> {
+        self.ids().iter().next().cloned()
     }
 
     fn ids(&self) -> MutexGuard<'_, HashSet<RequestId>> {

@@ -1,21 +1,27 @@
-//! From a line to a message, or to the answer for a line that is none. Pure.
+//! From bytes to a message, or to the answer for bytes that are none. Pure.
 
-use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
+use rmcp::RoleServer;
+use rmcp::model::{
+    CancelledNotification, CancelledNotificationParam, ClientJsonRpcMessage, ClientNotification,
+    ErrorCode, JsonRpcMessage, RequestId,
+};
+use rmcp::service::TxJsonRpcMessage;
 use serde_json::{Value, json};
 
-/// What a line holds.
+/// What a client sent.
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// A message for the MCP library.
     Message(Box<ClientJsonRpcMessage>),
-    /// Nothing that may be answered: a blank line, or a notification that means nothing to us.
+    /// Nothing that may be answered: blanks, or a notification that means nothing to us.
     Nothing,
     /// Something wrong, and what to say about it.
     Refused(Refusal),
 }
 
 /// An error response made here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
 pub(super) struct Refusal {
     id: Option<RequestId>,
     code: ErrorCode,
@@ -23,7 +29,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// The line was not a message at all.
+    /// It was not a message at all.
     fn unreadable(message: String) -> Self {
         Self {
             id: None,
@@ -32,21 +38,13 @@ impl Refusal {
         }
     }
 
-    /// The line was JSON, but no request.
-    fn invalid(id: Option<RequestId>, message: impl Into<String>) -> Self {
+    /// It was no request that can be served.
+    pub(super) fn invalid(id: Option<RequestId>, message: impl Into<String>) -> Self {
         Self {
             id,
             code: ErrorCode::INVALID_REQUEST,
             message: message.into(),
         }
-    }
-
-    /// The line was longer than allowed.
-    pub(super) fn too_long(line_bytes_max: usize) -> Self {
-        Self::invalid(
-            None,
-            format!("the line is longer than {line_bytes_max} bytes and was not read"),
-        )
     }
 
     /// Another request of that id has not been answered yet.
@@ -55,36 +53,87 @@ impl Refusal {
         Self::invalid(Some(id), message)
     }
 
-    /// The line to send. An id that could not be read is null, as JSON-RPC wants it.
-    pub(super) fn line(&self) -> Vec<u8> {
+    /// The server could not answer a request.
+    pub(super) fn failed(id: RequestId, message: impl Into<String>) -> Self {
+        Self {
+            id: Some(id),
+            code: ErrorCode::INTERNAL_ERROR,
+            message: message.into(),
+        }
+    }
+
+    /// The server cannot take it now.
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            code: ErrorCode::INTERNAL_ERROR,
+            message: message.into(),
+        }
+    }
+
+    /// The response. An id that could not be read is null, as JSON-RPC wants it.
+    pub(super) fn json(&self) -> Value {
         let id = self
             .id
             .clone()
             .map_or(Value::Null, RequestId::into_json_value);
-        let response = json!({
+        json!({
             "jsonrpc": "2.0",
             "id": id,
             "error": { "code": self.code.0, "message": self.message },
-        });
-        format!("{response}\n").into_bytes()
+        })
     }
 }
 
-/// Reads a line.
-pub(super) fn parse(line: &[u8]) -> Incoming {
+/// The request that a message of the server answers.
+pub(super) fn answered(message: &TxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Response(response) => Some(&response.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
+    }
+}
+
+/// The request that a message of the client cancels.
+pub(super) fn unwanted(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    let JsonRpcMessage::Notification(notification) = message else {
+        return None;
+    };
+    match &notification.notification {
+        ClientNotification::CancelledNotification(cancelled) => {
+            cancelled.params.request_id.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// The message that cancels a request.
+pub(super) fn cancelled(request: RequestId) -> ClientJsonRpcMessage {
+    let params = CancelledNotificationParam::new(Some(request), None);
+    let cancelled = CancelledNotification::new(params);
+    ClientJsonRpcMessage::notification(ClientNotification::CancelledNotification(cancelled))
+}
+
+/// What is left without a byte order mark and blanks around it.
+pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-    let line = line
+    bytes
         .strip_prefix(BYTE_ORDER_MARK)
-        .unwrap_or(line)
-        .trim_ascii();
-    if line.is_empty() {
+        .unwrap_or(bytes)
+        .trim_ascii()
+}
+
+/// Reads a message.
+pub(super) fn parse(bytes: &[u8]) -> Incoming {
+    let bytes = trimmed(bytes);
+    if bytes.is_empty() {
         return Incoming::Nothing;
     }
-    let text = match std::str::from_utf8(line) {
+    let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             return Incoming::Refused(Refusal::unreadable(format!(
-                "the line is not UTF-8 from byte {} on",
+                "the message is not UTF-8 from byte {} on",
                 error.valid_up_to()
             )));
         }
@@ -101,7 +150,7 @@ fn no_message(text: &str) -> Incoming {
         Ok(value) => value,
         Err(error) => {
             return Incoming::Refused(Refusal::unreadable(format!(
-                "the line is not JSON: {error}"
+                "the message is not JSON: {error}"
             )));
         }
     };
@@ -109,9 +158,9 @@ fn no_message(text: &str) -> Incoming {
         return Incoming::Refused(Refusal::invalid(
             None,
             if value.is_array() {
-                "batches are not supported: send one message a line"
+                "batches are not supported: send one message at a time"
             } else {
-                "the line is JSON, but not an object"
+                "the message is JSON, but not an object"
             },
         ));
     };
@@ -136,7 +185,7 @@ fn no_message(text: &str) -> Incoming {
     };
     Incoming::Refused(Refusal::invalid(
         id,
-        format!("the line is not a JSON-RPC 2.0 message: {problem}"),
+        format!("the message is not a JSON-RPC 2.0 message: {problem}"),
     ))
 }
 
@@ -149,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_line_is_taken_without_a_panic_and_answered_in_one_line(
+        fn any_bytes_are_taken_without_a_panic_and_answered_in_one_line(
             line in prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..200),
                 r#"\{("(jsonrpc|id|method|params|result|error)":("2.0"|"ping"|1|1.5|null|\[\]|\{\}),?){0,6}\}?"#
@@ -157,9 +206,8 @@ mod tests {
             ],
         ) {
             if let Incoming::Refused(refusal) = parse(&line) {
-                let answer = refusal.line();
-                prop_assert_eq!(answer.iter().filter(|&&byte| byte == b'\n').count(), 1);
-                let answer: Value = serde_json::from_slice(&answer).unwrap();
+                let answer = refusal.json();
+                prop_assert!(!answer.to_string().contains('\n'));
                 prop_assert!(answer["error"]["code"].is_i64());
                 prop_assert!(answer.get("id").is_some());
             }
@@ -168,11 +216,7 @@ mod tests {
 
     fn refusal(line: &[u8]) -> Value {
         match parse(line) {
-            Incoming::Refused(refusal) => {
-                let line = refusal.line();
-                assert_eq!(line.last(), Some(&b'\n'));
-                serde_json::from_slice(&line).unwrap()
-            }
+            Incoming::Refused(refusal) => refusal.json(),
             other => panic!("{other:?}"),
         }
     }

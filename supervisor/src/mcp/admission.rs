@@ -1,0 +1,41 @@
+//! How many requests and streams there may be at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A number of places.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    number: u32,
+}
+
+/// One place, taken until the last clone is dropped. It travels with a request's extensions: so it
+/// is held while the handler works, also when nobody waits for the answer any more.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Places {
+    pub(super) fn new(number: u32) -> Self {
+        let free = Arc::new(Semaphore::new(number as usize));
+        Self { free, number }
+    }
+
+    /// A place, if one is free.
+    pub(super) fn take(&self) -> Option<Place> {
+        let permit = self.free.clone().try_acquire_owned().ok()?;
+        Some(Place {
+            _permit: Arc::new(permit),
+        })
+    }
+
+    /// Waits until all places are free, and gives none away from then on.
+    pub(super) async fn close(&self) {
+        // It is closed here alone: no error means anything else.
+        let _all = self.free.acquire_many(self.number).await;
+        self.free.close();
+    }
+}

@@ -1,0 +1,146 @@
+//! What stands between axum and the MCP library: who is let in, and how answers go out.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::Full;
+use rmcp::ServerHandler;
+use rmcp::model::{ClientRequest, JsonRpcMessage, JsonRpcRequest};
+use rmcp::transport::StreamableHttpService;
+use rmcp::transport::streamable_http_server::session::SessionId;
+use tokio_util::sync::CancellationToken;
+
+use super::StreamableConfig;
+use super::late;
+use super::sessions::{Room, Sessions};
+use crate::limits;
+use crate::mcp::admission::{Place, Places};
+use crate::mcp::http_error::HttpError;
+use crate::mcp::posted;
+
+const SESSION_ID: &str = "mcp-session-id";
+
+/// One for all requests.
+pub(super) struct Front<H> {
+    pub(super) service: StreamableHttpService<Arc<H>, Sessions>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) requests: Places,
+    pub(super) streams: Places,
+    pub(super) config: StreamableConfig,
+    pub(super) stop: CancellationToken,
+}
+
+/// Serves a request.
+pub(super) async fn serve<H: ServerHandler>(
+    State(front): State<Arc<Front<H>>>,
+    request: Request,
+) -> Response {
+    let answer = front.answer(request).await;
+    let mut response = answer.unwrap_or_else(HttpError::into_response);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy must pass on events one by one.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+impl<H: ServerHandler> Front<H> {
+    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+        if self.stop.is_cancelled() {
+            return Err(HttpError::Stopping);
+        }
+        match *request.method() {
+            Method::POST => self.post(request).await,
+            Method::GET => self.listen(request).await,
+            Method::DELETE => self.delete(request).await,
+            _ => Ok(self.library(request.map(|_| Full::default())).await),
+        }
+    }
+
+    async fn post(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+        let (parts, body) = request.into_parts();
+        let posted = posted::read(&parts.headers, body, self.config.body).await?;
+        let Some(message) = posted.message else {
+            return Ok(StatusCode::ACCEPTED.into_response());
+        };
+        let request = Request::from_parts(parts, Full::new(posted.bytes));
+        match *message {
+            JsonRpcMessage::Request(message) => self.call(message, request, place).await,
+            _ => self.tell(request).await,
+        }
+    }
+
+    /// A request, which is answered.
+    async fn call(
+        self: Arc<Self>,
+        message: JsonRpcRequest<ClientRequest>,
+        mut request: Request<Full<Bytes>>,
+        mut place: Place,
+    ) -> Result<Response, HttpError> {
+        let room = match &message.request {
+            ClientRequest::InitializeRequest(_) => Some(self.sessions.room().await?),
+            ClientRequest::SubscriptionsListenRequest(_) => {
+                place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
+                None
+            }
+            _ => None,
+        };
+        request.extensions_mut().insert(place.clone());
+        let config = self.config;
+        let answer = self.library_with(request, room);
+        Ok(late::answer(answer, message.id, &config, place).await)
+    }
+
+    /// A message that is not answered.
+    async fn tell(self: Arc<Self>, request: Request<Full<Bytes>>) -> Result<Response, HttpError> {
+        let answer = self.library(request);
+        tokio::time::timeout(limits::MCP_ACCEPT_WAIT_MAX, answer)
+            .await
+            .map_err(|_| HttpError::Stuck)
+    }
+
+    async fn listen(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+        let place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
+        let pace = self.config.pace;
+        let answer = self.library(request.map(|_| Full::default()));
+        let response = tokio::time::timeout(limits::MCP_ACCEPT_WAIT_MAX, answer)
+            .await
+            .map_err(|_| HttpError::Stuck)?;
+        Ok(late::streamed(response, pace, place))
+    }
+
+    async fn delete(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+        // The library would say of any session that it was ended.
+        if let Some(id) = session_id(request.headers())
+            && self.sessions.find(&id).is_none()
+        {
+            return Err(HttpError::UnknownSession);
+        }
+        self.tell(request.map(|_| Full::default())).await
+    }
+
+    async fn library(self: Arc<Self>, request: Request<Full<Bytes>>) -> Response {
+        self.library_with(request, None).await
+    }
+
+    /// The library's answer; a session that it opens takes the room.
+    async fn library_with(
+        self: Arc<Self>,
+        request: Request<Full<Bytes>>,
+        _room: Option<Room>,
+    ) -> Response {
+        self.service.handle(request).await.map(Body::new)
+    }
+}
+
+fn session_id(headers: &HeaderMap) -> Option<SessionId> {
+    let id = headers.get(SESSION_ID)?;
+    id.to_str().ok().map(SessionId::from)
+}

@@ -1,0 +1,268 @@
+//! All sessions of the legacy era, over those of the MCP library.
+//!
+//! The library ends a session that has heard nothing for five minutes, even while a call runs; it
+//! lets anybody open as many as they like; and a request whose id is in use takes the first one's
+//! place. So sessions are watched here: one ends when nothing has used it for a while, or at once
+//! when there are too many and it has been idle for longest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _, future, stream};
+use rmcp::model::{
+    ClientJsonRpcMessage, ErrorData, GetExtensions as _, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage, ServerResult,
+};
+use rmcp::transport::WorkerTransport;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
+};
+use rmcp::transport::streamable_http_server::session::{
+    ServerSseMessage, SessionId, SessionManager,
+};
+
+use super::session::{Handling, Listening, Session, Watched};
+use super::{SessionLimits, StreamableConfig};
+use crate::mcp::http_error::HttpError;
+use crate::mcp::message::{Refusal, cancelled, unwanted};
+
+/// The sessions.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    library: LocalSessionManager,
+    limits: SessionLimits,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<SessionId, Arc<Session>>,
+    /// Places promised to sessions that are about to be opened.
+    promised: usize,
+}
+
+/// Room for a session that is about to be opened.
+#[derive(Debug)]
+pub(super) struct Room(Arc<Sessions>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.table().promised -= 1;
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(config: &StreamableConfig) -> Self {
+        let mut library = LocalSessionManager::default();
+        library.session_config.keep_alive = None;
+        library.session_config.sse_retry = Some(config.reconnect_pause);
+        Self {
+            library,
+            limits: config.sessions,
+            table: Mutex::default(),
+        }
+    }
+
+    /// Makes room for a session, if need be by ending one that is not used.
+    pub(super) async fn room(self: &Arc<Self>) -> Result<Room, HttpError> {
+        let displaced = {
+            let mut table = self.table();
+            let is_full = table.open.len() + table.promised >= self.limits.number_max;
+            let displaced = if is_full {
+                let longest = table.longest_idle(self.limits.kept_min);
+                Some(longest.ok_or(HttpError::TooManySessions)?)
+            } else {
+                None
+            };
+            table.promised += 1;
+            displaced.and_then(|id| table.open.remove_entry(&id))
+        };
+        let room = Room(self.clone());
+        if let Some((id, session)) = displaced {
+            tracing::debug!("ended an idle session to make room for another");
+            self.end(&id, &session).await;
+        }
+        Ok(room)
+    }
+
+    /// Whether a session is open. This is the one place where a request finds its session.
+    pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let session = self.table().open.get(id).cloned();
+        if let Some(session) = &session {
+            session.touch();
+        }
+        session
+    }
+
+    /// Ends sessions that are not used, for as long as there is anybody to open some.
+    pub(super) async fn tend(sessions: Weak<Self>, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        loop {
+            ticks.tick().await;
+            let Some(sessions) = sessions.upgrade() else {
+                return;
+            };
+            let idle = sessions.take_idle();
+            if !idle.is_empty() {
+                tracing::debug!(number = idle.len(), "ended idle sessions");
+            }
+            for (id, session) in idle {
+                sessions.end(&id, &session).await;
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Vec<(SessionId, Arc<Session>)> {
+        let idle_max = self.limits.idle_max;
+        let is_idle = |session: &Session| session.idle().is_some_and(|time| time >= idle_max);
+        let mut table = self.table();
+        table
+            .open
+            .extract_if(|_, session| is_idle(session))
+            .collect()
+    }
+
+    /// Ends a session that is not in the table any more, and what its calls wait for.
+    async fn end(&self, id: &SessionId, session: &Session) {
+        // The library would let them go on for five seconds.
+        for request in session.worked_on() {
+            let cancelled = cancelled(request);
+            if self.library.accept_message(id, cancelled).await.is_err() {
+                break;
+            }
+        }
+        if let Err(error) = self.library.close_session(id).await {
+            tracing::debug!(%error, "a session was not closed well");
+        }
+    }
+
+    fn session(&self, id: &SessionId) -> Result<Arc<Session>, LocalSessionManagerError> {
+        self.find(id)
+            .ok_or_else(|| LocalSessionManagerError::SessionNotFound(id.clone()))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Each change is one step: the table is whole even if somebody panicked.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn longest_idle(&self, at_least: Duration) -> Option<SessionId> {
+        self.open
+            .iter()
+            .filter_map(|(id, session)| Some((session.idle()?, id)))
+            .filter(|(time, _)| *time >= at_least)
+            .max_by_key(|(time, _)| *time)
+            .map(|(_, id)| id.clone())
+    }
+}
+
+impl SessionManager for Sessions {
+    type Error = LocalSessionManagerError;
+    type Transport = Watched<WorkerTransport<LocalSessionWorker>>;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let (id, transport) = self.library.create_session().await?;
+        let session = Arc::new(Session::new());
+        self.table().open.insert(id.clone(), session.clone());
+        Ok((id, Watched { transport, session }))
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        let session = self.session(id)?;
+        let answer = self.library.initialize_session(id, message).await?;
+        if let JsonRpcMessage::Response(response) = &answer
+            && let ServerResult::InitializeResult(result) = &response.result
+        {
+            session.agree(result.protocol_version.clone());
+        }
+        Ok(answer)
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        Ok(self.find(id).is_some())
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        let session = self.table().open.remove(id);
+        if let Some(session) = session {
+            self.end(id, &session).await;
+        }
+        Ok(())
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        mut message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        let session = self.session(id)?;
+        if let JsonRpcMessage::Request(request) = &mut message {
+            let Some(handling) = Handling::begin(&session, &request.id) else {
+                return Ok(duplicate(&request.id).left_stream());
+            };
+            request.request.extensions_mut().insert(Arc::new(handling));
+        }
+        let events = self.library.create_stream(id, message).await?;
+        let with_empty = session.knows_empty_events();
+        let events = listened(&session, events)
+            .filter(move |event| future::ready(with_empty || event.message.is_some()));
+        Ok(events.right_stream())
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        let session = self.session(id)?;
+        let unwanted = unwanted(&message).cloned();
+        self.library.accept_message(id, message).await?;
+        // The library drops the answer of a cancelled request.
+        if let Some(request) = unwanted {
+            session.answer(&request);
+        }
+        Ok(())
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        let session = self.session(id)?;
+        let events = self.library.create_standalone_stream(id).await?;
+        Ok(listened(&session, events))
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        let session = self.session(id)?;
+        let events = self.library.resume(id, last_event_id).await?;
+        Ok(listened(&session, events))
+    }
+}
+
+/// The same events; the session is in use as long as somebody listens.
+fn listened<S: Stream>(session: &Arc<Session>, events: S) -> impl Stream<Item = S::Item> + use<S> {
+    let listening = Listening::begin(session);
+    events.inspect(move |_| {
+        let _held = &listening;
+    })
+}
+
+/// The answer to a request whose id is in use.
+fn duplicate(id: &RequestId) -> impl Stream<Item = ServerSseMessage> + Send + Sync + use<> {
+    let message = Refusal::duplicate(id.clone()).to_string();
+    let error = ErrorData::invalid_request(message, None);
+    let answer = ServerJsonRpcMessage::error(error, Some(id.clone()));
+    stream::iter([ServerSseMessage::from_message(answer)])
+}

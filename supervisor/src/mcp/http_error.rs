@@ -1,0 +1,79 @@
+//! What is refused over HTTP before the MCP library sees it: a status, and a JSON-RPC error that
+//! says why.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::message::Refusal;
+use crate::limits;
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error("the server is shutting down")]
+    Stopping,
+    #[error("too many requests are being worked on: try again soon")]
+    TooManyRequests,
+    #[error("too many sessions are open: try again soon")]
+    TooManySessions,
+    #[error("too many event streams are open: try again soon")]
+    TooManyStreams,
+    #[error("the session does not take the message: try again soon")]
+    Stuck,
+    #[error("there is no such session: initialize a new one")]
+    UnknownSession,
+    #[error("the session has ended: open a new one")]
+    EndedSession,
+    #[error("the Content-Type must be application/json")]
+    NoJson,
+    #[error("the client must accept text/event-stream")]
+    NoEventStream,
+    #[error("the body is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the body did not come within {} s", .0.as_secs())]
+    TooSlow(Duration),
+    #[error("the body broke off")]
+    Broken,
+    #[error("{0}")]
+    NoMessage(Refusal),
+}
+
+impl HttpError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Stopping
+            | Self::TooManyRequests
+            | Self::TooManySessions
+            | Self::TooManyStreams
+            | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UnknownSession => StatusCode::NOT_FOUND,
+            Self::EndedSession => StatusCode::GONE,
+            Self::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NoEventStream => StatusCode::NOT_ACCEPTABLE,
+            Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::NoMessage(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        tracing::debug!(%status, reason = %self, "refused a request");
+        let is_temporary = status == StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = match self {
+            Self::NoMessage(refusal) => refusal,
+            other if is_temporary => Refusal::unavailable(other.to_string()),
+            other => Refusal::invalid(None, other.to_string()),
+        };
+        let mut response = (status, axum::Json(refusal.json())).into_response();
+        if is_temporary {
+            let pause = HeaderValue::from(limits::MCP_RETRY_AFTER.as_secs());
+            response.headers_mut().insert(header::RETRY_AFTER, pause);
+        }
+        response
+    }
+}

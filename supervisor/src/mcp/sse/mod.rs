@@ -1,0 +1,173 @@
+//! MCP over HTTP+SSE, the transport of 2024-11-05: `GET /sse` opens a conversation and streams what
+//! the server says; `POST /message?sessionId=` says something to it.
+//!
+//! The MCP library has dropped it; clients have not. It knows versions up to 2025-11-25 only.
+//!
+//! A conversation ends with its stream: waits end, and a `run_js` that is waited for is cancelled, as
+//! at the end of standard input. Executions that nobody waits for go on. When the server stops,
+//! calls still get their answers, then the streams end.
+
+mod conversation;
+mod legacy;
+mod transport;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use rmcp::ServerHandler;
+use tokio_util::sync::CancellationToken;
+
+use self::conversation::{Conversations, hold};
+use super::admission::Places;
+use super::events::{self, EVENT_STREAM};
+use super::http_error::HttpError;
+use super::message::Refusal;
+use super::{BodyLimits, Pace, posted};
+use crate::limits;
+
+/// The parameter that names a conversation.
+const SESSION_ID: &str = "sessionId";
+
+/// What may be set of this transport. The default is what [`limits`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SseConfig {
+    /// Conversations that are open at once.
+    pub connections_max: u32,
+    /// Requests that are worked on at once, in all conversations.
+    pub requests_max: u32,
+    /// Messages of a conversation that may wait for its client to read.
+    pub outbound_length: usize,
+    /// Limits of a posted message.
+    pub body: BodyLimits,
+    /// How streams go on.
+    pub pace: Pace,
+    /// How long calls may take to end when the server stops.
+    pub drain_wait_max: Duration,
+}
+
+impl Default for SseConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: limits::MCP_STREAMS_MAX,
+            requests_max: limits::MCP_REQUESTS_MAX,
+            outbound_length: limits::SSE_OUTBOUND_LENGTH,
+            body: BodyLimits::default(),
+            pace: Pace::default(),
+            drain_wait_max: limits::MCP_DRAIN_WAIT_MAX,
+        }
+    }
+}
+
+/// One for all requests.
+struct Front<H> {
+    handler: Arc<H>,
+    conversations: Arc<Conversations>,
+    connections: Places,
+    requests: Places,
+    config: SseConfig,
+    stop: CancellationToken,
+}
+
+/// Serves `/sse` and `/message`. When `stop` is cancelled, nothing new is taken; each conversation
+/// ends once its calls have been answered.
+pub fn router<H: ServerHandler>(handler: H, config: SseConfig, stop: CancellationToken) -> Router {
+    let front = Front {
+        handler: Arc::new(handler),
+        conversations: Arc::default(),
+        connections: Places::new(config.connections_max),
+        requests: Places::new(config.requests_max),
+        config,
+        stop,
+    };
+    Router::new()
+        .route("/sse", get(listen::<H>))
+        .route("/message", post(say::<H>))
+        .with_state(Arc::new(front))
+}
+
+async fn listen<H: ServerHandler>(
+    State(front): State<Arc<Front<H>>>,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = front
+        .listen(&headers)
+        .unwrap_or_else(HttpError::into_response);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy must pass on events one by one.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+async fn say<H: ServerHandler>(
+    State(front): State<Arc<Front<H>>>,
+    Query(query): Query<HashMap<String, String>>,
+    request: Request,
+) -> Response {
+    let taken = match query.get(SESSION_ID) {
+        Some(id) => front.say(id, request).await,
+        None => Err(HttpError::NoMessage(Refusal::invalid(
+            None,
+            "the parameter sessionId is missing; the event endpoint says it",
+        ))),
+    };
+    match taken {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+impl<H: ServerHandler> Front<H> {
+    fn listen(&self, headers: &HeaderMap) -> Result<Response, HttpError> {
+        if self.stop.is_cancelled() {
+            return Err(HttpError::Stopping);
+        }
+        if !accepts_events(headers) {
+            return Err(HttpError::NoEventStream);
+        }
+        let place = self.connections.take().ok_or(HttpError::TooManyStreams)?;
+        let ends = self.conversations.open(self.config.outbound_length);
+        let (transport, events) = ends.split(place, self.stop.clone(), self.config.drain_wait_max);
+        tokio::spawn(hold(self.handler.clone(), transport));
+        Ok(events::response(events, self.config.pace))
+    }
+
+    async fn say(&self, id: &str, request: Request) -> Result<(), HttpError> {
+        if self.stop.is_cancelled() {
+            return Err(HttpError::Stopping);
+        }
+        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+        let (mut parts, body) = request.into_parts();
+        let conversation = self.conversations.find(id)?;
+        let posted = posted::read(&parts.headers, body, self.config.body).await?;
+        let Some(mut message) = posted.message else {
+            return Ok(());
+        };
+        parts.extensions.insert(place);
+        message.insert_extension(parts);
+        conversation.say(*message)
+    }
+}
+
+/// Whether a client takes events. One that does not say takes anything.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let Some(accepted) = headers.get(header::ACCEPT) else {
+        return true;
+    };
+    let accepted = accepted.to_str().unwrap_or_default();
+    let ranges = accepted
+        .split(',')
+        .filter_map(|range| range.split(';').next());
+    ranges
+        .map(str::trim)
+        .any(|range| ["*/*", "text/*", EVENT_STREAM].contains(&range.to_ascii_lowercase().as_str()))
+}

@@ -1,0 +1,334 @@
+//! The server on HTTP: who is let in, what it survives, how it ends.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use e2e::home::Home;
+use e2e::http::HttpServer;
+use e2e::processes;
+use e2e::server::PATIENCE;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+
+/// A script that runs for a second.
+const SECOND: &str = "await new Promise(r => setTimeout(r, 1000)); 'done'";
+/// A script that never ends by itself.
+const ENDLESS: &str = "for (;;) {}";
+
+#[test]
+fn health_is_told_to_everybody_and_figures_to_those_who_are_let_in() {
+    let home = Home::new();
+    let server = HttpServer::start(&home, &[]);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.get(path).status, 200);
+        let foreign =
+            format!("GET {path} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+        assert!(server.raw(foreign.as_bytes()).starts_with("HTTP/1.1 200"));
+    }
+    server.run("1");
+    let figures = server.get("/metrics");
+    for line in [
+        "mcp_v8_executions_ended_total{status=\"completed\"} 1",
+        "mcp_v8_executions_running 0",
+        "mcp_v8_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 2",
+        "# EOF",
+    ] {
+        assert!(
+            figures.body.contains(line),
+            "{line} is not in {}",
+            figures.body
+        );
+    }
+    let foreign =
+        server.raw(b"GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
+    let nothing = server.get("/nothing");
+    assert_eq!(
+        (nothing.status, nothing.error_code().as_str()),
+        (404, "not_found")
+    );
+}
+
+#[test]
+fn a_signal_lets_what_runs_end_and_refuses_what_is_new() {
+    let home = Home::new();
+    let mut server = HttpServer::start(&home, &["--shutdown-grace", "30"]);
+    let waiting = std::thread::scope(|scope| {
+        let client = e2e::http::Client::clone(&server);
+        let waiting = scope.spawn(move || client.run(SECOND));
+        let runs = || {
+            server
+                .get("/metrics")
+                .body
+                .contains("mcp_v8_executions_running 1")
+        };
+        assert!(processes::within(PATIENCE, runs));
+        server.process.signal(Signal::SIGTERM);
+        let is_refused = || server.get("/readyz").status == 503;
+        assert!(processes::within(PATIENCE, is_refused));
+        let refused = server.post("/api/exec", &serde_json::json!({"code": "1"}));
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert_eq!(refused.header("retry-after"), "1");
+        assert_eq!(server.get("/healthz").status, 200);
+        waiting.join().expect("an answer")
+    });
+    assert_eq!(waiting["result"], "done", "{waiting}");
+    assert!(
+        server.process.wait_exit(PATIENCE).success(),
+        "{}",
+        server.process.log()
+    );
+    home.assert_empty();
+}
+
+#[test]
+fn what_runs_longer_than_the_grace_is_cancelled_and_told_with_its_id() {
+    let home = Home::new();
+    let mut server = HttpServer::start(&home, &["--shutdown-grace", "1"]);
+    let waiting = std::thread::scope(|scope| {
+        let client = e2e::http::Client::clone(&server);
+        let waiting = scope.spawn(move || client.run(ENDLESS));
+        let runs = || {
+            server
+                .get("/metrics")
+                .body
+                .contains("mcp_v8_executions_running 1")
+        };
+        assert!(processes::within(PATIENCE, runs));
+        server.process.signal(Signal::SIGTERM);
+        waiting.join().expect("an answer")
+    });
+    assert_eq!(waiting["status"], "cancelled", "{waiting}");
+    assert!(waiting["execution_id"].is_string());
+    assert!(
+        server.process.wait_exit(PATIENCE).success(),
+        "{}",
+        server.process.log()
+    );
+    home.assert_empty();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let home = Home::new();
+    let mut server = HttpServer::start(&home, &["--shutdown-grace", "3600"]);
+    server.submit(ENDLESS);
+    server.process.signal(Signal::SIGTERM);
+    assert!(processes::within(PATIENCE, || server.get("/readyz").status == 503));
+    server.process.signal(Signal::SIGTERM);
+    assert_eq!(server.process.wait_exit(PATIENCE).code(), Some(1));
+    home.assert_empty();
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_before_anything_starts() {
+    let home = Home::new();
+    let server = HttpServer::start(&home, &[]);
+    let mut command = home.server("mcp-v8-worker");
+    let port = server.address().port().to_string();
+    let second = command.args(["--http-port", &port]).output();
+    let second = second.expect("it can be executed");
+    assert_eq!(second.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert!(
+        text.contains(&format!("cannot listen on 127.0.0.1:{port}: Address")),
+        "{text}"
+    );
+}
+
+#[test]
+fn malformed_and_ambiguous_requests_are_refused_and_their_connection_is_closed() {
+    let home = Home::new();
+    let server = HttpServer::start(&home, &[]);
+    let body = r#"{"code": "1"}"#;
+    let long = "x".repeat(256 << 10);
+    let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+    let cases = [
+        ("no request", "\u{0}\u{1}\u{2}\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+        ("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), ""),
+        ("no host", "GET /metrics HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+        (
+            "two hosts",
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+                .to_owned(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a header too long",
+            format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+            "HTTP/1.1 431",
+        ),
+        (
+            "too many headers",
+            format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
+            "HTTP/1.1 431",
+        ),
+        (
+            "a path too long",
+            format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+            "HTTP/1.1 4",
+        ),
+        (
+            "two lengths",
+            format!("POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-length: 13\r\ncontent-length: 14\r\n\r\n{body}"),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a length that is none",
+            format!("POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-length: +13\r\n\r\n{body}"),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a length and chunks",
+            format!("POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\nd\r\n{body}\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+            "HTTP/1.1 415",
+        ),
+        (
+            "an encoding that is not known",
+            format!("POST /api/exec HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n{body}"),
+            "HTTP/1.1 400",
+        ),
+        (
+            "chunks that are none",
+            "POST /api/exec HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n".to_owned(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a line that is folded",
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\n evil\r\n\r\n".to_owned(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a space before the colon",
+            "GET /metrics HTTP/1.1\r\nhost : localhost\r\n\r\n".to_owned(),
+            "HTTP/1.1 400",
+        ),
+        (
+            "a body that is announced too large",
+            "POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4194305\r\n\r\n".to_owned(),
+            "HTTP/1.1 413",
+        ),
+    ];
+    for (name, bytes, status) in cases {
+        let answer = server.raw(bytes.as_bytes());
+        assert!(answer.starts_with(status), "{name}: {answer:?}");
+        // What is no HTTP/1 at all is not answered.
+        let answers = answer.matches("HTTP/1.1 ").count();
+        assert_eq!(
+            answers,
+            usize::from(!status.is_empty()),
+            "{name}: {answer:?}"
+        );
+    }
+    assert_eq!(server.run("1 + 1")["result"], "2");
+}
+
+#[test]
+fn ten_thousand_idle_connections_make_room_for_a_new_one() {
+    /// As many as the machine lets this process have, up to these.
+    const IDLE: usize = 10_000;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("up to the hard limit");
+    let most = usize::try_from(hard)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(100);
+    let home = Home::new();
+    let server = HttpServer::start(&home, &[]);
+    let idle: Vec<TcpStream> = (0..IDLE.min(most)).map(|_| server.connect()).collect();
+    let begin = Instant::now();
+    assert_eq!(server.run("1 + 1")["result"], "2");
+    assert!(begin.elapsed() < PATIENCE);
+    let figures = server.get("/metrics").body;
+    let open = figures
+        .lines()
+        .find_map(|line| line.strip_prefix("mcp_v8_http_connections "))
+        .and_then(|count| count.parse::<usize>().ok());
+    assert!(open.is_some_and(|open| open <= 8192), "{open:?}");
+    drop(idle);
+}
+
+#[test]
+fn a_client_that_sends_its_head_slowly_does_not_hold_up_others() {
+    let home = Home::new();
+    let server = HttpServer::start(&home, &[]);
+    let mut slow: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream
+            .write_all(b"POST /api/exec HTTP/1.1\r\nho")
+            .expect("it is open");
+    }
+    let mut half = server.connect();
+    half.write_all(b"POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+        .expect("it is open");
+    assert_eq!(server.run("1 + 1")["result"], "2");
+    // The body never comes: it is told so, and the connection is closed.
+    let mut answer = String::new();
+    half.set_read_timeout(Some(Duration::from_secs(45)))
+        .expect("a socket has a timeout");
+    half.read_to_string(&mut answer).expect("it is closed");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[test]
+fn only_hosts_and_origins_that_are_known_are_let_in() {
+    let home = Home::new();
+    let arguments = [
+        "--allowed-hosts",
+        "app.example",
+        "--allowed-origins",
+        "https://page.example",
+    ];
+    let server = HttpServer::start(&home, &arguments);
+    let port = server.address().port();
+    let own = format!("http://127.0.0.1:{port}");
+    let ask = |host: &str, origin: &str| {
+        let origin = if origin.is_empty() {
+            String::new()
+        } else {
+            format!("origin: {origin}\r\n")
+        };
+        let answer = server.raw(
+            format!(
+                "GET /api/executions HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let here = format!("127.0.0.1:{port}");
+    for (host, origin, status) in [
+        (here.as_str(), "", "200"),
+        ("localhost", "", "200"),
+        ("app.example", "", "200"),
+        ("app.example", "https://app.example", "200"),
+        ("evil.example", "", "403"),
+        ("app.example.evil.example", "", "403"),
+        (&here, &own, "200"),
+        (&here, "https://page.example", "200"),
+        (&here, "https://evil.example", "403"),
+        (&here, "http://localhost:1", "403"),
+        (&here, "null", "403"),
+        ("evil.example", "http://evil.example", "403"),
+    ] {
+        assert_eq!(ask(host, origin), status, "{host} {origin}");
+    }
+    let preflight = |origin: &str| {
+        server.raw(
+            format!(
+                "OPTIONS /api/exec HTTP/1.1\r\nhost: {here}\r\norigin: {origin}\r\n\
+                 access-control-request-method: POST\r\nconnection: close\r\n\r\n"
+            )
+            .as_bytes(),
+        )
+    };
+    let allowed = preflight("https://page.example");
+    assert!(
+        allowed.contains("access-control-allow-origin: https://page.example"),
+        "{allowed}"
+    );
+    let refused = preflight("https://evil.example");
+    assert!(
+        refused.starts_with("HTTP/1.1 403") && !refused.contains("access-control-allow-origin")
+    );
+}
