@@ -198,9 +198,9 @@ pub const PAGE_BYTES_DEFAULT: u64 = 4096;
 pub const PAGE_BYTES_MAX: u64 = 1 << 20;
 
 /// The longest body of a message over HTTP, in bytes.
-pub const MCP_BODY_BYTES_MAX: usize = 4 << 20;
+pub const MCP_BODY_BYTES_MAX: usize = HTTP_BODY_BYTES_MAX;
 /// How long such a body may take to come.
-pub const MCP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+pub const MCP_BODY_WAIT_MAX: Duration = HTTP_BODY_WAIT_MAX;
 /// MCP requests over HTTP that are worked on at once. Each holds up to a body in memory.
 pub const MCP_REQUESTS_MAX: u32 = 512;
 /// Streams of events that clients listen to at once, beside those of requests.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::defaults::shown;
 use super::fault::Fault;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
 use super::state::NEEDS_STATE;
-use crate::app::{EngineTier, GarbageOptions, SandboxMode, WorkerStart};
-use crate::limits;
+use crate::app::GarbageOptions;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
@@ -181,7 +181,7 @@ struct Cli {
 
     /// The origins of web pages that may call the server, separated by commas.
     ///
-    /// Such as https://app.example.com or http://localhost:5173. Pages that the server is reached under
+    /// Such as `https://app.example.com`. Pages that the server is reached under
     /// the name of may always.
     #[arg(long, value_name = "ORIGINS", help_heading = HTTP)]
     allowed_origins: Option<OsString>,
@@ -447,7 +447,7 @@ fn command() -> clap::Command {
     for setting in Setting::ALL {
         let note = format!(
             "[default: {}] [env: {}]",
-            default(setting),
+            shown(setting),
             setting.variable()
         );
         let is_global = is_of_errands(setting);
@@ -470,54 +470,10 @@ fn noted(arg: Arg, note: &str) -> Arg {
     }
 }
 
-/// The default, as the help shows it.
-fn default(setting: Setting) -> String {
-    match setting {
-        Setting::Stateless | Setting::AllowUnauthenticated => "false".to_owned(),
-        Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
-        Setting::S3Bucket
-        | Setting::CacheDir
-        | Setting::AllowedHosts
-        | Setting::AllowedOrigins
-        | Setting::TlsCert
-        | Setting::TlsKey => "none".to_owned(),
-        Setting::HttpPort | Setting::SsePort => "none: standard input and output".to_owned(),
-        Setting::BindHost => super::BIND_HOST_DEFAULT.to_string(),
-        Setting::ShutdownGrace => limits::SHUTDOWN_GRACE_DEFAULT.as_secs().to_string(),
-        Setting::CacheMaxMb => (limits::HEAP_CACHE_BYTES_DEFAULT / super::BYTES_PER_MB).to_string(),
-        Setting::HeapKeyFile => format!(
-            "{} in --directory-path, with S3 in --session-db-path",
-            super::HEAP_KEY_NAME
-        ),
-        Setting::HeapRetentionHours => {
-            (limits::HEAP_RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
-        }
-        Setting::HeapRetentionMb => {
-            (limits::HEAP_RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
-        }
-        Setting::SessionDbPath => super::SESSION_DB_PATH_DEFAULT.to_owned(),
-        Setting::ExecutionRetentionHours => {
-            (limits::RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
-        }
-        Setting::ExecutionRetentionCount => limits::RETENTION_COUNT_DEFAULT.to_string(),
-        Setting::ExecutionRetentionMb => {
-            (limits::RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
-        }
-        Setting::HeapMemoryMax => limits::HEAP_MEMORY_MB_DEFAULT.to_string(),
-        Setting::ExecutionTimeout => limits::EXECUTION_TIMEOUT_SECS_DEFAULT.to_string(),
-        Setting::MaxConcurrentExecutions => "the number of cores".to_owned(),
-        Setting::MaxQueuedExecutions => limits::QUEUE_LENGTH_DEFAULT.to_string(),
-        Setting::Sandbox => SandboxMode::default().to_string(),
-        Setting::EngineTier => EngineTier::default().to_string(),
-        Setting::WorkerStart => WorkerStart::default().name().to_owned(),
-        Setting::WorkerPath => "mcp-v8-worker beside this program".to_owned(),
-        Setting::LogLevel => "info".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     #[test]
     fn every_setting_is_a_flag_and_every_flag_a_setting() {

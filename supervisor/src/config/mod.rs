@@ -5,6 +5,7 @@
 //! knows this module: each part of the server gets its own piece and nobody holds the whole.
 
 mod cli;
+mod defaults;
 mod environment;
 mod fault;
 mod file;

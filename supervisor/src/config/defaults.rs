@@ -1,0 +1,50 @@
+//! What counts when nobody says anything, in words.
+
+use super::setting::Setting;
+use crate::app::{EngineTier, SandboxMode, WorkerStart};
+use crate::limits;
+
+/// The default, as the help shows it.
+pub(super) fn shown(setting: Setting) -> String {
+    match setting {
+        Setting::Stateless | Setting::AllowUnauthenticated => "false".to_owned(),
+        Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
+        Setting::S3Bucket
+        | Setting::CacheDir
+        | Setting::AllowedHosts
+        | Setting::AllowedOrigins
+        | Setting::TlsCert
+        | Setting::TlsKey => "none".to_owned(),
+        Setting::HttpPort | Setting::SsePort => "none: standard input and output".to_owned(),
+        Setting::BindHost => super::BIND_HOST_DEFAULT.to_string(),
+        Setting::ShutdownGrace => limits::SHUTDOWN_GRACE_DEFAULT.as_secs().to_string(),
+        Setting::CacheMaxMb => (limits::HEAP_CACHE_BYTES_DEFAULT / super::BYTES_PER_MB).to_string(),
+        Setting::HeapKeyFile => format!(
+            "{} in --directory-path, with S3 in --session-db-path",
+            super::HEAP_KEY_NAME
+        ),
+        Setting::HeapRetentionHours => {
+            (limits::HEAP_RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
+        }
+        Setting::HeapRetentionMb => {
+            (limits::HEAP_RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
+        }
+        Setting::SessionDbPath => super::SESSION_DB_PATH_DEFAULT.to_owned(),
+        Setting::ExecutionRetentionHours => {
+            (limits::RETENTION_AGE_DEFAULT.as_secs() / super::SECS_PER_HOUR).to_string()
+        }
+        Setting::ExecutionRetentionCount => limits::RETENTION_COUNT_DEFAULT.to_string(),
+        Setting::ExecutionRetentionMb => {
+            (limits::RETENTION_BYTES_DEFAULT / super::BYTES_PER_MB).to_string()
+        }
+        Setting::HeapMemoryMax => limits::HEAP_MEMORY_MB_DEFAULT.to_string(),
+        Setting::ExecutionTimeout => limits::EXECUTION_TIMEOUT_SECS_DEFAULT.to_string(),
+        Setting::MaxConcurrentExecutions => "the number of cores".to_owned(),
+        Setting::MaxQueuedExecutions => limits::QUEUE_LENGTH_DEFAULT.to_string(),
+        Setting::Sandbox => SandboxMode::default().to_string(),
+        Setting::EngineTier => EngineTier::default().to_string(),
+        Setting::WorkerStart => WorkerStart::default().name().to_owned(),
+        Setting::WorkerPath => "mcp-v8-worker beside this program".to_owned(),
+        Setting::LogLevel => "info".to_owned(),
+    }
+}
