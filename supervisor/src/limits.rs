@@ -88,6 +88,8 @@ pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The largest piece of output in a stream, in bytes.
 pub const STREAM_PIECE_BYTES_MAX: u64 = 64 << 10;
+/// The shortest time between two looks at an output that is followed.
+pub const STREAM_PAUSE: Duration = Duration::from_millis(20);
 /// How often a stream that has nothing to say says so.
 pub const STREAM_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often the files of TLS are looked at.
@@ -370,6 +372,7 @@ const _: () = {
     assert!((OUTPUT_CHUNK_BYTES_MAX as u64) < PAGE_BYTES_MAX);
     assert!(PAGE_BYTES_MAX <= OUTPUT_BYTES_MAX);
     assert!(PAGE_LINES_DEFAULT <= PAGE_LINES_MAX && PAGE_BYTES_DEFAULT <= PAGE_BYTES_MAX);
+    assert!(STREAM_PIECE_BYTES_MAX <= PAGE_BYTES_MAX);
     assert!(LIST_LENGTH_DEFAULT <= LIST_LENGTH_MAX);
     // A slow disk piles up less than the output of one execution.
     assert!((WRITER_QUEUE_LENGTH * OUTPUT_CHUNK_BYTES_MAX) as u64 <= OUTPUT_BYTES_MAX / 2);

@@ -74,4 +74,9 @@ fn only_the_transport_writes_to_standard_output() {
 #[test]
 fn only_http_and_mcp_know_what_http_is_served_with() {
     only_in(&["http/", "mcp/", "main.rs"], &["axum::", "hyper::server"]);
+    // The configuration says what it is to listen on.
+    only_in(
+        &["http/", "config/", "main.rs"],
+        &["crate::http::", "mcp_v8::http"],
+    );
 }

@@ -40,30 +40,60 @@ impl fmt::Display for BadArguments {
     }
 }
 
+/// What is wrong with one argument.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Fault {
+pub enum Fault {
+    /// It is required, and not there.
     #[error("the parameter {name} is missing; it is {expected}")]
-    Missing { name: String, expected: String },
-    #[error("there is no parameter {name}; valid parameters: {valid}")]
-    Unknown { name: String, valid: String },
-    #[error("{0}")]
-    Absent(app::Error),
-    #[error("{name} is {given}, but must be {expected}")]
-    Unfit {
+    Missing {
+        /// Which.
         name: String,
-        given: String,
+        /// What it would be.
         expected: String,
     },
+    /// There is none of that name.
+    #[error("there is no parameter {name}; valid parameters: {valid}")]
+    Unknown {
+        /// What was given.
+        name: String,
+        /// Those that there are.
+        valid: String,
+    },
+    /// Servers with state have it.
+    #[error("{0}")]
+    Absent(app::Error),
+    /// It is not what it has to be.
+    #[error("{name} is {given}, but must be {expected}")]
+    Unfit {
+        /// Which.
+        name: String,
+        /// What was given, in words.
+        given: String,
+        /// What would fit.
+        expected: String,
+    },
+    /// It stands in a URL twice.
+    #[error("{name} is given more than once")]
+    Repeated {
+        /// Which.
+        name: String,
+    },
+    /// It stands in a URL, and cannot be read.
+    #[error("{name} is not percent-encoded UTF-8")]
+    Garbled {
+        /// Which, or what kind.
+        name: String,
+    },
+    /// The checks above let something pass.
     #[error("the arguments do not fit: {0}")]
     Undecodable(String),
 }
 
-/// Checks the arguments of the call `tool` against `schema`, then reads them. A parameter that is null counts as
-/// absent, and a number such as `5.0` as the integer that it is. `absent` are parameters that only
-/// servers with state have, and this one does not.
+/// Checks `arguments` against `schema`, then reads them. `absent` are parameters that only servers
+/// with state have, and this one does not.
 ///
 /// # Errors
-/// [`BadArguments`].
+/// [`BadArguments`], with every fault.
 pub fn read<T: DeserializeOwned>(
     tool: &'static str,
     schema: &Object,
@@ -71,13 +101,31 @@ pub fn read<T: DeserializeOwned>(
     arguments: Option<Object>,
 ) -> Result<T, BadArguments> {
     let mut arguments = arguments.unwrap_or_default();
+    normalise(&mut arguments);
+    let faults = check(schema, absent, &arguments);
+    decode(tool, arguments, faults)
+}
+
+/// Takes out parameters that are null, which count as absent, and makes a number such as `5.0` the
+/// integer that it is.
+pub fn normalise(arguments: &mut Object) {
     arguments.retain(|_, value| !value.is_null());
     for value in arguments.values_mut() {
         if let Some(whole) = whole_number(value) {
             *value = whole;
         }
     }
-    let faults = check(schema, absent, &arguments);
+}
+
+/// Reads arguments in which no fault was found.
+///
+/// # Errors
+/// [`BadArguments`], with these faults.
+pub fn decode<T: DeserializeOwned>(
+    tool: &'static str,
+    arguments: Object,
+    faults: Vec<Fault>,
+) -> Result<T, BadArguments> {
     if !faults.is_empty() {
         return Err(BadArguments { tool, faults });
     }
@@ -87,7 +135,8 @@ pub fn read<T: DeserializeOwned>(
     })
 }
 
-fn check(schema: &Object, absent: &[&'static str], arguments: &Object) -> Vec<Fault> {
+/// Every fault of these arguments, held against the schema.
+pub fn check(schema: &Object, absent: &[&'static str], arguments: &Object) -> Vec<Fault> {
     let none = Object::new();
     let properties = match schema.get("properties") {
         Some(Value::Object(properties)) => properties,
@@ -103,12 +152,9 @@ fn check(schema: &Object, absent: &[&'static str], arguments: &Object) -> Vec<Fa
             name: name.to_owned(),
             expected: properties.get(name).map(expectation).unwrap_or_default(),
         });
-    let valid = || {
-        properties
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+    let valid = || match properties.keys().map(String::as_str).collect::<Vec<_>>() {
+        none if none.is_empty() => "none".to_owned(),
+        names => names.join(", "),
     };
     let given = arguments.iter().flat_map(|(name, value)| {
         let missed = absent.iter().find(|absent| *absent == name);
@@ -217,7 +263,8 @@ fn describe(value: &Value) -> String {
     }
 }
 
-fn clip(name: &str) -> String {
+/// A name as it is shown back.
+pub fn clip(name: &str) -> String {
     let mut shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
     if shown.len() < name.len() {
         shown.push_str("...");

@@ -3,6 +3,7 @@
 
 mod argument;
 pub mod arguments;
+mod error;
 mod execution;
 mod heaps;
 mod output;
@@ -15,6 +16,7 @@ use mcp_v8_protocol::limits as wire;
 use crate::limits;
 
 pub use argument::ArgumentError;
+pub use error::{Failed, Problem};
 pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen};
 pub use heaps::{
     DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
@@ -23,8 +25,8 @@ pub use heaps::{
 pub use output::{Output, OutputPiece};
 pub use request::{
     CURSOR_CHARS_MAX, CancelArguments, FIRST_PAGE, GetArguments, ID_CHARS_MAX, ListArguments,
-    MixedUnits, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS, StreamArguments,
-    WAIT_MS_MAX,
+    MixedUnits, NoArguments, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS,
+    StreamArguments, WAIT_MS_MAX,
 };
 pub use sessions::{
     Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,

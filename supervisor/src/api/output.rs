@@ -6,17 +6,6 @@ use serde::Serialize;
 use super::schema::one_of;
 use crate::app::{ExecutionId, OutputPage, Status};
 
-/// A piece of console output in a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OutputPiece {
-    /// The text: all pieces put together are the whole output.
-    pub data: String,
-    /// Its first byte, from 0.
-    pub start_byte: u64,
-    /// The byte behind it.
-    pub next_byte_offset: u64,
-}
-
 /// A page of console output, with its place in lines and in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Output {
@@ -68,6 +57,27 @@ impl Output {
             total_bytes: page.total_bytes,
             has_more: page.has_more,
             status: page.status.name(),
+        }
+    }
+}
+
+/// A piece of a stream of console output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OutputPiece {
+    /// The text, newlines included: all pieces one after another are the output.
+    pub data: String,
+    /// Its first byte in the output, from 0.
+    pub start_byte: u64,
+    /// The byte_offset of the next piece.
+    pub next_byte_offset: u64,
+}
+
+impl From<OutputPage> for OutputPiece {
+    fn from(page: OutputPage) -> Self {
+        Self {
+            data: page.data,
+            start_byte: page.start_byte,
+            next_byte_offset: page.next_byte_offset,
         }
     }
 }

@@ -178,17 +178,17 @@ pub const FIRST_PAGE: PageRequest = PageRequest::Lines {
     limit: limits::PAGE_LINES_DEFAULT,
 };
 
-/// Follow the output of an execution.
+/// Follow console output.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamArguments {
     /// The execution_id that run_js returned.
     #[schemars(length(min = 1, max = ID_CHARS_MAX))]
     pub execution_id: String,
-    /// The first byte that is wanted, from 0. Default 0. Last-Event-ID wins over it.
-    #[schemars(with = "u64", range(min = 0, max = OFFSET_MAX))]
+    /// The first byte, from 0. Default 0.
+    #[schemars(range(min = 0, max = OFFSET_MAX))]
     #[serde(default)]
-    pub byte_offset: Option<u64>,
+    pub byte_offset: u64,
 }
 
 /// Cancel an execution.
@@ -199,6 +199,11 @@ pub struct CancelArguments {
     #[schemars(length(min = 1, max = ID_CHARS_MAX))]
     pub execution_id: String,
 }
+
+/// Nothing can be said more exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoArguments {}
 
 /// List executions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -5,6 +5,8 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use serde_json::{Map, Value};
 
+use super::Seen;
+
 /// The schema of arguments: a field that may be absent is not required.
 pub fn of_arguments<T: JsonSchema>() -> Map<String, Value> {
     plain::<T>(SchemaSettings::draft2020_12().for_deserialize())
@@ -13,6 +15,23 @@ pub fn of_arguments<T: JsonSchema>() -> Map<String, Value> {
 /// The schema of a result: every field is there, absent ones as null.
 pub fn of_result<T: JsonSchema>() -> Map<String, Value> {
     plain::<T>(SchemaSettings::draft2020_12().for_serialize())
+}
+
+/// The schema of both results of run_js: the id alone, or everything. One object with one required
+/// property says so, and unlike a choice of two it is understood by every client.
+pub fn of_run_result() -> Map<String, Value> {
+    let mut shape = of_result::<Seen>();
+    let required = Value::from(["execution_id"].as_slice());
+    shape.insert("required".to_owned(), required);
+    shape
+}
+
+/// Takes a parameter out of a schema. None that is required is ever taken out.
+pub fn remove(schema: &mut Map<String, Value>, parameter: &str) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    if let Some(properties) = properties {
+        properties.shift_remove(parameter);
+    }
 }
 
 /// The schema of `T`, an object, with everything in place.

@@ -221,7 +221,7 @@ impl Executions {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.shared.live_view(id) {
+        match self.live_view(id) {
             Some(view) => Ok(view.borrow().clone()),
             None => Ok(self.stored(id).await?.view),
         }
@@ -235,7 +235,7 @@ impl Executions {
     /// As [`Executions::get`].
     pub async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<View, Error> {
         let until = Instant::now() + wait.min(limits::WAIT_MAX);
-        if let Some(mut view) = self.shared.live_view(id) {
+        if let Some(mut view) = self.live_view(id) {
             let ended = timeout_at(until, view.wait_for(|view| view.end.is_some())).await;
             let has_driver = !matches!(ended, Ok(Err(_)));
             drop(ended);
@@ -262,7 +262,7 @@ impl Executions {
     /// [`Executions::get`].
     pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
         validate::page(request)?;
-        let live = self.shared.live_view(id).map(|view| view.borrow().status);
+        let live = self.live_view(id).map(|view| view.borrow().status);
         let store = &self.shared.services.store;
         if live.is_some() {
             self.settle().await?;
@@ -276,26 +276,6 @@ impl Executions {
             };
         }
         Ok(page)
-    }
-
-    /// Waits until there is output beyond this byte, or the execution has ended, or for
-    /// [`limits::WAIT_MAX`].
-    ///
-    /// # Errors
-    /// As [`Executions::get`].
-    pub async fn more_output(&self, id: ExecutionId, beyond: u64) -> Result<(), Error> {
-        let is_more = |view: &View| view.output_bytes > beyond || view.end.is_some();
-        if let Some(mut view) = self.shared.live_view(id) {
-            // Where the driver has gone, or nothing came, the caller looks again.
-            let _ = timeout(limits::WAIT_MAX, view.wait_for(is_more)).await;
-            return Ok(());
-        }
-        let until = Instant::now() + limits::WAIT_MAX;
-        // Another server on the same directory runs it.
-        while !is_more(&self.stored(id).await?.view) && Instant::now() < until {
-            sleep(limits::FOREIGN_POLL_INTERVAL).await;
-        }
-        Ok(())
     }
 
     /// Kills the execution, or takes it out of the queue, and waits until its end is written.
@@ -381,6 +361,13 @@ impl Executions {
             .map_err(unreadable)
     }
 
+    /// The view of an execution that has a driver here, as it changes.
+    pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
+        let live = self.shared.live();
+        let execution = live.drivers.get(&id)?;
+        Some(execution.view.clone())
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.shared.services.store
     }
@@ -399,7 +386,7 @@ impl Executions {
         let stored = self.shared.services.store.get(id).await;
         let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
         // Its driver has gone, and the store never took its end.
-        if stored.is_own && stored.view.end.is_none() && self.shared.live_view(id).is_none() {
+        if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
             let end = outcome::lost();
             stored.view.status = end.status();
             stored.view.end = Some(end);
@@ -411,13 +398,6 @@ impl Executions {
 impl Shared {
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
-        let live = self.live();
-        live.drivers
-            .get(&id)
-            .map(|execution| execution.view.clone())
     }
 }
 

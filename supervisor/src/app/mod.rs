@@ -2,6 +2,7 @@
 
 mod error;
 mod executions;
+mod follow;
 mod garbage;
 mod input;
 mod load;
@@ -13,6 +14,7 @@ mod validate;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
+pub use follow::{Followed, Follower};
 pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,
 };

@@ -181,7 +181,7 @@ struct Cli {
 
     /// The origins of web pages that may call the server, separated by commas.
     ///
-    /// Such as "https://app.example.com". Pages that the server is reached under
+    /// Such as `https://app.example.com`. Pages that the server is reached under
     /// the name of may always.
     #[arg(long, value_name = "ORIGINS", help_heading = HTTP)]
     allowed_origins: Option<OsString>,

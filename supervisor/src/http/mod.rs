@@ -8,6 +8,8 @@
 
 mod body;
 mod connections;
+mod error;
+mod error_code;
 mod guard;
 mod health;
 mod in_flight;

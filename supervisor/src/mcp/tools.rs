@@ -11,8 +11,8 @@ use crate::api::arguments::Object;
 use crate::api::{
     CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
     GetTagsArguments, HeapList, HeapTags, ListArguments, Output, OutputArguments, QueryArguments,
-    RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments, SetTagsArguments,
-    Snapshots, SnapshotsArguments, schema,
+    RunArguments, STATE_ARGUMENTS, SessionList, SessionsArguments, SetTagsArguments, Snapshots,
+    SnapshotsArguments, schema,
 };
 use crate::app::Mode;
 
@@ -161,7 +161,7 @@ fn define(name: ToolName, defaults: Defaults, mode: Mode) -> Tool {
                 defaults.execution_timeout_secs,
             );
             for parameter in name.absent_parameters(mode) {
-                remove(&mut arguments, parameter);
+                schema::remove(&mut arguments, parameter);
             }
             let annotations = kind("Run JavaScript or TypeScript")
                 .read_only(false)
@@ -170,7 +170,7 @@ fn define(name: ToolName, defaults: Defaults, mode: Mode) -> Tool {
                 name,
                 text::run_js(mode),
                 arguments,
-                either_shape(),
+                schema::of_run_result(),
                 annotations,
             )
         }
@@ -270,23 +270,4 @@ fn default(schema: &mut Object, parameter: &str, value: u64) {
     if let Some(property) = property {
         property.insert("default".to_owned(), value.into());
     }
-}
-
-/// Takes a parameter out of a schema. None that is required is ever taken out.
-fn remove(schema: &mut Object, parameter: &str) {
-    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-    if let Some(properties) = properties {
-        properties.shift_remove(parameter);
-    }
-}
-
-/// The schema of both results of run_js: the id alone, or everything. One object with one required
-/// property says so, and unlike a choice of two it is understood by every client.
-fn either_shape() -> Object {
-    let mut shape = schema::of_result::<Seen>();
-    shape.insert(
-        "required".to_owned(),
-        Value::from(["execution_id"].as_slice()),
-    );
-    shape
 }

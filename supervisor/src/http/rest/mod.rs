@@ -1,45 +1,54 @@
-//! The REST API: the twins of the tools of MCP, with the same shapes, and console output as a stream.
+//! The REST API: the use cases of the tools over plain HTTP, in the same shapes.
 //!
-//! * `operation`: what there is, as a table. The router and the description are both made from it.
-//! * `given`: what a request gives, as arguments.
-//! * `perform`: what each operation does.
-//! * `stream`: console output as server-sent events.
-//! * `error`: errors as answers.
-//! * [`openapi`]: the description.
+//! ```text
+//! request ─▶ form (path, query, body ─▶ arguments, all faults at once) ─▶ calls ─▶ app
+//!                        ▲                                                  │
+//! operation (the table) ─┴─▶ openapi                  answer, stream ◀──────┘
+//! ```
 
-mod error;
-mod given;
-pub mod openapi;
+mod answer;
+mod body;
+mod calls;
+mod encoded;
+mod form;
+mod openapi;
 mod operation;
-mod perform;
+mod pattern;
 mod stream;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::response::Response;
-use axum::routing::{get, on};
+use axum::extract::Request;
+use axum::routing::{MethodFilter, on};
 
-use self::given::Given;
-use self::operation::Operation;
+use super::error::HttpError;
 use crate::app::Executions;
+use calls::Call;
+use form::Form;
+use operation::Operation;
 
-/// Where the description is.
-pub const OPENAPI_PATH: &str = "/api/openapi.json";
+pub use openapi::document;
 
-/// The API over these executions.
+/// All routes beneath `/api`. Other paths and methods are answered in the same form.
 pub fn router(executions: Executions) -> Router {
-    let described = Router::new().route(OPENAPI_PATH, get(openapi::show));
-    Operation::ALL
-        .into_iter()
-        .fold(described, |router, operation| {
-            let executions = executions.clone();
-            let answer = move |given: Given| answer(operation, executions, given);
-            router.route(operation.path(), on(operation.method(), answer))
-        })
-}
-
-async fn answer(operation: Operation, executions: Executions, given: Given) -> Response {
-    match perform::perform(operation, &executions, &given).await {
-        Ok(response) => response,
-        Err(error) => error.response(operation),
+    let mode = executions.mode();
+    let mut router = Router::new();
+    for operation in Operation::ALL {
+        let route = operation.route();
+        // Each method of the table has a filter.
+        let Ok(filter) = MethodFilter::try_from(route.method) else {
+            continue;
+        };
+        let call = Arc::new(Call {
+            executions: executions.clone(),
+            operation,
+            form: Form::new(operation, mode),
+        });
+        let handler = async move |request: Request| call.perform(request).await;
+        router = router.route(route.path, on(filter, handler));
     }
+    router
+        .fallback(async || HttpError::UnknownPath)
+        .method_not_allowed_fallback(async || HttpError::WrongMethod)
 }

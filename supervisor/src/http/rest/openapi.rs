@@ -1,193 +1,231 @@
-//! The description of the API (OpenAPI 3.1), made from the table of operations and the schemas that
-//! arguments are checked against.
+//! The description of the API in the form of OpenAPI 3.1, made of the table of operations.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::RETRY_AFTER;
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answer, JSON, Operation, Place};
-use super::perform::json_response;
+use super::answer::{Answer, Shape};
+use super::form::Form;
+use super::operation::{Operation, Route};
+use super::pattern;
+use super::stream::LAST_EVENT_ID;
 use crate::api::arguments::Object;
+use crate::api::{Failed, OFFSET_MAX, OutputPiece, schema};
+use crate::app::Mode;
+use crate::http::error::has_retry;
+use crate::http::error_code::ErrorCode;
 
-/// The errors that every request can come to.
-const COMMON_ERRORS: [u16; 6] = [400, 403, 408, 413, 500, 503];
+const ABOUT: &str = "Runs JavaScript and TypeScript in V8, each execution in a jailed process of its \
+                     own: the use cases of the MCP tools over plain HTTP, in the same shapes. Unknown \
+                     arguments are errors, and absent values are null. Every error is an object with a \
+                     code for programs and a message that says what to do.";
 
-/// The description as text, which does not change while the server runs.
-static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
-
-/// Shows it.
-pub(super) async fn show() -> Response {
-    json_response(StatusCode::OK, TEXT.clone())
+/// The description of the API.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(make);
+    &DOCUMENT
 }
 
-/// The description.
-pub fn document() -> Value {
-    let mut paths = Map::new();
+fn make() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
     for operation in Operation::ALL {
-        let methods = paths
-            .entry(operation.path())
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let Some(methods) = methods.as_object_mut() {
-            methods.insert(operation.verb().to_owned(), describe(operation));
-        }
+        let route = operation.route();
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let method = route.method.as_str().to_ascii_lowercase();
+        path[method] = described(operation, &route);
     }
-    paths.insert(super::OPENAPI_PATH.to_owned(), json!({"get": itself()}));
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "mcp-v8",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Runs JavaScript and TypeScript in V8, one jailed process per execution. \
-                            The same operations are tools of MCP.",
+            "description": ABOUT,
+            "license": { "name": "MIT", "identifier": "MIT" },
         },
         "paths": paths,
-        "components": {"schemas": {"Error": error_schema()}},
+        "components": { "schemas": shapes() },
     })
 }
 
-fn itself() -> Value {
-    let mut responses = Map::new();
-    responses.insert(
-        "200".to_owned(),
-        json!({"description": "This", "content": {JSON: {"schema": {"type": "object"}}}}),
-    );
-    add_errors(&mut responses, &[]);
-    json!({
-        "operationId": "openapi",
-        "summary": "This description.",
-        "responses": responses,
-    })
+fn described(operation: Operation, route: &Route) -> Value {
+    // Servers without state have nothing that those with state do not.
+    let form = Form::new(operation, Mode::Stateful);
+    let mut described = json!({
+        "operationId": route.name,
+        "summary": route.summary,
+    });
+    if !route.notes.is_empty() {
+        described["description"] = route.notes.into();
+    }
+    let parameters = parameters(operation, route, &form);
+    if !parameters.is_empty() {
+        described["parameters"] = parameters.into();
+    }
+    if let Some(body) = form.body {
+        described["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": body_schema(route, body) } },
+        });
+    }
+    described["responses"] = responses(route);
+    described
 }
 
-fn describe(operation: Operation) -> Value {
-    let schema = operation.arguments();
-    let in_path: Vec<&str> = names_in(operation.path());
-    let mut described = Map::new();
-    described.insert("operationId".to_owned(), operation.name().into());
-    described.insert("summary".to_owned(), operation.summary().into());
-    let mut parameters = parameters(&schema, &in_path, operation.place());
-    if operation == Operation::StreamOutput {
+fn parameters(operation: Operation, route: &Route, form: &Form) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    for (place, part) in [("path", &form.path), ("query", &form.query)] {
+        for (name, property) in properties(part) {
+            parameters.push(parameter(route, place, name, property.clone()));
+        }
+    }
+    if operation == Operation::StreamExecutionOutput {
         parameters.push(json!({
-            "name": "Last-Event-ID", "in": "header", "required": false,
-            "description": "The id of the last event that was seen: goes on behind it.",
-            "schema": {"type": "integer", "minimum": 0},
+            "name": LAST_EVENT_ID.as_str(),
+            "in": "header",
+            "required": false,
+            "description": "The id of the last event that was seen: the stream goes on behind it, \
+                            whatever byte_offset says.",
+            "schema": { "type": "integer", "minimum": 0, "maximum": OFFSET_MAX },
         }));
     }
-    if !parameters.is_empty() {
-        described.insert("parameters".to_owned(), parameters.into());
-    }
-    if operation.place() == Place::Body {
-        let body = without(&schema, &in_path);
-        described.insert(
-            "requestBody".to_owned(),
-            json!({"required": true, "content": {JSON: {"schema": body}}}),
-        );
-    }
-    let mut responses = Map::new();
-    for answer in operation.answers() {
-        let Answer {
-            status,
-            means,
-            content_type,
-            schema,
-        } = answer;
-        let schema = schema.map_or_else(|| json!({"type": "string"}), Value::Object);
-        responses.insert(
-            status.to_string(),
-            json!({"description": means, "content": {content_type: {"schema": schema}}}),
-        );
-    }
-    add_errors(&mut responses, operation.errors());
-    described.insert("responses".to_owned(), responses.into());
-    described.into()
+    parameters
 }
 
-/// The names in braces in a path.
-fn names_in(path: &str) -> Vec<&str> {
-    let parts = path.split('/');
-    parts
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        .collect()
-}
-
-/// Those that are in the path, and those in the query.
-fn parameters(schema: &Object, in_path: &[&str], place: Place) -> Vec<Value> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let properties = properties.into_iter().flatten();
-    properties
-        .filter(|(name, _)| place == Place::Query || in_path.contains(&name.as_str()))
-        .map(|(name, property)| {
-            let is_in_path = in_path.contains(&name.as_str());
-            let mut property = property.clone();
-            let description = property
-                .as_object_mut()
-                .and_then(|property| property.remove("description"));
-            json!({
-                "name": name,
-                "in": if is_in_path { "path" } else { "query" },
-                "required": is_in_path || is_required(schema, name),
-                "description": description,
-                "schema": property,
-            })
-        })
-        .collect()
-}
-
-fn is_required(schema: &Object, name: &str) -> bool {
-    let required = schema.get("required").and_then(Value::as_array);
-    required.is_some_and(|required| required.iter().any(|known| known == name))
-}
-
-/// The schema of a body: without what is in the path.
-fn without(schema: &Object, in_path: &[&str]) -> Object {
-    let mut schema = schema.clone();
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !in_path.contains(&name.as_str()));
-    }
-    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-        required.retain(|name| name.as_str().is_none_or(|name| !in_path.contains(&name)));
-    }
-    schema
-}
-
-fn add_errors(responses: &mut Map<String, Value>, own: &[u16]) {
-    let mut statuses = [&COMMON_ERRORS, own].concat();
-    statuses.sort_unstable();
-    for status in statuses {
-        let status_code = StatusCode::from_u16(status).unwrap_or_default();
-        let mut response = json!({
-            "description": status_code.canonical_reason().unwrap_or_default(),
-            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
-        });
-        if let (429 | 503, Some(response)) = (status, response.as_object_mut()) {
-            response.insert(
-                "headers".to_owned(),
-                json!({"Retry-After": {
-                    "description": "Seconds until it is worth another try.",
-                    "schema": {"type": "integer", "minimum": 1},
-                }}),
-            );
-        }
-        responses.insert(status.to_string(), response);
-    }
-}
-
-fn error_schema() -> Value {
+fn parameter(route: &Route, place: &str, name: &str, mut schema: Value) -> Value {
+    let description = take(&mut schema, "description");
+    refine(route, name, &mut schema);
     json!({
-        "type": "object",
-        "required": ["error"],
-        "properties": {"error": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": {"type": "string", "description": "The kind of error, for programs."},
-                "message": {
-                    "type": "string",
-                    "description": "What was wrong, where, and what to do.",
-                },
-            },
-        }},
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": description,
+        "schema": schema,
     })
+}
+
+/// The schema of a body. Null counts as absent there.
+fn body_schema(route: &Route, mut body: Object) -> Object {
+    let required = body.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| {
+        let mut names = required.as_array().into_iter().flatten();
+        names.any(|required| required == name)
+    };
+    if let Some(Value::Object(properties)) = body.get_mut("properties") {
+        for (name, property) in properties {
+            refine(route, name, property);
+            if !is_required(name) {
+                property["type"] = json!([property["type"], "null"]);
+            }
+        }
+    }
+    body
+}
+
+/// Says what a text may be, and what is different from a tool's.
+fn refine(route: &Route, name: &str, schema: &mut Value) {
+    if let Some(pattern) = pattern::of(route.name, name) {
+        schema["pattern"] = pattern.into();
+    }
+    if name == "tags" {
+        schema["propertyNames"] = json!({ "pattern": pattern::of_tag_key() });
+    }
+    match (route.name, name) {
+        ("query_heaps_by_tags", "tags") => schema["minProperties"] = 1.into(),
+        ("run_js", "wait_ms") => schema["description"] = WAIT.into(),
+        _ => {}
+    }
+}
+
+const WAIT: &str = "How long to wait for the end, in milliseconds. 0 answers 202 with {execution_id} at \
+                    once. Otherwise the answer is the execution with its first output: 200 when it has \
+                    ended, 202 when the wait runs out before (status queued or running).";
+
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for answer in route.answers {
+        responses.insert(answer.status.as_str().to_owned(), succeeded(answer));
+    }
+    let mut codes: BTreeMap<u16, BTreeSet<ErrorCode>> = BTreeMap::new();
+    for code in ErrorCode::OF_ANY.iter().chain(route.errors) {
+        codes
+            .entry(code.status().as_u16())
+            .or_default()
+            .insert(*code);
+    }
+    for (status, codes) in codes {
+        responses.insert(status.to_string(), failed(&codes));
+    }
+    Value::Object(responses)
+}
+
+fn succeeded(answer: &Answer) -> Value {
+    let content = match answer.shape {
+        Shape::Json { name, .. } => json!({ "application/json": { "schema": reference(name) } }),
+        Shape::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        Shape::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
+    };
+    json!({ "description": answer.meaning, "content": content })
+}
+
+fn failed(codes: &BTreeSet<ErrorCode>) -> Value {
+    let named: Vec<String> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}", code.name(), code.meaning()))
+        .collect();
+    let names: BTreeSet<&str> = codes.iter().map(|code| code.name()).collect();
+    let code = json!({ "properties": { "code": { "enum": names } } });
+    let schema = json!({
+        "allOf": [reference("Error"), { "properties": { "error": code } }],
+    });
+    let mut response = json!({
+        "description": format!("{}.", named.join("; ")),
+        "content": { "application/json": { "schema": schema } },
+    });
+    let status = codes.first().map(|code| code.status());
+    if status.is_some_and(has_retry) {
+        let retry = json!({
+            "description": "When to try again, in seconds.",
+            "schema": { "type": "integer", "minimum": 0 },
+        });
+        response["headers"] = json!({ RETRY_AFTER.as_str(): retry });
+    }
+    response
+}
+
+/// The schemas of all answers by name.
+fn shapes() -> Map<String, Value> {
+    let mut shapes = BTreeMap::new();
+    for operation in Operation::ALL {
+        for answer in operation.route().answers {
+            match answer.shape {
+                Shape::Json { name, schema } => drop(shapes.insert(name, schema())),
+                Shape::Events | Shape::Document => {}
+            }
+        }
+    }
+    shapes.insert("Error", schema::of_result::<Failed>());
+    shapes.insert("OutputPiece", schema::of_result::<OutputPiece>());
+    let shapes = shapes.into_iter();
+    shapes
+        .map(|(name, schema)| (name.to_owned(), Value::Object(schema)))
+        .collect()
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn properties(part: &Object) -> impl Iterator<Item = (&str, &Value)> {
+    let properties = part.get("properties").and_then(Value::as_object);
+    let properties = properties.into_iter().flatten();
+    properties.map(|(name, property)| (name.as_str(), property))
+}
+
+fn take(schema: &mut Value, word: &str) -> Value {
+    let schema = schema.as_object_mut();
+    schema
+        .and_then(|schema| schema.shift_remove(word))
+        .unwrap_or_default()
 }

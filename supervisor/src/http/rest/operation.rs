@@ -1,257 +1,364 @@
-//! What there is: each operation with its place, its arguments and its answers.
+//! The operations of the API: one table, which the routes and the description are made of.
 
-use axum::routing::MethodFilter;
-use serde_json::Value;
+use axum::http::{Method, StatusCode};
 
+use super::answer::{Answer, Shape};
 use crate::api::arguments::Object;
 use crate::api::{
-    Accepted, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
-    GetTagsArguments, HeapList, HeapTags, ListArguments, Output, OutputArguments, QueryArguments,
-    RunArguments, Seen, SessionList, SessionsArguments, SetTagsArguments, Snapshots,
-    SnapshotsArguments, StreamArguments, schema,
+    CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
+    GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output, OutputArguments,
+    QueryArguments, RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments, StreamArguments, schema,
 };
+use crate::app::Mode;
+use crate::http::error_code::ErrorCode;
 
-/// One operation.
+/// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
-    Run,
+    RunJs,
     ListExecutions,
     GetExecution,
-    GetOutput,
-    StreamOutput,
-    Cancel,
+    GetExecutionOutput,
+    StreamExecutionOutput,
+    CancelExecution,
     ListSessions,
-    ListSnapshots,
-    GetTags,
-    SetTags,
-    DeleteTags,
-    QueryHeaps,
+    ListSessionSnapshots,
+    GetHeapTags,
+    SetHeapTags,
+    DeleteHeapTags,
+    QueryHeapsByTags,
+    Describe,
 }
 
-/// Where arguments are that are not in the path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the query.
-    Query,
-    /// In a JSON object, the body.
-    Body,
+/// One operation: where it is, what it takes and what it gives.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Its name. Where there is a tool that does the same, it is the tool's.
+    pub(super) name: &'static str,
+    pub(super) method: Method,
+    /// Its path, with the names of arguments in braces.
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    /// What there is to know beyond that.
+    pub(super) notes: &'static str,
+    /// The schema of all its arguments, wherever they stand.
+    pub(super) arguments: fn() -> Object,
+    /// Whether those that are not in the path are in the body; else they are in the query.
+    pub(super) has_body: bool,
+    pub(super) answers: &'static [Answer],
+    /// What it may fail with, beyond what any request may.
+    pub(super) errors: &'static [ErrorCode],
 }
-
-/// An answer that is no error.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) means: &'static str,
-    pub(super) content_type: &'static str,
-    /// The schema of the body; `None` for a stream.
-    pub(super) schema: Option<Object>,
-}
-
-/// The media type of everything but streams.
-pub(super) const JSON: &str = "application/json";
-
-/// The media type of streams.
-pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 impl Operation {
     /// All of them, in the order of the description.
-    pub(super) const ALL: [Self; 12] = [
-        Self::Run,
+    pub(super) const ALL: [Self; 13] = [
+        Self::RunJs,
         Self::ListExecutions,
         Self::GetExecution,
-        Self::GetOutput,
-        Self::StreamOutput,
-        Self::Cancel,
+        Self::GetExecutionOutput,
+        Self::StreamExecutionOutput,
+        Self::CancelExecution,
         Self::ListSessions,
-        Self::ListSnapshots,
-        Self::GetTags,
-        Self::SetTags,
-        Self::DeleteTags,
-        Self::QueryHeaps,
+        Self::ListSessionSnapshots,
+        Self::GetHeapTags,
+        Self::SetHeapTags,
+        Self::DeleteHeapTags,
+        Self::QueryHeapsByTags,
+        Self::Describe,
     ];
 
-    pub(super) const fn path(self) -> &'static str {
-        match self {
-            Self::Run => "/api/exec",
-            Self::ListExecutions => "/api/executions",
-            Self::GetExecution => "/api/executions/{execution_id}",
-            Self::GetOutput => "/api/executions/{execution_id}/output",
-            Self::StreamOutput => "/api/executions/{execution_id}/output/stream",
-            Self::Cancel => "/api/executions/{execution_id}/cancel",
-            Self::ListSessions => "/api/sessions",
-            Self::ListSnapshots => "/api/sessions/{session}/snapshots",
-            Self::GetTags | Self::SetTags | Self::DeleteTags => "/api/heaps/{heap}/tags",
-            Self::QueryHeaps => "/api/heaps/query",
+    /// The arguments that it has on other servers, and not in this mode.
+    pub(super) const fn absent_arguments(self, mode: Mode) -> &'static [&'static str] {
+        match (self, mode) {
+            (Self::RunJs, Mode::Stateless) => &STATE_ARGUMENTS,
+            _ => &[],
         }
     }
 
-    pub(super) const fn method(self) -> MethodFilter {
+    /// Its line of the table.
+    pub(super) fn route(self) -> Route {
         match self {
-            Self::Run | Self::Cancel | Self::QueryHeaps => MethodFilter::POST,
-            Self::SetTags => MethodFilter::PUT,
-            Self::DeleteTags => MethodFilter::DELETE,
-            Self::ListExecutions
-            | Self::GetExecution
-            | Self::GetOutput
-            | Self::StreamOutput
-            | Self::ListSessions
-            | Self::ListSnapshots
-            | Self::GetTags => MethodFilter::GET,
-        }
-    }
-
-    /// Its method in lower case, as the description writes it.
-    pub(super) const fn verb(self) -> &'static str {
-        match self {
-            Self::Run | Self::Cancel | Self::QueryHeaps => "post",
-            Self::SetTags => "put",
-            Self::DeleteTags => "delete",
-            Self::ListExecutions
-            | Self::GetExecution
-            | Self::GetOutput
-            | Self::StreamOutput
-            | Self::ListSessions
-            | Self::ListSnapshots
-            | Self::GetTags => "get",
-        }
-    }
-
-    /// The name, which is that of its twin among the tools where it has one.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Run => "run_js",
-            Self::ListExecutions => "list_executions",
-            Self::GetExecution => "get_execution",
-            Self::GetOutput => "get_execution_output",
-            Self::StreamOutput => "stream_execution_output",
-            Self::Cancel => "cancel_execution",
-            Self::ListSessions => "list_sessions",
-            Self::ListSnapshots => "list_session_snapshots",
-            Self::GetTags => "get_heap_tags",
-            Self::SetTags => "set_heap_tags",
-            Self::DeleteTags => "delete_heap_tags",
-            Self::QueryHeaps => "query_heaps_by_tags",
-        }
-    }
-
-    pub(super) const fn summary(self) -> &'static str {
-        match self {
-            Self::Run => {
-                "Run JavaScript or TypeScript. With wait_ms the answer waits for the end; a client \
-                 that goes away ends the wait, not the execution."
-            }
-            Self::ListExecutions => "List executions, newest first.",
-            Self::GetExecution => "Look at an execution, or wait for its end.",
-            Self::GetOutput => "Read a page of console output, by lines or by bytes.",
-            Self::StreamOutput => {
-                "Follow console output as server-sent events. Each event named output has data, \
-                 start_byte and next_byte_offset; the last event is named end and has the \
-                 execution. The id of an event is the byte offset behind it: a client that comes \
-                 back with it in Last-Event-ID, or in byte_offset, goes on there."
-            }
-            Self::Cancel => "Kill an execution that is queued or running.",
-            Self::ListSessions => "List sessions, the last begun first.",
-            Self::ListSnapshots => "List the heaps that a session has left behind, oldest first.",
-            Self::GetTags => "Read the tags of a heap.",
-            Self::SetTags => "Replace all tags of a heap.",
-            Self::DeleteTags => "Delete tags of a heap: those named, or all.",
-            Self::QueryHeaps => "Find the heaps that have all these tags, the newest first.",
-        }
-    }
-
-    pub(super) const fn place(self) -> Place {
-        match self {
-            Self::Run | Self::SetTags | Self::QueryHeaps => Place::Body,
-            Self::ListExecutions
-            | Self::GetExecution
-            | Self::GetOutput
-            | Self::StreamOutput
-            | Self::Cancel
-            | Self::ListSessions
-            | Self::ListSnapshots
-            | Self::GetTags
-            | Self::DeleteTags => Place::Query,
-        }
-    }
-
-    /// The schema of all its arguments, those in the path too.
-    pub(super) fn arguments(self) -> Object {
-        match self {
-            Self::Run => schema::of_arguments::<RunArguments>(),
-            Self::ListExecutions => schema::of_arguments::<ListArguments>(),
-            Self::GetExecution => schema::of_arguments::<GetArguments>(),
-            Self::GetOutput => schema::of_arguments::<OutputArguments>(),
-            Self::StreamOutput => schema::of_arguments::<StreamArguments>(),
-            Self::Cancel => schema::of_arguments::<CancelArguments>(),
-            Self::ListSessions => schema::of_arguments::<SessionsArguments>(),
-            Self::ListSnapshots => schema::of_arguments::<SnapshotsArguments>(),
-            Self::GetTags => schema::of_arguments::<GetTagsArguments>(),
-            Self::SetTags => schema::of_arguments::<SetTagsArguments>(),
-            Self::DeleteTags => schema::of_arguments::<DeleteTagsArguments>(),
-            Self::QueryHeaps => schema::of_arguments::<QueryArguments>(),
-        }
-    }
-
-    /// The answers that are no errors.
-    pub(super) fn answers(self) -> Vec<Answer> {
-        let ok = |schema: Object| Answer {
-            status: 200,
-            means: "Done",
-            content_type: JSON,
-            schema: Some(schema),
-        };
-        match self {
-            Self::Run => vec![
-                Answer {
-                    means: "It ended within wait_ms",
-                    ..ok(schema::of_result::<Seen>())
-                },
-                Answer {
-                    status: 202,
-                    means: "It was accepted: its id, and with wait_ms how it stands",
-                    ..ok(accepted())
-                },
-            ],
-            Self::ListExecutions => vec![ok(schema::of_result::<ExecutionList>())],
-            Self::GetExecution => vec![ok(schema::of_result::<Execution>())],
-            Self::GetOutput => vec![ok(schema::of_result::<Output>())],
-            Self::StreamOutput => vec![Answer {
-                status: 200,
-                means: "The events",
-                content_type: EVENT_STREAM,
-                schema: None,
-            }],
-            Self::ListSessions => vec![ok(schema::of_result::<SessionList>())],
-            Self::ListSnapshots => vec![ok(schema::of_result::<Snapshots>())],
-            Self::GetTags => vec![ok(schema::of_result::<HeapTags>())],
-            Self::Cancel | Self::SetTags | Self::DeleteTags => {
-                vec![ok(schema::of_result::<Done>())]
-            }
-            Self::QueryHeaps => vec![ok(schema::of_result::<HeapList>())],
-        }
-    }
-
-    /// What can be wrong beside what can be wrong with every request.
-    pub(super) const fn errors(self) -> &'static [u16] {
-        match self {
-            Self::Run => &[404, 415, 422, 429],
-            Self::Cancel => &[404, 409],
-            Self::ListExecutions => &[],
-            Self::SetTags | Self::QueryHeaps => &[404, 415],
-            Self::GetExecution
-            | Self::GetOutput
-            | Self::StreamOutput
-            | Self::ListSessions
-            | Self::ListSnapshots
-            | Self::GetTags
-            | Self::DeleteTags => &[404],
+            Self::RunJs => RUN_JS,
+            Self::ListExecutions => LIST_EXECUTIONS,
+            Self::GetExecution => GET_EXECUTION,
+            Self::GetExecutionOutput => GET_EXECUTION_OUTPUT,
+            Self::StreamExecutionOutput => STREAM_EXECUTION_OUTPUT,
+            Self::CancelExecution => CANCEL_EXECUTION,
+            Self::ListSessions => LIST_SESSIONS,
+            Self::ListSessionSnapshots => LIST_SESSION_SNAPSHOTS,
+            Self::GetHeapTags => GET_HEAP_TAGS,
+            Self::SetHeapTags => SET_HEAP_TAGS,
+            Self::DeleteHeapTags => DELETE_HEAP_TAGS,
+            Self::QueryHeapsByTags => QUERY_HEAPS_BY_TAGS,
+            Self::Describe => DESCRIBE,
         }
     }
 }
 
-/// The id alone, or everything.
-fn accepted() -> Object {
-    let mut either = schema::of_result::<Seen>();
-    let required = schema::of_result::<Accepted>().get("required").cloned();
-    either.insert("required".to_owned(), required.unwrap_or(Value::Null));
-    either
-}
+const DONE: Shape = Shape::Json {
+    name: "Done",
+    schema: schema::of_result::<Done>,
+};
+
+const SEEN: Shape = Shape::Json {
+    name: "ExecutionWithOutput",
+    schema: schema::of_result::<Seen>,
+};
+
+const RUN_JS: Route = Route {
+    name: "run_js",
+    method: Method::POST,
+    path: "/api/exec",
+    summary: "Run JavaScript or TypeScript",
+    notes: "Without wait_ms it answers as soon as the execution is accepted. A client that goes away \
+            while it waits ends the wait and nothing else: the execution goes on. A server that was \
+            started with --stateless refuses heap, session and tags.",
+    arguments: schema::of_arguments::<RunArguments>,
+    has_body: true,
+    answers: &[
+        Answer {
+            status: StatusCode::OK,
+            meaning: "It has ended within wait_ms: the execution, and the first page of its output.",
+            shape: SEEN,
+        },
+        Answer {
+            status: StatusCode::ACCEPTED,
+            meaning: "It is accepted: its id, and where a wait ran out the execution as it stands, \
+                      and the first page of its output.",
+            shape: Shape::Json {
+                name: "AcceptedExecution",
+                schema: schema::of_run_result,
+            },
+        },
+    ],
+    errors: &[
+        ErrorCode::MalformedBody,
+        ErrorCode::UnknownHeap,
+        ErrorCode::NoLatestHeap,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::HeapDamaged,
+        ErrorCode::HeapForeign,
+        ErrorCode::HeapIncompatible,
+        ErrorCode::HeapTooLarge,
+        ErrorCode::Overloaded,
+        ErrorCode::StoreUnavailable,
+        ErrorCode::HeapsUnavailable,
+    ],
+};
+
+const LIST_EXECUTIONS: Route = Route {
+    name: "list_executions",
+    method: Method::GET,
+    path: "/api/executions",
+    summary: "List executions",
+    notes: "Newest first, in pages.",
+    arguments: schema::of_arguments::<ListArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "A page of the list.",
+        "ExecutionList",
+        schema::of_result::<ExecutionList>,
+    )],
+    errors: &[],
+};
+
+const GET_EXECUTION: Route = Route {
+    name: "get_execution",
+    method: Method::GET,
+    path: "/api/executions/{execution_id}",
+    summary: "Look at an execution",
+    notes: "With wait_ms it waits for the end. A client that goes away ends only the wait.",
+    arguments: schema::of_arguments::<GetArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "The execution as it stands.",
+        "Execution",
+        schema::of_result::<Execution>,
+    )],
+    errors: &[ErrorCode::UnknownExecution],
+};
+
+const GET_EXECUTION_OUTPUT: Route = Route {
+    name: "get_execution_output",
+    method: Method::GET,
+    path: "/api/executions/{execution_id}/output",
+    summary: "Read console output",
+    notes: "By lines or by bytes, not some of both; also while the code runs.",
+    arguments: schema::of_arguments::<OutputArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "A page of the output.",
+        "Output",
+        schema::of_result::<Output>,
+    )],
+    errors: &[ErrorCode::UnknownExecution],
+};
+
+const STREAM_EXECUTION_OUTPUT: Route = Route {
+    name: "stream_execution_output",
+    method: Method::GET,
+    path: "/api/executions/{execution_id}/output/stream",
+    summary: "Follow console output",
+    notes: "Server-sent events: `output` with a piece of the output (OutputPiece) as soon as there is \
+            one, then `end` with the execution (Execution), after which the server closes the stream: \
+            close it too, or an EventSource opens it again. Where the server cannot go on, `failure` \
+            with an Error comes instead of `end`. The id of an event is the next byte offset. An \
+            offset beyond the end is the end. A comment comes every 15 seconds when nothing else does.",
+    arguments: schema::of_arguments::<StreamArguments>,
+    has_body: false,
+    answers: &[Answer {
+        status: StatusCode::OK,
+        meaning: "The events.",
+        shape: Shape::Events,
+    }],
+    errors: &[ErrorCode::UnknownExecution],
+};
+
+const CANCEL_EXECUTION: Route = Route {
+    name: "cancel_execution",
+    method: Method::POST,
+    path: "/api/executions/{execution_id}/cancel",
+    summary: "Cancel an execution",
+    notes: "It is killed, or taken out of the queue. Answers once its end is recorded.",
+    arguments: schema::of_arguments::<CancelArguments>,
+    has_body: false,
+    answers: &[Answer {
+        status: StatusCode::OK,
+        meaning: "It is cancelled.",
+        shape: DONE,
+    }],
+    errors: &[
+        ErrorCode::UnknownExecution,
+        ErrorCode::NotRunning,
+        ErrorCode::RunsElsewhere,
+        ErrorCode::StillEnding,
+    ],
+};
+
+const LIST_SESSIONS: Route = Route {
+    name: "list_sessions",
+    method: Method::GET,
+    path: "/api/sessions",
+    summary: "List sessions",
+    notes: "The last begun first, in pages.",
+    arguments: schema::of_arguments::<SessionsArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "A page of the list.",
+        "SessionList",
+        schema::of_result::<SessionList>,
+    )],
+    errors: &[ErrorCode::Stateless],
+};
+
+const LIST_SESSION_SNAPSHOTS: Route = Route {
+    name: "list_session_snapshots",
+    method: Method::GET,
+    path: "/api/sessions/{session}/snapshots",
+    summary: "List the heaps of a session",
+    notes: "Oldest first.",
+    arguments: schema::of_arguments::<SnapshotsArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "A page of its entries.",
+        "Snapshots",
+        schema::of_result::<Snapshots>,
+    )],
+    errors: &[ErrorCode::UnknownSession, ErrorCode::Stateless],
+};
+
+const GET_HEAP_TAGS: Route = Route {
+    name: "get_heap_tags",
+    method: Method::GET,
+    path: "/api/heaps/{heap}/tags",
+    summary: "Read the tags of a heap",
+    notes: "",
+    arguments: schema::of_arguments::<GetTagsArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "Its tags.",
+        "HeapTags",
+        schema::of_result::<HeapTags>,
+    )],
+    errors: &[ErrorCode::UnknownHeap, ErrorCode::Stateless],
+};
+
+const SET_HEAP_TAGS: Route = Route {
+    name: "set_heap_tags",
+    method: Method::PUT,
+    path: "/api/heaps/{heap}/tags",
+    summary: "Replace the tags of a heap",
+    notes: "",
+    arguments: schema::of_arguments::<SetTagsArguments>,
+    has_body: true,
+    answers: &[Answer {
+        status: StatusCode::OK,
+        meaning: "It has these tags now, and no others.",
+        shape: DONE,
+    }],
+    errors: &[
+        ErrorCode::MalformedBody,
+        ErrorCode::UnknownHeap,
+        ErrorCode::Stateless,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::StoreUnavailable,
+    ],
+};
+
+const DELETE_HEAP_TAGS: Route = Route {
+    name: "delete_heap_tags",
+    method: Method::DELETE,
+    path: "/api/heaps/{heap}/tags",
+    summary: "Delete tags of a heap",
+    notes: "A tag that is not there is no error.",
+    arguments: schema::of_arguments::<DeleteTagsArguments>,
+    has_body: false,
+    answers: &[Answer {
+        status: StatusCode::OK,
+        meaning: "It has none of these tags now.",
+        shape: DONE,
+    }],
+    errors: &[
+        ErrorCode::UnknownHeap,
+        ErrorCode::Stateless,
+        ErrorCode::StoreUnavailable,
+    ],
+};
+
+const QUERY_HEAPS_BY_TAGS: Route = Route {
+    name: "query_heaps_by_tags",
+    method: Method::POST,
+    path: "/api/heaps/query",
+    summary: "Find heaps by their tags",
+    notes: "The newest first, in pages.",
+    arguments: schema::of_arguments::<QueryArguments>,
+    has_body: true,
+    answers: &[Answer::ok(
+        "A page of the heaps.",
+        "HeapList",
+        schema::of_result::<HeapList>,
+    )],
+    errors: &[
+        ErrorCode::MalformedBody,
+        ErrorCode::Stateless,
+        ErrorCode::UnsupportedMediaType,
+    ],
+};
+
+const DESCRIBE: Route = Route {
+    name: "get_openapi",
+    method: Method::GET,
+    path: "/api/openapi.json",
+    summary: "This description",
+    notes: "",
+    arguments: schema::of_arguments::<NoArguments>,
+    has_body: false,
+    answers: &[Answer {
+        status: StatusCode::OK,
+        meaning: "The API in the form of OpenAPI 3.1.",
+        shape: Shape::Document,
+    }],
+    errors: &[],
+};

@@ -1,0 +1,181 @@
+//! What goes wrong with a request of the API: its status, its code for programs, and its text.
+
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::error_code::ErrorCode;
+use crate::api::arguments::BadArguments;
+use crate::api::{ArgumentError, Failed, MixedUnits};
+use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
+use crate::limits;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error("{0}")]
+    Arguments(#[from] BadArguments),
+    #[error("execution_id: {0}")]
+    Id(#[from] MalformedExecutionId),
+    #[error("{0}")]
+    Argument(#[from] ArgumentError),
+    #[error("{0}")]
+    Units(#[from] MixedUnits),
+    #[error(
+        "Last-Event-ID is not the id of an event of this stream: an id is the next byte offset, 0 \
+         to 9007199254740991"
+    )]
+    LastEventId,
+    #[error("{0}")]
+    Body(#[from] BodyError),
+    #[error("{0}")]
+    Refused(#[from] app::Error),
+    #[error("there is nothing at this path; /api/openapi.json describes the API")]
+    UnknownPath,
+    #[error("this path has other methods: see the Allow header")]
+    WrongMethod,
+    #[error("the answer cannot be written as JSON: {0}")]
+    Encode(#[from] serde_json::Error),
+    #[error("the event cannot be written: {0}")]
+    Event(axum::Error),
+}
+
+/// What is wrong with the body of a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the body has to be JSON: send it with Content-Type: application/json")]
+    NotJson,
+    #[error("the body has to be sent as it is, without Content-Encoding")]
+    Encoded,
+    #[error("the body is empty; send a JSON object with the arguments")]
+    Empty,
+    #[error("the body is not JSON: {0}")]
+    Malformed(serde_json::Error),
+    #[error("the body is JSON, but no object; send an object with the arguments")]
+    NoObject,
+    #[error(
+        "the body of a request has {} bytes at most",
+        limits::HTTP_BODY_BYTES_MAX
+    )]
+    TooLarge,
+    #[error("the body of the request is malformed, or ended early")]
+    CutOff,
+}
+
+impl HttpError {
+    /// Its kind, for programs.
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Arguments(_)
+            | Self::Id(_)
+            | Self::Argument(_)
+            | Self::Units(_)
+            | Self::LastEventId => ErrorCode::InvalidArgument,
+            Self::Body(error) => body(error),
+            Self::Refused(error) => refused(error),
+            Self::UnknownPath => ErrorCode::NotFound,
+            Self::WrongMethod => ErrorCode::MethodNotAllowed,
+            Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// The error as clients see it. Failures of ours are logged: what failed inside is for the log
+    /// alone.
+    pub(super) fn shown(&self) -> Failed {
+        let code = self.code();
+        let status = code.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self, "a request of the API failed");
+        } else if status.is_server_error() {
+            tracing::warn!(error = %self, "a request of the API could not be served");
+        }
+        match code.shown_instead() {
+            Some(text) => Failed::new(code.name(), text),
+            None => Failed::new(code.name(), self.to_string()),
+        }
+    }
+}
+
+const fn body(error: &BodyError) -> ErrorCode {
+    match error {
+        BodyError::NotJson | BodyError::Encoded => ErrorCode::UnsupportedMediaType,
+        BodyError::Empty | BodyError::Malformed(_) | BodyError::NoObject => {
+            ErrorCode::MalformedBody
+        }
+        BodyError::TooLarge => ErrorCode::BodyTooLarge,
+        BodyError::CutOff => ErrorCode::BodyCutOff,
+    }
+}
+
+const fn refused(error: &app::Error) -> ErrorCode {
+    match error {
+        app::Error::NotFound { .. } => ErrorCode::UnknownExecution,
+        app::Error::UnknownHeap { .. } => ErrorCode::UnknownHeap,
+        app::Error::UnknownSession { .. } => ErrorCode::UnknownSession,
+        app::Error::NoLatestHeap { .. } => ErrorCode::NoLatestHeap,
+        app::Error::Stateless { .. } => ErrorCode::Stateless,
+        app::Error::Heap(error) => heap(error),
+        app::Error::Invalid { .. } => ErrorCode::InvalidArgument,
+        app::Error::Conflict(Conflict::NotRunning { .. }) => ErrorCode::NotRunning,
+        app::Error::Conflict(Conflict::RunsElsewhere { .. }) => ErrorCode::RunsElsewhere,
+        app::Error::Overloaded { .. } => ErrorCode::Overloaded,
+        app::Error::Unavailable(error) => unavailable(error),
+        app::Error::Internal(_) => ErrorCode::Internal,
+    }
+}
+
+const fn heap(error: &HeapError) -> ErrorCode {
+    match error {
+        HeapError::Unknown { .. } => ErrorCode::UnknownHeap,
+        HeapError::Damaged { .. } => ErrorCode::HeapDamaged,
+        HeapError::Foreign { .. } => ErrorCode::HeapForeign,
+        HeapError::Incompatible { .. } => ErrorCode::HeapIncompatible,
+        HeapError::TooLarge { .. } => ErrorCode::HeapTooLarge,
+        HeapError::Unavailable { .. } => ErrorCode::HeapsUnavailable,
+    }
+}
+
+const fn unavailable(error: &Unavailable) -> ErrorCode {
+    match error {
+        Unavailable::ShuttingDown => ErrorCode::ShuttingDown,
+        Unavailable::Store { .. } | Unavailable::Unwritten { .. } | Unavailable::SlowStore => {
+            ErrorCode::StoreUnavailable
+        }
+        Unavailable::StillEnding { .. } => ErrorCode::StillEnding,
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let status = self.code().status();
+        let is_cut = matches!(self, Self::Body(BodyError::TooLarge | BodyError::CutOff));
+        let shown = self.shown();
+        // An error is two texts, which JSON always has a form for.
+        let body = serde_json::to_vec(&shown).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        as_json(headers);
+        if has_retry(status) {
+            headers.insert(RETRY_AFTER, limits::HTTP_RETRY_AFTER.as_secs().into());
+        }
+        if is_cut {
+            // What is left of the body is not read.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Says that an answer is JSON, and of this moment.
+pub(super) fn as_json(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Whether clients with this status may well try again.
+pub(super) fn has_retry(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    )
+}

@@ -1,0 +1,171 @@
+//! The kinds of errors that programs can tell apart: names that never change, each with one status.
+
+use axum::http::StatusCode;
+
+/// A kind of error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ErrorCode {
+    InvalidArgument,
+    MalformedBody,
+    BodyCutOff,
+    BadHost,
+    ForeignHost,
+    ForeignOrigin,
+    NotFound,
+    UnknownExecution,
+    UnknownHeap,
+    UnknownSession,
+    NoLatestHeap,
+    MethodNotAllowed,
+    BodyTooSlow,
+    NotRunning,
+    RunsElsewhere,
+    Stateless,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    HeapDamaged,
+    HeapForeign,
+    HeapIncompatible,
+    HeapTooLarge,
+    Overloaded,
+    Internal,
+    /// As many requests, or as much of them, as the server has room for.
+    Full,
+    ShuttingDown,
+    StoreUnavailable,
+    StillEnding,
+    HeapsUnavailable,
+}
+
+impl ErrorCode {
+    /// What any request may come to, whatever it asks for: most of it before the API sees it.
+    pub(super) const OF_ANY: [Self; 10] = [
+        Self::InvalidArgument,
+        Self::BodyCutOff,
+        Self::BadHost,
+        Self::ForeignHost,
+        Self::ForeignOrigin,
+        Self::BodyTooSlow,
+        Self::BodyTooLarge,
+        Self::Internal,
+        Self::Full,
+        Self::ShuttingDown,
+    ];
+
+    /// The name that programs look at.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::MalformedBody => "malformed_request",
+            Self::BodyCutOff => "body_cut_off",
+            Self::BadHost => "bad_host",
+            Self::ForeignHost => "foreign_host",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::NotFound => "not_found",
+            Self::UnknownExecution => "execution_not_found",
+            Self::UnknownHeap => "heap_not_found",
+            Self::UnknownSession => "session_not_found",
+            Self::NoLatestHeap => "no_latest_heap",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::NotRunning => "not_running",
+            Self::RunsElsewhere => "runs_elsewhere",
+            Self::Stateless => "stateless",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::HeapDamaged => "heap_damaged",
+            Self::HeapForeign => "heap_foreign",
+            Self::HeapIncompatible => "heap_incompatible",
+            Self::HeapTooLarge => "heap_too_large",
+            Self::Overloaded | Self::Full => "overloaded",
+            Self::Internal => "internal",
+            Self::ShuttingDown => "shutting_down",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::StillEnding => "still_ending",
+            Self::HeapsUnavailable => "heaps_unavailable",
+        }
+    }
+
+    /// The status that it comes with.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidArgument | Self::MalformedBody | Self::BodyCutOff | Self::BadHost => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound
+            | Self::UnknownExecution
+            | Self::UnknownHeap
+            | Self::UnknownSession
+            | Self::NoLatestHeap
+            | Self::Stateless => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotRunning | Self::RunsElsewhere => StatusCode::CONFLICT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HeapDamaged | Self::HeapForeign | Self::HeapIncompatible | Self::HeapTooLarge => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Full
+            | Self::ShuttingDown
+            | Self::StoreUnavailable
+            | Self::StillEnding
+            | Self::HeapsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What clients are told where the error itself would say too much of the server's inside.
+    pub(super) const fn shown_instead(self) -> Option<&'static str> {
+        match self {
+            Self::Internal => Some("the server failed; its log has the details"),
+            Self::StoreUnavailable => Some(
+                "the server cannot write to its session database now; nothing has changed, try \
+                 again later",
+            ),
+            Self::HeapsUnavailable => {
+                Some("the server cannot reach its heaps now; nothing was accepted, try again later")
+            }
+            _ => None,
+        }
+    }
+
+    /// When it happens, in the words of the API's description.
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => {
+                "an argument is missing, unknown or not allowed; all are named"
+            }
+            Self::MalformedBody => "the body is not a JSON object",
+            Self::BodyCutOff => "the body ended early",
+            Self::BadHost => "the Host header is missing or malformed",
+            Self::ForeignHost => "the server is not reached under this Host",
+            Self::ForeignOrigin => "pages of this Origin may not call the server",
+            Self::NotFound => "there is nothing at this path",
+            Self::UnknownExecution => "no execution has this id, or it has expired",
+            Self::UnknownHeap => "no heap has this name, or it has expired",
+            Self::UnknownSession => "no execution has completed with this session",
+            Self::NoLatestHeap => "the session has no latest heap",
+            Self::MethodNotAllowed => "the path has other methods",
+            Self::BodyTooSlow => "the body took too long to come",
+            Self::NotRunning => "the execution has ended already",
+            Self::RunsElsewhere => "another server on the same directory runs the execution",
+            Self::Stateless => "the server was started with --stateless, and keeps none of this",
+            Self::BodyTooLarge => "the body is larger than 4 MiB",
+            Self::UnsupportedMediaType => "the body is not sent as application/json",
+            Self::HeapDamaged => "the heap is not as it was stored",
+            Self::HeapForeign => "the heap is sealed for somebody else",
+            Self::HeapIncompatible => "the heap was made by another build",
+            Self::HeapTooLarge => "the heap is larger than a heap may be",
+            Self::Overloaded => "every slot and every place in the queue is taken",
+            Self::Internal => "the server failed; its log has the details",
+            Self::Full => "the server has as many requests in hand as it allows",
+            Self::ShuttingDown => "the server is shutting down",
+            Self::StoreUnavailable => "the session database cannot be written now",
+            Self::StillEnding => "the execution was asked to end, and has not ended yet",
+            Self::HeapsUnavailable => "the store of heaps cannot be reached now",
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What each operation does.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::answer::json;
+use super::form::{Form, Sent};
+use super::operation::Operation;
+use super::{openapi, stream};
+use crate::api::{
+    Accepted, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, FIRST_PAGE,
+    GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output,
+    OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments, StreamArguments,
+};
+use crate::app::{ExecutionId, Executions};
+use crate::http::error::HttpError;
+
+/// An operation of this server.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) executions: Executions,
+    pub(super) operation: Operation,
+    pub(super) form: Form,
+}
+
+type Answered = Result<Response, HttpError>;
+
+impl Call {
+    /// Reads the arguments, and does what the operation does.
+    pub(super) async fn perform(&self, request: Request) -> Answered {
+        let sent = Sent::from(request);
+        let form = &self.form;
+        match self.operation {
+            Operation::RunJs => self.run_js(form.read(sent).await?).await,
+            Operation::ListExecutions => self.list(form.read(sent).await?).await,
+            Operation::GetExecution => self.get_execution(form.read(sent).await?).await,
+            Operation::GetExecutionOutput => self.output(form.read(sent).await?).await,
+            Operation::StreamExecutionOutput => self.stream(sent).await,
+            Operation::CancelExecution => self.cancel(form.read(sent).await?).await,
+            Operation::ListSessions => self.sessions(form.read(sent).await?).await,
+            Operation::ListSessionSnapshots => self.snapshots(form.read(sent).await?).await,
+            Operation::GetHeapTags => self.heap_tags(form.read(sent).await?).await,
+            Operation::SetHeapTags => self.set_heap_tags(form.read(sent).await?).await,
+            Operation::DeleteHeapTags => self.delete_heap_tags(form.read(sent).await?).await,
+            Operation::QueryHeapsByTags => self.query_heaps(form.read(sent).await?).await,
+            Operation::Describe => describe(form.read(sent).await?),
+        }
+    }
+
+    async fn run_js(&self, arguments: RunArguments) -> Answered {
+        let wait = arguments.wait();
+        let id = self.executions.submit(arguments.try_into()?).await?;
+        match wait {
+            None => json(StatusCode::ACCEPTED, &Accepted::from(id)),
+            Some(wait) => self.seen(id, wait).await,
+        }
+    }
+
+    async fn seen(&self, id: ExecutionId, wait: Duration) -> Answered {
+        let view = self.executions.wait(id, wait).await?;
+        let status = match view.end {
+            Some(_) => StatusCode::OK,
+            None => StatusCode::ACCEPTED,
+        };
+        let output = match self.executions.output(id, FIRST_PAGE).await {
+            Ok(page) => Some(Output::new(id, page)),
+            // The end is known; that its output cannot be read now is no reason to keep it back.
+            Err(error) => {
+                tracing::warn!(%id, %error, "the output could not be read");
+                None
+            }
+        };
+        let execution = Execution::from(view);
+        json(status, &Seen { execution, output })
+    }
+
+    async fn list(&self, arguments: ListArguments) -> Answered {
+        let page = self.executions.list(arguments.into()).await?;
+        json(StatusCode::OK, &ExecutionList::from(page))
+    }
+
+    async fn get_execution(&self, arguments: GetArguments) -> Answered {
+        let id = arguments.execution_id.parse()?;
+        let view = match arguments.wait() {
+            None => self.executions.get(id).await?,
+            Some(wait) => self.executions.wait(id, wait).await?,
+        };
+        json(StatusCode::OK, &Execution::from(view))
+    }
+
+    async fn output(&self, arguments: OutputArguments) -> Answered {
+        let page = arguments.page()?;
+        let id = arguments.execution_id.parse()?;
+        let page = self.executions.output(id, page).await?;
+        json(StatusCode::OK, &Output::new(id, page))
+    }
+
+    async fn stream(&self, sent: Sent) -> Answered {
+        let resumed = stream::last_event_id(&sent.headers)?;
+        let arguments: StreamArguments = self.form.read(sent).await?;
+        let id = arguments.execution_id.parse()?;
+        let offset = resumed.unwrap_or(arguments.byte_offset);
+        let follower = self.executions.follow(id, offset).await?;
+        Ok(stream::answer(follower))
+    }
+
+    async fn cancel(&self, arguments: CancelArguments) -> Answered {
+        let id = arguments.execution_id.parse()?;
+        self.executions.cancel(id).await?;
+        json(StatusCode::OK, &Done { ok: true })
+    }
+
+    async fn sessions(&self, arguments: SessionsArguments) -> Answered {
+        let page = self.executions.list_sessions(arguments.into()).await?;
+        json(StatusCode::OK, &SessionList::from(page))
+    }
+
+    async fn snapshots(&self, arguments: SnapshotsArguments) -> Answered {
+        let (session, request, fields) = arguments.request()?;
+        let page = self.executions.session_snapshots(session, request).await?;
+        json(StatusCode::OK, &Snapshots::new(page, &fields))
+    }
+
+    async fn heap_tags(&self, arguments: GetTagsArguments) -> Answered {
+        let tags = self.executions.heap_tags(arguments.heap()?).await?;
+        json(StatusCode::OK, &HeapTags::from(tags))
+    }
+
+    async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Answered {
+        let (heap, tags) = arguments.change()?;
+        self.executions.set_heap_tags(heap, tags).await?;
+        json(StatusCode::OK, &Done { ok: true })
+    }
+
+    async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Answered {
+        let (heap, keys) = arguments.change()?;
+        self.executions.delete_heap_tags(heap, keys).await?;
+        json(StatusCode::OK, &Done { ok: true })
+    }
+
+    async fn query_heaps(&self, arguments: QueryArguments) -> Answered {
+        let query = arguments.try_into()?;
+        let page = self.executions.query_heaps_by_tags(query).await?;
+        json(StatusCode::OK, &HeapList::from(page))
+    }
+}
+
+fn describe(_: NoArguments) -> Answered {
+    json(StatusCode::OK, openapi::document())
+}
