@@ -360,6 +360,8 @@ async fn a_stopped_fork_server_does_not_hold_up_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retired_fork_server_that_is_stopped_does_not_stay() {
     let executions = start(ExecutionsConfig {
+        // On a busy machine it takes a while until the old one has retired.
+        execution_timeout_default_secs: mcp_v8::limits::EXECUTION_TIMEOUT_SECS_MAX,
         turnover: Turnover {
             forks_max: 4,
             ..Turnover::default()
