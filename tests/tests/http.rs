@@ -5,11 +5,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use e2e::home::Home;
-use e2e::http::HttpServer;
+use e2e::http::{Client, HttpServer};
 use e2e::processes;
 use e2e::server::PATIENCE;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 /// A script that runs for a second.
 const SECOND: &str = "await new Promise(r => setTimeout(r, 1000)); 'done'";
@@ -50,35 +51,38 @@ fn health_is_told_to_everybody_and_figures_to_those_who_are_let_in() {
     );
 }
 
+/// What somebody is told who waits for a script while the server is asked to end; `meanwhile` looks at
+/// it in between.
+fn told_at_the_end(server: &HttpServer, code: &str, meanwhile: impl FnOnce()) -> Value {
+    std::thread::scope(|scope| {
+        let client = Client::clone(server);
+        let waiting = scope.spawn(move || client.run(code));
+        let runs = || {
+            let figures = server.get("/metrics").body;
+            figures.contains("mcp_v8_executions_running 1")
+        };
+        assert!(processes::within(PATIENCE, runs));
+        server.process.signal(Signal::SIGTERM);
+        meanwhile();
+        waiting.join().expect("an answer")
+    })
+}
+
 #[test]
 fn a_signal_lets_what_runs_end_and_refuses_what_is_new() {
     let home = Home::new();
     let mut server = HttpServer::start(&home, &["--shutdown-grace", "30"]);
-    let waiting = std::thread::scope(|scope| {
-        let client = e2e::http::Client::clone(&server);
-        let waiting = scope.spawn(move || client.run(SECOND));
-        let runs = || {
-            server
-                .get("/metrics")
-                .body
-                .contains("mcp_v8_executions_running 1")
-        };
-        assert!(processes::within(PATIENCE, runs));
-        server.process.signal(Signal::SIGTERM);
+    let told = told_at_the_end(&server, SECOND, || {
         let is_refused = || server.get("/readyz").status == 503;
         assert!(processes::within(PATIENCE, is_refused));
-        let refused = server.post("/api/exec", &serde_json::json!({"code": "1"}));
+        let refused = server.post("/api/exec", &json!({"code": "1"}));
         assert_eq!(refused.status, 503, "{refused:?}");
         assert_eq!(refused.header("retry-after"), "1");
         assert_eq!(server.get("/healthz").status, 200);
-        waiting.join().expect("an answer")
     });
-    assert_eq!(waiting["result"], "done", "{waiting}");
-    assert!(
-        server.process.wait_exit(PATIENCE).success(),
-        "{}",
-        server.process.log()
-    );
+    assert_eq!(told["result"], "done", "{told}");
+    let ended = server.process.wait_exit(PATIENCE);
+    assert!(ended.success(), "{}", server.process.log());
     home.assert_empty();
 }
 
@@ -86,26 +90,11 @@ fn a_signal_lets_what_runs_end_and_refuses_what_is_new() {
 fn what_runs_longer_than_the_grace_is_cancelled_and_told_with_its_id() {
     let home = Home::new();
     let mut server = HttpServer::start(&home, &["--shutdown-grace", "1"]);
-    let waiting = std::thread::scope(|scope| {
-        let client = e2e::http::Client::clone(&server);
-        let waiting = scope.spawn(move || client.run(ENDLESS));
-        let runs = || {
-            server
-                .get("/metrics")
-                .body
-                .contains("mcp_v8_executions_running 1")
-        };
-        assert!(processes::within(PATIENCE, runs));
-        server.process.signal(Signal::SIGTERM);
-        waiting.join().expect("an answer")
-    });
-    assert_eq!(waiting["status"], "cancelled", "{waiting}");
-    assert!(waiting["execution_id"].is_string());
-    assert!(
-        server.process.wait_exit(PATIENCE).success(),
-        "{}",
-        server.process.log()
-    );
+    let told = told_at_the_end(&server, ENDLESS, || ());
+    assert_eq!(told["status"], "cancelled", "{told}");
+    assert!(told["execution_id"].is_string());
+    let ended = server.process.wait_exit(PATIENCE);
+    assert!(ended.success(), "{}", server.process.log());
     home.assert_empty();
 }
 
