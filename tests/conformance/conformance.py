@@ -1,4 +1,5 @@
-"""Runs real MCP clients against the server: the Python SDK and the MCP Inspector's command line.
+"""Runs real MCP clients against the server, on stdio and over HTTP: the Python SDK and the MCP
+Inspector's command line.
 
 Usage: conformance.py SERVER INSPECTOR
 
@@ -9,15 +10,18 @@ line is the summary. Exits with 1 when a check failed.
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from contextlib import asynccontextmanager
 
 from jsonschema import Draft202012Validator
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 
 TOOLS = [
@@ -27,6 +31,8 @@ TOOLS = [
     "list_executions",
     "run_js",
 ]
+# Of the server, whatever the transport.
+ARGUMENTS = ["--stateless", "--max-concurrent-executions", "4"]
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 # How the SDK opens a conversation, and the version that comes of it.
 SDK_MODES = [("legacy", LEGACY), ("auto", MODERN), (MODERN, MODERN)]
@@ -106,12 +112,41 @@ class Session:
             holds(word in text, f"{word!r} is not in: {text}")
 
 
+class Listening:
+    """The server on a free port of HTTP; `port` is the flag."""
+
+    def __init__(self, server, port):
+        command = [server, *ARGUMENTS, port, "0"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        self.log = []
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = re.search(r"MCP at (http://[^/]*/(?:mcp|sse));", line)
+            if found:
+                self.url = found.group(1)
+                break
+        else:
+            raise AssertionError("it does not listen: " + "".join(self.log))
+        threading.Thread(target=lambda: self.log.extend(self.process.stderr)).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(ANSWER_SECS)
+
+
+def on_stdio(server, log):
+    parameters = StdioServerParameters(command=server, args=ARGUMENTS)
+    return stdio_client(parameters, errlog=log)
+
+
 @asynccontextmanager
-async def connected(server, mode, log):
-    parameters = StdioServerParameters(
-        command=server, args=["--stateless", "--max-concurrent-executions", "4"]
-    )
-    async with Client(stdio_client(parameters, errlog=log), mode=mode) as client:
+async def connected(transport, mode):
+    async with Client(transport, mode=mode) as client:
         listed = await client.list_tools()
         yield Session(client, {tool.name: tool.output_schema for tool in listed.tools})
 
@@ -242,9 +277,7 @@ async def check_sdk(score, server):
             for check in SDK_CHECKS:
                 name = f"python sdk, {mode}: {check.__name__.removeprefix('sdk_')}"
                 try:
-                    async with asyncio.timeout(2 * ANSWER_SECS):
-                        async with connected(server, mode, log) as session:
-                            await check(session, mode, version)
+                    await check_once(check, on_stdio(server, log), mode, version)
                     holds(not children_of(os.getpid()), "a process is left behind")
                     score.note(name)
                 except Exception:
@@ -252,15 +285,35 @@ async def check_sdk(score, server):
                     score.note(name, traceback.format_exc() + log.read())
 
 
+async def check_once(check, transport, mode, version):
+    async with asyncio.timeout(2 * ANSWER_SECS):
+        async with connected(transport, mode) as session:
+            await check(session, mode, version)
+
+
+async def check_sdk_over_http(score, streamable, legacy):
+    """The same over HTTP: the SDK takes an address for Streamable HTTP."""
+    ways = [("http", mode, version, lambda: streamable.url) for mode, version in SDK_MODES]
+    ways.append(("sse", "legacy", LEGACY, lambda: sse_client(legacy.url)))
+    for transport, mode, version, open_transport in ways:
+        for check in SDK_CHECKS:
+            name = f"python sdk, {transport}, {mode}: {check.__name__.removeprefix('sdk_')}"
+            try:
+                await check_once(check, open_transport(), mode, version)
+                score.note(name)
+            except Exception:
+                log = "".join(streamable.log + legacy.log)
+                score.note(name, traceback.format_exc() + log)
+
+
 # The MCP Inspector's command line
 
 
 class Inspector:
-    """The program, and the server that it starts each time."""
+    """The program, and the server that it starts or calls each time."""
 
-    def __init__(self, program, server, era, home):
-        self.command = [program, "--cli", server, "--stateless", "--protocol-era", era]
-        self.command += ["--format", "json"]
+    def __init__(self, program, target, era, home):
+        self.command = [program, "--cli", *target, "--protocol-era", era, "--format", "json"]
         self.environment = {**os.environ, "HOME": home}
 
     def run(self, method, *arguments):
@@ -331,12 +384,15 @@ INSPECTOR_CHECKS = [
 ]
 
 
-def check_inspector(score, server, program):
+def check_inspector(score, program, targets):
+    ways = [(name, target, era) for name, target in targets for era in INSPECTOR_ERAS]
     with tempfile.TemporaryDirectory() as home:
-        for era, version in INSPECTOR_ERAS:
-            inspector = Inspector(program, server, era, home)
+        for transport, target, (era, version) in ways:
+            if transport == "sse" and era != "legacy":
+                continue
+            inspector = Inspector(program, target, era, home)
             for check in INSPECTOR_CHECKS:
-                name = f"inspector, {era}: {check.__name__.removeprefix('inspector_')}"
+                name = f"inspector, {transport}, {era}: {check.__name__.removeprefix('inspector_')}"
                 try:
                     check(inspector, version)
                     score.note(name)
@@ -350,7 +406,14 @@ def main():
     server, inspector = sys.argv[1:]
     score = Score()
     asyncio.run(check_sdk(score, server))
-    check_inspector(score, server, inspector)
+    with Listening(server, "--http-port") as streamable, Listening(server, "--sse-port") as legacy:
+        asyncio.run(check_sdk_over_http(score, streamable, legacy))
+        targets = [
+            ("stdio", [server, "--stateless"]),
+            ("http", ["--server-url", streamable.url, "--transport", "http"]),
+            ("sse", ["--server-url", legacy.url, "--transport", "sse"]),
+        ]
+        check_inspector(score, inspector, targets)
     print(f"{score.passed} passed, {score.failed} failed")
     sys.exit(1 if score.failed else 0)
 

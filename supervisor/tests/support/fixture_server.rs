@@ -1,19 +1,17 @@
 //! The server over HTTP with fixtures beside its tools, for the official conformance suite. It runs
-//! the scripted worker, and prints the address of its MCP endpoint.
+//! the scripted worker behind the HTTP of the real server, and prints the address of its MCP endpoint.
 
 #[path = "fixture/mod.rs"]
 mod fixture;
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse as _, Response};
-use axum::serve::ListenerExt as _;
 use mcp_v8::app::{Executions, ExecutionsConfig, State, WorkerStart};
+use mcp_v8::http::{AllowedHosts, AllowedOrigins, HttpConfig, Listening, Surface};
+use mcp_v8::limits;
 use mcp_v8::mcp::http::{StreamableConfig, router};
 use mcp_v8::mcp::sse::{self, SseConfig};
 use mcp_v8::mcp::{Defaults, Server};
@@ -45,43 +43,26 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         worker_start: WorkerStart::Exec,
         ..ExecutionsConfig::new(scripted_worker()?, State::Stateless)
     };
-    let server = Server::new(Executions::start(config).await?, DEFAULTS);
-    let handler = Fixture::new(server);
+    let executions = Executions::start(config).await?;
+    let handler = Fixture::new(Server::new(executions.clone(), DEFAULTS));
     let stop = CancellationToken::new();
     let routes = router(handler.clone(), StreamableConfig::default(), stop.clone())
-        .merge(sse::router(handler, SseConfig::default(), stop.clone()))
-        .layer(from_fn(only_local));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    writeln!(std::io::stdout(), "http://{}/mcp", listener.local_addr()?)?;
-    // Without this, the end of each stream waits for the client to acknowledge its beginning.
-    let listener = listener.tap_io(|stream| {
-        let _as_is = stream.set_nodelay(true);
-    });
-    axum::serve(listener, routes).await?;
-    Ok(())
+        .merge(sse::router(handler, SseConfig::default(), stop.clone()));
+    let address: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let listening = Listening::bind(&HttpConfig {
+        address,
+        surface: Surface::Streamable,
+        hosts: AllowedHosts::new(address.ip(), Vec::new()),
+        origins: AllowedOrigins::default(),
+        tls: None,
+        shutdown_grace: limits::SHUTDOWN_GRACE_DEFAULT,
+    })?;
+    writeln!(std::io::stdout(), "{}", listening.mcp_url())?;
+    let _serving = listening.serve(executions, routes);
+    std::future::pending().await
 }
 
 fn scripted_worker() -> std::io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.with_file_name("scripted_worker"))
-}
-
-/// Refuses what a page of elsewhere sends, in place of the layer that the real server has.
-async fn only_local(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    if is_local(headers, header::HOST.as_str()) && is_local(headers, header::ORIGIN.as_str()) {
-        next.run(request).await
-    } else {
-        StatusCode::FORBIDDEN.into_response()
-    }
-}
-
-/// Whether a header is absent, or names this machine.
-fn is_local(headers: &HeaderMap, name: &str) -> bool {
-    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
-        return !headers.contains_key(name);
-    };
-    let uri = value.parse::<Uri>().ok();
-    let host = uri.as_ref().and_then(Uri::host);
-    host.is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host))
 }
