@@ -123,7 +123,12 @@ impl<H: ServerHandler> Front<H> {
         {
             return Err(HttpError::UnknownSession);
         }
-        self.tell(request.map(|_| Full::default())).await
+        let mut response = self.tell(request.map(|_| Full::default())).await?;
+        // The library says that it was accepted, which clients take for a failure: it has ended.
+        if response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        Ok(response)
     }
 
     async fn library(self: Arc<Self>, request: Request<Full<Bytes>>) -> Response {
