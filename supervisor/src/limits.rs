@@ -70,6 +70,16 @@ pub const HTTP_REQUESTS_MAX: usize = 4096;
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of all bodies in hand; more are refused.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
+/// The same of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
+pub const HTTP_SMALL_BODIES_BYTES_MAX: usize = 64 << 20;
+/// The largest body that counts as small, in bytes.
+pub const HTTP_SMALL_BODY_BYTES: usize = 64 << 10;
+/// Bytes of answers that clients have not taken yet; of what only looks, more is refused.
+pub const HTTP_ANSWERS_BYTES_MAX: usize = 256 << 20;
+/// The pieces in which an answer goes, in bytes.
+pub const HTTP_PIECE_BYTES: usize = 64 << 10;
+/// Outputs that are followed at once.
+pub const HTTP_STREAMS_MAX: usize = 1024;
 /// How long a body may take to come.
 pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest head of a request, in bytes.

@@ -223,10 +223,12 @@ async fn listen(
     let end = async {
         if timeout(grace, executions.idle()).await.is_err() {
             tracing::info!("cancelling what still runs");
+            executions.cancel_all().await;
         }
-        executions.shut_down().await;
+        // Whoever waits is answered before nothing can be read any more.
         stop.cancel();
         serving.close().await;
+        executions.shut_down().await;
     };
     tokio::select! {
         () = end => Ok(()),

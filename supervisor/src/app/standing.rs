@@ -62,19 +62,24 @@ impl Executions {
         }
     }
 
-    /// Accepts nothing more, cancels what is queued or running, and waits until every worker is
-    /// reaped and every row is written. What has ended stays readable from the database.
-    pub async fn shut_down(&self) {
+    /// Accepts nothing more, cancels what is queued or running, and waits until every end is known.
+    /// All of it can still be read.
+    pub async fn cancel_all(&self) {
         self.close();
-        let shared = &self.shared;
-        {
-            let mut live = shared.live();
-            for execution in live.drivers.values_mut() {
-                if let Some(cancel) = execution.cancel.take() {
-                    let _ = cancel.send(CancelledBy::Shutdown);
-                }
+        for execution in self.shared.live().drivers.values_mut() {
+            if let Some(cancel) = execution.cancel.take() {
+                // A driver that does not listen any more has an end already.
+                let _ = cancel.send(CancelledBy::Shutdown);
             }
         }
+        self.idle().await;
+    }
+
+    /// The same, and then waits until every worker is reaped and every row is written. Nothing can be
+    /// read any more.
+    pub async fn shut_down(&self) {
+        self.cancel_all().await;
+        let shared = &self.shared;
         shared.stop.token().cancel();
         shared.tasks.close();
         shared.tasks.wait().await;

@@ -22,23 +22,31 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
     room: Arc<Semaphore>,
+    /// What says that it is small has a room of its own: few large ones cannot keep it out.
+    small: Arc<Semaphore>,
 }
 
 /// A body, and its part of the room.
 struct Taken {
     bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
     pub(super) fn new() -> Self {
         Self {
             room: Arc::new(Semaphore::new(limits::HTTP_BODIES_BYTES_MAX)),
+            small: Arc::new(Semaphore::new(limits::HTTP_SMALL_BODIES_BYTES_MAX)),
         }
     }
 
     async fn take(&self, mut body: Body) -> Result<Taken, Refusal> {
-        let announced = body.size_hint().lower();
+        let hint = body.size_hint();
+        let announced = hint.lower();
+        let is_small = hint
+            .upper()
+            .is_some_and(|most| most <= limits::HTTP_SMALL_BODY_BYTES as u64);
+        let rooms = if is_small { &self.small } else { &self.room };
         if announced > limits::HTTP_BODY_BYTES_MAX as u64 {
             return Err(TOO_LARGE);
         }
@@ -51,7 +59,7 @@ impl Bodies {
             if bytes.len() + data.len() > limits::HTTP_BODY_BYTES_MAX {
                 return Err(TOO_LARGE);
             }
-            let more = self.reserve(data.len())?;
+            let more = reserve(rooms, data.len())?;
             match &mut room {
                 Some(room) => room.merge(more),
                 None => room = Some(more),
@@ -60,24 +68,35 @@ impl Bodies {
         }
         Ok(Taken {
             bytes: bytes.freeze(),
-            _room: room,
+            room,
         })
     }
+}
 
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let bytes = u32::try_from(bytes).map_err(|_| TOO_LARGE)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
-        room.map_err(|_| NO_ROOM)
-    }
+fn reserve(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    let bytes = u32::try_from(bytes).map_err(|_| TOO_LARGE)?;
+    let room = Arc::clone(room).try_acquire_many_owned(bytes);
+    room.map_err(|_| NO_ROOM)
+}
+
+/// A request's part of the room. It travels with the request, also where that is worked on after it has
+/// been answered.
+#[derive(Debug, Clone)]
+struct InHand {
+    _room: Arc<OwnedSemaphorePermit>,
 }
 
 /// Takes the body of a request, and passes the request on with it.
 pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let taken = timeout(limits::HTTP_BODY_WAIT_MAX, bodies.take(body)).await;
     match taken.unwrap_or(Err(TOO_SLOW)) {
         Ok(taken) => {
-            let body = Body::from(taken.bytes.clone());
+            if let Some(room) = taken.room {
+                let _room = Arc::new(room);
+                parts.extensions.insert(InHand { _room });
+            }
+            let body = Body::from(taken.bytes);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {
@@ -149,10 +168,16 @@ mod tests {
     async fn all_bodies_together_have_a_bound() {
         let bodies = Bodies::new();
         let whole = limits::HTTP_BODIES_BYTES_MAX;
-        let held = bodies.reserve(whole - 1).unwrap();
-        assert!(bodies.take(Body::from("x")).await.is_ok());
-        assert_eq!(bodies.take(Body::from("xy")).await.err(), Some(NO_ROOM));
-        drop(held);
-        assert!(bodies.take(Body::from("xy")).await.is_ok());
+        let large = || Body::from(vec![b'x'; limits::HTTP_SMALL_BODY_BYTES + 1]);
+        let held = reserve(&bodies.room, whole - 1).unwrap();
+        assert_eq!(bodies.take(large()).await.err(), Some(NO_ROOM));
+        // Small ones still come through.
+        let held_small = bodies.take(Body::from("x")).await.ok();
+        assert!(held_small.is_some());
+        let whole = limits::HTTP_SMALL_BODIES_BYTES_MAX;
+        assert_eq!(bodies.small.available_permits(), whole - 1);
+        drop((held, held_small));
+        assert_eq!(bodies.small.available_permits(), whole);
+        assert!(bodies.take(large()).await.is_ok());
     }
 }

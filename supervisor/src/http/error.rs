@@ -28,6 +28,8 @@ pub(super) enum HttpError {
     LastEventId,
     #[error("{0}")]
     Body(#[from] BodyError),
+    #[error("the server streams as many outputs as it allows; try again in a moment")]
+    TooManyStreams,
     #[error("{0}")]
     Refused(#[from] app::Error),
     #[error("there is nothing at this path; /api/openapi.json describes the API")]
@@ -72,6 +74,7 @@ impl HttpError {
             | Self::Units(_)
             | Self::LastEventId => ErrorCode::InvalidArgument,
             Self::Body(error) => body(error),
+            Self::TooManyStreams => ErrorCode::Full,
             Self::Refused(error) => refused(error),
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,

@@ -41,6 +41,12 @@ const RESPONSE_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("www-authenticate"),
 ];
 
+/// How the page that a request comes from stands to the server (W3C Fetch Metadata).
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Those that are pages of others.
+const FOREIGN_SITES: [&str; 2] = ["cross-site", "same-site"];
+
 /// What is no host, or no origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is malformed")]
@@ -97,11 +103,16 @@ impl AllowedHosts {
             }
             Err(_) => host == "localhost",
         };
-        is_own
-            || self.listed.iter().any(|pattern| match pattern {
-                HostPattern::Any => true,
-                HostPattern::Name(listed) => *listed == host,
-            })
+        is_own || self.lists(authority)
+    }
+
+    /// Whether a host is one of those that were listed.
+    fn lists(&self, authority: &Authority) -> bool {
+        let host = name(authority.host());
+        self.listed.iter().any(|pattern| match pattern {
+            HostPattern::Any => true,
+            HostPattern::Name(listed) => *listed == host,
+        })
     }
 }
 
@@ -143,20 +154,46 @@ impl AllowedOrigins {
         Self(listed)
     }
 
+    fn has(&self, origin: &str) -> bool {
+        self.0.iter().any(|listed| listed.0 == origin)
+    }
+}
+
+/// What a request must name and may come from.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    pub(super) hosts: AllowedHosts,
+    pub(super) origins: AllowedOrigins,
+    /// Whether the server itself does TLS.
+    pub(super) is_tls: bool,
+}
+
+impl Guard {
     /// Whether a page may call a server that the request calls `host`.
     fn allow(&self, origin: &HeaderValue, host: &Authority) -> bool {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
         let origin = origin.to_ascii_lowercase();
-        let is_own = origin
-            .split_once("://")
-            // Browsers leave out the usual port in both.
-            .is_some_and(|(_, authority)| authority == host.as_str().to_ascii_lowercase());
-        is_own || self.0.iter().any(|listed| listed.0 == origin)
+        self.is_own(&origin, host) || self.origins.has(&origin)
     }
 
-    /// What tells browsers so.
+    /// Whether a page comes from this server: of the same host, port and scheme. Where something in
+    /// front of it does TLS, only names that were listed are reached so.
+    fn is_own(&self, origin: &str, host: &Authority) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        let is_scheme = match scheme {
+            "https" => self.is_tls || self.hosts.lists(host),
+            "http" => !self.is_tls,
+            _ => false,
+        };
+        // Browsers leave out the usual port in both.
+        is_scheme && authority == host.as_str().to_ascii_lowercase()
+    }
+
+    /// What tells browsers who may call.
     pub(super) fn cors(&self) -> CorsLayer {
         let this = self.clone();
         let allowed = AllowOrigin::predicate(move |origin, parts| {
@@ -170,13 +207,6 @@ impl AllowedOrigins {
             .expose_headers(RESPONSE_HEADERS)
             .max_age(PREFLIGHT_AGE)
     }
-}
-
-/// What a request must name and may come from.
-#[derive(Debug, Clone)]
-pub(super) struct Guard {
-    pub(super) hosts: AllowedHosts,
-    pub(super) origins: AllowedOrigins,
 }
 
 /// Lets a request through, or refuses it.
@@ -197,8 +227,16 @@ impl Guard {
         if !self.hosts.allow(&host) {
             return Err(FOREIGN_HOST);
         }
-        let mut origins = headers.get_all(ORIGIN).iter();
-        if !origins.all(|origin| self.origins.allow(origin, &host)) {
+        let mut origins = headers.get_all(ORIGIN).iter().peekable();
+        // Without an origin: a picture or a script of a page, say, which a browser tells like this.
+        let is_foreign = match origins.peek() {
+            None => headers
+                .get_all(FETCH_SITE)
+                .iter()
+                .any(|site| FOREIGN_SITES.iter().any(|foreign| site == foreign)),
+            Some(_) => !origins.all(|origin| self.allow(origin, &host)),
+        };
+        if is_foreign {
             return Err(FOREIGN_ORIGIN);
         }
         Ok(())
@@ -269,6 +307,7 @@ mod tests {
         Guard {
             hosts: AllowedHosts::new(bound.parse().unwrap(), hosts),
             origins: AllowedOrigins::new(origins),
+            is_tls: false,
         }
     }
 
@@ -386,6 +425,56 @@ mod tests {
             ("origin", "https://evil.example"),
         ];
         assert_eq!(judged(&guard, "/mcp", &two), "foreign_origin");
+    }
+
+    #[test]
+    fn a_page_of_the_same_name_on_another_scheme_is_another_page() {
+        let plain = guard("127.0.0.1", "app.example.com", "");
+        let from = |guard: &Guard, host, origin| {
+            judged(guard, "/mcp", &[("host", host), ("origin", origin)])
+        };
+        assert_eq!(
+            from(&plain, "localhost", "https://localhost"),
+            "foreign_origin"
+        );
+        assert_eq!(
+            from(&plain, "app.example.com", "https://app.example.com"),
+            ""
+        );
+        let tls = Guard {
+            is_tls: true,
+            ..plain
+        };
+        assert_eq!(from(&tls, "localhost", "https://localhost"), "");
+        assert_eq!(
+            from(&tls, "localhost", "http://localhost"),
+            "foreign_origin"
+        );
+        assert_eq!(
+            from(&tls, "app.example.com", "http://app.example.com"),
+            "foreign_origin"
+        );
+    }
+
+    #[test]
+    fn a_picture_on_a_page_of_others_is_refused() {
+        let guard = guard("127.0.0.1", "", "https://page.example");
+        let from = |site| {
+            judged(
+                &guard,
+                "/sse",
+                &[("host", "localhost"), ("sec-fetch-site", site)],
+            )
+        };
+        assert_eq!(from("cross-site"), "foreign_origin");
+        assert_eq!(from("same-site"), "foreign_origin");
+        assert_eq!((from("same-origin"), from("none")), ("", ""));
+        let allowed = [
+            ("host", "localhost"),
+            ("origin", "https://page.example"),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        assert_eq!(judged(&guard, "/mcp", &allowed), "");
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Connection {
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
                 let response = answer.await?;
-                Ok::<_, std::convert::Infallible>(response.map(|body| Held { body, _held: busy }))
+                Ok::<_, std::convert::Infallible>(response.map(|body| Held::new(body, busy)))
             }
         });
         let conversation = http1::Builder::new()

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,11 +16,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::body::{self, Bodies};
 use super::connections::Connections;
 use super::guard::{self, AllowedHosts, AllowedOrigins, Guard};
+use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::refusal::Refusal;
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, in_flight, rest};
+use super::{health, rest};
 use crate::app::Executions;
 use crate::limits;
 
@@ -103,6 +103,7 @@ impl Listening {
             guard: Guard {
                 hosts: config.hosts.clone(),
                 origins: config.origins.clone(),
+                is_tls: config.tls.is_some(),
             },
             surface: config.surface,
         })
@@ -130,9 +131,17 @@ impl Listening {
 
     /// Begins to answer: MCP with `mcp`, the rest from `executions`.
     pub fn serve(self, executions: Executions, mcp: Router) -> Serving {
-        let connections = Connections::new(connections_max());
+        let most = connections_max();
+        let connections = Connections::new(most);
+        // Fewer than connections, so that there is always one that can make room.
+        let room = Room::new(limits::HTTP_REQUESTS_MAX.min(most.div_ceil(2)));
         let metrics = Metrics::new(executions.clone(), connections.clone());
-        let router = router(executions, mcp, self.guard, metrics);
+        let layers = Layers {
+            guard: self.guard,
+            room,
+            metrics,
+        };
+        let router = router(executions, mcp, layers);
         let close = CancellationToken::new();
         let task = tokio::spawn(self.listener.serve(router, connections, close.clone()));
         let renewal = CancellationToken::new();
@@ -168,18 +177,30 @@ impl Serving {
     }
 }
 
+/// What stands before the routes.
+struct Layers {
+    guard: Guard,
+    room: Room,
+    metrics: Metrics,
+}
+
 /// What is where.
-fn router(executions: Executions, mcp: Router, guard: Guard, metrics: Metrics) -> Router {
-    let cors = guard.origins.cors();
-    let places = Arc::new(Semaphore::new(limits::HTTP_REQUESTS_MAX));
+fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
+    let Layers {
+        guard,
+        room,
+        metrics,
+    } = layers;
+    let cors = guard.cors();
     let guarded = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .merge(rest::router(executions.clone()))
         .merge(mcp)
         .fallback(async || NOT_FOUND.response())
         .method_not_allowed_fallback(async || NOT_ALLOWED.response())
+        .layer(from_fn_with_state(room, in_flight::limit))
+        // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
-        .layer(from_fn_with_state(places, in_flight::limit))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

@@ -1,10 +1,12 @@
 //! What each operation does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
+use tokio::sync::Semaphore;
 
 use super::answer::json;
 use super::form::{Form, Sent};
@@ -25,6 +27,8 @@ pub(super) struct Call {
     pub(super) executions: Executions,
     pub(super) operation: Operation,
     pub(super) form: Form,
+    /// Outputs that may still be followed.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 type Answered = Result<Response, HttpError>;
@@ -105,7 +109,9 @@ impl Call {
         let id = arguments.execution_id.parse()?;
         let offset = resumed.unwrap_or(arguments.byte_offset);
         let follower = self.executions.follow(id, offset).await?;
-        Ok(stream::answer(follower))
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        let place = place.map_err(|_| HttpError::TooManyStreams)?;
+        Ok(stream::answer(follower, place))
     }
 
     async fn cancel(&self, arguments: CancelArguments) -> Answered {

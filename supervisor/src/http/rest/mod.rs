@@ -21,9 +21,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, on};
+use tokio::sync::Semaphore;
 
 use super::error::HttpError;
 use crate::app::Executions;
+use crate::limits;
 use calls::Call;
 use form::Form;
 use operation::Operation;
@@ -33,6 +35,7 @@ pub use openapi::document;
 /// All routes beneath `/api`. Other paths and methods are answered in the same form.
 pub fn router(executions: Executions) -> Router {
     let mode = executions.mode();
+    let streams = Arc::new(Semaphore::new(limits::HTTP_STREAMS_MAX));
     let mut router = Router::new();
     for operation in Operation::ALL {
         let route = operation.route();
@@ -44,6 +47,7 @@ pub fn router(executions: Executions) -> Router {
             executions: executions.clone(),
             operation,
             form: Form::new(operation, mode),
+            streams: Arc::clone(&streams),
         });
         let handler = async move |request: Request| call.perform(request).await;
         router = router.route(route.path, on(filter, handler));

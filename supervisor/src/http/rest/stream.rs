@@ -7,6 +7,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::{Execution, OFFSET_MAX, OutputPiece};
 use crate::app::{Followed, Follower};
@@ -35,10 +36,10 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpErro
     }
 }
 
-/// The stream of what a follower comes to.
-pub(super) fn answer(follower: Follower) -> Response {
-    let events = stream::unfold(Some(follower), async |follower| {
-        let mut follower = follower?;
+/// The stream of what a follower comes to; it holds its place until it has gone.
+pub(super) fn answer(follower: Follower, place: OwnedSemaphorePermit) -> Response {
+    let events = stream::unfold(Some((follower, place)), async |followed| {
+        let (mut follower, place) = followed?;
         let next = follower.next().await;
         let failed = next.is_err();
         let event = next
@@ -50,7 +51,7 @@ pub(super) fn answer(follower: Follower) -> Response {
             })
             .or_else(|error| failure(&error).map(Some));
         let event = event.map_err(axum::Error::new).transpose()?;
-        Some((event, (!failed).then_some(follower)))
+        Some((event, (!failed).then_some((follower, place))))
     });
     let keep_alive = KeepAlive::new()
         .interval(limits::STREAM_ALIVE_INTERVAL)

@@ -30,7 +30,7 @@ use crate::mcp::message::{Refusal, cancelled, unwanted};
 /// The sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    library: LocalSessionManager,
+    library: Arc<LocalSessionManager>,
     limits: SessionLimits,
     table: Mutex<Table>,
 }
@@ -58,7 +58,7 @@ impl Sessions {
         library.session_config.keep_alive = None;
         library.session_config.sse_retry = Some(config.reconnect_pause);
         Self {
-            library,
+            library: Arc::new(library),
             limits: config.sessions,
             table: Mutex::default(),
         }
@@ -124,16 +124,24 @@ impl Sessions {
     }
 
     /// Ends a session that is not in the table any more, and what its calls wait for.
-    async fn end(&self, id: &SessionId, session: &Session) {
-        // The library would let them go on for five seconds.
-        for request in session.worked_on() {
-            let cancelled = cancelled(request);
-            if self.library.accept_message(id, cancelled).await.is_err() {
-                break;
+    async fn end(&self, id: &SessionId, session: &Arc<Session>) {
+        let library = Arc::clone(&self.library);
+        let (id, session) = (id.clone(), Arc::clone(session));
+        // In a task of its own: whoever asked for it may go away meanwhile, and nobody else knows of it.
+        let ended = tokio::spawn(async move {
+            // The library would let them go on for five seconds.
+            for request in session.worked_on() {
+                let cancelled = cancelled(request);
+                if library.accept_message(&id, cancelled).await.is_err() {
+                    break;
+                }
             }
-        }
-        if let Err(error) = self.library.close_session(id).await {
-            tracing::debug!(%error, "a session was not closed well");
+            if let Err(error) = library.close_session(&id).await {
+                tracing::debug!(%error, "a session was not closed well");
+            }
+        });
+        if let Err(error) = ended.await {
+            tracing::warn!(%error, "a session was not closed");
         }
     }
 
