@@ -1,6 +1,7 @@
 //! Measures the server and its workers, each figure beside its floor from the same run, and prints
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
-//! error when a target is missed.
+//! error when a target is missed. With `http` first it measures the API under load and nothing else, each
+//! load for 60 seconds, or as many as `--seconds` says.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -9,6 +10,7 @@
 
 mod floor;
 mod heaps;
+mod http;
 mod server;
 mod statistics;
 mod stress;
@@ -18,6 +20,7 @@ mod worker;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -27,20 +30,77 @@ use crate::statistics::{ratio, rounded};
 use crate::target::Target;
 use crate::worker::Worker;
 
+/// Measures the API under load, and nothing else.
+const HTTP: &str = "http";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
+/// How long each load takes, in seconds.
+const SECONDS: &str = "--seconds";
+/// The same where nobody says.
+const SECONDS_DEFAULT: u64 = 60;
+
+/// What is asked for.
+struct Arguments {
+    /// How long each load on the API takes; `None` measures everything else instead.
+    http: Option<Duration>,
+    is_check: bool,
+}
+
+impl Arguments {
+    fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut words = words.peekable();
+        let is_http = words.next_if(|word| word == HTTP).is_some();
+        let mut seconds = SECONDS_DEFAULT;
+        let mut is_check = false;
+        while let Some(word) = words.next() {
+            let next = words.peek().and_then(|word| word.parse().ok());
+            match (word.as_str(), next) {
+                (CHECK, _) => is_check = true,
+                (SECONDS, Some(given @ 1..)) if is_http => {
+                    seconds = given;
+                    words.next();
+                }
+                _ => return Err(format!("[{HTTP} [{SECONDS} N]] [{CHECK}]; found: {word}")),
+            }
+        }
+        Ok(Self {
+            http: is_http.then(|| Duration::from_secs(seconds)),
+            is_check,
+        })
+    }
+}
 
 fn main() -> std::io::Result<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let is_check = match arguments.as_slice() {
-        [] => false,
-        [only] if only == CHECK => true,
-        _ => {
-            let problem = format!("there is one argument, {CHECK}; found: {arguments:?}");
-            return Err(std::io::Error::other(problem));
-        }
-    };
+    let arguments = Arguments::read(std::env::args().skip(1)).map_err(std::io::Error::other)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (report, targets) = match arguments.http {
+        Some(time) => under_load(time, cores),
+        None => all(cores),
+    };
+    writeln!(std::io::stdout(), "{report:#}")?;
+    let missed = targets.iter().filter(|target| !target.is_met).count();
+    Ok(if arguments.is_check && missed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The API under load, beside the floor.
+fn under_load(time: Duration, cores: usize) -> (Value, Vec<Target>) {
+    let fork = floor::warm_fork();
+    let http::Measured { report, targets } = http::measure(time, cores);
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        "floor": floor_json(&fork),
+        "http": report,
+    });
+    (report, targets)
+}
+
+/// Everything else.
+fn all(cores: usize) -> (Value, Vec<Target>) {
     let fork = floor::warm_fork();
     let isolate = floor::isolate();
     let forked = worker::forked();
@@ -50,7 +110,7 @@ fn main() -> std::io::Result<ExitCode> {
     let burst = stress::burst();
     let overshoot = stress::overshoot();
     let stateful = heaps::measure(cores);
-    let targets = [
+    let targets = vec![
         Target::below(
             "overhead of a request with a worker parked, p50, in ms",
             overhead_ms(&zygote, &forked),
@@ -89,13 +149,8 @@ fn main() -> std::io::Result<ExitCode> {
     ];
     let report = json!({
         "targets": targets,
-        "machine": {"cores": cores, "cpu": cpu(), "kernel": kernel()},
-        "floor": {
-            "what": "fork of a warm runtime, 1 + 1, exit, reap; no jail",
-            "life_ms": fork.life.json(),
-            "cpu_ms": fork.cpu.json(),
-            "cpu_of_the_fork_alone_ms": fork.bare_cpu.json(),
-        },
+        "machine": machine(cores),
+        "floor": floor_json(&fork),
         "zygote_path": path(&forked, &fork, &isolate),
         "exec_path": path(&executed, &fork, &isolate),
         "parked_worker_bytes": beside(
@@ -122,12 +177,19 @@ fn main() -> std::io::Result<ExitCode> {
             "bare_isolates_per_sec": floor::isolates_per_sec(cores),
         },
     });
-    writeln!(std::io::stdout(), "{report:#}")?;
-    let missed = targets.iter().filter(|target| !target.is_met).count();
-    Ok(if is_check && missed > 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    (report, targets)
+}
+
+fn machine(cores: usize) -> Value {
+    json!({"cores": cores, "cpu": cpu(), "kernel": kernel()})
+}
+
+fn floor_json(fork: &Fork) -> Value {
+    json!({
+        "what": "fork of a warm runtime, 1 + 1, exit, reap; no jail",
+        "life_ms": fork.life.json(),
+        "cpu_ms": fork.cpu.json(),
+        "cpu_of_the_fork_alone_ms": fork.bare_cpu.json(),
     })
 }
 

@@ -142,13 +142,16 @@ pub(crate) fn throughput_of(server: &mut Server, under_way: usize) -> Throughput
     }
 }
 
-struct Cpu {
-    own_secs: f64,
+/// CPU time so far.
+pub(crate) struct Cpu {
+    /// Of the server itself.
+    pub(crate) own_secs: f64,
     /// Of all processes beneath it: workers are reaped by a fork server, and that by the server.
-    beneath_secs: f64,
+    pub(crate) beneath_secs: f64,
 }
 
-fn cpu(pid: Pid) -> Cpu {
+/// What a server has used.
+pub(crate) fn cpu(pid: Pid) -> Cpu {
     let (own_secs, reaped_secs) = stat(pid).expect("the server is there");
     let children = processes::children(pid);
     let living_secs: f64 = children

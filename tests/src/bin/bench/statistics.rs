@@ -49,6 +49,7 @@ impl Distribution {
             "p50": self.percentile_ms(50),
             "p95": self.percentile_ms(95),
             "p99": self.percentile_ms(99),
+            "max": self.sorted.last().map(|&time| millis(time)),
         })
     }
 }

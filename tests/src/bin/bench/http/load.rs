@@ -1,0 +1,349 @@
+//! A load on the API, and what becomes of it.
+//!
+//! At a constant rate each request has a time at which it is meant to be sent, and its latency counts
+//! from there: a client that is held up by a slow server, or by a machine without a processor to spare,
+//! does not hide it. Clients take turns; there are more of them than the server accepts executions, so
+//! that one is always free while the server refuses what is too much.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::http::HttpServer;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::snippets::SNIPPETS;
+use super::wire::{self, Connection, Execution};
+use crate::server::{Cpu, cpu};
+use crate::statistics::{Distribution, rounded};
+
+/// Clients of a constant rate: twice what the server accepts with its defaults.
+const CLIENTS: usize = 512;
+/// Memory of a client's stack, in bytes.
+const STACK_BYTES: usize = 128 << 10;
+/// From the start of the clients to the first request.
+const LEAD: Duration = Duration::from_millis(200);
+/// What a request waits for the end of its execution, in milliseconds.
+const WAIT_MS: u64 = 50_000;
+/// The pause before an execution is first looked at; it doubles with each look.
+pub(super) const POLL_PAUSE: Duration = Duration::from_millis(1);
+/// The longest such pause.
+pub(super) const POLL_PAUSE_MAX: Duration = Duration::from_millis(256);
+/// How long an execution is looked at before it counts as failed.
+const POLL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a client comes to a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// It submits, then looks again and again.
+    Poll,
+    /// It submits with `wait_ms`.
+    Wait,
+}
+
+/// When requests are sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arrivals {
+    /// So many a second, whatever becomes of them.
+    Constant { per_sec: f64 },
+    /// By so many clients, each when its last one has ended.
+    Closed { clients: usize },
+}
+
+/// What became of a load.
+pub(super) struct Outcome {
+    asked: usize,
+    completed: usize,
+    refused: usize,
+    refused_without_retry_after: usize,
+    failed: usize,
+    failure: Option<String>,
+    polls: u64,
+    /// Executions that completed while requests were sent, a second.
+    pub(super) goodput: f64,
+    pub(super) latency: Distribution,
+    sent_late: Distribution,
+    cpu: CpuUse,
+}
+
+/// CPU time, in seconds.
+struct CpuUse {
+    server: f64,
+    beneath: f64,
+    client: f64,
+    wall: f64,
+}
+
+/// What one client saw.
+#[derive(Default)]
+struct Seen {
+    completed: Vec<(Instant, Duration)>,
+    sent_late: Vec<Duration>,
+    refused: usize,
+    refused_without_retry_after: usize,
+    failed: usize,
+    failure: Option<String>,
+    polls: u64,
+}
+
+/// What became of one request.
+enum End {
+    Completed,
+    Refused { has_retry_after: bool },
+    Failed(String),
+}
+
+/// Puts a load on a server for so long, and waits until all of it has come to an end.
+pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Duration) -> Outcome {
+    let requests = Requests::new(server.address(), way);
+    let schedule = Schedule {
+        arrivals,
+        begin: Instant::now() + LEAD,
+        time,
+        next: AtomicUsize::new(0),
+    };
+    let clients = match arrivals {
+        Arrivals::Constant { .. } => CLIENTS,
+        Arrivals::Closed { clients } => clients,
+    };
+    let before = (cpu(server.process.pid()), own_cpu());
+    let seen: Vec<Seen> = thread::scope(|scope| {
+        let started: Vec<_> = (0..clients)
+            .map(|_| {
+                let client = || client(&requests, &schedule);
+                let builder = thread::Builder::new().stack_size(STACK_BYTES);
+                builder.spawn_scoped(scope, client).expect("a thread")
+            })
+            .collect();
+        let ended = started.into_iter().map(|client| client.join());
+        ended.map(|seen| seen.expect("no panic")).collect()
+    });
+    let after = (cpu(server.process.pid()), own_cpu());
+    let wall = schedule.begin.elapsed();
+    let cpu = CpuUse::between(before, after, wall);
+    Outcome::of(seen, &schedule, cpu)
+}
+
+struct Schedule {
+    arrivals: Arrivals,
+    begin: Instant,
+    time: Duration,
+    next: AtomicUsize,
+}
+
+impl Schedule {
+    /// The next request: which, and when it is meant to be sent; `None` after the last.
+    fn next(&self) -> Option<(usize, Instant)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let at = match self.arrivals {
+            Arrivals::Constant { per_sec } => {
+                self.begin + Duration::from_secs_f64(number as f64 / per_sec)
+            }
+            Arrivals::Closed { .. } => Instant::now().max(self.begin),
+        };
+        (at < self.end()).then_some((number, at))
+    }
+
+    fn end(&self) -> Instant {
+        self.begin + self.time
+    }
+}
+
+/// The bytes of what is asked.
+struct Requests {
+    address: SocketAddr,
+    way: Way,
+    submits: Vec<Vec<u8>>,
+}
+
+impl Requests {
+    fn new(address: SocketAddr, way: Way) -> Self {
+        let submits = SNIPPETS.iter().map(|snippet| {
+            let body = match way {
+                Way::Poll => json!({"code": snippet.code}),
+                Way::Wait => json!({"code": snippet.code, "wait_ms": WAIT_MS}),
+            };
+            wire::post(address, "/api/exec", &body.to_string())
+        });
+        Self {
+            address,
+            way,
+            submits: submits.collect(),
+        }
+    }
+}
+
+fn client(requests: &Requests, schedule: &Schedule) -> Seen {
+    let mut seen = Seen::default();
+    let mut connection = Connection::new(requests.address);
+    // Where it does not connect, the first request fails.
+    let _ = connection.open();
+    while let Some((number, at)) = schedule.next() {
+        thread::sleep(at.saturating_duration_since(Instant::now()));
+        seen.sent_late.push(at.elapsed());
+        let end = run(requests, &mut connection, number, &mut seen.polls);
+        let now = Instant::now();
+        match end {
+            End::Completed => seen.completed.push((now, now - at)),
+            End::Refused { has_retry_after } => {
+                seen.refused += 1;
+                seen.refused_without_retry_after += usize::from(!has_retry_after);
+            }
+            End::Failed(why) => {
+                seen.failed += 1;
+                seen.failure.get_or_insert(why);
+            }
+        }
+    }
+    seen
+}
+
+fn run(requests: &Requests, connection: &mut Connection, number: usize, polls: &mut u64) -> End {
+    let which = number % SNIPPETS.len();
+    let answer = match connection.ask(&requests.submits[which]) {
+        Ok(answer) => answer,
+        Err(error) => return End::Failed(error.to_string()),
+    };
+    let mut execution = match (answer.status, answer.execution()) {
+        (429 | 503, _) => {
+            return End::Refused {
+                has_retry_after: answer.has_retry_after,
+            };
+        }
+        (200 | 202, Some(execution)) => execution,
+        (status, _) => return End::Failed(format!("submitting was answered with {status}")),
+    };
+    if requests.way == Way::Poll {
+        let path = format!("/api/executions/{}", execution.execution_id);
+        let look = wire::get(requests.address, &path);
+        execution = match poll(connection, &look, polls) {
+            Ok(execution) => execution,
+            Err(why) => return End::Failed(why),
+        };
+    }
+    if execution.result.as_deref() == Some(SNIPPETS[which].result) {
+        End::Completed
+    } else {
+        let Execution { status, result, .. } = execution;
+        End::Failed(format!("script {which} came to {status:?}, {result:?}"))
+    }
+}
+
+/// Looks at an execution until it has ended.
+fn poll(connection: &mut Connection, look: &[u8], polls: &mut u64) -> Result<Execution, String> {
+    let begin = Instant::now();
+    let mut pause = POLL_PAUSE;
+    while begin.elapsed() < POLL_PATIENCE {
+        thread::sleep(pause);
+        pause = (2 * pause).min(POLL_PAUSE_MAX);
+        *polls += 1;
+        let answer = connection.ask(look).map_err(|error| error.to_string())?;
+        match (answer.status, answer.execution()) {
+            // Too many requests at once: this one is asked again like any that has not ended.
+            (503, _) => {}
+            (200, Some(execution)) => match execution.status.as_deref() {
+                Some("queued" | "running") => {}
+                _ => return Ok(execution),
+            },
+            (status, _) => return Err(format!("looking was answered with {status}")),
+        }
+    }
+    Err("it did not end".to_owned())
+}
+
+impl CpuUse {
+    fn between(before: (Cpu, f64), after: (Cpu, f64), wall: Duration) -> Self {
+        Self {
+            server: after.0.own_secs - before.0.own_secs,
+            beneath: after.0.beneath_secs - before.0.beneath_secs,
+            client: after.1 - before.1,
+            wall: wall.as_secs_f64(),
+        }
+    }
+}
+
+impl Outcome {
+    fn of(all: Vec<Seen>, schedule: &Schedule, cpu: CpuUse) -> Self {
+        let mut total = Seen::default();
+        for mut seen in all {
+            total.completed.append(&mut seen.completed);
+            total.sent_late.append(&mut seen.sent_late);
+            total.refused += seen.refused;
+            total.refused_without_retry_after += seen.refused_without_retry_after;
+            total.failed += seen.failed;
+            total.failure = total.failure.or(seen.failure);
+            total.polls += seen.polls;
+        }
+        let in_time = total.completed.iter();
+        let in_time = in_time.filter(|(at, _)| *at <= schedule.end()).count();
+        let latency = total.completed.iter().map(|(_, latency)| *latency);
+        Self {
+            asked: total.sent_late.len(),
+            completed: total.completed.len(),
+            refused: total.refused,
+            refused_without_retry_after: total.refused_without_retry_after,
+            failed: total.failed,
+            failure: total.failure,
+            polls: total.polls,
+            goodput: rounded(in_time as f64 / schedule.time.as_secs_f64()),
+            latency: Distribution::new(latency.collect()),
+            sent_late: Distribution::new(total.sent_late),
+            cpu,
+        }
+    }
+
+    /// CPU time of server, fork servers and workers for each execution that completed, in milliseconds:
+    /// what was spent on refusing others is in it.
+    pub(super) fn cpu_ms_each(&self) -> f64 {
+        self.each(self.cpu.server + self.cpu.beneath)
+    }
+
+    /// Requests that were neither done nor refused as they have to be.
+    pub(super) fn wrong(&self) -> usize {
+        self.failed + self.refused_without_retry_after
+    }
+
+    fn each(&self, secs: f64) -> f64 {
+        rounded(secs * 1000.0 / self.completed as f64)
+    }
+
+    /// Everything, for the report.
+    pub(super) fn json(&self) -> Value {
+        let share = |secs: f64| rounded(secs / self.cpu.wall);
+        json!({
+            "asked": self.asked,
+            "completed": self.completed,
+            "refused": self.refused,
+            "refused_without_retry_after": self.refused_without_retry_after,
+            "failed": self.failed,
+            "first_failure": self.failure,
+            "polls": self.polls,
+            "goodput_per_sec": self.goodput,
+            "latency_ms": self.latency.json(),
+            "sent_late_ms": self.sent_late.json(),
+            "cpu_ms_each": {
+                "server": self.each(self.cpu.server),
+                "workers_and_fork_servers": self.each(self.cpu.beneath),
+                "server_workers_and_fork_servers": self.cpu_ms_each(),
+                "client": self.each(self.cpu.client),
+            },
+            "cores_used": {
+                "server": share(self.cpu.server),
+                "workers_and_fork_servers": share(self.cpu.beneath),
+                "client": share(self.cpu.client),
+            },
+        })
+    }
+}
+
+/// CPU time of this process, in seconds.
+fn own_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it is told");
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    micros as f64 / 1e6
+}
