@@ -163,7 +163,9 @@ fn responses(route: &Route) -> Value {
 fn succeeded(answer: &Answer) -> Value {
     let content = match answer.shape {
         Shape::Json { name, .. } => json!({ "application/json": { "schema": reference(name) } }),
-        Shape::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        // What the events hold is said in words: a schema would be of the text, or of an event, as its
+        // reader likes.
+        Shape::Events => json!({ "text/event-stream": {} }),
         Shape::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
     };
     json!({ "description": answer.meaning, "content": content })
