@@ -5,6 +5,7 @@
 //! does not hide it. Clients take turns; there are more of them than the server accepts executions, so
 //! that one is always free while the server refuses what is too much.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use e2e::http::HttpServer;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -76,6 +78,8 @@ struct CpuUse {
     server: f64,
     beneath: f64,
     client: f64,
+    /// Of all that has nothing to do with it.
+    others: f64,
     wall: f64,
 }
 
@@ -111,7 +115,8 @@ pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Durat
         Arrivals::Constant { .. } => CLIENTS,
         Arrivals::Closed { clients } => clients,
     };
-    let before = (cpu(server.process.pid()), own_cpu());
+    let used = || (cpu(server.process.pid()), own_cpu(), machine_cpu());
+    let (before, since) = (used(), Instant::now());
     let seen: Vec<Seen> = thread::scope(|scope| {
         let started: Vec<_> = (0..clients)
             .map(|_| {
@@ -123,9 +128,7 @@ pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Durat
         let ended = started.into_iter().map(|client| client.join());
         ended.map(|seen| seen.expect("no panic")).collect()
     });
-    let after = (cpu(server.process.pid()), own_cpu());
-    let wall = schedule.begin.elapsed();
-    let cpu = CpuUse::between(before, after, wall);
+    let cpu = CpuUse::between(before, used(), since.elapsed());
     Outcome::of(seen, &schedule, cpu)
 }
 
@@ -257,11 +260,15 @@ fn poll(connection: &mut Connection, look: &[u8], polls: &mut u64) -> Result<Exe
 }
 
 impl CpuUse {
-    fn between(before: (Cpu, f64), after: (Cpu, f64), wall: Duration) -> Self {
+    fn between(before: (Cpu, f64, f64), after: (Cpu, f64, f64), wall: Duration) -> Self {
+        let server = after.0.own_secs - before.0.own_secs;
+        let beneath = after.0.beneath_secs - before.0.beneath_secs;
+        let client = after.1 - before.1;
         Self {
-            server: after.0.own_secs - before.0.own_secs,
-            beneath: after.0.beneath_secs - before.0.beneath_secs,
-            client: after.1 - before.1,
+            server,
+            beneath,
+            client,
+            others: after.2 - before.2 - server - beneath - client,
             wall: wall.as_secs_f64(),
         }
     }
@@ -336,6 +343,7 @@ impl Outcome {
                 "server": share(self.cpu.server),
                 "workers_and_fork_servers": share(self.cpu.beneath),
                 "client": share(self.cpu.client),
+                "everything_else": share(self.cpu.others),
             },
         })
     }
@@ -346,4 +354,19 @@ fn own_cpu() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it is told");
     let micros = (usage.user_time() + usage.system_time()).num_microseconds();
     micros as f64 / 1e6
+}
+
+/// CPU time that this machine has used, in seconds.
+fn machine_cpu() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // cpu user nice system idle iowait irq softirq steal: what is stolen is no less gone.
+    let all = stat.lines().next().unwrap_or_default().split_whitespace();
+    let used = all
+        .skip(1)
+        .take(8)
+        .enumerate()
+        .filter(|(at, _)| ![3, 4].contains(at));
+    let ticks: f64 = used.filter_map(|(_, word)| word.parse::<f64>().ok()).sum();
+    let per_sec = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    ticks / per_sec as f64
 }
