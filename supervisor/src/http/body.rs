@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::BytesMut;
@@ -15,6 +15,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 use crate::limits;
 
@@ -110,26 +111,22 @@ pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: N
 }
 
 const TOO_LARGE: Refusal = Refusal {
-    status: StatusCode::PAYLOAD_TOO_LARGE,
-    code: "body_too_large",
+    code: ErrorCode::BodyTooLarge,
     message: "the body of a request has 4194304 bytes at most",
 };
 
 const TOO_SLOW: Refusal = Refusal {
-    status: StatusCode::REQUEST_TIMEOUT,
-    code: "body_too_slow",
+    code: ErrorCode::BodyTooSlow,
     message: "the body of the request did not come within 30 seconds",
 };
 
 const CUT_OFF: Refusal = Refusal {
-    status: StatusCode::BAD_REQUEST,
-    code: "body_cut_off",
+    code: ErrorCode::BodyCutOff,
     message: "the body of the request is malformed, or ended early",
 };
 
 const NO_ROOM: Refusal = Refusal {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "overloaded",
+    code: ErrorCode::Full,
     message: "the server has as many large requests in hand as it allows; nothing was accepted, try \
               again in a moment",
 };

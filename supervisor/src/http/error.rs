@@ -150,23 +150,28 @@ const fn unavailable(error: &Unavailable) -> ErrorCode {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let status = self.code().status();
-        let is_cut = matches!(self, Self::Body(BodyError::TooLarge | BodyError::CutOff));
-        let shown = self.shown();
-        // An error is two texts, which JSON always has a form for.
-        let body = serde_json::to_vec(&shown).unwrap_or_default();
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        as_json(headers);
-        if has_retry(status) {
-            headers.insert(RETRY_AFTER, limits::HTTP_RETRY_AFTER.as_secs().into());
-        }
-        if is_cut {
+        let mut response = failure(self.code(), &self.shown());
+        if matches!(self, Self::Body(BodyError::TooLarge | BodyError::CutOff)) {
             // What is left of the body is not read.
+            let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
+}
+
+/// The answer that says this. Who may well try again is told when.
+pub(super) fn failure(code: ErrorCode, shown: &Failed) -> Response {
+    let status = code.status();
+    // An error is two texts, which JSON always has a form for.
+    let body = serde_json::to_vec(shown).unwrap_or_default();
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    as_json(headers);
+    if has_retry(status) {
+        headers.insert(RETRY_AFTER, limits::HTTP_RETRY_AFTER.as_secs().into());
+    }
+    response
 }
 
 /// Says that an answer is JSON, and of this moment.

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 
 /// How long a browser may remember what it may ask.
@@ -268,21 +269,18 @@ fn is_whole(authority: &Authority) -> bool {
 }
 
 const NO_HOST: Refusal = Refusal {
-    status: StatusCode::BAD_REQUEST,
-    code: "bad_host",
+    code: ErrorCode::BadHost,
     message: "a request names the host that it is for, in one Host header",
 };
 
 const FOREIGN_HOST: Refusal = Refusal {
-    status: StatusCode::FORBIDDEN,
-    code: "foreign_host",
+    code: ErrorCode::ForeignHost,
     message: "this server is not reached under the name in the Host header; its operator can allow \
               it with --allowed-hosts",
 };
 
 const FOREIGN_ORIGIN: Refusal = Refusal {
-    status: StatusCode::FORBIDDEN,
-    code: "foreign_origin",
+    code: ErrorCode::ForeignOrigin,
     message: "web pages of this origin may not call this server; its operator can allow them with \
               --allowed-origins",
 };
@@ -319,7 +317,7 @@ mod tests {
         }
         match guard.judge(&uri.parse().unwrap(), &headers) {
             Ok(()) => "",
-            Err(refusal) => refusal.code,
+            Err(refusal) => refusal.code.name(),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 use crate::app::{Executions, Unavailable};
 
@@ -28,13 +28,11 @@ async fn ready(State(executions): State<Executions>) -> Response {
 }
 
 const SHUTTING_DOWN: Refusal = Refusal {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "shutting_down",
+    code: ErrorCode::ShuttingDown,
     message: "the server is shutting down",
 };
 
 const NO_STORE: Refusal = Refusal {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "store_unavailable",
+    code: ErrorCode::StoreUnavailable,
     message: "executions cannot be recorded; the server's log says why",
 };

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 use crate::limits;
 
@@ -76,15 +76,13 @@ pub(super) async fn limit(State(room): State<Room>, request: Request, next: Next
 }
 
 const OVERLOADED: Refusal = Refusal {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "overloaded",
+    code: ErrorCode::Full,
     message: "the server answers as many requests as it allows; nothing was accepted, try again in a \
               moment",
 };
 
 const NO_ROOM: Refusal = Refusal {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "overloaded",
+    code: ErrorCode::Full,
     message: "the server has as many large answers in hand as it allows; try again in a moment",
 };
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::task::JoinHandle;
@@ -15,11 +14,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::body::{self, Bodies};
 use super::connections::Connections;
+use super::error::HttpError;
 use super::guard::{self, AllowedHosts, AllowedOrigins, Guard};
 use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
-use super::refusal::Refusal;
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::{health, rest};
 use crate::app::Executions;
@@ -196,8 +195,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .merge(rest::router(executions.clone()))
         .merge(mcp)
-        .fallback(async || NOT_FOUND.response())
-        .method_not_allowed_fallback(async || NOT_ALLOWED.response())
+        .method_not_allowed_fallback(async || HttpError::WrongMethod)
         .layer(from_fn_with_state(room, in_flight::limit))
         // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
@@ -208,15 +206,3 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .merge(guarded)
         .layer(from_fn_with_state(metrics, metrics::count))
 }
-
-const NOT_FOUND: Refusal = Refusal {
-    status: StatusCode::NOT_FOUND,
-    code: "not_found",
-    message: "there is nothing at this path; /api/openapi.json describes the API",
-};
-
-const NOT_ALLOWED: Refusal = Refusal {
-    status: StatusCode::METHOD_NOT_ALLOWED,
-    code: "method_not_allowed",
-    message: "this path has other methods: see the Allow header",
-};
