@@ -27,9 +27,17 @@ struct Books {
 
 /// One connection. It is idle at first; dropping it closes the place.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Seat(Arc<Line>);
+
+/// A request of a connection, until it is answered.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Line>);
+
+/// What a connection and its requests share.
+#[derive(Debug)]
+struct Line {
     desk: Arc<Desk>,
-    state: Arc<Mutex<Standing>>,
+    standing: Mutex<Standing>,
     leave: CancellationToken,
 }
 
@@ -42,14 +50,6 @@ enum Standing {
     Busy,
     /// It is closed.
     Gone,
-}
-
-/// A request of a connection, until it is answered.
-#[derive(Debug)]
-pub(super) struct Busy {
-    desk: Arc<Desk>,
-    state: Arc<Mutex<Standing>>,
-    leave: CancellationToken,
 }
 
 impl Connections {
@@ -80,11 +80,11 @@ impl Connections {
         let leave = CancellationToken::new();
         let since = books.rest(leave.clone());
         drop(books);
-        Some(Seat {
+        Some(Seat(Arc::new(Line {
             desk: Arc::clone(&self.desk),
-            state: Arc::new(Mutex::new(Standing::Idle(since))),
+            standing: Mutex::new(Standing::Idle(since)),
             leave,
-        })
+        })))
     }
 
     /// Tells the one that has been idle longest to leave, so that what it holds becomes free.
@@ -99,61 +99,39 @@ impl Connections {
 impl Seat {
     /// Waits until this one has to leave.
     pub(super) async fn asked_to_leave(&self) {
-        self.leave.cancelled().await;
+        self.0.leave.cancelled().await;
     }
 
-    /// What marks a request.
-    pub(super) fn requests(&self) -> Requests {
-        Requests {
-            desk: Arc::clone(&self.desk),
-            state: Arc::clone(&self.state),
-            leave: self.leave.clone(),
-        }
-    }
-}
-
-/// Marks the requests of a connection.
-#[derive(Debug, Clone)]
-pub(super) struct Requests {
-    desk: Arc<Desk>,
-    state: Arc<Mutex<Standing>>,
-    leave: CancellationToken,
-}
-
-impl Requests {
     /// A request has come.
     pub(super) fn begin(&self) -> Busy {
-        let mut books = self.desk.books();
-        books.turn(&self.state, Standing::Busy);
-        Busy {
-            desk: Arc::clone(&self.desk),
-            state: Arc::clone(&self.state),
-            leave: self.leave.clone(),
-        }
+        let line = Arc::clone(&self.0);
+        line.desk.books().turn(&line.standing, Standing::Busy);
+        Busy(line)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut books = self.desk.books();
-        if *locked(&self.state) == Standing::Busy {
-            let since = books.rest(self.leave.clone());
-            *locked(&self.state) = Standing::Idle(since);
+        let line = &self.0;
+        let mut books = line.desk.books();
+        let mut standing = locked(&line.standing);
+        if *standing == Standing::Busy {
+            *standing = Standing::Idle(books.rest(line.leave.clone()));
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut books = self.desk.books();
+        let mut books = self.0.desk.books();
         books.open -= 1;
-        books.turn(&self.state, Standing::Gone);
+        books.turn(&self.0.standing, Standing::Gone);
     }
 }
 
 impl Books {
-    fn turn(&mut self, state: &Mutex<Standing>, to: Standing) {
-        let before = std::mem::replace(&mut *locked(state), to);
+    fn turn(&mut self, standing: &Mutex<Standing>, to: Standing) {
+        let before = std::mem::replace(&mut *locked(standing), to);
         if let Standing::Idle(since) = before {
             self.idle.remove(&since);
         }
@@ -186,9 +164,9 @@ mod tests {
         let connections = Connections::new(2);
         let first = connections.enter().unwrap();
         let second = connections.enter().unwrap();
-        drop(first.requests().begin());
+        drop(first.begin());
         let third = connections.enter().unwrap();
-        assert!(second.leave.is_cancelled() && !first.leave.is_cancelled());
+        assert!(second.0.leave.is_cancelled() && !first.0.leave.is_cancelled());
         drop(second);
         assert_eq!(connections.count(), 2);
         drop((first, third));
@@ -200,20 +178,20 @@ mod tests {
     fn none_that_is_answered_has_to_leave() {
         let connections = Connections::new(1);
         let only = connections.enter().unwrap();
-        let busy = only.requests().begin();
+        let busy = only.begin();
         assert!(connections.enter().is_none());
         connections.make_room();
-        assert!(!only.leave.is_cancelled());
+        assert!(!only.0.leave.is_cancelled());
         drop(busy);
         assert!(connections.enter().is_some());
-        assert!(only.leave.is_cancelled());
+        assert!(only.0.leave.is_cancelled());
     }
 
     #[test]
     fn an_answer_that_outlives_its_connection_leaves_nothing_behind() {
         let connections = Connections::new(1);
         let seat = connections.enter().unwrap();
-        let busy = seat.requests().begin();
+        let busy = seat.begin();
         drop(seat);
         drop(busy);
         assert_eq!(connections.count(), 0);

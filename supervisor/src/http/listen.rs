@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::connections::{Connections, Requests, Seat};
+use super::connections::{Connections, Seat};
 use super::in_flight::Held;
 use crate::limits;
 
@@ -120,13 +120,13 @@ impl Connection {
         }
         tokio::select! {
             () = seat.asked_to_leave() => {}
-            () = self.answer(stream, seat.requests()) => {}
+            () = self.answer(stream, &seat) => {}
         }
     }
 
-    async fn answer(&self, stream: TcpStream, requests: Requests) {
+    async fn answer(&self, stream: TcpStream, seat: &Seat) {
         let Some(tls) = &self.tls else {
-            return self.converse(stream, requests).await;
+            return self.converse(stream, seat).await;
         };
         let acceptor = TlsAcceptor::from(Arc::clone(tls));
         let agreed = tokio::select! {
@@ -134,15 +134,15 @@ impl Connection {
             () = self.close.cancelled() => return,
         };
         match agreed {
-            Ok(Ok(stream)) => self.converse(stream, requests).await,
+            Ok(Ok(stream)) => self.converse(stream, seat).await,
             Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
             Err(_) => tracing::debug!("a client took too long to agree on TLS"),
         }
     }
 
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, requests: Requests) {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, seat: &Seat) {
         let service = service_fn(|request: Request<Incoming>| {
-            let busy = requests.begin();
+            let busy = seat.begin();
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
                 let response = answer.await?;
