@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::schema::one_of;
-use crate::app::{End, ExecutionId, FailureKind, HeapEnd, ListPage, Status, Summary, View};
+use crate::app::{
+    End, ExecutionId, FailureKind, HeapEnd, ListPage, OutputPage, Status, Summary, View,
+};
 
 /// An execution, all of it but its output. Absent values are null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -145,6 +147,17 @@ pub struct Seen {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Output")]
     pub output: Option<Output>,
+}
+
+impl Seen {
+    /// This execution, with a page of its output where that could be read.
+    pub fn new(view: View, output: Option<OutputPage>) -> Self {
+        let output = output.map(|page| Output::new(view.id, page));
+        Self {
+            execution: view.into(),
+            output,
+        }
+    }
 }
 
 /// An execution in a list.

@@ -278,6 +278,18 @@ impl Executions {
         Ok(page)
     }
 
+    /// A page to tell beside how an execution stands, which is no secret because its output cannot be
+    /// read now; the log says that.
+    pub async fn output_if_readable(
+        &self,
+        id: ExecutionId,
+        request: PageRequest,
+    ) -> Option<OutputPage> {
+        let page = self.output(id, request).await;
+        page.inspect_err(|error| tracing::warn!(%id, %error, "the output could not be read"))
+            .ok()
+    }
+
     /// Kills the execution, or takes it out of the queue, and waits until its end is written.
     ///
     /// # Errors

@@ -221,10 +221,10 @@ impl Call<'_> {
         }
     }
 
-    /// Where an execution stands, in a few words.
+    /// Where an execution stands, as far as that is known.
     async fn standing(&self, id: ExecutionId) -> String {
         match self.executions.get(id).await {
-            Ok(view) => format!("{}, {} bytes of output", view.status, view.output_bytes),
+            Ok(view) => standing(&view),
             Err(error) => error.to_string(),
         }
     }
@@ -232,19 +232,13 @@ impl Call<'_> {
 
 /// An execution with its first output.
 pub(super) async fn seen(executions: &Executions, view: View) -> Seen {
-    let id = view.id;
-    let output = match executions.output(id, FIRST_PAGE).await {
-        Ok(page) => Some(Output::new(id, page)),
-        // The end is known; that its output cannot be read now is no reason to keep it back.
-        Err(error) => {
-            tracing::warn!(%id, %error, "the output could not be read");
-            None
-        }
-    };
-    Seen {
-        execution: Execution::from(view),
-        output,
-    }
+    let output = executions.output_if_readable(view.id, FIRST_PAGE).await;
+    Seen::new(view, output)
+}
+
+/// Where an execution stands, in a few words.
+pub(super) fn standing(view: &View) -> String {
+    format!("{}, {} bytes of output", view.status, view.output_bytes)
 }
 
 fn structured(shape: &impl Serialize) -> Result<Answer, CallError> {

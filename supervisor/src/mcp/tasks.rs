@@ -14,7 +14,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::Value;
 
-use super::calls::seen;
+use super::calls::{seen, standing};
 use super::era::{is_modern, stamp};
 use super::refusal::{clip, refused};
 use crate::api::arguments::Object;
@@ -185,7 +185,7 @@ fn message(view: &View) -> String {
     match &view.end {
         Some(end @ End::Cancelled { .. }) => end.error().unwrap_or_default(),
         Some(_) => view.status.to_string(),
-        None => format!("{}, {} bytes of output", view.status, view.output_bytes),
+        None => standing(view),
     }
 }
 

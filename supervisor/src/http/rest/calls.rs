@@ -70,16 +70,8 @@ impl Call {
             Some(_) => StatusCode::OK,
             None => StatusCode::ACCEPTED,
         };
-        let output = match self.executions.output(id, FIRST_PAGE).await {
-            Ok(page) => Some(Output::new(id, page)),
-            // The end is known; that its output cannot be read now is no reason to keep it back.
-            Err(error) => {
-                tracing::warn!(%id, %error, "the output could not be read");
-                None
-            }
-        };
-        let execution = Execution::from(view);
-        json(status, &Seen { execution, output })
+        let output = self.executions.output_if_readable(id, FIRST_PAGE).await;
+        json(status, &Seen::new(view, output))
     }
 
     async fn list(&self, arguments: ListArguments) -> Answered {
