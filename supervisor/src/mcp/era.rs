@@ -62,16 +62,17 @@ impl Freshness {
     }
 }
 
+/// Where a result says who gave it, for how many milliseconds it is fresh, and for whom.
+type Labels<'a> = (
+    &'a mut Option<MetaObject>,
+    &'a mut Option<u64>,
+    &'a mut Option<CacheScope>,
+);
+
 /// A result that may be kept for a while.
 pub(super) trait Kept: Sized {
-    /// Where it says who gave it, for how many milliseconds it is fresh, and for whom.
-    fn labels(
-        &mut self,
-    ) -> (
-        &mut Option<MetaObject>,
-        &mut Option<u64>,
-        &mut Option<CacheScope>,
-    );
+    /// Its labels.
+    fn labels(&mut self) -> Labels<'_>;
 
     /// Labels it, where the era of the request knows labels.
     fn labelled(mut self, context: &RequestContext<RoleServer>, freshness: Freshness) -> Self {
@@ -89,13 +90,7 @@ pub(super) trait Kept: Sized {
 macro_rules! kept {
     ($($result:ty),+) => {$(
         impl Kept for $result {
-            fn labels(
-                &mut self,
-            ) -> (
-                &mut Option<MetaObject>,
-                &mut Option<u64>,
-                &mut Option<CacheScope>,
-            ) {
+            fn labels(&mut self) -> Labels<'_> {
                 (&mut self.meta, &mut self.ttl_ms, &mut self.cache_scope)
             }
         }

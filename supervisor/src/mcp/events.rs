@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
@@ -39,6 +39,16 @@ impl Default for Pace {
             stall_max: limits::MCP_STALL_MAX,
         }
     }
+}
+
+/// Says that an answer, events or not, is of this moment: nobody between here and the client is to keep
+/// it, or to gather it first.
+pub(super) fn of_this_moment(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
 }
 
 /// An event with this data, which is JSON in one line.

@@ -3,7 +3,7 @@
 use rmcp::RoleServer;
 use rmcp::model::{
     CancelledNotification, CancelledNotificationParam, ClientJsonRpcMessage, ClientNotification,
-    ErrorCode, JsonRpcMessage, RequestId,
+    ErrorCode, ErrorData, JsonRpcMessage, RequestId,
 };
 use rmcp::service::TxJsonRpcMessage;
 use serde_json::{Value, json};
@@ -82,6 +82,20 @@ impl Refusal {
             "id": id,
             "error": { "code": self.code.0, "message": self.message },
         })
+    }
+}
+
+/// A message as JSON in one line. An answer that cannot be written becomes an error, so that nobody
+/// waits for it forever.
+pub(super) fn written(message: &TxJsonRpcMessage<RoleServer>) -> Result<String, serde_json::Error> {
+    match (serde_json::to_string(message), answered(message)) {
+        (Err(error), Some(id)) => {
+            let error = ErrorData::internal_error(error.to_string(), None);
+            let instead: TxJsonRpcMessage<RoleServer> =
+                JsonRpcMessage::error(error, Some(id.clone()));
+            serde_json::to_string(&instead)
+        }
+        (written, _) => written,
     }
 }
 

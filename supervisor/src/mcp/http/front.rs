@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::Full;
 use rmcp::ServerHandler;
@@ -18,6 +18,7 @@ use super::late;
 use super::sessions::{Room, Sessions};
 use crate::limits;
 use crate::mcp::admission::{Place, Places};
+use crate::mcp::events;
 use crate::mcp::http_error::HttpError;
 use crate::mcp::posted;
 
@@ -40,13 +41,7 @@ pub(super) async fn serve<H: ServerHandler>(
 ) -> Response {
     let answer = front.answer(request).await;
     let mut response = answer.unwrap_or_else(HttpError::into_response);
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // A proxy must pass on events one by one.
-    headers.insert(
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
+    events::of_this_moment(response.headers_mut());
     response
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mcp::events::event;
 use crate::mcp::in_flight::InFlight;
-use crate::mcp::message::{answered, cancelled};
+use crate::mcp::message::{answered, cancelled, written};
 
 /// Messages in, events out.
 #[derive(Debug)]
@@ -124,8 +124,11 @@ impl Transport<RoleServer> for SseTransport {
         let outbound = self.outbound.clone();
         let in_flight = self.in_flight.clone();
         async move {
-            let sent = match encode(&message) {
-                Ok(event) => outbound.send(event).await.map_err(|_| SendError::Closed),
+            let sent = match written(&message) {
+                Ok(json) => outbound
+                    .send(event("message", &json))
+                    .await
+                    .map_err(|_| SendError::Closed),
                 Err(error) => Err(error.into()),
             };
             let Some(id) = answered(&message) else {
@@ -147,20 +150,4 @@ impl Transport<RoleServer> for SseTransport {
     async fn close(&mut self) -> Result<(), SendError> {
         Ok(())
     }
-}
-
-/// The event of a message. An answer that cannot be written becomes an error, so that nobody waits
-/// for it forever.
-fn encode(message: &TxJsonRpcMessage<RoleServer>) -> Result<Bytes, serde_json::Error> {
-    let json = match (serde_json::to_string(message), answered(message)) {
-        (Ok(json), _) => json,
-        (Err(error), Some(id)) => {
-            let error = ErrorData::internal_error(error.to_string(), None);
-            let instead: TxJsonRpcMessage<RoleServer> =
-                JsonRpcMessage::error(error, Some(id.clone()));
-            serde_json::to_string(&instead)?
-        }
-        (Err(error), None) => return Err(error),
-    };
-    Ok(event("message", &json))
 }

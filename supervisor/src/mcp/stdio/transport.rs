@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage, ProtocolVersion,
-    RequestId,
+    ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -17,7 +16,7 @@ use super::lines::{Line, Lines};
 use super::outbound::{Outbound, OutboundClosed};
 use super::{IN_FLIGHT_MAX, LINE_BYTES_MAX};
 use crate::mcp::in_flight::InFlight;
-use crate::mcp::message::{Incoming, Refusal, answered, parse, unwanted};
+use crate::mcp::message::{Incoming, Refusal, answered, parse, unwanted, written};
 
 /// Lines in, lines out.
 #[derive(Debug)]
@@ -172,12 +171,11 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for StdioTransport<R> {
         let outbound = self.outbound.clone();
         let in_flight = self.in_flight.clone();
         async move {
-            let answers = answered(&message).cloned();
-            let sent = match line(&message, answers.as_ref()) {
-                Ok(line) => outbound.send(line).await.map_err(SendError::from),
+            let sent = match written(&message) {
+                Ok(json) => outbound.send(line(json)).await.map_err(SendError::from),
                 Err(error) => Err(error.into()),
             };
-            if let Some(id) = &answers {
+            if let Some(id) = answered(&message) {
                 in_flight.end(id);
             }
             sent
@@ -202,30 +200,10 @@ fn too_long() -> Refusal {
 }
 
 fn refusal_line(refusal: &Refusal) -> Vec<u8> {
-    format!(
-        "{}
-",
-        refusal.json()
-    )
-    .into_bytes()
+    line(refusal.json().to_string())
 }
 
-/// The line of a message. An answer that cannot be written becomes an error, so that nobody waits
-/// for it forever.
-fn line(
-    message: &TxJsonRpcMessage<RoleServer>,
-    answers: Option<&RequestId>,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let mut line = match (serde_json::to_vec(message), answers) {
-        (Ok(line), _) => line,
-        (Err(error), Some(id)) => {
-            let error = ErrorData::internal_error(error.to_string(), None);
-            let instead: TxJsonRpcMessage<RoleServer> =
-                JsonRpcMessage::error(error, Some(id.clone()));
-            serde_json::to_vec(&instead)?
-        }
-        (Err(error), None) => return Err(error),
-    };
-    line.push(b'\n');
-    Ok(line)
+fn line(mut json: String) -> Vec<u8> {
+    json.push('\n');
+    json.into_bytes()
 }
