@@ -11,7 +11,7 @@ use mcp_pair::Pair;
 use mcp_v8::app::{ExecutionsConfig, HeapId, State, Tenant};
 use mcp_v8::store::Store;
 use serde_json::{Value, json};
-use support::{keep, left_behind, stateful};
+use support::{keep, left_behind, neighbour};
 
 /// A heap that is nowhere.
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -19,11 +19,7 @@ const NOWHERE: &str = "000000000000000000000000000000000000000000000000000000000
 /// A pair, and the store of its neighbour.
 async fn pair() -> (Pair, Store) {
     let pair = Pair::new().await;
-    let place = stateful(pair.home.directory.path()).store();
-    let store = tokio::task::spawn_blocking(|| Store::open(place, Default::default()))
-        .await
-        .unwrap()
-        .unwrap();
+    let store = neighbour(&pair.home).await;
     (pair, store)
 }
 

@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::PathBuf;
+mod support;
 
 use mcp_v8::app::Mode;
 use mcp_v8::mcp::{Defaults, ToolList};
 use serde_json::Value;
+use support::assert_snapshot;
 
 /// The longest description that every client passes on, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 2048;
@@ -28,19 +29,8 @@ fn tools(mode: Mode) -> Value {
 #[test]
 fn the_tools_are_those_of_the_snapshots() {
     for (mode, path) in SNAPSHOTS {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
         let now = format!("{:#}\n", tools(mode));
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &now).unwrap();
-        }
-        let then = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            now == then,
-            "the tools differ from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 \
-             and check the difference in:\n{now}",
-            path.display()
-        );
+        assert_snapshot(path, "the tools differ", &now);
     }
 }
 

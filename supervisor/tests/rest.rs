@@ -8,19 +8,9 @@ mod support;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use mcp_v8::app::HeapId;
-use mcp_v8::store::Store;
 use rest_api::{Api, request};
 use serde_json::json;
-use support::{eventually, keep, left_behind, stateful};
-
-/// A store beside the server's, on the same database.
-async fn neighbour(api: &Api) -> Store {
-    let place = stateful(api.home.directory.path()).store();
-    tokio::task::spawn_blocking(|| Store::open(place, Default::default()))
-        .await
-        .unwrap()
-        .unwrap()
-}
+use support::{eventually, keep, left_behind, neighbour};
 
 fn heap(name: &str) -> String {
     HeapId::of(name.as_bytes()).to_string()
@@ -210,7 +200,11 @@ async fn a_heap_is_left_behind_tagged_listed_and_gone_on_from() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_are_set_read_and_deleted() {
     let api = Api::new().await;
-    left_behind(&neighbour(&api).await, keep("one").tagged(&[("old", "1")])).await;
+    left_behind(
+        &neighbour(&api.home).await,
+        keep("one").tagged(&[("old", "1")]),
+    )
+    .await;
     let path = format!("/api/heaps/{}/tags", heap("one"));
     assert_eq!(api.get(&path).await.ok(), json!({"tags": {"old": "1"}}));
     let tags = json!({"tags": {"a": "1", "b": "", "c d": "ü"}});

@@ -11,12 +11,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use futures_util::stream;
 use mcp_v8::app::ExecutionsConfig;
-use mcp_v8::store::Store;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rest_api::{Api, Got, request};
 use serde_json::{Value, json};
-use support::{accepted, start, stateful};
+use support::{accepted, neighbour, start};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -453,11 +452,7 @@ fn find(directory: &Path, part: &str) -> Option<std::path::PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_server_runs_cannot_be_cancelled_here() {
     let api = Api::new().await;
-    let place = stateful(api.home.directory.path()).store();
-    let store = tokio::task::spawn_blocking(|| Store::open(place, Default::default()))
-        .await
-        .unwrap()
-        .unwrap();
+    let store = neighbour(&api.home).await;
     let view = accepted();
     let path = format!("/api/executions/{}/cancel", view.id);
     store.reserve().await.unwrap().accept(view);

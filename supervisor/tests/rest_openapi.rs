@@ -7,13 +7,13 @@ mod rest_api;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::http::Method;
 use mcp_v8::http::rest;
 use rest_api::{Api, request};
 use serde_json::Value;
+use support::assert_snapshot;
 
 /// The routes that were promised.
 const PROMISED: [&str; 13] = [
@@ -34,19 +34,8 @@ const PROMISED: [&str; 13] = [
 
 #[test]
 fn the_description_is_that_of_the_snapshot() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
     let now = format!("{:#}\n", rest::document());
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &now).unwrap();
-    }
-    let then = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        now == then,
-        "the API differs from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 and check \
-         the difference in:\n{now}",
-        path.display()
-    );
+    assert_snapshot("../docs/openapi.json", "the API differs", &now);
 }
 
 #[test]

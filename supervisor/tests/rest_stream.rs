@@ -11,10 +11,10 @@ use axum::body::Body;
 use axum::http::{Method, Response};
 use http_body_util::BodyExt as _;
 use mcp_v8::app::HeapEnd;
-use mcp_v8::store::{Chunk, Store};
+use mcp_v8::store::Chunk;
 use rest_api::{Api, request};
 use serde_json::{Value, json};
-use support::{PATIENCE, accepted, completed, ended, stateful};
+use support::{PATIENCE, accepted, completed, ended, neighbour};
 use tokio::time::timeout;
 
 const PIECE_BYTES_MAX: usize = 64 << 10;
@@ -280,11 +280,7 @@ async fn a_stream_ends_when_its_execution_is_killed_or_the_server_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_of_another_server_is_followed_too() {
     let api = Api::new().await;
-    let place = stateful(api.home.directory.path()).store();
-    let store = tokio::task::spawn_blocking(|| Store::open(place, Default::default()))
-        .await
-        .unwrap()
-        .unwrap();
+    let store = neighbour(&api.home).await;
     let view = accepted();
     let id = view.id;
     store.reserve().await.unwrap().accept(view.clone());

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Request};
@@ -203,6 +202,3 @@ fn address(log: &str) -> Option<SocketAddr> {
     let (address, _) = rest.split_once('/')?;
     address.parse().ok()
 }
-
-/// How long a server may take to let go of something that is over.
-pub const SOON: Duration = Duration::from_secs(10);

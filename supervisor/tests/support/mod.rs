@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace,
-    HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, RunRequest, State, Status, Tags,
-    Tenant, View, WorkerStart,
+    HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, Retention, RunRequest, State,
+    Status, Tags, Tenant, View, WorkerStart,
 };
 use mcp_v8::heaps::{BuildId, Heaps};
 use mcp_v8::store::{Keep, Store};
@@ -79,6 +79,33 @@ pub(crate) fn stateful_at(sessions: PathBuf, home: &Path) -> State {
         },
         retention: HeapRetention::default(),
     }
+}
+
+/// A store beside that of the server of this home, on the same database.
+pub(crate) async fn neighbour(home: &Home) -> Store {
+    let place = stateful(home.directory.path()).store();
+    tokio::task::spawn_blocking(|| Store::open(place, Retention::default()))
+        .await
+        .expect("no panic")
+        .expect("a database")
+}
+
+/// Asserts that `now` is what the file at this path, from the crate on, says. `UPDATE_SNAPSHOTS=1`
+/// writes it anew.
+pub(crate) fn assert_snapshot(path: &str, what: &str, now: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        let directory = path.parent().expect("it is in a directory");
+        std::fs::create_dir_all(directory).expect("a directory");
+        std::fs::write(&path, now).expect("a file");
+    }
+    let then = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        now == then,
+        "{what} from {}; if that is meant, run this test with UPDATE_SNAPSHOTS=1 and check the \
+         difference in:\n{now}",
+        path.display()
+    );
 }
 
 fn scripted_worker() -> PathBuf {
