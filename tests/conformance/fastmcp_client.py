@@ -17,20 +17,7 @@ from pathlib import Path
 from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
-
-LEGACY, MODERN = "2025-11-25", "2026-07-28"
-ANSWER_SECS = 60
-ENDLESS = "console.log('runs'); for (;;) {}"
-
-
-def equal(found, wanted, what):
-    if found != wanted:
-        raise AssertionError(f"{what}: found {found!r}, wanted {wanted!r}")
-
-
-def holds(condition, what):
-    if not condition:
-        raise AssertionError(what)
+from score import ANSWER_SECS, ENDLESS, LEGACY, LINES, MANY_LINES, MODERN, Score, equal, holds
 
 
 async def call(client, tool, arguments, **options):
@@ -63,15 +50,14 @@ async def runs_code(client, *_):
 
 
 async def reads_pages_of_output(client, *_):
-    code = "for (let i = 1; i <= 250; i++) console.log(`line ${i}`)"
-    seen = await call(client, "run_js", {"code": code, "wait_ms": 30000})
+    seen = await call(client, "run_js", {"code": MANY_LINES, "wait_ms": 30000})
     lines, page, pages = [], {"next_line_offset": 1, "has_more": True}, 0
     while page["has_more"]:
         one = {"execution_id": seen["execution_id"], "line_offset": page["next_line_offset"]}
         page = await call(client, "get_execution_output", one)
         lines += page["data"].split("\n")
         pages += 1
-    equal((pages, lines), (3, [f"line {i}" for i in range(1, 251)]), "the pages")
+    equal((pages, lines), (3, LINES), "the pages")
 
 
 async def sees_failures_and_errors(client, *_):
@@ -146,20 +132,17 @@ async def main():
         ("http", lambda: StreamableHttpTransport(streamable), "auto", MODERN),
         ("sse", lambda: SSETransport(sse), "legacy", LEGACY),
     ]
-    passed = failed = 0
+    score = Score()
     for name, transport, mode, version in ways:
         for check in CHECKS:
             title = f"fastmcp, {name}, {mode}: {check.__name__}"
             try:
                 async with asyncio.timeout(ANSWER_SECS), Client(transport(), mode=mode) as client:
                     await check(client, version, tools)
-                passed += 1
-                print(f"ok    {title}", flush=True)
+                score.note(title)
             except Exception:
-                failed += 1
-                print(f"FAIL  {title}\n{traceback.format_exc()}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+                score.note(title, traceback.format_exc())
+    sys.exit(score.close())
 
 
 asyncio.run(main())
