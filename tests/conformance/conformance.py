@@ -9,11 +9,15 @@ Every check prints a line; the last line is the summary. Exits with 1 when a che
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from score import Score
@@ -24,6 +28,11 @@ HERE = Path(__file__).resolve().parent
 PART_SECS = 300
 # They wait most of the time, for scripts that take a while.
 PARTS_AT_ONCE = 3
+
+# Parts that run, and whether no more are to begin.
+running = set()
+lock = threading.Lock()
+stopped = threading.Event()
 
 
 def program(name, *arguments):
@@ -55,29 +64,58 @@ def parts(server, clients):
     yield "claude code", program("claude_code", server, modules / ".bin/claude")
 
 
+def begin(command):
+    """Starts a part. What it starts ends with it: the group is its own."""
+    with lock:
+        if stopped.is_set():
+            raise InterruptedError("it was stopped before it began")
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        running.add(process)
+        return process
+
+
+def end(process):
+    """Ends whatever of a part is left, once."""
+    with lock:
+        if process in running:
+            running.remove(process)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def stop(*_):
+    """Ends everything, when the program itself is told to end."""
+    stopped.set()
+    for process in list(running):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def run(name, start):
     """Runs a part; how long it took, and all it said."""
     began = time.monotonic()
+    said = ""
     try:
         with ExitStack() as stack:
-            # What it starts ends with it, so that the group is its own.
-            process = subprocess.Popen(
-                start(stack),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
+            process = begin(start(stack))
             try:
                 said, _ = process.communicate(timeout=PART_SECS)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
+                end(process)
                 said, _ = process.communicate()
                 said += f"\n{name} took more than {PART_SECS} s"
-    except Exception as error:
-        said = f"{name} could not run: {error!r}"
+            finally:
+                end(process)
+    except Exception:
+        said += f"\n{name} could not run:\n{traceback.format_exc()}"
     return name, time.monotonic() - began, said
 
 
@@ -99,10 +137,17 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     server, clients = (Path(path).absolute() for path in sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     score = Score()
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-        running = [pool.submit(run, *part) for part in parts(str(server), clients)]
-        for one in running:
+    with (
+        tempfile.TemporaryDirectory(prefix="mcp-v8-conformance-") as scratch,
+        ThreadPoolExecutor(PARTS_AT_ONCE) as pool,
+    ):
+        # A part that is killed leaves things behind: they go with this directory.
+        tempfile.tempdir = os.environ["TMPDIR"] = scratch
+        begun = [pool.submit(run, *part) for part in parts(str(server), clients)]
+        for one in begun:
             tell(score, *one.result())
     sys.exit(score.close())
 
