@@ -291,3 +291,20 @@ async fn the_older_era_has_no_tasks() {
         .await;
     pair.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_era_has_no_method_of_the_other() {
+    // Without what the method would need: one that is there would say so.
+    let mut modern = Pair::modern(json!({})).await;
+    for gone in ["initialize", "ping"] {
+        let (code, text) = modern.error(gone, json!({"protocolVersion": 5})).await;
+        assert_eq!(code, -32601, "{gone}: {text}");
+    }
+    modern.end().await;
+    let mut legacy = Pair::new().await;
+    for foreign in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let (code, text) = legacy.error(foreign, json!({})).await;
+        assert_eq!(code, -32601, "{foreign}: {text}");
+    }
+    legacy.end().await;
+}

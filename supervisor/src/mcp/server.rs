@@ -175,10 +175,15 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = clip(&request.method);
         Err(match request.method.as_str() {
+            // Each era has methods that the other has not.
+            "initialize" | "ping" if is_modern(&context) => no_method(&method),
+            "tasks/get" | "tasks/update" | "tasks/cancel" if !is_modern(&context) => {
+                no_method(&method)
+            }
             "initialize"
             | "ping"
             | "server/discover"
