@@ -39,6 +39,7 @@
 //! ```
 
 mod buffers;
+mod checksum;
 mod engine;
 mod errors;
 mod event_loop;

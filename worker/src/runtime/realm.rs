@@ -17,7 +17,7 @@ use crate::typescript;
 use crate::web::ops;
 
 /// A heap as bytes: V8's snapshot of an isolate and its context.
-pub type Snapshot = Vec<u8>;
+pub type Snapshot = v8::StartupData;
 
 /// What an isolate is made from, and for.
 #[derive(Clone, Copy)]
@@ -99,7 +99,7 @@ impl Realm {
     pub fn for_heap(snapshot: Option<Snapshot>) -> Self {
         match snapshot {
             None => Self::for_new_heap(),
-            Some(snapshot) => Self::for_stored_heap(snapshot.into()),
+            Some(snapshot) => Self::for_stored_heap(snapshot),
         }
     }
 
@@ -113,11 +113,11 @@ impl Realm {
         realm
     }
 
-    fn for_stored_heap(snapshot: Cow<'static, [u8]>) -> Self {
+    fn for_stored_heap(snapshot: Snapshot) -> Self {
         let mut realm = Self::open(
             |params, references| {
                 v8::Isolate::snapshot_creator_from_existing_snapshot(
-                    snapshot.into(),
+                    snapshot,
                     Some(references),
                     Some(params),
                 )
@@ -133,7 +133,7 @@ impl Realm {
     ///
     /// `snapshot` is as in [`Realm::for_heap`].
     #[must_use]
-    pub fn with_heap(self, snapshot: Cow<'static, [u8]>) -> Self {
+    pub fn with_heap(self, snapshot: Snapshot) -> Self {
         let mut realm = Self::for_stored_heap(snapshot);
         realm.own_bytes = self.own_bytes;
         // Tearing an isolate down takes longer than an execution.
@@ -307,10 +307,9 @@ impl Realm {
             std::mem::forget(isolate);
             return Err(UnsavableHeap::Host);
         }
-        match isolate.create_blob(v8::FunctionCodeHandling::Keep) {
-            Some(blob) => Ok(blob.to_vec()),
-            None => Err(UnsavableHeap::Engine),
-        }
+        isolate
+            .create_blob(v8::FunctionCodeHandling::Keep)
+            .ok_or(UnsavableHeap::Engine)
     }
 
     /// Lets go of what belongs to the execution and not to the heap.

@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use mcp_v8_protocol::message::{ExecutionLimits, FromWorker};
 use mcp_v8_worker::conversation::ConversationError;
-use mcp_v8_worker::runtime::{Host, Outcome, Realm, Snapshot, UnsavableHeap};
+use mcp_v8_worker::runtime::{Host, Outcome, Realm, UnsavableHeap};
+
+/// A heap as bytes.
+type Snapshot = Vec<u8>;
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
     heap_bytes: 32 << 20,
@@ -59,10 +62,12 @@ pub(crate) fn try_step(
     heap: Option<Snapshot>,
     source: &str,
 ) -> (String, Result<Snapshot, UnsavableHeap>) {
-    let mut realm = Realm::for_heap(heap);
+    let mut realm = Realm::for_heap(heap.map(Into::into));
     let (_, outcome) = run(&mut realm, source);
     match outcome {
-        Outcome::Completed { result, .. } => (result, realm.into_snapshot()),
+        Outcome::Completed { result, .. } => {
+            (result, realm.into_snapshot().map(|heap| heap.to_vec()))
+        }
         Outcome::Failed { error, .. } => {
             // Nobody keeps what a script left that failed; V8 insists on a snapshot else.
             std::mem::forget(realm);
@@ -73,7 +78,7 @@ pub(crate) fn try_step(
 
 /// What became of a script on a heap.
 pub(crate) fn outcome(heap: Option<Snapshot>, source: &str) -> Outcome {
-    let mut realm = Realm::for_heap(heap);
+    let mut realm = Realm::for_heap(heap.map(Into::into));
     let (_, outcome) = run(&mut realm, source);
     std::mem::forget(realm);
     outcome
