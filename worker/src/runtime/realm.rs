@@ -109,6 +109,7 @@ impl Realm {
             Origin::NewHeap,
         );
         realm.connect();
+        realm.rehearse();
         realm.own_bytes = used_bytes(&mut realm.isolate);
         realm
     }
@@ -205,6 +206,23 @@ impl Realm {
     fn connect(&mut self) {
         let repl = Repl::connect(&mut self.isolate, &self.context);
         self.repl = Some(repl);
+    }
+
+    /// Does once for all workers of a fork server what each would do: compiles the functions that run
+    /// before and after a script, and moves what the heap begins with to where a snapshot wants it.
+    fn rehearse(&mut self) {
+        {
+            v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
+            let undefined = v8::undefined(scope).into();
+            for hook in [&self.hooks.begin_run, &self.hooks.end_run] {
+                let hook = v8::Local::new(scope, hook);
+                assert!(
+                    hook.call(scope, undefined, &[]).is_some(),
+                    "the hooks of a new heap run"
+                );
+            }
+        }
+        self.isolate.low_memory_notification();
     }
 
     fn load_everything(&mut self) {
