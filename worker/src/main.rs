@@ -15,6 +15,7 @@ use mcp_v8_worker::sandbox::{
     self, Asked, Descriptors, INPUT_FD, Mode as SandboxMode, OUTPUT_FD, Report, SandboxError,
     WINDOW_FD, Way,
 };
+use mcp_v8_worker::stock;
 use mcp_v8_worker::tier::EngineTier;
 use mcp_v8_worker::window::Window;
 use mcp_v8_worker::zygote::{Turn, Zygote, ZygoteError};
@@ -237,7 +238,10 @@ fn prepare(realm: ManuallyDrop<Realm>, window: Option<Window>) -> ManuallyDrop<P
     let realm = ManuallyDrop::into_inner(realm);
     ManuallyDrop::new(match window {
         None => Prepared::Stateless(realm),
-        Some(window) => Prepared::Stateful(realm, window),
+        Some(window) => {
+            stock::lay_in();
+            Prepared::Stateful(realm, window)
+        }
     })
 }
 
