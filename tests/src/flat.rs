@@ -19,7 +19,8 @@ const GROWTH_BYTES_EACH: u64 = 256;
 const GROWTH_DESCRIPTORS_MAX: usize = 8;
 /// Threads that there may be more.
 const GROWTH_THREADS_MAX: u64 = 8;
-/// Descriptors that the server has open for each process beneath it: three pipes, and who it is.
+/// Descriptors that the server has open for each process beneath it that it knows: three pipes, and who it
+/// is.
 const DESCRIPTORS_EACH: usize = 4;
 /// One more where heaps are kept: the window.
 const DESCRIPTORS_EACH_WITH_HEAPS: usize = 5;
@@ -64,10 +65,13 @@ impl Holdings {
             DESCRIPTORS_EACH
         };
         let beneath = beneath.len();
+        // One that is just being made is beneath it already, without a descriptor; one that is leaked
+        // has its descriptors, and is not beneath it.
+        let known = processes::pidfds(server.pid()).min(beneath);
         let usage = server.usage();
         Self {
             resident_bytes: usage.resident_bytes,
-            descriptors: usage.descriptors.saturating_sub(each * beneath),
+            descriptors: usage.descriptors.saturating_sub(each * known),
             threads: usage.threads,
             groups: groups(server).unwrap_or(0).saturating_sub(beneath),
         }

@@ -117,6 +117,16 @@ pub fn usage(pid: Pid) -> Usage {
     }
 }
 
+/// How many descriptors of processes a process has open.
+pub fn pidfds(pid: Pid) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    // `anon_inode:[pidfd]`, and `pidfd:[number]` since Linux 6.9.
+    targets
+        .filter(|target| target.to_string_lossy().contains("pidfd"))
+        .count()
+}
+
 /// CPU time that a process has used, in the kernel's ticks; 0 when it has ended.
 pub fn ticks(pid: i32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -7,8 +7,9 @@ use e2e::home::{Home, program};
 use e2e::server::Server;
 use serde_json::{Value, json};
 
-use crate::server::{Throughput, start, throughput_of};
-use crate::statistics::{Distribution, repeat, rounded};
+use crate::server::{Cpu, Throughput, cpu, start, throughput_of};
+use crate::statistics::{Distribution, ratio, repeat, rounded};
+use crate::target::Target;
 
 /// The example of the worker's crate.
 const FLOOR: &str = "examples/bare_heap";
@@ -68,7 +69,7 @@ pub(crate) struct Stateful {
     /// `1 + 1` on a new heap, from request to answer.
     pub(crate) fresh: Distribution,
     /// `++n` on the heap of the step before.
-    pub(crate) chained: Distribution,
+    pub(crate) chained: Chain,
     /// As many independent `1 + 1` under way as keep one slot, and each, busy.
     pub(crate) on_one: Throughput,
     pub(crate) on_all: Throughput,
@@ -90,11 +91,11 @@ pub(crate) fn measure(cores: usize) -> Stateful {
     let on_all = throughput_of(&mut server, 2 * cores);
     let sizes = SIZES.map(|objects| {
         let floor = floor(SIZED_STEPS, objects);
-        let chained = Distribution::new(chain(&mut server, SIZED_STEPS, objects));
+        let chained = chain(&mut server, SIZED_STEPS, objects);
         json!({
             "objects": objects,
             "heap_bytes_of_bare_v8": floor.bytes,
-            "chained_ms": chained.json(),
+            "chained": chained.json(),
             "restore_ms_of_bare_v8": floor.restore.json(),
             "snapshot_ms_of_bare_v8": floor.snapshot.json(),
         })
@@ -107,7 +108,7 @@ pub(crate) fn measure(cores: usize) -> Stateful {
     Stateful {
         floor: floor_of_small,
         fresh: Distribution::new(fresh),
-        chained: Distribution::new(chained),
+        chained,
         on_one,
         on_all,
         sizes: sizes.to_vec(),
@@ -126,7 +127,7 @@ impl Stateful {
                 "heap_bytes": self.floor.bytes,
             },
             "fresh_ms": self.fresh.json(),
-            "chained_ms": self.chained.json(),
+            "chained": self.chained.json(),
             "on_one_slot": self.on_one,
             "on_all_slots": self.on_all,
             "scaling": rounded(self.on_all.per_sec / self.on_one.per_sec),
@@ -134,25 +135,72 @@ impl Stateful {
         })
     }
 
-    /// CPU time of fork server and worker for an execution.
-    pub(crate) fn cpu_ms(&self) -> f64 {
-        self.on_all.worker_cpu_ms_each
+    /// What is promised.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let beside_v8 = |cpu_ms| ratio(cpu_ms, self.floor.cpu.mean_ms()).unwrap_or(f64::NAN);
+        vec![
+            Target::at_most(
+                "a step on a small stored heap, from request to answer, p50, in ms",
+                self.chained.latency.p50_ms(),
+                20.0,
+            ),
+            Target::at_most(
+                "CPU time of fork server and worker for a step on a small stored heap, times V8's own",
+                beside_v8(self.chained.worker_cpu_ms_each),
+                1.3,
+            ),
+            Target::at_most(
+                "the same for an execution that begins a heap",
+                beside_v8(self.on_all.worker_cpu_ms_each),
+                1.3,
+            ),
+        ]
     }
 }
 
-fn chain(server: &mut Server, steps: usize, objects: usize) -> Vec<Duration> {
+/// Steps one after the other, each on the heap of the one before.
+pub(crate) struct Chain {
+    /// From request to answer.
+    latency: Distribution,
+    /// CPU time of the server itself for each step, in milliseconds.
+    server_cpu_ms_each: f64,
+    /// CPU time of fork servers and workers for each step, in milliseconds.
+    worker_cpu_ms_each: f64,
+}
+
+impl Chain {
+    fn json(&self) -> Value {
+        json!({
+            "latency_ms": self.latency.json(),
+            "server_cpu_ms_each": self.server_cpu_ms_each,
+            "worker_cpu_ms_each": self.worker_cpu_ms_each,
+        })
+    }
+}
+
+fn chain(server: &mut Server, steps: usize, objects: usize) -> Chain {
     let first = format!(
         "let n = 0; const kept = []; for (let i = 0; i < {objects}; i++) kept.push({{ i }}); n"
     );
     let mut heap = run(server, &first, None);
     let mut measured = Vec::new();
+    let before = cpu(server.pid());
     repeat(steps, BUDGET, || {
         let begin = Instant::now();
         let next = run(server, "++n", Some(&heap));
         measured.push(begin.elapsed());
         heap = next;
     });
-    measured
+    let Cpu {
+        own_secs,
+        beneath_secs,
+    } = cpu(server.pid());
+    let each = |secs: f64| rounded(secs * 1000.0 / measured.len() as f64);
+    Chain {
+        server_cpu_ms_each: each(own_secs - before.own_secs),
+        worker_cpu_ms_each: each(beneath_secs - before.beneath_secs),
+        latency: Distribution::new(measured),
+    }
 }
 
 fn run(server: &mut Server, code: &str, heap: Option<&str>) -> String {

@@ -1,7 +1,8 @@
 //! Measures the server and its workers, each figure beside its floor from the same run, and prints
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
 //! error when a target is missed. With `http` first it measures the API under load and nothing else, each
-//! load for 60 seconds, or as many as `--seconds` says.
+//! load for 60 seconds, or as many as `--seconds` says; with `heaps` first, executions that keep their heaps
+//! and nothing else.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -32,6 +33,8 @@ use crate::worker::Worker;
 
 /// Measures the API under load, and nothing else.
 const HTTP: &str = "http";
+/// Measures executions that keep their heaps, and nothing else.
+const HEAPS: &str = "heaps";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
 /// How long each load takes, in seconds.
@@ -41,41 +44,54 @@ const SECONDS_DEFAULT: u64 = 60;
 
 /// What is asked for.
 struct Arguments {
-    /// How long each load on the API takes; `None` measures everything else instead.
-    http: Option<Duration>,
+    subject: Subject,
     is_check: bool,
+}
+
+/// What is measured.
+enum Subject {
+    /// The API under load, each load for so long.
+    Http(Duration),
+    Heaps,
+    /// Everything but the API.
+    Everything,
 }
 
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let is_http = words.next_if(|word| word == HTTP).is_some();
-        let mut seconds = SECONDS_DEFAULT;
+        let first = words.next_if(|word| [HTTP, HEAPS].contains(&word.as_str()));
+        let mut subject = match first.as_deref() {
+            Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
+            Some(_) => Subject::Heaps,
+            None => Subject::Everything,
+        };
         let mut is_check = false;
         while let Some(word) = words.next() {
             let next = words.peek().and_then(|word| word.parse().ok());
-            match (word.as_str(), next) {
-                (CHECK, _) => is_check = true,
-                (SECONDS, Some(given @ 1..)) if is_http => {
-                    seconds = given;
+            match (word.as_str(), next, &mut subject) {
+                (CHECK, _, _) => is_check = true,
+                (SECONDS, Some(given @ 1..), Subject::Http(time)) => {
+                    *time = Duration::from_secs(given);
                     words.next();
                 }
-                _ => return Err(format!("[{HTTP} [{SECONDS} N]] [{CHECK}]; found: {word}")),
+                _ => {
+                    let usage = format!("[{HTTP} [{SECONDS} N] | {HEAPS}] [{CHECK}]");
+                    return Err(format!("{usage}; found: {word}"));
+                }
             }
         }
-        Ok(Self {
-            http: is_http.then(|| Duration::from_secs(seconds)),
-            is_check,
-        })
+        Ok(Self { subject, is_check })
     }
 }
 
 fn main() -> std::io::Result<ExitCode> {
     let arguments = Arguments::read(std::env::args().skip(1)).map_err(std::io::Error::other)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (report, targets) = match arguments.http {
-        Some(time) => under_load(time, cores),
-        None => all(cores),
+    let (report, targets) = match arguments.subject {
+        Subject::Http(time) => under_load(time, cores),
+        Subject::Heaps => heaps_alone(cores),
+        Subject::Everything => all(cores),
     };
     writeln!(std::io::stdout(), "{report:#}")?;
     let missed = targets.iter().filter(|target| !target.is_met).count();
@@ -99,7 +115,19 @@ fn under_load(time: Duration, cores: usize) -> (Value, Vec<Target>) {
     (report, targets)
 }
 
-/// Everything else.
+/// Executions that keep their heaps.
+fn heaps_alone(cores: usize) -> (Value, Vec<Target>) {
+    let stateful = heaps::measure(cores);
+    let targets = stateful.targets();
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        "stateful": stateful.json(),
+    });
+    (report, targets)
+}
+
+/// Everything but the API.
 fn all(cores: usize) -> (Value, Vec<Target>) {
     let fork = floor::warm_fork();
     let isolate = floor::isolate();
@@ -110,7 +138,7 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
     let burst = stress::burst();
     let overshoot = stress::overshoot();
     let stateful = heaps::measure(cores);
-    let targets = vec![
+    let mut targets = vec![
         Target::below(
             "overhead of a request with a worker parked, p50, in ms",
             overhead_ms(&zygote, &forked),
@@ -136,17 +164,8 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
             overshoot.p99_ms(),
             50.0,
         ),
-        Target::at_most(
-            "a step on a small stored heap, from request to answer, p50, in ms",
-            stateful.chained.p50_ms(),
-            20.0,
-        ),
-        Target::at_most(
-            "CPU time of fork server and worker for an execution that keeps its heap, times V8's own",
-            ratio(stateful.cpu_ms(), stateful.floor.cpu.mean_ms()).unwrap_or(f64::NAN),
-            1.3,
-        ),
     ];
+    targets.extend(stateful.targets());
     let report = json!({
         "targets": targets,
         "machine": machine(cores),
