@@ -119,7 +119,9 @@ pub fn usage(pid: Pid) -> Usage {
 
 /// How many descriptors of processes a process has open.
 pub fn pidfds(pid: Pid) -> usize {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
     let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     // `anon_inode:[pidfd]`, and `pidfd:[number]` since Linux 6.9.
     targets

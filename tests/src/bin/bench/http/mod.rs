@@ -30,6 +30,9 @@ const CLIENTS_FOR_EACH_CORE: [usize; 4] = [1, 2, 4, 8];
 const SATURATION_TIME_MAX: Duration = Duration::from_secs(10);
 /// How many times as much as saturates it an overloaded server is asked for.
 const OVERLOAD: f64 = 4.0;
+/// How often saturation and overload take turns. A machine that others share is now faster, now slower:
+/// only what is measured one after the other can be compared.
+const ROUNDS: u32 = 5;
 /// Load before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// The rest between two loads.
@@ -66,7 +69,7 @@ pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
         Target::at_most(
             "stateless: CPU time of server, fork servers and workers for an execution at saturation, \
              with wait_ms, in ms",
-            saturated.most.cpu_ms_each(),
+            saturated.cpu_ms_each(),
             2.5,
         ),
     ];
@@ -114,10 +117,18 @@ struct Served {
 
 /// A server that has as much to do as it can do, and one that has far more.
 struct Saturation {
+    /// With how many clients most is done.
     clients: usize,
-    most: Outcome,
     others: Vec<Value>,
-    beyond: Outcome,
+    /// By what is left of the goodput, the least first.
+    rounds: Vec<Round>,
+}
+
+/// Saturation and, just after it, overload.
+struct Round {
+    saturated: Outcome,
+    asked_per_sec: f64,
+    overloaded: Outcome,
 }
 
 impl Served {
@@ -149,7 +160,8 @@ impl Served {
             [Way::Poll, Way::Wait].map(|way| (way, Saturation::find(&server, way, time, cores)));
         failed += saturations
             .iter()
-            .map(|(_, found)| found.beyond.wrong())
+            .flat_map(|(_, found)| &found.rounds)
+            .map(|round| round.saturated.wrong() + round.overloaded.wrong())
             .sum::<usize>();
         let found = saturations.iter().map(|(way, found)| found.json(*way));
         let json = json!({
@@ -182,48 +194,86 @@ impl Served {
 }
 
 impl Saturation {
-    /// Looks for the number of clients with whom most is done, then asks for far more than that.
+    /// Looks for the number of clients with whom most is done, then asks for far more than that, in turns.
     fn find(server: &HttpServer, way: Way, time: Duration, cores: usize) -> Self {
-        let mut others = Vec::new();
-        let mut best: Option<(usize, Outcome)> = None;
+        let search_time = time.min(SATURATION_TIME_MAX);
+        let mut found = Vec::new();
         for each in CLIENTS_FOR_EACH_CORE {
             let clients = each * cores;
-            let arrivals = Arrivals::Closed { clients };
-            let outcome = put(server, way, arrivals, time.min(SATURATION_TIME_MAX));
-            others.push(json!({"clients": clients, "goodput_per_sec": outcome.goodput}));
-            if best
-                .as_ref()
-                .is_none_or(|(_, best)| outcome.goodput > best.goodput)
-            {
-                best = Some((clients, outcome));
-            }
+            let outcome = put(server, way, Arrivals::Closed { clients }, search_time);
+            found.push((clients, outcome.goodput));
         }
-        let (clients, most) = best.expect("there is more than one number of clients");
-        let per_sec = OVERLOAD * most.goodput;
+        let best = found.iter().max_by(|one, other| one.1.total_cmp(&other.1));
+        let clients = best.expect("there is more than one number of clients").0;
+        let mut rounds: Vec<Round> = (0..ROUNDS)
+            .map(|_| Round::measure(server, way, clients, time / ROUNDS))
+            .collect();
+        rounds.sort_by(|one, other| one.kept().total_cmp(&other.kept()));
+        let others = found
+            .into_iter()
+            .map(|(clients, goodput)| json!({"clients": clients, "goodput_per_sec": goodput}));
         Self {
-            beyond: put(server, way, Arrivals::Constant { per_sec }, time),
             clients,
-            most,
-            others,
+            others: others.collect(),
+            rounds,
         }
+    }
+
+    fn median(&self) -> &Round {
+        &self.rounds[self.rounds.len() / 2]
     }
 
     /// What is left of the goodput of saturation.
     fn kept(&self) -> f64 {
-        ratio(self.beyond.goodput, self.most.goodput).unwrap_or(f64::NAN)
+        self.median().kept()
+    }
+
+    /// CPU time of an execution at saturation: the median.
+    fn cpu_ms_each(&self) -> f64 {
+        let each = self
+            .rounds
+            .iter()
+            .map(|round| round.saturated.cpu_ms_each());
+        let mut each: Vec<f64> = each.collect();
+        each.sort_by(f64::total_cmp);
+        each[each.len() / 2]
     }
 
     fn json(&self, way: Way) -> Value {
+        let Round {
+            saturated,
+            asked_per_sec,
+            overloaded,
+        } = self.median();
         json!({
             "way": way,
             "goodput_by_clients": self.others,
-            "most": {"clients": self.clients, "outcome": self.most.json()},
+            "goodput_of_saturation_by_round":
+                self.rounds.iter().map(Round::kept).collect::<Vec<_>>(),
+            "most": {"clients": self.clients, "outcome": saturated.json()},
             "at_4x": {
-                "per_sec": OVERLOAD * self.most.goodput,
+                "per_sec": asked_per_sec,
                 "goodput_of_saturation": self.kept(),
-                "outcome": self.beyond.json(),
+                "outcome": overloaded.json(),
             },
         })
+    }
+}
+
+impl Round {
+    fn measure(server: &HttpServer, way: Way, clients: usize, time: Duration) -> Self {
+        let saturated = put(server, way, Arrivals::Closed { clients }, time);
+        let per_sec = OVERLOAD * saturated.goodput;
+        Self {
+            overloaded: put(server, way, Arrivals::Constant { per_sec }, time),
+            asked_per_sec: per_sec,
+            saturated,
+        }
+    }
+
+    /// What is left of the goodput.
+    fn kept(&self) -> f64 {
+        ratio(self.overloaded.goodput, self.saturated.goodput).unwrap_or(f64::NAN)
     }
 }
 
