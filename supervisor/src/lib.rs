@@ -19,6 +19,7 @@
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
 //! * [`fetch`]: the requests of scripts.
+//! * [`upstream`]: questions to servers of the operator.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
 
@@ -36,4 +37,5 @@ pub mod policy;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+pub mod upstream;
 pub mod workers;

@@ -1,6 +1,7 @@
 //! The requests of scripts: after policy, with injected headers, to addresses that are allowed.
 
 pub mod injection;
+pub mod options;
 
 use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
 
