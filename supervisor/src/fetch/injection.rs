@@ -7,8 +7,6 @@
 mod file;
 mod host;
 mod rule;
-#[cfg(test)]
-mod tests;
 mod token;
 mod value;
 
