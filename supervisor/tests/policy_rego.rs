@@ -171,6 +171,12 @@ async fn what_does_not_load_refuses_the_start_and_says_where() {
         let refused = refusal(&[("fetch.rego", text)]).await;
         assert!(refused.contains(at), "{text:?}: {refused}");
     }
+    let two = refusal(&[
+        ("a.rego", "package mcp.fetch\ndefault allow := false\n"),
+        ("b.rego", "package mcp.fetch\n\ndefault allow:=true\n"),
+    ])
+    .await;
+    assert!(two.contains("b.rego:3: allow has two defaults"), "{two}");
     let none = refusal(&[("x.txt", "")]).await;
     assert!(
         none.contains("has the rule allow in the package mcp.fetch"),

@@ -298,7 +298,10 @@ pub(super) fn read(arguments: &[OsString], faults: &mut Vec<Fault>) -> Result<Co
     Ok(match Cli::from_arg_matches(&matches) {
         Ok(cli) => said(cli),
         Err(error) => {
-            faults.push(Fault::Usage(complaint(&error)));
+            // What is missing has been told.
+            if faults.is_empty() {
+                faults.push(Fault::Usage(complaint(&error)));
+            }
             CommandLine::default()
         }
     })
@@ -324,8 +327,14 @@ fn unknown(error: &clap::Error, arguments: &[OsString]) -> Option<usize> {
 /// What is wrong with the command line, in one line.
 fn complaint(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let first = text.lines().next().unwrap_or_default();
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
     let problem = first.strip_prefix("error: ").unwrap_or(first);
+    // What it is stands on the lines below.
+    if problem.ends_with(':') {
+        let below = lines.map(str::trim).take_while(|line| !line.is_empty());
+        return format!("{problem} {}", below.collect::<Vec<_>>().join(", "));
+    }
     match error.get(ContextKind::SuggestedArg) {
         Some(similar) => format!("{problem}; did you mean {similar}?"),
         None => problem.to_owned(),

@@ -35,7 +35,7 @@ pub(super) enum Errand {
         sole_database: bool,
     },
     /// Work with the policies for requests of scripts.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
 }
 

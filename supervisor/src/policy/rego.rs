@@ -1,5 +1,6 @@
 //! Policies in a directory: Rego, evaluated here, and read again when it changes.
 
+use std::collections::HashSet;
 use std::fs::Metadata;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -16,6 +17,8 @@ use super::{Answer, Silence};
 use crate::limits;
 use crate::upstream::AskError;
 
+/// The package that says which requests may be made.
+const PACKAGE: &str = "data.mcp.fetch";
 /// The rule that must be true.
 pub(super) const ALLOW: &str = "data.mcp.fetch.allow";
 /// The rule that opens private addresses, where there is one.
@@ -292,18 +295,21 @@ fn load(directory: &Path, files: &Seen) -> Result<Loaded, RegoError> {
         }
         let name = file.display().to_string();
         let text = text(file, limits::POLICY_FILE_BYTES_MAX)?;
-        let added = engine.add_policy(name.clone(), text);
-        added.map_err(|error| broken(&error))?;
+        let package = engine.add_policy(name.clone(), text);
+        if package.map_err(|error| broken(&error))? != PACKAGE {
+            continue;
+        }
         let declares = |rule| {
             let found = engine.has_declared_rule_rooted_at(&name, rule);
             found.map_err(|error| broken(&error))
         };
-        has_rule |= declares(ALLOW)?;
-        has_private_rule |= declares(ALLOW_PRIVATE)?;
+        has_rule |= declares("allow")?;
+        has_private_rule |= declares("allow_private")?;
     }
     if !has_rule {
         return Err(RegoError::NoRule { path: path() });
     }
+    one_default_each(&mut engine).map_err(|problem| broken(&problem))?;
     let trial = engine.set_input_json(TRIAL);
     trial.map_err(|error| broken(&error))?;
     let tried = engine.eval_rule(ALLOW.to_owned());
@@ -312,6 +318,28 @@ fn load(directory: &Path, files: &Seen) -> Result<Loaded, RegoError> {
         engine,
         has_private_rule,
     })
+}
+
+/// That no rule has two defaults, which the evaluator lets pass and OPA does not: which one counts
+/// would depend on the names of files.
+fn one_default_each(engine: &mut Engine) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for module in engine.get_modules() {
+        let package = module.package.refr.span().text();
+        for rule in &module.policy {
+            let Some(named) = rule.span().text().strip_prefix("default") else {
+                continue;
+            };
+            let is_name = |c: char| c.is_alphanumeric() || c == '_';
+            let name: String = named.trim().chars().take_while(|c| is_name(*c)).collect();
+            let place = rule.span();
+            if !seen.insert((package.to_owned(), name.clone())) {
+                let file = place.source.get_path();
+                return Err(format!("{file}:{}: {name} has two defaults", place.line));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn with_data(mut engine: Engine, file: &Path) -> Result<Engine, RegoError> {
