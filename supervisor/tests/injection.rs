@@ -1,5 +1,7 @@
 //! Headers that requests get on their way out: rules, values, and that values are shown nowhere.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! The policies that are shipped: their own tests, and the vectors that every evaluator of Rego must
 //! agree on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

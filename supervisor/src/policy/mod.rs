@@ -151,7 +151,7 @@ struct Sources {
 #[derive(Debug)]
 enum Source {
     Rego(Rego),
-    Opa(Opa),
+    Opa(Box<Opa>),
 }
 
 impl Policy {
@@ -165,11 +165,11 @@ impl Policy {
             PolicyOptions::Directory(directory) => {
                 (Source::Rego(Rego::open(directory).await?), None)
             }
-            PolicyOptions::Opa(opa) => (Source::Opa(Opa::new(&opa)?), None),
+            PolicyOptions::Opa(opa) => (Source::Opa(Box::new(Opa::new(&opa)?)), None),
             // What costs no question comes first.
             PolicyOptions::Both { directory, opa } => (
                 Source::Rego(Rego::open(directory).await?),
-                Some(Source::Opa(Opa::new(&opa)?)),
+                Some(Source::Opa(Box::new(Opa::new(&opa)?))),
             ),
         };
         Ok(Self(Arc::new(Sources {
