@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::defaults::shown;
-use super::errand::{Errand, Task, is_of_errands, is_of_garbage, is_of_policies};
+use super::errand::{Errand, Task, is_of_errands};
 use super::fault::Fault;
 use super::fetch::FetchFlags;
 use super::raw::{Given, Origin, Raw, Said};
@@ -421,30 +421,12 @@ fn command() -> clap::Command {
             setting.variable()
         );
         let is_global = is_of_errands(setting);
-        command = command.mut_arg(id(setting), |arg| noted(arg, &note).global(is_global));
+        command = command.mut_arg(setting.name().replace('-', "_"), |arg| {
+            noted(arg, &note).global(is_global)
+        });
     }
-    command = command.mut_arg("config", |arg| {
+    command.mut_arg("config", |arg| {
         noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]")).global(true)
-    });
-    // Every errand has them now. Those that mean nothing to one are not in its help.
-    command.build();
-    command
-        .mut_subcommand("gc", |gc| without(gc, is_of_policies))
-        .mut_subcommand("policy", |policy| {
-            let policy = without(policy, is_of_garbage);
-            policy.mut_subcommand("check", |check| without(check, is_of_garbage))
-        })
-}
-
-fn id(setting: Setting) -> String {
-    setting.name().replace('-', "_")
-}
-
-/// Without some settings in the help.
-fn without(command: clap::Command, is_left_out: fn(Setting) -> bool) -> clap::Command {
-    let left_out = Setting::ALL.into_iter().filter(|one| is_left_out(*one));
-    left_out.fold(command, |command, setting| {
-        command.mut_arg(id(setting), |arg| arg.hide(true))
     })
 }
 

@@ -77,22 +77,19 @@ Examples:
       Ask a remote OPA.
 ";
 
-/// Whether errands have a setting besides.
+/// Whether errands have a setting besides: where everything is and how long it is kept, and where the
+/// policies are.
 pub(super) fn is_of_errands(setting: Setting) -> bool {
-    setting == Setting::LogLevel || is_of_garbage(setting) || is_of_policies(setting)
-}
-
-/// Where everything is, and how long it is kept.
-pub(super) fn is_of_garbage(setting: Setting) -> bool {
-    setting == Setting::Stateless || NEEDS_STATE.contains(&setting)
-}
-
-/// Where the policies are.
-pub(super) fn is_of_policies(setting: Setting) -> bool {
-    matches!(
-        setting,
-        Setting::PolicyDir | Setting::OpaUrl | Setting::OpaFetchPolicy | Setting::FetchAllowPrivate
-    )
+    NEEDS_STATE.contains(&setting)
+        || matches!(
+            setting,
+            Setting::Stateless
+                | Setting::LogLevel
+                | Setting::PolicyDir
+                | Setting::OpaUrl
+                | Setting::OpaFetchPolicy
+                | Setting::FetchAllowPrivate
+        )
 }
 
 /// What is to be done instead of serving.

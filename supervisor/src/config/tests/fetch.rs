@@ -170,12 +170,4 @@ fn a_policy_is_checked_with_the_settings_of_the_server() {
     );
     assert!(faults(&["policy", "check"], &variable).contains("--input"));
     assert!(faults(&["policy"], &variable).contains("policy"));
-    let help = |arguments: &[&str]| match try_load(arguments, &[]) {
-        Ok(Command::Show(text)) => text,
-        other => panic!("{other:?}"),
-    };
-    let help_of_check = help(&["policy", "check", "--help"]);
-    assert!(help_of_check.contains("--opa-url"), "{help_of_check}");
-    assert!(!help_of_check.contains("--s3-bucket"), "{help_of_check}");
-    assert!(!help(&["gc", "--help"]).contains("--opa-url"));
 }

@@ -163,8 +163,6 @@ impl TokenSource {
 impl Client {
     async fn ask(&self) -> Result<Token, NoToken> {
         let asked_at = Instant::now();
-        let encoded =
-            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let (id, secret) = (self.id.get().await?, self.secret.get().await?);
         let pair = format!("{}:{}", encoded(id.text()), encoded(secret.text()));
         let who = format!("Basic {}", BASE64.encode(pair));
@@ -189,13 +187,17 @@ impl Client {
     }
 
     fn form(&self) -> Bytes {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if let Some(scope) = &self.scope {
-            form.append_pair("scope", scope);
+        let grant = "grant_type=client_credentials";
+        match &self.scope {
+            Some(scope) => format!("{grant}&scope={}", encoded(scope)).into(),
+            None => grant.into(),
         }
-        form.finish().into()
     }
+}
+
+/// As a value in a form.
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// Reads an answer. Its time counts from when it was asked for.
