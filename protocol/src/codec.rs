@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
+use crate::fetch::{CallStep, Header, ReplyStep, Request, RequestBody, Response};
 use crate::limits;
 use crate::message::{Finished, FromWorker, HeapUse, Hello, Text, ToWorker};
 use crate::zygote::{FromZygote, ToZygote, ZYGOTE_PACKET_BYTES_MAX};
@@ -274,14 +275,7 @@ fn decode_in_proportion<M: Message>(
 }
 
 fn text(field: &'static str, text: &str, limit: usize) -> Result<(), DecodeError> {
-    if text.len() > limit {
-        return Err(DecodeError::TextTooLong {
-            field,
-            bytes: text.len(),
-            limit,
-        });
-    }
-    Ok(())
+    size(field, text.len(), limit)
 }
 
 fn snapshot_size(field: &'static str, bytes: u64) -> Result<(), DecodeError> {
@@ -307,6 +301,73 @@ fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     )
 }
 
+fn check_call(step: &CallStep) -> Result<(), DecodeError> {
+    match step {
+        CallStep::Open(request) => check_request(request),
+        CallStep::Send(bytes) => chunk_size("Send", bytes),
+        CallStep::SendEnd | CallStep::Pull | CallStep::Abort => Ok(()),
+    }
+}
+
+fn check_reply(step: &ReplyStep) -> Result<(), DecodeError> {
+    match step {
+        ReplyStep::Opened(response) => check_response(response),
+        ReplyStep::Data(bytes) => chunk_size("Data", bytes),
+        ReplyStep::Failed(why) => text("Failed", why, limits::FETCH_ERROR_BYTES_MAX),
+        ReplyStep::More | ReplyStep::End => Ok(()),
+    }
+}
+
+fn check_request(request: &Request) -> Result<(), DecodeError> {
+    text("Request.method", &request.method, limits::METHOD_BYTES_MAX)?;
+    text("Request.url", &request.url, limits::URL_BYTES_MAX)?;
+    headers("Request.headers", &request.headers)?;
+    match &request.body {
+        RequestBody::None | RequestBody::Stream { .. } => Ok(()),
+        RequestBody::Whole(bytes) => {
+            size("Request.body", bytes.len(), limits::BODY_CHUNK_BYTES_MAX)
+        }
+    }
+}
+
+fn check_response(response: &Response) -> Result<(), DecodeError> {
+    let limit = limits::STATUS_TEXT_BYTES_MAX;
+    text("Response.status_text", &response.status_text, limit)?;
+    text("Response.url", &response.url, limits::URL_BYTES_MAX)?;
+    headers("Response.headers", &response.headers)
+}
+
+fn headers(field: &'static str, headers: &[Header]) -> Result<(), DecodeError> {
+    let bytes = headers
+        .iter()
+        .map(|header| header.name.len() + header.value.len());
+    size(field, headers.len(), limits::HEADERS_MAX)?;
+    size(field, bytes.sum(), limits::HEADERS_BYTES_MAX)
+}
+
+fn size(field: &'static str, bytes: usize, limit: usize) -> Result<(), DecodeError> {
+    if bytes > limit {
+        return Err(DecodeError::TextTooLong {
+            field,
+            bytes,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+fn chunk_size(field: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
+    let limit = limits::BODY_CHUNK_BYTES_MAX;
+    if bytes.is_empty() || bytes.len() > limit {
+        return Err(DecodeError::SizeOutOfRange {
+            field,
+            bytes: bytes.len() as u64,
+            limit: limit as u64,
+        });
+    }
+    Ok(())
+}
+
 impl Message for ToWorker {
     const FRAME_BYTES_MAX: usize = limits::FRAME_TO_WORKER_BYTES_MAX;
 
@@ -319,6 +380,7 @@ impl Message for ToWorker {
                     HeapUse::Continue { bytes } => snapshot_size("Start.heap", bytes),
                 }
             }
+            Self::Fetch(reply) => check_reply(&reply.step),
         }
     }
 }
@@ -335,6 +397,7 @@ impl Message for FromWorker {
                 &console.text,
                 limits::CONSOLE_CHUNK_BYTES_MAX,
             ),
+            Self::Fetch(call) => check_call(&call.step),
             Self::Finished(Finished::Completed(done)) => {
                 cut("Completion.result", &done.result, limits::RESULT_BYTES_MAX)?;
                 cut(

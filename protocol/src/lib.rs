@@ -14,6 +14,7 @@
 //! * [`codec`]: length-prefixed frames; every size is bounded before a byte is allocated.
 //! * [`phase`]: which message is legal now. Both ends run it; an illegal one ends the process.
 //! * [`limits`]: every size on the wire, with the relations between them asserted at compile time.
+//! * [`fetch`]: requests over HTTP that scripts make.
 //! * [`mode`]: whether heaps are kept.
 //! * [`exit`]: the exit codes of a worker.
 //! * [`zygote`]: the other conversation, with the process that forks workers: its messages, and the
@@ -23,6 +24,7 @@
 
 pub mod codec;
 pub mod exit;
+pub mod fetch;
 pub mod limits;
 pub mod message;
 pub mod mode;
@@ -31,4 +33,4 @@ pub mod zygote;
 
 /// The version of this conversation, sent in [`message::Hello`]. It grows with every change of a
 /// message, a frame or a phase; supervisor and worker of different versions refuse each other.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;

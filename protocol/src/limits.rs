@@ -39,6 +39,30 @@ pub const WORKER_ROOM_BYTES: u64 = 64 << 20;
 /// as it is let, and that in a build without optimisation.
 pub const WORKER_STACK_BYTES: u64 = 64 << 20;
 
+/// The largest piece of a body, of a request or of a response.
+pub const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// The longest URL of a request.
+pub const URL_BYTES_MAX: usize = 64 << 10;
+
+/// The longest method of a request.
+pub const METHOD_BYTES_MAX: usize = 64;
+
+/// Names and values of all headers of a request or a response together.
+pub const HEADERS_BYTES_MAX: usize = 64 << 10;
+
+/// Header lines of a request or a response.
+pub const HEADERS_MAX: usize = 256;
+
+/// The longest reason phrase of a response.
+pub const STATUS_TEXT_BYTES_MAX: usize = 256;
+
+/// The longest text that says why a request failed.
+pub const FETCH_ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// Exchanges of one execution that are not at their end.
+pub const EXCHANGES_OPEN_MAX: usize = 32;
+
 /// Bytes of the length prefix of a frame: a little-endian `u32` that does not count itself.
 pub const FRAME_HEADER_BYTES: usize = 4;
 
@@ -52,6 +76,15 @@ pub const FRAME_TO_WORKER_BYTES_MAX: usize = SOURCE_BYTES_MAX + MESSAGE_OVERHEAD
 pub const FRAME_FROM_WORKER_BYTES_MAX: usize =
     RESULT_BYTES_MAX + PREVIEW_BYTES_MAX + MESSAGE_OVERHEAD_BYTES;
 
+/// The largest head of a request with the first piece of its body, or of a response. A header line has
+/// two lengths beside its texts.
+const REQUEST_BYTES_MAX: usize = METHOD_BYTES_MAX
+    + URL_BYTES_MAX
+    + HEADERS_BYTES_MAX
+    + 16 * HEADERS_MAX
+    + BODY_CHUNK_BYTES_MAX
+    + MESSAGE_OVERHEAD_BYTES;
+
 const _: () = {
     assert!(FRAME_TO_WORKER_BYTES_MAX <= u32::MAX as usize);
     assert!(FRAME_FROM_WORKER_BYTES_MAX <= u32::MAX as usize);
@@ -60,4 +93,6 @@ const _: () = {
     assert!(4 * VERSION_BYTES_MAX <= MESSAGE_OVERHEAD_BYTES);
     assert!(PREVIEW_BYTES_MAX <= RESULT_BYTES_MAX);
     assert!(UNSAVED_BYTES_MAX <= RESULT_BYTES_MAX);
+    assert!(REQUEST_BYTES_MAX <= FRAME_FROM_WORKER_BYTES_MAX);
+    assert!(REQUEST_BYTES_MAX <= FRAME_TO_WORKER_BYTES_MAX);
 };

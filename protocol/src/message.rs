@@ -5,11 +5,15 @@
 
 use bincode::{Decode, Encode};
 
+use crate::fetch::{FetchCall, FetchReply};
+
 /// What the supervisor says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum ToWorker {
     /// Run this, once.
     Start(Start),
+    /// Of a request that the script makes.
+    Fetch(FetchReply),
 }
 
 /// One execution, complete.
@@ -21,6 +25,15 @@ pub struct Start {
     pub limits: ExecutionLimits,
     /// What heap it begins with, and what becomes of it.
     pub heap: HeapUse,
+    /// What the script may ask its supervisor for.
+    pub grants: Grants,
+}
+
+/// What a script may ask its supervisor for. Without a grant the global that would ask does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Grants {
+    /// Requests over HTTP: `fetch`.
+    pub fetch: bool,
 }
 
 /// What heap an execution begins with, and what becomes of it.
@@ -60,6 +73,8 @@ pub enum FromWorker {
     Hello(Hello),
     /// Console output, in order.
     Console(Console),
+    /// Of a request that the script makes.
+    Fetch(FetchCall),
     /// How the execution ended: the last message, unless it completed and its heap is to be saved.
     Finished(Finished),
     /// The heap was saved: the last message.

@@ -50,11 +50,13 @@ impl Phase {
     pub const fn on_from_worker(self, message: &FromWorker) -> Result<Self, Violation> {
         match (self, message) {
             (Self::Booting, FromWorker::Hello(_)) => Ok(Self::Parked),
-            (Self::Running, FromWorker::Console(_)) => Ok(Self::Running),
+            (Self::Running, FromWorker::Console(_) | FromWorker::Fetch(_)) => Ok(Self::Running),
             (Self::Running, FromWorker::Finished(_))
             | (Self::RunningToSave, FromWorker::Finished(Finished::Failed(_)))
             | (Self::Saving, FromWorker::Saved(_) | FromWorker::Unsaved(_)) => Ok(Self::Done),
-            (Self::RunningToSave, FromWorker::Console(_)) => Ok(Self::RunningToSave),
+            (Self::RunningToSave, FromWorker::Console(_) | FromWorker::Fetch(_)) => {
+                Ok(Self::RunningToSave)
+            }
             (Self::RunningToSave, FromWorker::Finished(Finished::Completed(_))) => Ok(Self::Saving),
             (
                 Self::Booting
@@ -81,9 +83,15 @@ impl Phase {
                 HeapUse::Discard => Self::Running,
                 HeapUse::New | HeapUse::Continue { .. } => Self::RunningToSave,
             }),
+            (Self::Running | Self::RunningToSave, ToWorker::Fetch(_)) => Ok(self),
             (
-                Self::Booting | Self::Running | Self::RunningToSave | Self::Saving | Self::Done,
-                ToWorker::Start(_),
+                Self::Booting
+                | Self::Parked
+                | Self::Running
+                | Self::RunningToSave
+                | Self::Saving
+                | Self::Done,
+                _,
             ) => Err(Violation {
                 phase: self,
                 message: message.name(),
@@ -98,6 +106,7 @@ impl FromWorker {
         match self {
             Self::Hello(_) => "Hello",
             Self::Console(_) => "Console",
+            Self::Fetch(_) => "Fetch",
             Self::Finished(_) => "Finished",
             Self::Saved(_) => "Saved",
             Self::Unsaved(_) => "Unsaved",
@@ -110,6 +119,7 @@ impl ToWorker {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Start(_) => "Start",
+            Self::Fetch(_) => "Fetch",
         }
     }
 }

@@ -7,7 +7,7 @@ use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
+    Grants, HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 
 fn text(bytes: usize) -> Text {
@@ -31,6 +31,7 @@ fn start_on(heap: HeapUse, source: String) -> ToWorker {
             snapshot_bytes: u64::MAX,
         },
         heap,
+        grants: Grants::default(),
     })
 }
 

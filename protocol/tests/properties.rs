@@ -6,7 +6,7 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, decode_payload, 
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
+    Grants, HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 use mcp_v8_protocol::phase::Phase;
 use proptest::prelude::*;
@@ -38,6 +38,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
                     snapshot_bytes,
                 },
                 heap,
+                grants: Grants::default(),
             })
         },
     )
@@ -302,6 +303,7 @@ fn step(phase: Phase, said: Said) -> Option<Phase> {
             source,
             limits,
             heap,
+            grants: Grants::default(),
         });
         phase.on_to_worker(&start).ok()
     };

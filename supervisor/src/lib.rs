@@ -17,6 +17,9 @@
 //! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
 //! * [`store`]: executions and their output in SQLite, written by one thread.
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
+//! * [`policy`]: who may do what.
+//! * [`fetch`]: the requests of scripts.
+//! * [`upstream`]: questions to servers of the operator.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
 
@@ -24,12 +27,15 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod execution;
+pub mod fetch;
 pub mod gc;
 pub mod heaps;
 pub mod http;
 pub mod limits;
 pub mod mcp;
+pub mod policy;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+pub mod upstream;
 pub mod workers;

@@ -2,7 +2,7 @@
 //!
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use mcp_v8_protocol::limits as wire;
@@ -337,6 +337,57 @@ pub const HEAP_LOCK_POLL_INTERVAL: Duration = Duration::from_millis(2);
 pub const HEAP_LEFTOVER_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 /// Names that a server remembers to be durable; others it makes durable again when it finds them.
 pub const DURABLE_NAMES_MAX: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
+
+/// How long a server of the operator (OPA, one that gives tokens) may take to be connected to.
+pub const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection to one is kept that is not used.
+pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a policy may take to answer, all waiting included. Later is a no.
+pub const POLICY_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest answer of OPA that is read, in bytes.
+pub const OPA_ANSWER_BYTES_MAX: usize = 256 << 10;
+/// Questions to OPA that are open at once; more wait.
+pub const OPA_QUESTIONS_MAX: usize = 256;
+/// Decisions of OPA that are remembered at once.
+pub const OPA_DECISIONS_MAX: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not 0");
+/// How long one evaluation of embedded policies may take.
+pub const REGO_EVALUATION_TIME_MAX: Duration = Duration::from_millis(500);
+/// Steps of an evaluation between two looks at the clock.
+pub const REGO_STEPS_PER_LOOK: NonZeroU32 = NonZeroU32::new(256).expect("it is not 0");
+/// Evaluations at once, each on a thread of its own; more wait.
+pub const REGO_EVALUATIONS_MAX: usize = 16;
+/// The files of one policy directory.
+pub const POLICY_FILES_MAX: usize = 256;
+/// The largest file of policies, in bytes.
+pub const POLICY_FILE_BYTES_MAX: usize = 1 << 20;
+/// The largest `data.json` beside them, in bytes.
+pub const POLICY_DATA_BYTES_MAX: usize = 16 << 20;
+/// How often policy files are looked at.
+pub const POLICY_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is logged that a policy gives no answer.
+pub const POLICY_SILENCE_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The rules of header injection.
+pub const HEADER_RULES_MAX: usize = 1024;
+/// The largest file with such rules, in bytes.
+pub const HEADER_RULES_BYTES_MAX: usize = 1 << 20;
+/// The longest value of an injected header, in bytes.
+pub const HEADER_VALUE_BYTES_MAX: usize = 16 << 10;
+/// How long a file with such a value may take to be read.
+pub const HEADER_FILE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a server may take to give a token.
+pub const TOKEN_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer of such a server, in bytes.
+pub const TOKEN_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long a token counts as good when its server does not say.
+pub const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
+/// The longest that a token counts as good, whatever its server says.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its end a token is renewed, unless that is more than half of its time.
+pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(30);
+/// How long a server that gave no token is not asked again.
+pub const TOKEN_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long S3 may take to be connected to.
 pub const S3_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use mcp_v8::app::{
     collect_garbage, control_groups,
 };
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
+use mcp_v8::fetch::options::FetchOptions;
 use mcp_v8::gc::Told;
 use mcp_v8::http::{BindError, Listening, Surface};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
@@ -21,8 +22,9 @@ use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
+use mcp_v8::policy::{Policy, PolicyError, check};
 use mcp_v8::signals::Signals;
-use mcp_v8::telemetry;
+use mcp_v8::telemetry::{self, LogLevel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,11 @@ fn main() -> ExitCode {
             jail,
             worker_start,
         }) => check_sandbox(&worker_path, jail, worker_start),
+        Ok(Command::CheckPolicy {
+            fetch,
+            input,
+            log_level,
+        }) => check_policy(*fetch, &input, log_level),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -96,6 +103,84 @@ fn tidy(config: Config, options: GarbageOptions) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Why no policy can be asked.
+#[derive(Debug, thiserror::Error)]
+enum NoCheck {
+    #[error("{path} cannot be read: {problem}", path = .path.display())]
+    Unreadable {
+        path: PathBuf,
+        problem: std::io::Error,
+    },
+    #[error("{path} is not a request: {problem}", path = .path.display())]
+    Input {
+        path: PathBuf,
+        problem: check::InputError,
+    },
+    #[error("{0}")]
+    Policy(#[from] PolicyError),
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Asks the policies about one request, and says what each says.
+fn check_policy(fetch: FetchOptions, input: &Path, log_level: LogLevel) -> ExitCode {
+    if let Err(error) = telemetry::start(log_level) {
+        complain(&format!("mcp-v8: there is no log: {error}\n"));
+    }
+    match checked(fetch, input) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            complain(&format!("mcp-v8: {problem}\n"));
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Whether the request is allowed.
+fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
+    let text = request_text(path).map_err(|problem| NoCheck::Unreadable {
+        path: path.to_owned(),
+        problem,
+    })?;
+    let asked = check::read(&text).map_err(|problem| NoCheck::Input {
+        path: path.to_owned(),
+        problem,
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let verdicts = runtime.block_on(async {
+        let policy = Policy::open(fetch.policy).await?;
+        Ok::<_, PolicyError>(policy.verdicts(&asked).await)
+    })?;
+    runtime.shutdown_background();
+    let told = check::Told {
+        asked: &asked,
+        verdicts: &verdicts,
+        allow_private: fetch.allow_private,
+    };
+    let _nobody_reads = write!(std::io::stdout(), "{told}");
+    Ok(told.is_allowed())
+}
+
+fn request_text(path: &Path) -> std::io::Result<Vec<u8>> {
+    let most = check::INPUT_BYTES_MAX as u64 + 1;
+    let mut text = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut text)?;
+    } else {
+        std::fs::File::open(path)?
+            .take(most)
+            .read_to_end(&mut text)?;
+    }
+    if text.len() > check::INPUT_BYTES_MAX {
+        let problem = format!("it is larger than {} bytes", check::INPUT_BYTES_MAX);
+        return Err(std::io::Error::other(problem));
+    }
+    Ok(text)
 }
 
 /// Has a worker's program take its jail and say what became of it, after what this program does

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use mcp_v8_protocol::limits::SNAPSHOT_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    Completion, ExecutionLimits, Failure, FailureKind, Finished, HeapUse, Start, Text,
+    Completion, ExecutionLimits, Failure, FailureKind, Finished, Grants, HeapUse, Start, Text,
 };
 
 use crate::worker::{Conversation, End};
@@ -161,6 +161,7 @@ impl Case {
                 },
             },
             heap,
+            grants: Grants::default(),
         }
     }
 

@@ -405,6 +405,8 @@ impl Talk {
                 }
                 // The phase lets neither through before Finished.
                 FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
+                // No grant, so no request.
+                FromWorker::Fetch(_) => {}
             }
         }
         Ok(None)

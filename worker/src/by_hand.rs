@@ -10,7 +10,8 @@ use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, HeapUse, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Grants, HeapUse, Start,
+    ToWorker,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -89,6 +90,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
         source,
         limits,
         heap,
+        grants: Grants::default(),
     });
     let terminal = Terminal {
         frames: FrameReader::default(),
@@ -182,6 +184,8 @@ impl Terminal {
                 self.phase = self.phase.on_to_worker(&self.start)?;
                 self.trace("▶", &self.start);
             }
+            // No grant, so no request.
+            FromWorker::Fetch(_) => {}
             FromWorker::Console(console) => show(&mut io::stdout(), &console.text),
             FromWorker::Finished(Finished::Completed(done)) => {
                 if done.result.text != "undefined" || done.preview.text != "undefined" {

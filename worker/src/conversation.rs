@@ -113,7 +113,11 @@ pub fn converse<O: Write + 'static>(
         source,
         limits,
         heap,
-    }) = message;
+        grants: _,
+    }) = message
+    else {
+        unreachable!("the phase lets nothing else through")
+    };
     speaker.heap_bytes = limits.heap_bytes;
     limiter.tighten(&limits, heap);
     let (realm, window) = realm_for(prepared, &limits, heap)?;

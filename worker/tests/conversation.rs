@@ -7,7 +7,8 @@ use std::rc::Rc;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, HeapUse, Start, ToWorker,
+    Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Grants, HeapUse, Start,
+    ToWorker,
 };
 use mcp_v8_protocol::phase::Phase;
 use mcp_v8_worker::conversation::{ConversationError, End, Limiter, Prepared, converse};
@@ -48,6 +49,7 @@ fn start(source: &str) -> Vec<u8> {
         source,
         limits: LIMITS,
         heap: HeapUse::Discard,
+        grants: Grants::default(),
     }))
     .expect("it is within the limits")
 }
@@ -98,6 +100,7 @@ fn hello_console_finished() {
             source: String::new(),
             limits: LIMITS,
             heap: HeapUse::Discard,
+            grants: Grants::default(),
         }))
         .expect("then Start");
     let mut output = String::new();

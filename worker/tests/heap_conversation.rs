@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::message::{
-    Confinement, ExecutionLimits, Finished, FromWorker, HeapUse, Start, ToWorker,
+    Confinement, ExecutionLimits, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
 };
 use mcp_v8_worker::conversation::{ConversationError, End, Limiter, Prepared, converse};
 use mcp_v8_worker::runtime::Realm;
@@ -65,6 +65,7 @@ fn talk(source: &str, limits: ExecutionLimits, heap: HeapUse, prepared: Prepared
         source: source.to_owned(),
         limits,
         heap,
+        grants: Grants::default(),
     }))
     .expect("it is within the limits");
     let pipe = Pipe::default();

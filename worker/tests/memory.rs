@@ -19,7 +19,7 @@ use std::thread;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::{WORKER_ROOM_BYTES, WORKER_STACK_BYTES};
 use mcp_v8_protocol::message::{
-    ExecutionLimits, FailureKind, Finished, FromWorker, HeapUse, Start, ToWorker,
+    ExecutionLimits, FailureKind, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
 };
 use mcp_v8_protocol::zygote::Ending;
 
@@ -331,6 +331,7 @@ fn run(worker: Worker<'_>, source: &str) -> Run {
         source: source.to_owned(),
         limits: LIMITS,
         heap: HeapUse::Discard,
+        grants: Grants::default(),
     });
     input.write_all(&encode(&start).unwrap()).unwrap();
     thread::scope(|scope| {

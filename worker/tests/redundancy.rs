@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use mcp_v8_protocol::codec::encode;
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
-use mcp_v8_protocol::message::{ExecutionLimits, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::message::{ExecutionLimits, Grants, HeapUse, Start, ToWorker};
 use mcp_v8_worker::sandbox::{INPUT_FD, OUTPUT_FD};
 use serde_json::Value;
 
@@ -265,6 +265,7 @@ fn converse(mut input: File, mut output: File, source: &str) {
         source: source.to_owned(),
         limits: LIMITS,
         heap: HeapUse::Discard,
+        grants: Grants::default(),
     });
     let mut bytes = vec![0; 1 << 16];
     if output.read(&mut bytes).is_ok_and(|read| read > 0) {

@@ -2,7 +2,7 @@
 
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
-    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
+    Grants, HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -16,6 +16,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
                 snapshot_bytes: 0x70000,
             },
             heap,
+            grants: Grants::default(),
         })
     };
     vec![

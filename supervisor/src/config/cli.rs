@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::defaults::shown;
+use super::errand::{Errand, Task, is_of_errands};
 use super::fault::Fault;
+use super::fetch::FetchFlags;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
-use super::state::NEEDS_STATE;
-use crate::app::GarbageOptions;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
@@ -46,6 +46,8 @@ Examples:
       Larger and longer executions, four at once.
   mcp-v8 --http-port 8080
       Serve HTTP on this machine: MCP at http://127.0.0.1:8080/mcp, the API below /api.
+  mcp-v8 --policy-dir policies --fetch-header 'host=api.example.com,header=x-api-key,value=${API_KEY}'
+      Let scripts make the requests that the policies allow; those to this host get a key.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
       Add it to Claude Code.
 ";
@@ -203,6 +205,9 @@ struct Cli {
     #[arg(long, value_name = "SECONDS", help_heading = HTTP)]
     shutdown_grace: Option<OsString>,
 
+    #[command(flatten)]
+    fetch: FetchFlags,
+
     /// How much of a worker's jail must hold: required or best-effort.
     ///
     /// The system call filter, the limits and what else every Linux has are always required. Beside
@@ -249,49 +254,6 @@ struct Cli {
     errand: Option<Errand>,
 }
 
-/// What can be done instead of serving.
-#[derive(Debug, Subcommand)]
-enum Errand {
-    /// Remove heaps that nothing needs and that have expired, and end.
-    ///
-    /// Servers do so by themselves, once a minute; this shows what goes, and does it now. It works
-    /// beside servers, on the places that the same flags, variables and configuration file name.
-    ///
-    /// A heap is needed by the sessions that list it, by its tags, and by executions that start from
-    /// it. What nothing needs goes by --heap-retention-hours and --heap-retention-mb, and so do
-    /// orphans, which servers that were killed have left. Nothing goes that was used within 20 minutes,
-    /// and nothing at all from a place that another session database uses, or that cannot say which do.
-    ///
-    /// Exit codes: 0 done, 1 it failed or nothing could go, 2 the configuration is wrong.
-    #[command(after_help = GC_AFTER_HELP)]
-    Gc {
-        /// Remove nothing; show what would go.
-        #[arg(long)]
-        dry_run: bool,
-
-        /// Take it that no other session database uses these heaps (any more).
-        ///
-        /// Those that are known to use them are forgotten, and what only they needed can go.
-        #[arg(long)]
-        sole_database: bool,
-    },
-}
-
-const GC_AFTER_HELP: &str = "\
-Examples:
-  mcp-v8 gc --dry-run
-      Show what would go, and what keeps the rest.
-  mcp-v8 gc --heap-retention-hours 24
-      Remove what nothing has needed or used for a day.
-  mcp-v8 gc --sole-database
-      The same after a session database was lost: what only that one needed can go.
-";
-
-/// Whether an errand has a setting besides: where everything is, and how long it is kept.
-fn is_of_errands(setting: Setting) -> bool {
-    NEEDS_STATE.contains(&setting) || matches!(setting, Setting::Stateless | Setting::LogLevel)
-}
-
 /// What the command line says.
 #[derive(Debug, Default)]
 pub(super) struct CommandLine {
@@ -301,8 +263,8 @@ pub(super) struct CommandLine {
     pub(super) config: Option<PathBuf>,
     /// Whether only the jail is to be shown.
     pub(super) check_sandbox: bool,
-    /// How garbage is to be collected, where that is all.
-    pub(super) garbage: Option<GarbageOptions>,
+    /// What is to be done instead of serving.
+    pub(super) task: Option<Task>,
 }
 
 /// Reads the command line, the program's name first. `Err` is a text to show with success: the
@@ -336,7 +298,10 @@ pub(super) fn read(arguments: &[OsString], faults: &mut Vec<Fault>) -> Result<Co
     Ok(match Cli::from_arg_matches(&matches) {
         Ok(cli) => said(cli),
         Err(error) => {
-            faults.push(Fault::Usage(complaint(&error)));
+            // What is missing has been told.
+            if faults.is_empty() {
+                faults.push(Fault::Usage(complaint(&error)));
+            }
             CommandLine::default()
         }
     })
@@ -362,8 +327,14 @@ fn unknown(error: &clap::Error, arguments: &[OsString]) -> Option<usize> {
 /// What is wrong with the command line, in one line.
 fn complaint(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let first = text.lines().next().unwrap_or_default();
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
     let problem = first.strip_prefix("error: ").unwrap_or(first);
+    // What it is stands on the lines below.
+    if problem.ends_with(':') {
+        let below = lines.map(str::trim).take_while(|line| !line.is_empty());
+        return format!("{problem} {}", below.collect::<Vec<_>>().join(", "));
+    }
     match error.get(ContextKind::SuggestedArg) {
         Some(similar) => format!("{problem}; did you mean {similar}?"),
         None => problem.to_owned(),
@@ -406,6 +377,12 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::TlsCert, cli.tls_cert),
         (Setting::TlsKey, cli.tls_key),
         (Setting::ShutdownGrace, cli.shutdown_grace),
+        (Setting::PolicyDir, cli.fetch.policy_dir),
+        (Setting::OpaUrl, cli.fetch.opa_url),
+        (Setting::OpaFetchPolicy, cli.fetch.opa_fetch_policy),
+        (Setting::OpaCacheMs, cli.fetch.opa_cache_ms),
+        (Setting::FetchAllowPrivate, cli.fetch.fetch_allow_private),
+        (Setting::FetchHeaderConfig, cli.fetch.fetch_header_config),
         (Setting::Sandbox, cli.sandbox),
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
@@ -413,30 +390,23 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::LogLevel, cli.log_level),
     ];
     let mut raw = Raw::default();
+    let mut say = |setting, given| {
+        let origin = Origin::Flag(setting);
+        raw.say(setting, Said { given, origin });
+    };
     for (setting, value) in values {
         if let Some(value) = value {
-            raw.say(
-                setting,
-                Said {
-                    given: Given::Text(value),
-                    origin: Origin::Flag(setting),
-                },
-            );
+            say(setting, Given::Text(value));
         }
+    }
+    if !cli.fetch.fetch_header.is_empty() {
+        say(Setting::FetchHeader, Given::Texts(cli.fetch.fetch_header));
     }
     CommandLine {
         raw,
         config: cli.config,
         check_sandbox: cli.check_sandbox,
-        garbage: cli.errand.map(
-            |Errand::Gc {
-                 dry_run,
-                 sole_database,
-             }| GarbageOptions {
-                is_dry_run: dry_run,
-                is_sole_database: sole_database,
-            },
-        ),
+        task: cli.errand.map(Task::from),
     }
 }
 
@@ -510,6 +480,7 @@ mod tests {
             format!("(1 to {})", limits::CONCURRENT_EXECUTIONS_MAX),
             format!("(0 to {})", super::super::QUEUED_EXECUTIONS_MAX),
             format!("(0 to {})", super::super::SHUTDOWN_GRACE_SECS_MAX),
+            format!("(0 to {})", super::super::OPA_CACHE_MS_MAX),
             format!("(0 to {}; 0 for", u16::MAX),
         ] {
             assert!(help.contains(&range), "{range} is not in the help:\n{help}");

@@ -3,18 +3,26 @@
 use super::setting::Setting;
 use crate::app::{EngineTier, SandboxMode, WorkerStart};
 use crate::limits;
+use crate::policy::OPA_FETCH_POLICY_DEFAULT;
 
 /// The default, as the help shows it.
 pub(super) fn shown(setting: Setting) -> String {
     match setting {
-        Setting::Stateless | Setting::AllowUnauthenticated => "false".to_owned(),
+        Setting::Stateless | Setting::AllowUnauthenticated | Setting::FetchAllowPrivate => {
+            "false".to_owned()
+        }
         Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
         Setting::S3Bucket
         | Setting::CacheDir
         | Setting::AllowedHosts
         | Setting::AllowedOrigins
         | Setting::TlsCert
-        | Setting::TlsKey => "none".to_owned(),
+        | Setting::TlsKey
+        | Setting::FetchHeader
+        | Setting::FetchHeaderConfig => "none".to_owned(),
+        Setting::PolicyDir | Setting::OpaUrl => "none: scripts make no requests".to_owned(),
+        Setting::OpaFetchPolicy => OPA_FETCH_POLICY_DEFAULT.to_owned(),
+        Setting::OpaCacheMs => "0: not at all".to_owned(),
         Setting::HttpPort | Setting::SsePort => "none: standard input and output".to_owned(),
         Setting::BindHost => super::BIND_HOST_DEFAULT.to_string(),
         Setting::ShutdownGrace => limits::SHUTDOWN_GRACE_DEFAULT.as_secs().to_string(),

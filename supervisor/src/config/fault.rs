@@ -109,6 +109,19 @@ pub enum Fault {
         /// Whose default it is.
         setting: Setting,
     },
+    /// A rule for headers means nothing. What was written may be a secret, and is not shown.
+    #[error("{origin}: rule {number}: {problem}")]
+    HeaderRule {
+        /// Where.
+        origin: Origin,
+        /// Which one, from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A policy is to be asked, and there is none.
+    #[error("policy check needs --policy-dir or --opa-url: the policies that are to be asked")]
+    NothingAsked,
     /// Garbage is to be collected where nothing is kept.
     #[error("gc and --stateless exclude each other: a stateless server keeps no heaps")]
     NothingKept,

@@ -39,13 +39,24 @@ fn text(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// Where it is wrong, and why. What stands there is not shown: it may be a secret.
+fn place_and_reason(text: &str, error: &toml::de::Error) -> String {
+    let reason = error.message();
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return reason.to_owned();
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before.lines().last().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {reason}")
+}
+
 fn parse(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Raw {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
             faults.push(Fault::Syntax {
                 path: path.to_owned(),
-                problem: error.to_string().trim_end().to_owned(),
+                problem: place_and_reason(text, &error),
             });
             return Raw::default();
         }

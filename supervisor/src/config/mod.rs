@@ -7,7 +7,9 @@
 mod cli;
 mod defaults;
 mod environment;
+mod errand;
 mod fault;
+mod fetch;
 mod file;
 mod http;
 pub mod raw;
@@ -26,7 +28,9 @@ use std::path::{Path, PathBuf};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 
+use self::errand::Task;
 use crate::app::{ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WorkerStart};
+use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::telemetry::LogLevel;
 
@@ -60,6 +64,9 @@ pub const RETENTION_COUNT_MAX: u64 = 10_000_000;
 /// The most to keep of anything, in MB: a terabyte.
 pub const RETENTION_MB_MAX: u64 = 1 << 20;
 
+/// The longest that decisions of OPA are remembered, in milliseconds.
+pub const OPA_CACHE_MS_MAX: u64 = 60_000;
+
 const SECS_PER_HOUR: u64 = 60 * 60;
 const BYTES_PER_MB: u64 = 1 << 20;
 
@@ -70,6 +77,8 @@ pub struct Config {
     pub transport: Transport,
     /// How executions run and where they are kept.
     pub executions: ExecutionsConfig,
+    /// Whether scripts may make requests, and which.
+    pub fetch: Option<FetchOptions>,
     /// How much the log says.
     pub log_level: LogLevel,
     /// What the operator should know, though nothing is wrong.
@@ -261,6 +270,15 @@ pub enum Command {
         /// How.
         options: GarbageOptions,
     },
+    /// Ask the policies about one request, show what each says, and end.
+    CheckPolicy {
+        /// The policies.
+        fetch: Box<FetchOptions>,
+        /// The file with the request; `-` for standard input.
+        input: PathBuf,
+        /// How much the log says.
+        log_level: LogLevel,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -293,12 +311,23 @@ pub fn load(
         .map(|name| Note::UnknownVariable { name })
         .collect();
     let config = resolve::resolve(&raw, machine, faults, notes)?;
-    if let Some(options) = command_line.garbage {
-        if config.executions.state == State::Stateless {
-            return Err(Faults(vec![Fault::NothingKept]));
+    match command_line.task {
+        None => {}
+        Some(Task::CollectGarbage(options)) => {
+            if config.executions.state == State::Stateless {
+                return Err(Faults(vec![Fault::NothingKept]));
+            }
+            let config = Box::new(config);
+            return Ok(Command::CollectGarbage { config, options });
         }
-        let config = Box::new(config);
-        return Ok(Command::CollectGarbage { config, options });
+        Some(Task::CheckPolicy { input }) => {
+            let fetch = config.fetch.ok_or(Faults(vec![Fault::NothingAsked]))?;
+            return Ok(Command::CheckPolicy {
+                fetch: Box::new(fetch),
+                input,
+                log_level: config.log_level,
+            });
+        }
     }
     Ok(if command_line.check_sandbox {
         Command::CheckSandbox {

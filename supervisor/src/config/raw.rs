@@ -24,6 +24,15 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Of which setting.
+    pub fn setting(&self) -> Setting {
+        match self {
+            Self::Flag(setting) | Self::Variable(setting) | Self::File { setting, .. } => *setting,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -39,6 +48,8 @@ impl fmt::Display for Origin {
 pub enum Given {
     /// On the command line or in the environment, where everything is text.
     Text(OsString),
+    /// On the command line, by a flag that may come several times.
+    Texts(Vec<OsString>),
     /// In the file, where values have types.
     Toml(toml::Value),
 }
@@ -47,18 +58,35 @@ impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "\"{}\"", text.display()),
+            Self::Texts(texts) => {
+                let shown = texts.iter().map(|text| format!("\"{}\"", text.display()));
+                f.write_str(&shown.collect::<Vec<_>>().join(", "))
+            }
             Self::Toml(value) => write!(f, "{value}"),
         }
     }
 }
 
 /// One value as it was said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Said {
     /// The value.
     pub given: Given,
     /// Where.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Said");
+        shown.field("origin", &self.origin);
+        // It may hold secrets.
+        if self.origin.setting() == Setting::FetchHeader {
+            shown.finish_non_exhaustive()
+        } else {
+            shown.field("given", &self.given).finish()
+        }
+    }
 }
 
 /// Everything that was said, at most one value for each setting.

@@ -64,11 +64,13 @@ pub(super) fn resolve(
         ..ExecutionsConfig::new(worker_path, state)
     };
     let transport = resolver.transport(&mut notes);
+    let fetch = resolver.fetch();
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
         Ok(Config {
             transport,
             executions,
+            fetch,
             log_level,
             notes,
         })
@@ -245,6 +247,7 @@ pub(super) fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
 pub(super) fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
     match &said.given {
         Given::Text(text) => text.to_str(),
+        Given::Texts(_) => None,
         Given::Toml(value) => value.as_str(),
     }
     .ok_or_else(|| malformed(said, expected))
@@ -262,6 +265,7 @@ pub(super) fn number(
             Some(Ok(number)) => number,
             _ => return Err(expected()),
         },
+        Given::Texts(_) => return Err(expected()),
         Given::Toml(value) => i128::from(value.as_integer().ok_or_else(expected)?),
     };
     u64::try_from(parsed)
@@ -283,6 +287,7 @@ pub(super) fn switch(said: &Said) -> Result<bool, Fault> {
             Some("false" | "0" | "no" | "off") => Some(false),
             _ => None,
         },
+        Given::Texts(_) => None,
         Given::Toml(value) => value.as_bool(),
     };
     answer.ok_or_else(|| malformed(said, "true or false"))
@@ -293,7 +298,7 @@ pub(super) fn path(said: &Said) -> Result<PathBuf, Fault> {
     let path = match &said.given {
         Given::Text(text) => PathBuf::from(text),
         Given::Toml(toml::Value::String(text)) => PathBuf::from(text),
-        Given::Toml(_) => return Err(malformed(said, "a path in quotes")),
+        Given::Texts(_) | Given::Toml(_) => return Err(malformed(said, "a path in quotes")),
     };
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() || bytes.contains(&0) {

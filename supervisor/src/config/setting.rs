@@ -56,6 +56,20 @@ pub enum Setting {
     TlsKey,
     /// How long what runs may go on when the server is asked to end, in seconds.
     ShutdownGrace,
+    /// The directory with the policies for requests of scripts.
+    PolicyDir,
+    /// The OPA that is asked about requests of scripts.
+    OpaUrl,
+    /// The policy that it is asked for.
+    OpaFetchPolicy,
+    /// How long its decisions are remembered, in milliseconds.
+    OpaCacheMs,
+    /// Let requests of scripts go to private addresses.
+    FetchAllowPrivate,
+    /// Headers that requests of scripts get on their way out.
+    FetchHeader,
+    /// The file with more of them.
+    FetchHeaderConfig,
     /// How much of a worker's jail must hold.
     Sandbox,
     /// How much of V8's machinery scripts get.
@@ -76,7 +90,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 37] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -102,6 +116,13 @@ impl Setting {
         Self::TlsCert,
         Self::TlsKey,
         Self::ShutdownGrace,
+        Self::PolicyDir,
+        Self::OpaUrl,
+        Self::OpaFetchPolicy,
+        Self::OpaCacheMs,
+        Self::FetchAllowPrivate,
+        Self::FetchHeader,
+        Self::FetchHeaderConfig,
         Self::Sandbox,
         Self::EngineTier,
         Self::WorkerStart,
@@ -137,6 +158,13 @@ impl Setting {
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
             Self::ShutdownGrace => "shutdown-grace",
+            Self::PolicyDir => "policy-dir",
+            Self::OpaUrl => "opa-url",
+            Self::OpaFetchPolicy => "opa-fetch-policy",
+            Self::OpaCacheMs => "opa-cache-ms",
+            Self::FetchAllowPrivate => "fetch-allow-private",
+            Self::FetchHeader => "fetch-header",
+            Self::FetchHeaderConfig => "fetch-header-config",
             Self::Sandbox => "sandbox",
             Self::EngineTier => "engine-tier",
             Self::WorkerStart => "worker-start",

@@ -8,6 +8,7 @@ use super::*;
 use crate::app::{State, StorePlace};
 use crate::limits;
 
+mod fetch;
 mod http;
 mod state;
 
@@ -161,6 +162,21 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("tls-cert", "/x/cert", "\"/x/cert\""),
         ("tls-key", "/x/key", "\"/x/key\""),
         ("shutdown-grace", "14", "14"),
+        ("policy-dir", "/x/policies", "\"/x/policies\""),
+        (
+            "opa-url",
+            "http://127.0.0.1:8181",
+            "\"http://127.0.0.1:8181\"",
+        ),
+        ("opa-fetch-policy", "other/fetch", "\"other/fetch\""),
+        ("opa-cache-ms", "15", "15"),
+        ("fetch-allow-private", "true", "true"),
+        (
+            "fetch-header",
+            "host=x.example,header=x-a,value=b,c=d",
+            "[\"host=x.example,header=x-a,value=b,c=d\"]",
+        ),
+        ("fetch-header-config", "/x/headers", "\"/x/headers\""),
         ("sandbox", "best-effort", "\"best-effort\""),
         ("engine-tier", "jitless", "\"jitless\""),
         ("worker-start", "exec", "\"exec\""),
@@ -180,6 +196,10 @@ fn every_setting_can_be_said_in_all_three_ways() {
             | Setting::ShutdownGrace => &["--http-port=1"],
             Setting::TlsCert => &["--http-port=1", "--tls-key=/x"],
             Setting::TlsKey => &["--http-port=1", "--tls-cert=/x"],
+            Setting::OpaFetchPolicy | Setting::OpaCacheMs => &["--opa-url=http://x"],
+            Setting::FetchAllowPrivate | Setting::FetchHeader | Setting::FetchHeaderConfig => {
+                &["--policy-dir=/x"]
+            }
             _ => &[],
         };
         let with =
@@ -269,9 +289,10 @@ fn bounds_are_exact() {
         ("--execution-retention-mb", 1, 1 << 20),
         ("--heap-retention-hours", 1, 87_600),
         ("--heap-retention-mb", 1, 1 << 20),
+        ("--opa-cache-ms", 0, 60_000),
     ] {
         for good in [least, most] {
-            config(&[&format!("{flag}={good}")], &[]);
+            config(&[&format!("{flag}={good}"), "--opa-url=http://x"], &[]);
         }
         for bad in [
             i128::from(least) - 1,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mcp_v8_protocol::message::{ExecutionLimits, Start};
+use mcp_v8_protocol::message::{ExecutionLimits, Grants, Start};
 use mcp_v8_protocol::mode::Mode;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -261,6 +261,7 @@ impl Driver {
                 }
                 word = worker.next(), if self.output.has_room() => match word {
                     Ok(Word::Console(text)) => self.output.add(&text),
+                    Ok(Word::Fetch(_)) => {}
                     Ok(Word::Finished(finished)) => return Event::Reported(finished),
                     Ok(Word::Saved { bytes }) => return match worker.snapshot(bytes).await {
                         Ok(snapshot) => {
@@ -396,6 +397,7 @@ impl Driver {
                 snapshot_bytes: self.given.snapshot_bytes(),
             },
             heap: self.heap.wanted(self.given.mode),
+            grants: Grants::default(),
         };
         if self.view.borrow().session.is_some() {
             self.heap.note_code(&start.source);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
+use mcp_v8_protocol::fetch::FetchCall;
 use mcp_v8_protocol::limits::UNSAVED_BYTES_MAX;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
@@ -137,6 +138,7 @@ impl Spawned {
             // The phase lets nothing but Hello through.
             Some(
                 FromWorker::Console(_)
+                | FromWorker::Fetch(_)
                 | FromWorker::Finished(_)
                 | FromWorker::Saved(_)
                 | FromWorker::Unsaved(_),
@@ -287,6 +289,8 @@ fn memory_bytes(start: &Start) -> u64 {
 pub enum Word {
     /// Console output.
     Console(String),
+    /// Of a request that the script makes.
+    Fetch(FetchCall),
     /// How the script ended: its last word, unless its heap is saved.
     Finished(Finished),
     /// Its heap lies in the window.
@@ -349,6 +353,7 @@ impl Running {
     fn word(message: Option<FromWorker>) -> Result<Word, LinkError> {
         match message {
             Some(FromWorker::Console(console)) => Ok(Word::Console(console.text)),
+            Some(FromWorker::Fetch(call)) => Ok(Word::Fetch(call)),
             Some(FromWorker::Finished(finished)) => Ok(Word::Finished(finished)),
             Some(FromWorker::Saved(saved)) => Ok(Word::Saved { bytes: saved.bytes }),
             Some(FromWorker::Unsaved(unsaved)) => Ok(Word::Unsaved {
@@ -368,7 +373,9 @@ impl Errand {
     /// What it was given, when it is certain that it has not read a byte. Only of a worker that has
     /// ended: before, nothing is certain.
     pub fn unread(self) -> Option<Start> {
-        let ToWorker::Start(start) = self.0.unread()?;
+        let ToWorker::Start(start) = self.0.unread()? else {
+            return None;
+        };
         Some(start)
     }
 }

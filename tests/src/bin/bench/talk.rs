@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use mcp_v8_protocol::codec::{FrameReader, encode};
-use mcp_v8_protocol::message::{ExecutionLimits, Finished, FromWorker, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::message::{
+    ExecutionLimits, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
+};
 
 /// What an execution is given when nobody asks.
 const HEAP_BYTES: u64 = 8 << 20;
@@ -41,6 +43,7 @@ impl Talk {
                 snapshot_bytes: 0,
             },
             heap: HeapUse::Discard,
+            grants: Grants::default(),
         });
         let frame = encode(&start).expect("within the limits");
         self.to_worker.write_all(&frame).expect("it reads");

@@ -1,0 +1,138 @@
+//! Requests over HTTP that a script makes, and that its supervisor makes for it.
+//!
+//! ```text
+//! worker                                  supervisor
+//!   Open ───────────────────────────────▶  policy, injection, connection
+//!   Send*, as often as it was asked ────▶  ◀── More* (one for each piece of body that has room)
+//!   SendEnd ────────────────────────────▶
+//!                                          ◀── Opened, or Failed (the last word)
+//!   Pull* (room for one piece) ─────────▶  ◀── Data* (at most one for each Pull), End or Failed
+//!   Abort (the last word) ──────────────▶
+//! ```
+//!
+//! Neither side sends a byte of a body that the other has not asked for, so that a body of any length
+//! passes through a small heap. Exchanges have numbers that the worker gives, each used once. What
+//! comes for an exchange that its worker has aborted meanwhile is dropped.
+
+use bincode::{Decode, Encode};
+
+/// The number of an exchange; the worker counts from 0.
+pub type ExchangeId = u32;
+
+/// What a worker says about one exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FetchCall {
+    /// Which.
+    pub exchange: ExchangeId,
+    /// What.
+    pub step: CallStep,
+}
+
+/// The steps of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum CallStep {
+    /// Begins an exchange.
+    Open(Request),
+    /// A piece of the request's body, after a [`ReplyStep::More`]: 1 to
+    /// [`crate::limits::BODY_CHUNK_BYTES_MAX`].
+    Send(Vec<u8>),
+    /// The request's body has ended.
+    SendEnd,
+    /// There is room for one more piece of the response's body, or for its end.
+    Pull,
+    /// Nobody waits any more: the last word of an exchange.
+    Abort,
+}
+
+/// A request as the script made it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Request {
+    /// As in HTTP, in upper case where the Fetch standard has it so.
+    pub method: String,
+    /// Absolute, without a fragment; at most [`crate::limits::URL_BYTES_MAX`].
+    pub url: String,
+    /// Names and values in the script's order. Values are bytes, one a character as in the Fetch
+    /// standard. All of them together are at most [`crate::limits::HEADERS_BYTES_MAX`].
+    pub headers: Vec<Header>,
+    /// What becomes of a redirect.
+    pub redirect: Redirect,
+    /// What follows.
+    pub body: RequestBody,
+}
+
+/// A header line.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Header {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// What becomes of a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Redirect {
+    /// It is followed, each hop after policy again.
+    Follow,
+    /// It is the response.
+    Manual,
+    /// It fails the exchange.
+    Error,
+}
+
+/// What body a request has.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum RequestBody {
+    /// None.
+    None,
+    /// All of it, at most [`crate::limits::BODY_CHUNK_BYTES_MAX`]: it can be sent again to where a
+    /// redirect leads.
+    Whole(Vec<u8>),
+    /// Pieces that follow, of this length together where it is known. A redirect that would need it
+    /// again fails the exchange.
+    Stream {
+        /// The length, in bytes.
+        length: Option<u64>,
+    },
+}
+
+/// What the supervisor says about one exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FetchReply {
+    /// Which.
+    pub exchange: ExchangeId,
+    /// What.
+    pub step: ReplyStep,
+}
+
+/// The steps of the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ReplyStep {
+    /// There is room for one more piece of the request's body, or for its end.
+    More,
+    /// The head of the response.
+    Opened(Response),
+    /// A piece of the response's body: 1 to [`crate::limits::BODY_CHUNK_BYTES_MAX`].
+    Data(Vec<u8>),
+    /// The response's body has ended: the last word of an exchange.
+    End,
+    /// The exchange failed: the last word of it. The script's promise or stream rejects with a
+    /// `TypeError` of this text, at most [`crate::limits::FETCH_ERROR_BYTES_MAX`].
+    Failed(String),
+}
+
+/// The head of a response.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Response {
+    /// 200 to 599.
+    pub status: u16,
+    /// The reason phrase; bytes of HTTP/1.1, often empty.
+    pub status_text: String,
+    /// As they came, each line of its own, decoded bodies without their `content-encoding` and
+    /// `content-length`. All of them together are at most [`crate::limits::HEADERS_BYTES_MAX`].
+    pub headers: Vec<Header>,
+    /// Where it came from, after redirects.
+    pub url: String,
+    /// Whether a redirect was followed.
+    pub is_redirected: bool,
+}

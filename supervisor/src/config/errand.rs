@@ -1,0 +1,120 @@
+//! What the program does instead of serving, when it is told to.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::setting::Setting;
+use super::state::NEEDS_STATE;
+use crate::app::GarbageOptions;
+
+/// What can be done instead of serving.
+#[derive(Debug, Subcommand)]
+pub(super) enum Errand {
+    /// Remove heaps that nothing needs and that have expired, and end.
+    ///
+    /// Servers do so by themselves, once a minute; this shows what goes, and does it now. It works
+    /// beside servers, on the places that the same flags, variables and configuration file name.
+    ///
+    /// A heap is needed by the sessions that list it, by its tags, and by executions that start from
+    /// it. What nothing needs goes by --heap-retention-hours and --heap-retention-mb, and so do
+    /// orphans, which servers that were killed have left. Nothing goes that was used within 20 minutes,
+    /// and nothing at all from a place that another session database uses, or that cannot say which do.
+    ///
+    /// Exit codes: 0 done, 1 it failed or nothing could go, 2 the configuration is wrong.
+    #[command(after_help = GC_AFTER_HELP)]
+    Gc {
+        /// Remove nothing; show what would go.
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Take it that no other session database uses these heaps (any more).
+        ///
+        /// Those that are known to use them are forgotten, and what only they needed can go.
+        #[arg(long)]
+        sole_database: bool,
+    },
+    /// Work with the policies for requests of scripts.
+    #[command(subcommand, arg_required_else_help = false)]
+    Policy(PolicyErrand),
+}
+
+/// What can be done with policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyErrand {
+    /// Ask the policies about one request, show what each says, and end.
+    ///
+    /// They are those that --policy-dir and --opa-url name, as flags, variables or in the configuration
+    /// file. Nothing is requested.
+    ///
+    /// The request is a JSON object with url, and if need be method (GET), headers, tenant (local) and
+    /// session: what a policy gets as its input will do.
+    ///
+    /// Exit codes: 0 allowed, 1 denied, 2 the request, the policies or the configuration are wrong.
+    #[command(after_help = CHECK_AFTER_HELP)]
+    Check {
+        /// The file with the request; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        input: PathBuf,
+    },
+}
+
+const GC_AFTER_HELP: &str = "\
+Examples:
+  mcp-v8 gc --dry-run
+      Show what would go, and what keeps the rest.
+  mcp-v8 gc --heap-retention-hours 24
+      Remove what nothing has needed or used for a day.
+  mcp-v8 gc --sole-database
+      The same after a session database was lost: what only that one needed can go.
+";
+
+const CHECK_AFTER_HELP: &str = "\
+Examples:
+  echo '{\"url\": \"https://api.example.com/v1/items\"}' | mcp-v8 policy check --policy-dir policies --input -
+      Would this be allowed?
+  mcp-v8 policy check --opa-url http://127.0.0.1:8181 --input request.json
+      Ask a remote OPA.
+";
+
+/// Whether errands have a setting besides: where everything is and how long it is kept, and where the
+/// policies are.
+pub(super) fn is_of_errands(setting: Setting) -> bool {
+    NEEDS_STATE.contains(&setting)
+        || matches!(
+            setting,
+            Setting::Stateless
+                | Setting::LogLevel
+                | Setting::PolicyDir
+                | Setting::OpaUrl
+                | Setting::OpaFetchPolicy
+                | Setting::FetchAllowPrivate
+        )
+}
+
+/// What is to be done instead of serving.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Collect garbage so.
+    CollectGarbage(GarbageOptions),
+    /// Ask the policies about the request in this file.
+    CheckPolicy {
+        /// The file; `-` for standard input.
+        input: PathBuf,
+    },
+}
+
+impl From<Errand> for Task {
+    fn from(errand: Errand) -> Self {
+        match errand {
+            Errand::Gc {
+                dry_run,
+                sole_database,
+            } => Self::CollectGarbage(GarbageOptions {
+                is_dry_run: dry_run,
+                is_sole_database: sole_database,
+            }),
+            Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
+        }
+    }
+}

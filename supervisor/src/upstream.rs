@@ -1,0 +1,170 @@
+//! Questions to servers that the operator named (OPA, those that give tokens): small ones, over kept
+//! connections, bounded in time and size. Redirects are not followed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::limits;
+
+const AGENT: &str = concat!("mcp-v8/", env!("CARGO_PKG_VERSION"));
+
+/// There is nothing to know servers by, or no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The system has no certificate authorities.
+    #[error(
+        "no certificate authority is known, so that no server can be reached over https ({why}); \
+         install those of the system, or name a file of them with SSL_CERT_FILE"
+    )]
+    NoAuthorities {
+        /// What the system said.
+        why: String,
+    },
+    /// The versions of TLS are not to be had.
+    #[error("TLS is not to be had: {0}")]
+    Protocol(#[from] rustls::Error),
+}
+
+/// Why there is no answer. The text holds nothing of question or answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It took too long.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Late(Duration),
+    /// The connection failed, or broke off.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// There is more than is read.
+    #[error("its answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// What bounds a question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The longest time from the question to the last byte of the answer.
+    pub(crate) time: Duration,
+    /// The largest answer.
+    pub(crate) bytes: usize,
+}
+
+/// Connections to servers of the operator. Clones are cheap and share them.
+#[derive(Clone)]
+pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+impl Upstream {
+    /// `urls`: those that will be asked. Without one of https it does not matter whom the system trusts.
+    pub(crate) fn new<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Result<Self, UpstreamError> {
+        let needs_tls = urls.into_iter().any(|url| url.scheme() == "https");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(authorities(needs_tls)?)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(limits::UPSTREAM_CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits::UPSTREAM_IDLE_MAX)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// Posts, and reads the whole answer.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        bounds: Bounds,
+    ) -> Result<(StatusCode, Bytes), AskError> {
+        timeout(bounds.time, self.exchange(url, headers, body, bounds.bytes))
+            .await
+            .unwrap_or(Err(AskError::Late(bounds.time)))
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<(StatusCode, Bytes), AskError> {
+        let unreachable = |error: &dyn std::error::Error| AskError::Unreachable(causes(error));
+        let uri: Uri = url.as_str().parse().map_err(|error| unreachable(&error))?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        let agent = HeaderValue::from_static(AGENT);
+        request.headers_mut().insert(USER_AGENT, agent);
+        let answer = self.0.request(request).await;
+        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
+        let body = Limited::new(body, bytes_max).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                AskError::TooLarge(bytes_max)
+            } else {
+                unreachable(&*error)
+            }
+        })?;
+        Ok((head.status, body.to_bytes()))
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").finish_non_exhaustive()
+    }
+}
+
+/// Whom the system trusts, or who is in the file that `SSL_CERT_FILE` names.
+fn authorities(are_needed: bool) -> Result<RootCertStore, UpstreamError> {
+    let mut authorities = RootCertStore::empty();
+    if !are_needed {
+        return Ok(authorities);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    authorities.add_parsable_certificates(found.certs);
+    if authorities.is_empty() {
+        let why = found.errors.first().map(ToString::to_string);
+        let why = why.unwrap_or_else(|| "there are none".to_owned());
+        return Err(UpstreamError::NoAuthorities { why });
+    }
+    Ok(authorities)
+}
+
+/// An error with what caused it: hyper's say only where they come from.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
