@@ -16,6 +16,7 @@ use crate::app::GarbageOptions;
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
 const HTTP: &str = "HTTP";
+const MODULES: &str = "WebAssembly modules";
 const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
 
@@ -202,6 +203,18 @@ struct Cli {
     /// the server at once.
     #[arg(long, value_name = "SECONDS", help_heading = HTTP)]
     shutdown_grace: Option<OsString>,
+
+    /// A WebAssembly module for scripts, as NAME=FILE; can be given again.
+    ///
+    /// Scripts find the exports of a module that imports nothing as NAME, and every module (a
+    /// WebAssembly.Module) as __wasm_NAME. They are made at their first use, of a module that is
+    /// compiled once. In the environment, several are separated by commas.
+    #[arg(long, value_name = "NAME=FILE", help_heading = MODULES)]
+    wasm_module: Vec<OsString>,
+
+    /// A JSON file with more of them: {"NAME": "FILE", ...}.
+    #[arg(long, value_name = "FILE", help_heading = MODULES)]
+    wasm_config: Option<OsString>,
 
     /// How much of a worker's jail must hold: required or best-effort.
     ///
@@ -406,22 +419,27 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::TlsCert, cli.tls_cert),
         (Setting::TlsKey, cli.tls_key),
         (Setting::ShutdownGrace, cli.shutdown_grace),
+        (Setting::WasmConfig, cli.wasm_config),
         (Setting::Sandbox, cli.sandbox),
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
         (Setting::WorkerPath, cli.worker_path),
         (Setting::LogLevel, cli.log_level),
     ];
+    let lists = [(Setting::WasmModule, cli.wasm_module)];
     let mut raw = Raw::default();
+    let mut say = |setting, given| {
+        let origin = Origin::Flag(setting);
+        raw.say(setting, Said { given, origin });
+    };
     for (setting, value) in values {
         if let Some(value) = value {
-            raw.say(
-                setting,
-                Said {
-                    given: Given::Text(value),
-                    origin: Origin::Flag(setting),
-                },
-            );
+            say(setting, Given::Text(value));
+        }
+    }
+    for (setting, values) in lists {
+        if !values.is_empty() {
+            say(setting, Given::Texts(values));
         }
     }
     CommandLine {

@@ -14,7 +14,9 @@ pub(super) fn shown(setting: Setting) -> String {
         | Setting::AllowedHosts
         | Setting::AllowedOrigins
         | Setting::TlsCert
-        | Setting::TlsKey => "none".to_owned(),
+        | Setting::TlsKey
+        | Setting::WasmModule
+        | Setting::WasmConfig => "none".to_owned(),
         Setting::HttpPort | Setting::SsePort => "none: standard input and output".to_owned(),
         Setting::BindHost => super::BIND_HOST_DEFAULT.to_string(),
         Setting::ShutdownGrace => limits::SHUTDOWN_GRACE_DEFAULT.as_secs().to_string(),

@@ -39,6 +39,8 @@ impl fmt::Display for Origin {
 pub enum Given {
     /// On the command line or in the environment, where everything is text.
     Text(OsString),
+    /// On the command line, with a flag that can be given again.
+    Texts(Vec<OsString>),
     /// In the file, where values have types.
     Toml(toml::Value),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "\"{}\"", text.display()),
+            Self::Texts(texts) => f.debug_list().entries(texts).finish(),
             Self::Toml(value) => write!(f, "{value}"),
         }
     }

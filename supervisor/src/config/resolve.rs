@@ -34,10 +34,12 @@ pub(super) fn resolve(
         "zygote or exec",
         WorkerStart::from_name,
     );
+    let wasm_modules = resolver.wasm_modules(jail.engine_tier);
     let cores = machine.cores.clamp(1, limits::CONCURRENT_EXECUTIONS_MAX);
     let executions = ExecutionsConfig {
         jail,
         worker_start,
+        wasm_modules,
         retention,
         max_concurrent: resolver.count(
             Setting::MaxConcurrentExecutions,
@@ -245,6 +247,7 @@ pub(super) fn malformed(said: &Said, expected: impl Into<String>) -> Fault {
 pub(super) fn text<'a>(said: &'a Said, expected: &str) -> Result<&'a str, Fault> {
     match &said.given {
         Given::Text(text) => text.to_str(),
+        Given::Texts(_) => None,
         Given::Toml(value) => value.as_str(),
     }
     .ok_or_else(|| malformed(said, expected))
@@ -262,6 +265,7 @@ pub(super) fn number(
             Some(Ok(number)) => number,
             _ => return Err(expected()),
         },
+        Given::Texts(_) => return Err(expected()),
         Given::Toml(value) => i128::from(value.as_integer().ok_or_else(expected)?),
     };
     u64::try_from(parsed)
@@ -278,6 +282,7 @@ pub(super) fn number(
 
 pub(super) fn switch(said: &Said) -> Result<bool, Fault> {
     let answer = match &said.given {
+        Given::Texts(_) => None,
         Given::Text(text) => match text.to_str() {
             Some("true" | "1" | "yes" | "on") => Some(true),
             Some("false" | "0" | "no" | "off") => Some(false),
@@ -293,7 +298,7 @@ pub(super) fn path(said: &Said) -> Result<PathBuf, Fault> {
     let path = match &said.given {
         Given::Text(text) => PathBuf::from(text),
         Given::Toml(toml::Value::String(text)) => PathBuf::from(text),
-        Given::Toml(_) => return Err(malformed(said, "a path in quotes")),
+        Given::Texts(_) | Given::Toml(_) => return Err(malformed(said, "a path in quotes")),
     };
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() || bytes.contains(&0) {

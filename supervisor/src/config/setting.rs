@@ -56,6 +56,10 @@ pub enum Setting {
     TlsKey,
     /// How long what runs may go on when the server is asked to end, in seconds.
     ShutdownGrace,
+    /// WebAssembly modules for scripts, by name.
+    WasmModule,
+    /// A file that lists more of them.
+    WasmConfig,
     /// How much of a worker's jail must hold.
     Sandbox,
     /// How much of V8's machinery scripts get.
@@ -76,7 +80,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -102,6 +106,8 @@ impl Setting {
         Self::TlsCert,
         Self::TlsKey,
         Self::ShutdownGrace,
+        Self::WasmModule,
+        Self::WasmConfig,
         Self::Sandbox,
         Self::EngineTier,
         Self::WorkerStart,
@@ -137,6 +143,8 @@ impl Setting {
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
             Self::ShutdownGrace => "shutdown-grace",
+            Self::WasmModule => "wasm-module",
+            Self::WasmConfig => "wasm-config",
             Self::Sandbox => "sandbox",
             Self::EngineTier => "engine-tier",
             Self::WorkerStart => "worker-start",

@@ -167,6 +167,7 @@ impl Resolver<'_> {
 fn bucket(said: &Said) -> Result<String, Fault> {
     let name = match &said.given {
         Given::Text(text) => text.to_str(),
+        Given::Texts(_) => None,
         Given::Toml(value) => value.as_str(),
     };
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
