@@ -16,6 +16,7 @@
 //! * [`limits`]: every size on the wire, with the relations between them asserted at compile time.
 //! * [`fetch`]: requests over HTTP that scripts make.
 //! * [`mode`]: whether heaps are kept.
+//! * [`modules`]: the WebAssembly modules that an operator preloads, as a file.
 //! * [`exit`]: the exit codes of a worker.
 //! * [`zygote`]: the other conversation, with the process that forks workers: its messages, and the
 //!   ledger that says which of them fits.
@@ -28,6 +29,7 @@ pub mod fetch;
 pub mod limits;
 pub mod message;
 pub mod mode;
+pub mod modules;
 pub mod phase;
 pub mod zygote;
 

@@ -63,6 +63,18 @@ pub const FETCH_ERROR_BYTES_MAX: usize = 4 << 10;
 /// Exchanges of one execution that are not at their end.
 pub const EXCHANGES_OPEN_MAX: usize = 32;
 
+/// WebAssembly modules that an operator may preload.
+pub const WASM_MODULES_MAX: usize = 64;
+
+/// The longest name of a preloaded module.
+pub const WASM_NAME_BYTES_MAX: usize = 64;
+
+/// The largest preloaded module.
+pub const WASM_MODULE_BYTES_MAX: usize = 32 << 20;
+
+/// All preloaded modules together. They lie in memory once, whatever the number of workers.
+pub const WASM_MODULES_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of the length prefix of a frame: a little-endian `u32` that does not count itself.
 pub const FRAME_HEADER_BYTES: usize = 4;
 
@@ -95,4 +107,6 @@ const _: () = {
     assert!(UNSAVED_BYTES_MAX <= RESULT_BYTES_MAX);
     assert!(REQUEST_BYTES_MAX <= FRAME_FROM_WORKER_BYTES_MAX);
     assert!(REQUEST_BYTES_MAX <= FRAME_TO_WORKER_BYTES_MAX);
+    assert!(WASM_MODULE_BYTES_MAX <= WASM_MODULES_BYTES_MAX);
+    assert!(WASM_MODULES_BYTES_MAX <= u32::MAX as usize);
 };

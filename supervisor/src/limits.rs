@@ -35,6 +35,16 @@ pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// comes on top of it.
 pub const WARM_WORKER_BYTES: u64 = 32 << 20;
 
+/// Memory that a worker has resident of each byte of a preloaded WebAssembly module, compiled: V8 keeps
+/// a copy of the module, and tables of what is in it.
+pub const WASM_MODULE_COPIES: u64 = 4;
+
+/// How long V8 may take to compile a preloaded WebAssembly module when the server starts.
+pub const WASM_CHECK_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The longest text about a preloaded WebAssembly module that V8 refuses, in bytes.
+pub const WASM_REFUSAL_BYTES_MAX: usize = 300;
+
 /// The most executions that an operator may let run at once.
 pub const CONCURRENT_EXECUTIONS_MAX: usize = 1024;
 /// Executions that may wait for a slot.

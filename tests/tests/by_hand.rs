@@ -114,3 +114,31 @@ fn the_conversation_can_be_seen() {
         "{error}"
     );
 }
+
+#[test]
+fn modules_are_preloaded_by_hand_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("math.wasm");
+    let text = "(module (func (export \"two\") (result i32) i32.const 2))";
+    std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+    let module = format!("math={}", path.display());
+    let output = run(&["--wasm-module", &module, "-"], b"math.two() + 1");
+    assert_eq!(texts(&output), (0, "3\n".to_owned(), String::new()));
+    for (arguments, what) in [
+        (vec!["--wasm-module", "math"], "it is not NAME=FILE"),
+        (vec!["--wasm-module", "let=/x"], "reserved word"),
+        (vec!["--wasm-module", "x=/nowhere"], "cannot read /nowhere"),
+        (
+            vec!["--wasm-module", &module, "--wasm-module", &module],
+            "two WebAssembly modules are called math",
+        ),
+        (
+            vec!["--wasm-module", &module, "--engine-tier", "jitless"],
+            "no WebAssembly",
+        ),
+    ] {
+        let (code, _, error) = texts(&run(&[&arguments[..], &["-"]].concat(), b"1"));
+        assert_eq!(code, 64);
+        assert!(error.contains(what), "{what}: {error}");
+    }
+}

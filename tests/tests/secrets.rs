@@ -36,10 +36,14 @@ fn of(process: &Entry, file: &str) -> PathBuf {
 }
 
 /// A server that has secrets in its environment and on its command line, and in its memory the script
-/// and the output of another execution.
+/// and the output of another execution. Its workers have a WebAssembly module.
 fn server_with_secrets(home: &Home, way: &str) -> Server {
+    let module = home.path("module.wasm");
+    fs::write(&module, b"\0asm\x01\0\0\0").expect("a file in our own directory");
     let mut command = home.server("mcp-v8-worker");
     command
+        .arg("--wasm-module")
+        .arg(format!("nothing={}", module.display()))
         .env("CANARY_SECRET", secret("environment"))
         .args(["--worker-start", way]);
     let mut server = Server::spawn(command);
@@ -67,7 +71,8 @@ fn environment_and_arguments_of_a_worker_hold_no_secret() {
         );
         let arguments = fs::read(of(process, "cmdline")).expect("everybody may read it");
         let program = home.path("mcp-v8-worker").display().to_string();
-        let rest = "\0zygote\0--sandbox\0required\0--engine-tier\0jit\0--mode\0stateful\0";
+        let rest =
+            "\0zygote\0--sandbox\0required\0--engine-tier\0jit\0--mode\0stateful\0--wasm-modules\0";
         assert_eq!(
             String::from_utf8_lossy(&arguments),
             format!("{program}{rest}")

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
@@ -13,11 +14,13 @@ use mcp_v8_protocol::message::{
     Confinement, ExecutionLimits, FailureKind, Finished, FromWorker, Grants, HeapUse, Start,
     ToWorker,
 };
+use mcp_v8_protocol::modules::{self, Module, NameFault};
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use sha2::{Digest as _, Sha256};
 
 use crate::conversation::{ConversationError, Prepared, converse, end_process};
-use crate::runtime::{Realm, choose_tier};
+use crate::runtime::{PreloadError, Preloaded, Realm, choose_tier};
 use crate::sandbox;
 use crate::tier::EngineTier;
 
@@ -35,6 +38,10 @@ pub struct RunArgs {
     /// How much of V8's machinery the script gets
     #[arg(long, value_enum, default_value_t)]
     engine_tier: EngineTier,
+    /// A WebAssembly module for the script, which finds its exports as NAME (of one that imports nothing),
+    /// and the module as __wasm_NAME; can be given again
+    #[arg(long, value_name = "NAME=FILE")]
+    wasm_module: Vec<String>,
     /// Print each frame of the conversation with the (absent) supervisor on standard error
     #[arg(long)]
     trace_frames: bool,
@@ -60,6 +67,32 @@ pub enum RunError {
     /// The script is not text.
     #[error("the script is not UTF-8: {0}")]
     NotText(#[from] std::str::Utf8Error),
+    /// A module is not named.
+    #[error("--wasm-module {given}: it is not NAME=FILE")]
+    Unnamed {
+        /// What was given.
+        given: String,
+    },
+    /// A module cannot be called that.
+    #[error("the WebAssembly module {name}: {fault}")]
+    Name {
+        /// Its name.
+        name: String,
+        /// Why not.
+        fault: NameFault,
+    },
+    /// Two modules cannot be told apart.
+    #[error("two WebAssembly modules are called {name}")]
+    Twice {
+        /// Their name.
+        name: String,
+    },
+    /// The engine does not run modules.
+    #[error("there is no WebAssembly in the engine tier jitless")]
+    NoWebAssembly,
+    /// The modules are too many or too large.
+    #[error(transparent)]
+    Modules(#[from] PreloadError),
     /// The conversation failed.
     #[error(transparent)]
     Conversation(#[from] ConversationError),
@@ -78,6 +111,7 @@ pub enum RunError {
 pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
     let source = read_source(&args.file)?;
     choose_tier(args.engine_tier);
+    let modules = Rc::new(read_modules(args)?);
     let bytes = u64::from(args.heap_memory_max) << 20;
     let limits = ExecutionLimits {
         heap_bytes: bytes,
@@ -100,7 +134,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
     };
     let input = encode(&start)?;
     let prepare = || {
-        let realm = Realm::for_run();
+        let mut realm = Realm::for_run();
+        realm.preload(modules);
         let _remaining = nix::unistd::alarm::set(args.timeout);
         // By hand a script runs with the user's own limits only: it is the user's own script.
         (Prepared::Stateless(realm), Confinement::default())
@@ -134,6 +169,42 @@ fn read_source(path: &Path) -> Result<String, RunError> {
         });
     }
     Ok(str::from_utf8(&bytes)?.to_owned())
+}
+
+fn read_modules(args: &RunArgs) -> Result<Preloaded, RunError> {
+    if !args.wasm_module.is_empty() && args.engine_tier == EngineTier::Jitless {
+        return Err(RunError::NoWebAssembly);
+    }
+    let mut read: Vec<(&str, Vec<u8>)> = Vec::new();
+    for given in &args.wasm_module {
+        let (name, path) = given.split_once('=').ok_or_else(|| RunError::Unnamed {
+            given: given.clone(),
+        })?;
+        let owned = || name.to_owned();
+        modules::check_name(name).map_err(|fault| RunError::Name {
+            name: owned(),
+            fault,
+        })?;
+        if read.iter().any(|(other, _)| *other == name) {
+            return Err(RunError::Twice { name: owned() });
+        }
+        let bytes = std::fs::read(path).map_err(|source| RunError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        read.push((name, bytes));
+    }
+    let listed: Vec<Module<'_>> = read
+        .iter()
+        .map(|(name, bytes)| Module {
+            name,
+            digest: Sha256::digest(bytes).into(),
+            bytes,
+        })
+        .collect();
+    let file = modules::encode(&listed).map_err(PreloadError::from)?;
+    // They stay as long as the process.
+    Ok(Preloaded::of(file.leak())?)
 }
 
 fn set_alarm_handler() -> Result<(), nix::errno::Errno> {

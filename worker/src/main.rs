@@ -4,16 +4,17 @@ use std::fs::File;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::rc::Rc;
 
 use clap::{Parser, Subcommand};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::mode::Mode;
 use mcp_v8_worker::by_hand::{self, RunArgs};
 use mcp_v8_worker::conversation::{ConversationError, Prepared, converse, end_process};
-use mcp_v8_worker::runtime::{Realm, choose_tier};
+use mcp_v8_worker::runtime::{PreloadError, Preloaded, Realm, choose_tier};
 use mcp_v8_worker::sandbox::{
-    self, Asked, Descriptors, INPUT_FD, Mode as SandboxMode, OUTPUT_FD, Report, SandboxError,
-    WINDOW_FD, Way,
+    self, Asked, Descriptors, INPUT_FD, MODULES_FD, Mode as SandboxMode, OUTPUT_FD, Report,
+    SandboxError, WINDOW_FD, Way,
 };
 use mcp_v8_worker::stock;
 use mcp_v8_worker::tier::EngineTier;
@@ -68,6 +69,21 @@ struct Service {
     /// Whether heaps are kept
     #[arg(long, value_parser = mode_of, default_value = Mode::Stateless.name())]
     mode: Mode,
+    /// Descriptor 6 is a file of WebAssembly modules for scripts
+    #[arg(long)]
+    wasm_modules: bool,
+}
+
+impl Service {
+    /// The modules that were handed over. Call it first of all, and once.
+    fn modules(self) -> Result<Rc<Preloaded>, PreloadError> {
+        if !self.wasm_modules {
+            return Ok(Rc::default());
+        }
+        // SAFETY: the supervisor gives this descriptor with that flag, and nothing else in this process
+        // uses it.
+        Preloaded::map(unsafe { OwnedFd::from_raw_fd(MODULES_FD) }).map(Rc::new)
+    }
 }
 
 fn mode_of(word: &str) -> Result<Mode, String> {
@@ -107,6 +123,8 @@ enum ServeError {
     Zygote(#[from] ZygoteError),
     #[error("cannot map the heap window: {0}")]
     Window(#[from] Errno),
+    #[error(transparent)]
+    Modules(#[from] PreloadError),
 }
 
 impl ServeError {
@@ -114,6 +132,7 @@ impl ServeError {
         match self {
             Self::Sandbox(_)
             | Self::Window(_)
+            | Self::Modules(_)
             | Self::Zygote(ZygoteError::System { .. } | ZygoteError::Maps(_)) => {
                 ExitCode::StartFailed
             }
@@ -184,7 +203,9 @@ fn served(served: Result<(), ServeError>) -> ExitCode {
 }
 
 /// A worker that was started by itself.
-fn serve(Service { jail, mode }: Service) -> Result<(), ServeError> {
+fn serve(service: Service) -> Result<(), ServeError> {
+    let Service { jail, mode, .. } = service;
+    let modules = service.modules()?;
     choose_tier(jail.engine_tier);
     let plan = sandbox::plan(jail.asked(Way::Exec));
     let window = match mode {
@@ -193,7 +214,7 @@ fn serve(Service { jail, mode }: Service) -> Result<(), ServeError> {
         // this process uses it.
         Mode::Stateful => Some(Window::map(unsafe { OwnedFd::from_raw_fd(WINDOW_FD) })?),
     };
-    let prepared = prepare(realm_of(mode), window);
+    let prepared = prepare(realm_of(mode, modules), window);
     let mut report = Report::default();
     sandbox::enter_worker(&plan, &Descriptors::IN_PLACE, &mut report)?;
     // SAFETY: they are in their places, and nothing else in this process uses them.
@@ -202,13 +223,16 @@ fn serve(Service { jail, mode }: Service) -> Result<(), ServeError> {
 }
 
 /// A fork server, and each worker that it forks.
-fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
+fn fork_workers(service: Service) -> Result<(), ServeError> {
+    let Service { jail, mode, .. } = service;
+    let modules = service.modules()?;
     choose_tier(jail.engine_tier);
     let mut zygote = Zygote::open(mode)?;
     let plan = sandbox::plan(jail.asked(Way::Zygote));
     let mut report = Report::default();
     sandbox::enter_zygote(&plan, &mut report)?;
-    let realm = realm_of(mode);
+    let realm = realm_of(mode, Rc::clone(&modules));
+    modules.compile();
     match zygote.serve(&report)? {
         Turn::Over => Ok(()),
         Turn::Worker {
@@ -227,11 +251,13 @@ fn fork_workers(Service { jail, mode }: Service) -> Result<(), ServeError> {
 
 /// The runtime of a worker. It is never torn down: that takes long, and one for heaps must not be
 /// without a snapshot; the process ends instead.
-fn realm_of(mode: Mode) -> ManuallyDrop<Realm> {
-    ManuallyDrop::new(match mode {
+fn realm_of(mode: Mode, modules: Rc<Preloaded>) -> ManuallyDrop<Realm> {
+    let mut realm = ManuallyDrop::new(match mode {
         Mode::Stateless => Realm::for_run(),
         Mode::Stateful => Realm::for_heap(None),
-    })
+    });
+    realm.preload(modules);
+    realm
 }
 
 fn prepare(realm: ManuallyDrop<Realm>, window: Option<Window>) -> ManuallyDrop<Prepared> {

@@ -19,6 +19,7 @@ use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
 use crate::execution::driver::{self, Driver, Services, Task};
+use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
 use crate::limits;
@@ -26,7 +27,7 @@ use crate::store::{
     CancelledBy, ExecutionId, IdMatches, Limits, OutputPage, PageRequest, Status, Store,
     StoreError, Stored, View,
 };
-use crate::workers::{Spawner, SpawnerConfig};
+use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
 
 /// All executions of this server. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -73,10 +74,20 @@ impl Executions {
     /// [`StartError`], whose text is for the operator.
     pub async fn start(config: ExecutionsConfig) -> Result<Self, StartError> {
         start::check(&config)?;
+        let modules = ModuleFile::new(&config.wasm_modules).map_err(ModulesError::File)?;
+        let check = ModuleCheck {
+            program: &config.worker_path,
+            jail: config.jail,
+            modules: &modules,
+            hello_timeout: config.hello_timeout,
+        };
+        check.run(&config.wasm_modules).await?;
+        drop(config.wasm_modules);
         let spawner = Spawner::start(SpawnerConfig {
             program: config.worker_path,
             jail: config.jail,
             start: config.worker_start,
+            modules,
             mode: config.state.mode(),
             max_concurrent: config.max_concurrent,
             hello_timeout: config.hello_timeout,

@@ -26,7 +26,7 @@ pub use request::{
 pub use start::{ExecutionsConfig, Mode, StartError, State};
 
 pub use crate::workers::{
-    ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WorkerStart, control_groups,
+    ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WasmModule, WorkerStart, control_groups,
 };
 
 pub use crate::heaps::{

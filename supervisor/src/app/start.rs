@@ -5,11 +5,12 @@ use std::time::Duration;
 
 pub use mcp_v8_protocol::mode::Mode;
 
+use crate::execution::modules::ModulesError;
 use crate::execution::probe::ProbeError;
 use crate::heaps::{BuildId, HeapError, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
 use crate::store::{HeapRetention, OpenError, Retention, Store, StoreError, StorePlace};
-use crate::workers::{Engine, Jail, Turnover, WorkerStart};
+use crate::workers::{Engine, Jail, Turnover, WasmModule, WorkerStart};
 
 /// What is kept between executions, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct ExecutionsConfig {
     pub jail: Jail,
     /// How workers are started.
     pub worker_start: WorkerStart,
+    /// WebAssembly modules for scripts.
+    pub wasm_modules: Vec<WasmModule>,
     /// What is kept between executions, and where.
     pub state: State,
     /// How long ended executions are kept.
@@ -82,6 +85,7 @@ impl ExecutionsConfig {
             worker_path,
             jail: Jail::default(),
             worker_start: WorkerStart::default(),
+            wasm_modules: Vec::new(),
             state,
             retention: Retention::default(),
             max_concurrent: std::thread::available_parallelism().map_or(1, usize::from),
@@ -116,6 +120,9 @@ pub enum StartError {
     /// No process can be started on this system.
     #[error("the thread that starts workers cannot be set up: {0} (Linux 5.11 or newer is needed)")]
     Spawner(std::io::Error),
+    /// Workers cannot be given the operator's WebAssembly modules.
+    #[error(transparent)]
+    Modules(#[from] ModulesError),
     /// A worker does not start, or is of another version.
     #[error(transparent)]
     Worker(#[from] ProbeError),

@@ -16,6 +16,7 @@ use super::setting::{CONFIG_VARIABLE, Setting};
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
 const HTTP: &str = "HTTP";
+const MODULES: &str = "WebAssembly modules";
 const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
 
@@ -207,6 +208,17 @@ struct Cli {
 
     #[command(flatten)]
     fetch: FetchFlags,
+    /// A WebAssembly module for scripts, as NAME=FILE; can be given again.
+    ///
+    /// Scripts find the exports of a module that imports nothing as NAME, and every module (a
+    /// WebAssembly.Module) as __wasm_NAME. They are made at their first use, of a module that is
+    /// compiled once. In the environment, several are separated by commas.
+    #[arg(long, value_name = "NAME=FILE", help_heading = MODULES)]
+    wasm_module: Vec<OsString>,
+
+    /// A JSON file with more of them: {"NAME": "FILE", ...}.
+    #[arg(long, value_name = "FILE", help_heading = MODULES)]
+    wasm_config: Option<OsString>,
 
     /// How much of a worker's jail must hold: required or best-effort.
     ///
@@ -383,11 +395,16 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::OpaCacheMs, cli.fetch.opa_cache_ms),
         (Setting::FetchAllowPrivate, cli.fetch.fetch_allow_private),
         (Setting::FetchHeaderConfig, cli.fetch.fetch_header_config),
+        (Setting::WasmConfig, cli.wasm_config),
         (Setting::Sandbox, cli.sandbox),
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
         (Setting::WorkerPath, cli.worker_path),
         (Setting::LogLevel, cli.log_level),
+    ];
+    let lists = [
+        (Setting::FetchHeader, cli.fetch.fetch_header),
+        (Setting::WasmModule, cli.wasm_module),
     ];
     let mut raw = Raw::default();
     let mut say = |setting, given| {
@@ -399,8 +416,10 @@ fn said(cli: Cli) -> CommandLine {
             say(setting, Given::Text(value));
         }
     }
-    if !cli.fetch.fetch_header.is_empty() {
-        say(Setting::FetchHeader, Given::Texts(cli.fetch.fetch_header));
+    for (setting, values) in lists {
+        if !values.is_empty() {
+            say(setting, Given::Texts(values));
+        }
     }
     CommandLine {
         raw,

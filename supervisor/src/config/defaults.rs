@@ -19,7 +19,9 @@ pub(super) fn shown(setting: Setting) -> String {
         | Setting::TlsCert
         | Setting::TlsKey
         | Setting::FetchHeader
-        | Setting::FetchHeaderConfig => "none".to_owned(),
+        | Setting::FetchHeaderConfig
+        | Setting::WasmModule
+        | Setting::WasmConfig => "none".to_owned(),
         Setting::PolicyDir | Setting::OpaUrl => "none: scripts make no requests".to_owned(),
         Setting::OpaFetchPolicy => OPA_FETCH_POLICY_DEFAULT.to_owned(),
         Setting::OpaCacheMs => "0: not at all".to_owned(),

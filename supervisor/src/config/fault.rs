@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use super::raw::Origin;
 use super::setting::Setting;
+use super::wasm_config::ListFault;
+use super::wasm_modules::ModuleFault;
 
 /// One thing that is wrong. The text says where it was said, what is wrong, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +124,26 @@ pub enum Fault {
     /// A policy is to be asked, and there is none.
     #[error("policy check needs --policy-dir or --opa-url: the policies that are to be asked")]
     NothingAsked,
+    /// A WebAssembly module cannot be had.
+    #[error("{origin}: {module}: {fault}")]
+    WasmModule {
+        /// Where.
+        origin: Origin,
+        /// Which, as it was said.
+        module: String,
+        /// What is wrong with it.
+        fault: ModuleFault,
+    },
+    /// The list of WebAssembly modules cannot be read.
+    #[error("{origin}: {path}: {fault}", path = path.display())]
+    WasmConfig {
+        /// Where.
+        origin: Origin,
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: ListFault,
+    },
     /// Garbage is to be collected where nothing is kept.
     #[error("gc and --stateless exclude each other: a stateless server keeps no heaps")]
     NothingKept,

@@ -16,6 +16,8 @@ pub mod raw;
 mod resolve;
 mod setting;
 mod state;
+mod wasm_config;
+mod wasm_modules;
 
 #[cfg(test)]
 mod tests;
@@ -27,9 +29,13 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
+pub use wasm_config::ListFault;
+pub use wasm_modules::ModuleFault;
 
 use self::errand::Task;
-use crate::app::{ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WorkerStart};
+use crate::app::{
+    ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WasmModule, WorkerStart,
+};
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::telemetry::LogLevel;
@@ -99,7 +105,7 @@ impl Config {
     pub fn summary(&self) -> String {
         let executions = &self.executions;
         format!(
-            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}{}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
             match self.transport {
@@ -111,12 +117,22 @@ impl Config {
             executions.worker_start.name(),
             executions.jail.sandbox,
             executions.jail.engine_tier,
+            preloaded(&executions.wasm_modules),
             executions.heap_memory_default_mb,
             executions.execution_timeout_default_secs,
             executions.max_concurrent,
             executions.queue_length_max,
         )
     }
+}
+
+/// The modules that scripts have, by name.
+fn preloaded(modules: &[WasmModule]) -> String {
+    let names: Vec<&str> = modules.iter().map(|module| module.name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", WebAssembly modules {}", names.join(", "))
 }
 
 /// What is kept, and where.

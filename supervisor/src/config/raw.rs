@@ -48,7 +48,7 @@ impl fmt::Display for Origin {
 pub enum Given {
     /// On the command line or in the environment, where everything is text.
     Text(OsString),
-    /// On the command line, by a flag that may come several times.
+    /// On the command line, with a flag that can be given again.
     Texts(Vec<OsString>),
     /// In the file, where values have types.
     Toml(toml::Value),

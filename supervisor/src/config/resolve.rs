@@ -34,10 +34,12 @@ pub(super) fn resolve(
         "zygote or exec",
         WorkerStart::from_name,
     );
+    let wasm_modules = resolver.wasm_modules(jail.engine_tier);
     let cores = machine.cores.clamp(1, limits::CONCURRENT_EXECUTIONS_MAX);
     let executions = ExecutionsConfig {
         jail,
         worker_start,
+        wasm_modules,
         retention,
         max_concurrent: resolver.count(
             Setting::MaxConcurrentExecutions,
@@ -282,6 +284,7 @@ pub(super) fn number(
 
 pub(super) fn switch(said: &Said) -> Result<bool, Fault> {
     let answer = match &said.given {
+        Given::Texts(_) => None,
         Given::Text(text) => match text.to_str() {
             Some("true" | "1" | "yes" | "on") => Some(true),
             Some("false" | "0" | "no" | "off") => Some(false),

@@ -70,6 +70,10 @@ pub enum Setting {
     FetchHeader,
     /// The file with more of them.
     FetchHeaderConfig,
+    /// WebAssembly modules for scripts, by name.
+    WasmModule,
+    /// A file that lists more of them.
+    WasmConfig,
     /// How much of a worker's jail must hold.
     Sandbox,
     /// How much of V8's machinery scripts get.
@@ -90,7 +94,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -123,6 +127,8 @@ impl Setting {
         Self::FetchAllowPrivate,
         Self::FetchHeader,
         Self::FetchHeaderConfig,
+        Self::WasmModule,
+        Self::WasmConfig,
         Self::Sandbox,
         Self::EngineTier,
         Self::WorkerStart,
@@ -165,6 +171,8 @@ impl Setting {
             Self::FetchAllowPrivate => "fetch-allow-private",
             Self::FetchHeader => "fetch-header",
             Self::FetchHeaderConfig => "fetch-header-config",
+            Self::WasmModule => "wasm-module",
+            Self::WasmConfig => "wasm-config",
             Self::Sandbox => "sandbox",
             Self::EngineTier => "engine-tier",
             Self::WorkerStart => "worker-start",

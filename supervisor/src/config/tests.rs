@@ -11,6 +11,7 @@ use crate::limits;
 mod fetch;
 mod http;
 mod state;
+mod wasm_modules;
 
 fn machine() -> Machine {
     Machine {
@@ -132,6 +133,10 @@ fn flag_over_environment_over_file_over_default() {
 
 #[test]
 fn every_setting_can_be_said_in_all_three_ways() {
+    let (module, list) = wasm_modules::files();
+    let module = format!("math={}", module.path().display());
+    let list = list.path().display().to_string();
+    let [module_toml, list_toml] = [&module, &list].map(|text| format!("{text:?}"));
     let values = [
         ("stateless", "true", "true"),
         ("directory-path", "/x/heaps", "\"/x/heaps\""),
@@ -177,6 +182,8 @@ fn every_setting_can_be_said_in_all_three_ways() {
             "[\"host=x.example,header=x-a,value=b,c=d\"]",
         ),
         ("fetch-header-config", "/x/headers", "\"/x/headers\""),
+        ("wasm-module", &module, &module_toml),
+        ("wasm-config", &list, &list_toml),
         ("sandbox", "best-effort", "\"best-effort\""),
         ("engine-tier", "jitless", "\"jitless\""),
         ("worker-start", "exec", "\"exec\""),

@@ -239,6 +239,7 @@ impl Driver {
     }
 
     async fn wait_for_word(&mut self, resident_bytes_max: u64) -> Event {
+        let resident_bytes_max = resident_bytes_max + self.services.spawner.module_bytes();
         let Held::Running(worker) = &mut self.held else {
             return Event::WorkerGone;
         };

@@ -7,6 +7,7 @@
 //! * `heap_loss`: why a heap was not saved, in words.
 //! * [`admission`]: slots and the queue before them.
 //! * `alarm`: what an operator has to hear of a death.
+//! * [`modules`]: whether V8 takes the WebAssembly modules that the operator preloads.
 //! * [`probe`]: whether workers can be started at all.
 //! * `held`: its worker, as far as it has come.
 //! * [`driver`]: the task that owns an execution, performs the effects and publishes views.
@@ -18,6 +19,7 @@ pub mod event;
 mod heap;
 mod heap_loss;
 mod held;
+pub mod modules;
 pub mod outcome;
 mod output;
 pub mod probe;

@@ -39,13 +39,21 @@ pub struct Probed {
 /// # Errors
 /// [`ProbeError`], whose text says what to do.
 pub async fn probe(spawner: &Spawner, hello_timeout: Duration) -> Result<Probed, ProbeError> {
+    Ok(end(ready(spawner, hello_timeout).await?).await)
+}
+
+/// Starts one worker, and hears its Hello.
+///
+/// # Errors
+/// [`ProbeError`], whose text says what to do.
+pub(super) async fn ready(spawner: &Spawner, hello_timeout: Duration) -> Result<Ready, ProbeError> {
     let mut worker = match spawner.spawn().await? {
         Begun::Fresh(worker) => worker,
-        Begun::Parked(ready) => return Ok(end(ready).await),
+        Begun::Parked(ready) => return Ok(ready),
     };
     let heard = tokio::time::timeout(hello_timeout, worker.hello()).await;
     let why = match heard {
-        Ok(Ok(hello)) => return Ok(end(worker.into_ready(hello)).await),
+        Ok(Ok(hello)) => return Ok(worker.into_ready(hello)),
         Ok(Err(error)) => NotReady::Launch(error),
         Err(_) => NotReady::Silent {
             after_ms: u64::try_from(hello_timeout.as_millis()).unwrap_or(u64::MAX),

@@ -16,7 +16,8 @@
 //!
 //! A worker gets descriptors 0 to 4 and nothing else: 0 and 1 are `/dev/null`, 2 is a pipe that is
 //! read after its death, 3 carries frames to it and 4 carries frames from it. Where heaps are kept it
-//! also gets a window for them (`window`), which it maps and closes before it is confined.
+//! also gets a window for them (`window`), and where the operator has preloaded WebAssembly modules a file
+//! of them (`modules`); it maps both and closes them before it is confined.
 
 mod appetite;
 mod cgroup;
@@ -26,6 +27,7 @@ mod jail;
 mod keeper;
 mod launch;
 mod link;
+mod modules;
 mod pool;
 mod proc;
 mod process;
@@ -37,11 +39,12 @@ mod window;
 mod zygote;
 
 pub use cgroup::{ControlGroups, control_groups};
-pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
+pub(crate) use exit::{printable_tail, telling_line};
 pub use jail::{EngineTier, Jail, SandboxMode};
 pub use launch::{Engine, Errand, LaunchError, Ready, Running, Spawned, Word};
 pub use link::LinkError;
+pub use modules::{ModuleFile, WasmModule};
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
 pub use turnover::Turnover;

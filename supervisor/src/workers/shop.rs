@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
@@ -26,6 +26,7 @@ use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::Spawned;
 use super::link::Link;
+use super::modules::ModuleFile;
 use super::process::{Child, Origin, Process, Waited, try_reap};
 use super::spawn::SpawnError;
 use super::strangers::{self, Register};
@@ -34,7 +35,11 @@ use crate::limits;
 
 /// The first of the descriptors that are a child's own.
 const FIRST_OWN_FD: RawFd = 3;
-/// Descriptors for a child are moved here or above, out of the way of 0 to 4.
+/// Where a worker that keeps heaps finds its window.
+const WINDOW_FD: RawFd = 5;
+/// Where whatever is started finds the file of WebAssembly modules, if there are any.
+const MODULES_FD: RawFd = 6;
+/// Descriptors for a child are moved here or above, out of the way of those.
 const FIRST_FREE_FD: RawFd = 10;
 /// How often the thread looks after children that it has to reap.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -126,10 +131,21 @@ pub(super) fn unblock(fd: &OwnedFd) -> io::Result<()> {
 #[derive(Debug, Clone)]
 pub(super) struct Shop {
     orders: Reaper,
-    program: Arc<Path>,
-    jail: Jail,
-    mode: Mode,
+    kind: Kind,
     groups: Groups,
+}
+
+/// What is started.
+#[derive(Debug, Clone)]
+pub(super) struct Kind {
+    /// The worker's program.
+    pub(super) program: Arc<Path>,
+    /// Its jail and engine.
+    pub(super) jail: Jail,
+    /// Whether it keeps heaps.
+    pub(super) mode: Mode,
+    /// The WebAssembly modules that scripts get.
+    pub(super) modules: ModuleFile,
 }
 
 /// Where children go whose owners were dropped.
@@ -163,12 +179,7 @@ impl Shop {
     ///
     /// # Errors
     /// When the system has no thread left, or is too old (Linux 5.11 is needed).
-    pub(super) fn open(
-        program: PathBuf,
-        jail: Jail,
-        mode: Mode,
-        groups: Groups,
-    ) -> io::Result<Self> {
+    pub(super) fn open(kind: Kind, groups: Groups) -> io::Result<Self> {
         // Ours are made with CLOEXEC; these may not be.
         // SAFETY: integers only; it changes a flag that no code here relies on.
         let result = unsafe {
@@ -188,13 +199,10 @@ impl Shop {
         let null = std::fs::File::open("/dev/null")?;
         let null = above_standard(null.as_fd())?;
         let (sender, receiver) = sync_channel(limits::SPAWN_QUEUE_LENGTH);
-        let program: Arc<Path> = program.into();
         let register = Register::default();
         let bench = Bench {
             register: register.clone(),
-            program: Arc::clone(&program),
-            jail,
-            mode,
+            kind: kind.clone(),
             null,
         };
         thread::Builder::new()
@@ -205,26 +213,24 @@ impl Shop {
                 orders: sender,
                 register,
             },
-            program,
-            jail,
-            mode,
+            kind,
             groups,
         })
     }
 
     /// The program that it starts.
     pub(super) fn program(&self) -> &Arc<Path> {
-        &self.program
+        &self.kind.program
     }
 
     /// The jail of what it starts.
     pub(super) fn jail(&self) -> Jail {
-        self.jail
+        self.kind.jail
     }
 
     /// Whether what it starts keeps heaps.
     pub(super) fn mode(&self) -> Mode {
-        self.mode
+        self.kind.mode
     }
 
     /// The asynchronous owner of a started worker.
@@ -232,8 +238,8 @@ impl Shop {
         unblock(&ours.stderr)?;
         let process = Process::new(child, ours.stderr, origin)?;
         let link = Link::new(ours.to_worker, ours.from_worker)?;
-        let program = Arc::clone(&self.program);
-        let (sandbox, groups) = (self.jail.sandbox, self.groups.clone());
+        let program = Arc::clone(&self.kind.program);
+        let (sandbox, groups) = (self.kind.jail.sandbox, self.groups.clone());
         let window = ours.window;
         Ok(Spawned::new(
             process, link, window, program, sandbox, groups,
@@ -272,7 +278,7 @@ impl Shop {
 
     pub(super) fn system_error(&self, source: io::Error) -> SpawnError {
         SpawnError::System {
-            path: self.program.to_path_buf(),
+            path: self.kind.program.to_path_buf(),
             source,
         }
     }
@@ -307,9 +313,7 @@ impl Executing {
 /// What the thread works with.
 struct Bench {
     register: Register,
-    program: Arc<Path>,
-    jail: Jail,
-    mode: Mode,
+    kind: Kind,
     null: OwnedFd,
 }
 
@@ -350,9 +354,13 @@ impl Bench {
     }
 
     fn worker(&self, reaper: Reaper) -> Result<StartedWorker, SpawnError> {
-        let (ours, theirs) = ends(self.mode).map_err(|error| self.failed(error))?;
-        let mut own = vec![theirs.input.as_fd(), theirs.output.as_fd()];
-        own.extend(theirs.window.as_ref().map(AsFd::as_fd));
+        let (ours, theirs) = ends(self.kind.mode).map_err(|error| self.failed(error))?;
+        let mut own = vec![
+            (theirs.input.as_fd(), FIRST_OWN_FD),
+            (theirs.output.as_fd(), FIRST_OWN_FD + 1),
+        ];
+        let window = theirs.window.as_ref();
+        own.extend(window.map(|window| (window.as_fd(), WINDOW_FD)));
         let child = self.start(c"serve", &own, theirs.stderr.as_fd(), reaper)?;
         Ok(StartedWorker { child, ours })
     }
@@ -369,7 +377,12 @@ impl Bench {
         let (stderr, stderr_write) = io::pipe().map_err(|error| self.failed(error))?;
         let stderr = OwnedFd::from(stderr);
         unblock(&stderr).map_err(|error| self.failed(error))?;
-        let child = self.start(c"zygote", &[theirs.as_fd()], stderr_write.as_fd(), reaper)?;
+        let child = self.start(
+            c"zygote",
+            &[(theirs.as_fd(), FIRST_OWN_FD)],
+            stderr_write.as_fd(),
+            reaper,
+        )?;
         Ok(StartedZygote {
             child,
             control,
@@ -377,11 +390,12 @@ impl Bench {
         })
     }
 
-    /// Starts the program with `/dev/null` as input and output, and `own` from descriptor 3 on.
+    /// Starts the program with `/dev/null` as input and output, its `own` descriptors at these places,
+    /// and the modules.
     fn start(
         &self,
         subcommand: &CStr,
-        own: &[BorrowedFd<'_>],
+        own: &[(BorrowedFd<'_>, RawFd)],
         stderr: impl AsFd,
         reaper: Reaper,
     ) -> Result<Child, SpawnError> {
@@ -391,8 +405,13 @@ impl Bench {
             (give(self.null.as_fd())?, libc::STDOUT_FILENO),
             (give(stderr.as_fd())?, libc::STDERR_FILENO),
         ];
-        for (place, fd) in (FIRST_OWN_FD..).zip(own) {
-            wiring.push((give(*fd)?, place));
+        let modules = self.kind.modules.descriptor();
+        for (fd, place) in own
+            .iter()
+            .copied()
+            .chain(modules.map(|fd| (fd, MODULES_FD)))
+        {
+            wiring.push((give(fd)?, place));
         }
         let pid = self.exec(subcommand, &wiring);
         let pid = pid.map_err(|errno| self.explain(errno))?;
@@ -416,10 +435,13 @@ impl Bench {
         attributes.set_sigdefault(&SigSet::all())?;
         attributes.set_sigmask(&SigSet::empty())?;
         let program =
-            CString::new(self.program.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
+            CString::new(self.kind.program.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
         let mut arguments: Vec<&CStr> = vec![&program, subcommand];
-        arguments.extend(self.jail.arguments());
-        arguments.extend([c"--mode", mode_word(self.mode)]);
+        arguments.extend(self.kind.jail.arguments());
+        arguments.extend([c"--mode", mode_word(self.kind.mode)]);
+        if self.kind.modules.descriptor().is_some() {
+            arguments.push(c"--wasm-modules");
+        }
         let environment: [&CStr; 2] = [c"TZ=UTC", c"LC_ALL=C"];
         posix_spawn(
             program.as_c_str(),
@@ -432,13 +454,13 @@ impl Bench {
 
     fn failed(&self, source: io::Error) -> SpawnError {
         SpawnError::System {
-            path: self.program.to_path_buf(),
+            path: self.kind.program.to_path_buf(),
             source,
         }
     }
 
     fn explain(&self, errno: Errno) -> SpawnError {
-        let path = self.program.to_path_buf();
+        let path = self.kind.program.to_path_buf();
         if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) && !path.exists() {
             SpawnError::Missing { path }
         } else if matches!(errno, Errno::EACCES | Errno::EPERM) {

@@ -10,10 +10,11 @@ use super::appetite::Bounds;
 use super::cgroup::Groups;
 use super::jail::Jail;
 use super::launch::{Ready, Spawned};
+use super::modules::ModuleFile;
 use super::pool::{Awaited, Pool, PoolConfig};
 use super::proc;
 use super::process::Process;
-use super::shop::{Executing, Shop};
+use super::shop::{Executing, Kind, Shop};
 use super::turnover::Turnover;
 
 /// Why no worker process was started.
@@ -100,6 +101,8 @@ pub struct SpawnerConfig {
     pub jail: Jail,
     /// How.
     pub start: WorkerStart,
+    /// The WebAssembly modules that scripts get.
+    pub modules: ModuleFile,
     /// Whether they keep heaps.
     pub mode: Mode,
     /// Executions that run at once: no more workers than this and a few are parked.
@@ -116,6 +119,7 @@ pub struct SpawnerConfig {
 pub struct Spawner {
     source: Source,
     groups: Groups,
+    modules: ModuleFile,
 }
 
 #[derive(Debug, Clone)]
@@ -133,7 +137,13 @@ impl Spawner {
         proc::warn_if_foreign();
         // First, so that whatever is started has its place.
         let groups = Groups::open()?;
-        let shop = Shop::open(config.program, config.jail, config.mode, groups.clone())?;
+        let kind = Kind {
+            program: config.program.into(),
+            jail: config.jail,
+            mode: config.mode,
+            modules: config.modules.clone(),
+        };
+        let shop = Shop::open(kind, groups.clone())?;
         let source = match config.start {
             WorkerStart::Exec => Source::Exec(shop),
             WorkerStart::Zygote => {
@@ -145,7 +155,37 @@ impl Spawner {
                 Source::Pool(Pool::open(shop, pool))
             }
         };
-        Ok(Self { source, groups })
+        Ok(Self {
+            source,
+            groups,
+            modules: config.modules,
+        })
+    }
+
+    /// A source of a few executed workers that keep no heaps and have no control groups, before there
+    /// is a server.
+    ///
+    /// # Errors
+    /// As [`Spawner::start`].
+    pub fn for_check(program: &Path, jail: Jail, modules: ModuleFile) -> io::Result<Self> {
+        let kind = Kind {
+            program: program.into(),
+            jail,
+            mode: Mode::Stateless,
+            modules: modules.clone(),
+        };
+        let groups = Groups::NONE;
+        let source = Source::Exec(Shop::open(kind, groups.clone())?);
+        Ok(Self {
+            source,
+            groups,
+            modules,
+        })
+    }
+
+    /// What a worker may have resident of preloaded modules, beside all else, in bytes.
+    pub fn module_bytes(&self) -> u64 {
+        self.modules.resident_bytes_max()
     }
 
     /// The program that it starts.

@@ -40,7 +40,7 @@
 
 mod buffers;
 mod checksum;
-mod engine;
+pub(crate) mod engine;
 mod errors;
 mod event_loop;
 mod heap;
@@ -56,6 +56,7 @@ mod scripts;
 mod state;
 mod timers;
 
+pub use crate::web::wasm_preloaded::{PreloadError, Preloaded};
 pub(crate) use engine::has_web_assembly;
 pub use engine::{choose_tier, v8_version};
 pub(crate) use errors::error_listener;

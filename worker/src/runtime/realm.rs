@@ -15,6 +15,7 @@ use crate::runtime::state::{Host, State};
 use crate::runtime::{engine, errors, event_loop, inspector_ops, language};
 use crate::typescript;
 use crate::web::ops;
+use crate::web::wasm_preloaded::Preloaded;
 
 /// A heap as bytes: V8's snapshot of an isolate and its context.
 pub type Snapshot = v8::StartupData;
@@ -137,9 +138,17 @@ impl Realm {
     pub fn with_heap(self, snapshot: Snapshot) -> Self {
         let mut realm = Self::for_stored_heap(snapshot);
         realm.own_bytes = self.own_bytes;
+        if let Some(modules) = self.state.preloaded.get() {
+            realm.preload(Rc::clone(modules));
+        }
         // Tearing an isolate down takes longer than an execution.
         std::mem::forget(self);
         realm
+    }
+
+    /// Gives scripts the modules that the operator has preloaded. The first ones stay.
+    pub fn preload(&mut self, modules: Rc<Preloaded>) {
+        let _first = self.state.preloaded.set(modules);
     }
 
     fn open(

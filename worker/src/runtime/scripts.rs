@@ -50,6 +50,10 @@ const OWN: &[(&str, &str)] = &[
     ),
     ("ext:mcp_v8/wasm.js", include_str!("../web/js/wasm.js")),
     (
+        "ext:mcp_v8/wasm_preloaded.js",
+        include_str!("../web/js/wasm_preloaded.js"),
+    ),
+    (
         "ext:mcp_v8/wasm_values.js",
         include_str!("../web/js/wasm_values.js"),
     ),

@@ -3,7 +3,7 @@
 //! It hangs in an isolate slot as an `Rc`, so a callback borrows only the part that it needs, for no
 //! longer than it needs it: a callback that runs a script may be entered again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +18,7 @@ use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
 use crate::web::decoders::Decoders;
 use crate::web::wasm::Living;
+use crate::web::wasm_preloaded::Preloaded;
 use crate::web::weak::WeakList;
 
 /// Where a script's effects go. The conversation with a supervisor is one, the terminal another.
@@ -60,6 +61,8 @@ pub(crate) struct State {
     pub(crate) complaint: RefCell<Option<Complaint>>,
     /// The zero of `performance.now()` and of timers.
     pub(crate) started: Cell<Instant>,
+    /// The modules that the operator has preloaded, if there are any.
+    pub(crate) preloaded: OnceCell<Rc<Preloaded>>,
     /// What of V8's WebAssembly objects may be in use.
     pub(crate) web_assembly: Living,
     /// Shared buffers that the script has made.
@@ -84,6 +87,7 @@ impl State {
             positions: RefCell::default(),
             complaint: RefCell::default(),
             started: Cell::new(Instant::now()),
+            preloaded: OnceCell::new(),
             web_assembly: Living::default(),
             shared_buffers: RefCell::default(),
             handed_over: RefCell::default(),

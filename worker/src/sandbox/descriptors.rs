@@ -13,6 +13,10 @@ pub const OUTPUT_FD: RawFd = 4;
 /// jail is shut.
 pub const WINDOW_FD: RawFd = 5;
 
+/// Where a worker or a fork server finds the file of preloaded WebAssembly modules, if there are any. It
+/// is mapped and closed first of all.
+pub const MODULES_FD: RawFd = 6;
+
 /// Descriptors are moved here or above while they are put into their places: no higher than it has to
 /// be, for a system may allow few.
 const ASIDE_FD: RawFd = OUTPUT_FD + 1;

@@ -61,7 +61,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
 use self::capabilities::Capability;
-pub use self::descriptors::{Descriptors, INPUT_FD, OUTPUT_FD, WINDOW_FD};
+pub use self::descriptors::{Descriptors, INPUT_FD, MODULES_FD, OUTPUT_FD, WINDOW_FD};
 pub use self::kernel::Kernel;
 pub use self::plan::{Asked, Mode, Plan, Way};
 pub use self::report::{Layer, Missing, Report, State};

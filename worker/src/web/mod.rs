@@ -16,4 +16,5 @@ mod time;
 mod url;
 mod values;
 pub(crate) mod wasm;
+pub(crate) mod wasm_preloaded;
 pub(crate) mod weak;

@@ -43,7 +43,7 @@ impl Host for Notes {
 }
 
 /// Runs a script; gives what it wrote, and its value or error.
-fn run(realm: &mut Realm, source: &str) -> (String, Outcome) {
+pub(crate) fn run(realm: &mut Realm, source: &str) -> (String, Outcome) {
     let notes = Notes::default();
     let outcome = realm.run(source, &LIMITS, Box::new(notes.clone()));
     drop(realm.take_host());

@@ -302,6 +302,7 @@ const core = {
   __proto__: null,
   ops,
   internals,
+  isForHeap,
   build: { __proto__: null, os: "linux" },
   hostObjectBrand,
   BadResourcePrototype: { __proto__: null },
@@ -537,11 +538,15 @@ function beginRun() {
   forgetRandomNumbers();
   loaded["ext:deno_web/15_performance.js"]?.setTimeOrigin();
   loaded["ext:mcp_v8/wasm.js"]?.beginRun();
+  const modules = ops.op_wasm_preloaded();
+  if (modules !== undefined) core.loadExtScript("ext:mcp_v8/wasm_preloaded.js").beginRun(modules);
 }
 
 // Before a heap is stored.
 function endRun() {
   forgetRandomNumbers();
+  loaded["ext:mcp_v8/wasm_preloaded.js"]?.endRun();
+  delete loaded["ext:mcp_v8/wasm_preloaded.js"];
   loaded["ext:mcp_v8/wasm.js"]?.endRun();
 }
 

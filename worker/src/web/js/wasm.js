@@ -134,6 +134,19 @@ const Module = makeClass("Module", 1, ops.wasm_module, (object, args) => {
   const source = takeSource(args, 1);
   adoptModule(object, construct(ops.wasm_module, args), source);
 });
+// One that the operator has preloaded: a later execution finds it again by its name.
+function remakePreloaded({ source }) {
+  const real = ops.op_wasm_preloaded_module(source.name, source.digest);
+  ops.op_wasm_watch(real);
+  return real;
+}
+
+function preloaded(name, digest) {
+  const source = { __proto__: null, name, digest };
+  const record = { __proto__: null, kind: "Module", remake: remakePreloaded, source };
+  return adopt(ObjectCreate(Module.prototype), remakePreloaded(record), record);
+}
+
 defineTypeMethod(Module, "imports", 1, ops.wasm_module_imports);
 defineTypeMethod(Module, "exports", 1, ops.wasm_module_exports);
 defineTypeMethod(Module, "customSections", 2, ops.wasm_module_custom_sections);
@@ -459,5 +472,11 @@ function endRun() {
   values.end();
 }
 
-return { WebAssembly, beginRun: values.begin, endRun };
+return {
+  WebAssembly,
+  beginRun: values.begin,
+  endRun,
+  preloaded,
+  exportsOf: (module) => recordOf(construct(Instance, [module])).exports,
+};
 })();
