@@ -3,9 +3,10 @@
 //! The reader is sans-I/O: give it bytes as they come, take messages out. It refuses a length above
 //! the direction's limit before it has allocated anything for it, refuses a message that breaks a
 //! text limit, and refuses bytes behind a message in its frame. A length that is only claimed, of a
-//! frame or of a text, costs no memory: what is held stays in proportion to what has come.
+//! frame, a text or a list, costs no memory: what is held stays in proportion to what has come.
 //!
-//! bincode 2 is no longer maintained (RUSTSEC-2025-0141). It is used in this file only.
+//! bincode 2 is no longer maintained (RUSTSEC-2025-0141). It is used in this file, and by the messages
+//! that say how they are read: nearly all derive it.
 
 use std::marker::PhantomData;
 

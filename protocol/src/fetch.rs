@@ -14,7 +14,11 @@
 //! passes through a small heap. Exchanges have numbers that the worker gives, each used once. What
 //! comes for an exchange that its worker has aborted meanwhile is dropped.
 
+use bincode::de::Decoder;
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
+
+use crate::limits::HEADERS_MAX;
 
 /// The number of an exchange; the worker counts from 0.
 pub type ExchangeId = u32;
@@ -45,7 +49,7 @@ pub enum CallStep {
 }
 
 /// A request as the script made it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct Request {
     /// As in HTTP, in upper case where the Fetch standard has it so.
     pub method: String,
@@ -122,7 +126,7 @@ pub enum ReplyStep {
 }
 
 /// The head of a response.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct Response {
     /// 200 to 599.
     pub status: u16,
@@ -135,4 +139,51 @@ pub struct Response {
     pub url: String,
     /// Whether a redirect was followed.
     pub is_redirected: bool,
+}
+
+bincode::impl_borrow_decode!(Request);
+bincode::impl_borrow_decode!(Response);
+
+impl<C> Decode<C> for Request {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            method: Decode::decode(decoder)?,
+            url: Decode::decode(decoder)?,
+            headers: decode_headers(decoder)?,
+            redirect: Decode::decode(decoder)?,
+            body: Decode::decode(decoder)?,
+        })
+    }
+}
+
+impl<C> Decode<C> for Response {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            status: Decode::decode(decoder)?,
+            status_text: Decode::decode(decoder)?,
+            headers: decode_headers(decoder)?,
+            url: Decode::decode(decoder)?,
+            is_redirected: Decode::decode(decoder)?,
+        })
+    }
+}
+
+/// Reads header lines, and makes room for them as they come.
+///
+/// bincode makes room for as many as the count claims, and counts what they take in memory against its
+/// limit, which is three times what a short line takes in a frame: short lines would be refused, and a
+/// lie would cost memory.
+fn decode_headers<D: Decoder>(decoder: &mut D) -> Result<Vec<Header>, DecodeError> {
+    let count = u64::decode(decoder)?;
+    if count > HEADERS_MAX as u64 {
+        return Err(DecodeError::ArrayLengthMismatch {
+            required: HEADERS_MAX,
+            found: usize::try_from(count).unwrap_or(usize::MAX),
+        });
+    }
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        headers.push(Header::decode(decoder)?);
+    }
+    Ok(headers)
 }

@@ -4,10 +4,10 @@
 //! reads no clock: bytes go in, messages or errors come out.
 //!
 //! ```text
-//!             ┌──────── to the worker ────────┐
-//! supervisor ─┤ Start                         ├─▶ worker (assume an attacker owns it)
-//!            ◀┤ Hello Console* Finished Saved│
-//!             └──────── from the worker ──────┘
+//!             ┌───────────── to the worker ─────────────┐
+//! supervisor ─┤ Start Fetch*                            ├─▶ worker (assume an attacker owns it)
+//!            ◀┤ Hello (Console | Fetch)* Finished Saved │
+//!             └──────────── from the worker ────────────┘
 //! ```
 //!
 //! * [`message`]: one enum for each direction.

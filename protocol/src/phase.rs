@@ -3,12 +3,16 @@
 //! ```text
 //! Booting ──Hello──▶ Parked ──Start──▶ Running ──Finished──▶ Done
 //!                       │              │     ▲                ▲ ▲
-//!                       │              └─Console              │ └──────Saved, Unsaved───┐
+//!                       │              └─Console, Fetch       │ └──────Saved, Unsaved───┐
 //!                       └────Start─▶ RunningToSave ──Finished(Failed)                   │
 //!                        (heap kept)   │   │    ▲                                       │
-//!                                      │   └─Console                                    │
+//!                                      │   └─Console, Fetch                             │
 //!                                      └────────Finished(Completed)──────────▶ Saving ──┘
 //! ```
+//!
+//! Fetch goes both ways while the script runs; what its steps mean for each exchange is told in
+//! [`crate::fetch`]. A reply to a worker that has finished is not sent any more: what was on its way
+//! is not read.
 //!
 //! Both ends run the same machine over everything that they send and receive. The supervisor kills a
 //! worker at the first [`Violation`]; the worker exits with [`crate::exit::ExitCode::Protocol`].

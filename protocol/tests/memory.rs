@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, decode_payload, encode};
+use mcp_v8_protocol::fetch::{FetchReply, Header, ReplyStep, Response};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{Completion, Console, Finished, FromWorker, Text, ToWorker};
 use proptest::prelude::*;
@@ -170,13 +171,61 @@ fn a_claimed_text_length_costs_next_to_nothing() {
 }
 
 #[test]
+fn claimed_lengths_of_requests_cost_next_to_nothing() {
+    let claims = [3, 30, 256, 257, 1 << 16, 1 << 32, u64::MAX];
+    // Each with one length that lies: of a piece, of a method, of a URL, of the list of headers, of a
+    // header's name, of its value, of a body.
+    let send = [2_u32, 0, 1].map(u32::to_le_bytes).concat();
+    let method = [2_u32, 0, 0].map(u32::to_le_bytes).concat();
+    let url = [&method[..], &[0; 8]].concat();
+    let headers = [&url[..], &[0; 8]].concat();
+    let name = [&headers[..], &1_u64.to_le_bytes()].concat();
+    let value = [&name[..], &[0; 8]].concat();
+    let body = [&headers[..], &[0; 12], &1_u32.to_le_bytes()].concat();
+    for (claim, before) in claims.into_iter().flat_map(|claim| {
+        [&send, &method, &url, &headers, &name, &value, &body].map(|before| (claim, before))
+    }) {
+        let payload = [&before[..], &claim.to_le_bytes()].concat();
+        let bytes = payload.len();
+        let (result, peak) = peak_of(|| decode_payload::<FromWorker>(&payload));
+        assert_eq!(result, Err(DecodeError::Malformed { bytes }));
+        assert!(peak <= 512, "claimed {claim} in {before:?}, held {peak}");
+    }
+}
+
+#[test]
+fn header_lines_cost_in_proportion_to_what_they_are() {
+    let header = Header {
+        name: String::new(),
+        value: Vec::new(),
+    };
+    let response = ToWorker::Fetch(FetchReply {
+        exchange: 0,
+        step: ReplyStep::Opened(Response {
+            status: 200,
+            status_text: String::new(),
+            headers: vec![header; limits::HEADERS_MAX],
+            url: String::new(),
+            is_redirected: false,
+        }),
+    });
+    let payload = encode(&response)
+        .unwrap()
+        .split_off(limits::FRAME_HEADER_BYTES);
+    let (result, peak) = peak_of(|| decode_payload::<ToWorker>(&payload));
+    assert_eq!(result.as_ref(), Ok(&response));
+    // A line has 16 bytes in a frame, and 48 in memory; a list that grows is there twice for a moment.
+    assert!(peak <= 3 * 2 * payload.len(), "{peak} bytes");
+}
+
+#[test]
 fn any_bytes_cost_in_proportion_to_what_they_are() {
     // What a lying text is given at most (`codec::decode_in_proportion`).
     let lie_max = |bytes: usize| (4 * bytes).max(256);
     // With it a frame in the buffer, which doubles as it grows.
     let cost_max = |bytes: usize| 8 * bytes + 256;
     let word = prop_oneof![
-        (0..4_u64).prop_map(|tag| tag.to_le_bytes()[..4].to_vec()),
+        (0..7_u64).prop_map(|tag| tag.to_le_bytes()[..4].to_vec()),
         any::<u64>().prop_map(|count| count.to_le_bytes().to_vec()),
         (0..2_000_000_u64).prop_map(|count| count.to_le_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..300),

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, Message, decode_payload, encode};
+use mcp_v8_protocol::fetch::{
+    CallStep, FetchCall, FetchReply, Header, Redirect, ReplyStep, Request, RequestBody, Response,
+};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker,
@@ -26,9 +29,13 @@ fn cut_text(bytes_max: usize) -> impl Strategy<Value = Text> {
 }
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
+    prop_oneof![start(), fetch_reply()]
+}
+
+fn start() -> impl Strategy<Value = ToWorker> {
     let source = text_up_to(limits::SOURCE_BYTES_MAX);
-    (source, any::<(u64, u64, u32, u64)>(), heap_use()).prop_map(
-        |(source, (heap_bytes, buffer_bytes, cpu_seconds, snapshot_bytes), heap)| {
+    (source, any::<(u64, u64, u32, u64, bool)>(), heap_use()).prop_map(
+        |(source, (heap_bytes, buffer_bytes, cpu_seconds, snapshot_bytes, fetch), heap)| {
             ToWorker::Start(Start {
                 source,
                 limits: ExecutionLimits {
@@ -38,10 +45,101 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
                     snapshot_bytes,
                 },
                 heap,
-                grants: Grants::default(),
+                grants: Grants { fetch },
             })
         },
     )
+}
+
+/// A piece of a body, of all sizes up to its limit.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let long =
+        (any::<u8>(), 1..=limits::BODY_CHUNK_BYTES_MAX).prop_map(|(byte, bytes)| vec![byte; bytes]);
+    prop_oneof![4 => prop::collection::vec(any::<u8>(), 1..40), 1 => long]
+}
+
+/// As many header lines as there may be; short ones take far more in memory than in a frame.
+fn headers() -> impl Strategy<Value = Vec<Header>> {
+    let bytes_max = limits::HEADERS_BYTES_MAX / limits::HEADERS_MAX / 2;
+    let value = prop::collection::vec(any::<u8>(), 0..=bytes_max);
+    let header = (text_up_to(bytes_max), value).prop_map(|(name, value)| Header { name, value });
+    let empty = Header {
+        name: String::new(),
+        value: Vec::new(),
+    };
+    prop_oneof![
+        4 => prop::collection::vec(header, 0..4),
+        1 => (0..=limits::HEADERS_MAX).prop_map(move |lines| vec![empty.clone(); lines]),
+    ]
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let redirect = prop_oneof![
+        Just(Redirect::Follow),
+        Just(Redirect::Manual),
+        Just(Redirect::Error)
+    ];
+    let body = prop_oneof![
+        Just(RequestBody::None),
+        Just(RequestBody::Whole(Vec::new())),
+        piece().prop_map(RequestBody::Whole),
+        any::<Option<u64>>().prop_map(|length| RequestBody::Stream { length }),
+    ];
+    (
+        text_up_to(limits::METHOD_BYTES_MAX),
+        text_up_to(limits::URL_BYTES_MAX),
+        headers(),
+        redirect,
+        body,
+    )
+        .prop_map(|(method, url, headers, redirect, body)| Request {
+            method,
+            url,
+            headers,
+            redirect,
+            body,
+        })
+}
+
+fn response() -> impl Strategy<Value = Response> {
+    (
+        any::<(u16, bool)>(),
+        text_up_to(limits::STATUS_TEXT_BYTES_MAX),
+        headers(),
+        text_up_to(limits::URL_BYTES_MAX),
+    )
+        .prop_map(
+            |((status, is_redirected), status_text, headers, url)| Response {
+                status,
+                status_text,
+                headers,
+                url,
+                is_redirected,
+            },
+        )
+}
+
+fn fetch_call() -> impl Strategy<Value = FromWorker> {
+    let step = prop_oneof![
+        request().prop_map(CallStep::Open),
+        piece().prop_map(CallStep::Send),
+        Just(CallStep::SendEnd),
+        Just(CallStep::Pull),
+        Just(CallStep::Abort),
+    ];
+    (any::<u32>(), step)
+        .prop_map(|(exchange, step)| FromWorker::Fetch(FetchCall { exchange, step }))
+}
+
+fn fetch_reply() -> impl Strategy<Value = ToWorker> {
+    let step = prop_oneof![
+        Just(ReplyStep::More),
+        response().prop_map(ReplyStep::Opened),
+        piece().prop_map(ReplyStep::Data),
+        Just(ReplyStep::End),
+        text_up_to(limits::FETCH_ERROR_BYTES_MAX).prop_map(ReplyStep::Failed),
+    ];
+    (any::<u32>(), step).prop_map(|(exchange, step)| ToWorker::Fetch(FetchReply { exchange, step }))
 }
 
 fn heap_use() -> impl Strategy<Value = HeapUse> {
@@ -103,7 +201,7 @@ fn finished() -> impl Strategy<Value = FromWorker> {
 }
 
 fn from_worker() -> impl Strategy<Value = FromWorker> {
-    prop_oneof![hello(), console(), finished(), saved()]
+    prop_oneof![hello(), console(), fetch_call(), finished(), saved()]
 }
 
 fn saved() -> impl Strategy<Value = FromWorker> {
@@ -270,18 +368,22 @@ enum Said {
     StartNew,
     StartContinue,
     Console,
+    Call,
+    Reply,
     Completed,
     Failed,
     Saved,
     Unsaved,
 }
 
-const ALL_SAID: [Said; 9] = [
+const ALL_SAID: [Said; 11] = [
     Said::Hello,
     Said::StartDiscard,
     Said::StartNew,
     Said::StartContinue,
     Said::Console,
+    Said::Call,
+    Said::Reply,
     Said::Completed,
     Said::Failed,
     Said::Saved,
@@ -321,6 +423,15 @@ fn step(phase: Phase, said: Said) -> Option<Phase> {
         Said::Console => from(&FromWorker::Console(Console {
             text: String::new(),
         })),
+        Said::Call => from(&FromWorker::Fetch(FetchCall {
+            exchange: 0,
+            step: CallStep::Pull,
+        })),
+        Said::Reply => {
+            let step = ReplyStep::End;
+            let reply = ToWorker::Fetch(FetchReply { exchange: 0, step });
+            phase.on_to_worker(&reply).ok()
+        }
         Said::Failed => from(&FromWorker::Finished(Finished::Failed(Failure {
             kind: FailureKind::Syntax,
             error: text(),
@@ -334,15 +445,17 @@ fn step(phase: Phase, said: Said) -> Option<Phase> {
     }
 }
 
-/// The grammar, written down a second time and in another way: Hello, Start, Console*, an end; and
-/// after the completion of an execution whose heap is kept, what became of it.
+/// The grammar, written down a second time and in another way: Hello, Start, Console or Fetch as often
+/// as wanted, an end; and after the completion of an execution whose heap is kept, what became of it.
 fn is_legal(sequence: &[Said]) -> bool {
     let is_kept = matches!(sequence.get(1), Some(Said::StartNew | Said::StartContinue));
     let length = sequence.len();
     sequence.iter().enumerate().all(|(place, said)| match said {
         Said::Hello => place == 0,
         Said::StartDiscard | Said::StartNew | Said::StartContinue => place == 1,
-        Said::Console => place >= 2 && !sequence[..place].contains(&Said::Completed),
+        Said::Console | Said::Call | Said::Reply => {
+            place >= 2 && !sequence[..place].contains(&Said::Completed)
+        }
         Said::Failed => {
             place >= 2 && place + 1 == length && !sequence[..place].contains(&Said::Completed)
         }
@@ -387,11 +500,20 @@ fn the_phases_accept_exactly_the_legal_sequences() {
             legal += u32::from(end.is_some());
         }
     }
-    // Empty; Hello; Hello and each Start. Then for each longer length: without a heap one that runs and
-    // two ends; with one, of two kinds, one that runs, one that failed, one that is being saved; and,
-    // from length 4 on, two that were or were not saved.
-    let longer = LENGTH_MAX - 2;
-    assert_eq!(legal, 5 + 3 * longer + 2 * (3 * longer + 2 * (longer - 1)));
+    // Empty; Hello; Hello and each Start. Then a script has said any of three things so and so often. For
+    // each of those: it goes on, or has ended in one of two ways; and where its heap is kept, one of them is
+    // followed by what became of that, of two kinds.
+    let said = |times: u32| 3_u32.pow(times);
+    let mut expected = 5;
+    for length in 3..=LENGTH_MAX {
+        let ended = 2 * said(length - 3);
+        expected += said(length - 2) + ended;
+        expected += 2 * (said(length - 2) + ended);
+        if length > 3 {
+            expected += 2 * 2 * said(length - 4);
+        }
+    }
+    assert_eq!(legal, expected);
 }
 
 #[test]

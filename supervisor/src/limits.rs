@@ -200,6 +200,11 @@ pub const PIPE_BYTES_MAX: usize = 64 << 10;
 /// all the same, and this bounds the work. Only a script that prints without a pause for more than a minute
 /// comes to so many, and what is kept of its output was full long before.
 pub const FRAMES_MAX: u64 = 1 << 27;
+/// Those of them that may be about requests: each piece of a body is asked for by one. In full pieces these
+/// are 256 GiB, in pieces of a KiB they are 4 GiB; each costs the server more than a call of the console.
+pub const FETCH_CALLS_MAX: u64 = 1 << 22;
+/// While so many bytes of replies wait for a worker to read them, no more are taken for it.
+pub const REPLIES_BYTES_MAX: usize = 2 * wire::BODY_CHUNK_BYTES_MAX;
 /// Bytes read from a worker at once.
 pub const LINK_READ_BYTES: usize = 64 << 10;
 

@@ -10,10 +10,11 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use mcp_v8::app::{
-    Executions, GarbageError, GarbageOptions, Jail, Neighbours, StartError, WorkerStart,
-    collect_garbage, control_groups,
+    Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
+    WorkerStart, collect_garbage, control_groups,
 };
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
+use mcp_v8::fetch::Broker;
 use mcp_v8::fetch::options::FetchOptions;
 use mcp_v8::gc::Told;
 use mcp_v8::http::{BindError, Listening, Surface};
@@ -260,7 +261,12 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         Transport::Stdio => None,
         Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
     };
-    let config = config.executions;
+    // Nobody can say yet which requests scripts may make, so they can make none.
+    let broker: Option<Broker> = None;
+    let config = ExecutionsConfig {
+        broker,
+        ..config.executions
+    };
     let defaults = Defaults {
         heap_memory_max_mb: config.heap_memory_default_mb,
         execution_timeout_secs: config.execution_timeout_default_secs,

@@ -132,6 +132,7 @@ fn a_long_line_travels_in_bounded_pieces_of_whole_characters() {
         .filter_map(|message| match message {
             FromWorker::Console(console) => Some(console.text.as_str()),
             FromWorker::Hello(_)
+            | FromWorker::Fetch(_)
             | FromWorker::Finished(_)
             | FromWorker::Saved(_)
             | FromWorker::Unsaved(_) => None,

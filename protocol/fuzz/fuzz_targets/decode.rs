@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use mcp_v8_protocol::codec::{FrameReader, Message, encode};
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
 use mcp_v8_protocol::message::{
-    ExecutionLimits, Finished, FromWorker, HeapUse, Start, ToWorker,
+    ExecutionLimits, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
 };
 use mcp_v8_protocol::phase::Phase;
 
@@ -64,10 +64,14 @@ struct Supervisor(Phase);
 impl Supervisor {
     fn hear(&mut self, message: &ToWorker) -> bool {
         let is_first = self.0 == Phase::Parked;
-        let ToWorker::Start(start) = message;
-        assert!(start.source.len() <= SOURCE_BYTES_MAX);
         let next = self.0.on_to_worker(message);
-        assert_eq!(next.is_ok(), is_first, "one Start, and nothing else");
+        match message {
+            ToWorker::Start(start) => {
+                assert!(start.source.len() <= SOURCE_BYTES_MAX);
+                assert_eq!(next.is_ok(), is_first, "one Start, and it comes first");
+            }
+            ToWorker::Fetch(_) => assert_eq!(next.is_ok(), !is_first, "no reply before Start"),
+        }
         next.map(|phase| self.0 = phase).is_ok()
     }
 }
@@ -96,7 +100,7 @@ impl Worker {
     fn hear(&mut self, message: &FromWorker) -> bool {
         let is_legal = match message {
             FromWorker::Hello(_) => !self.has_hello,
-            FromWorker::Console(_) | FromWorker::Finished(_) => {
+            FromWorker::Console(_) | FromWorker::Fetch(_) | FromWorker::Finished(_) => {
                 self.has_hello && !self.has_finished
             }
             FromWorker::Saved(_) | FromWorker::Unsaved(_) => self.is_saving,
@@ -131,5 +135,6 @@ fn start(keeps_heap: bool) -> ToWorker {
         } else {
             HeapUse::Discard
         },
+        grants: Grants { fetch: true },
     })
 }

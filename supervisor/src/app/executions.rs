@@ -117,6 +117,7 @@ impl Executions {
                     store,
                     spawner,
                     heaps,
+                    broker: config.broker,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                 },

@@ -7,6 +7,7 @@ pub use mcp_v8_protocol::mode::Mode;
 
 use crate::execution::modules::ModulesError;
 use crate::execution::probe::ProbeError;
+use crate::fetch::Broker;
 use crate::heaps::{BuildId, HeapError, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
 use crate::store::{HeapRetention, OpenError, Retention, Store, StoreError, StorePlace};
@@ -76,6 +77,8 @@ pub struct ExecutionsConfig {
     pub hello_timeout: Duration,
     /// When a fork server makes room for the next.
     pub turnover: Turnover,
+    /// Who makes the requests of scripts; `None`, and they can make none.
+    pub broker: Option<Broker>,
 }
 
 impl ExecutionsConfig {
@@ -95,6 +98,7 @@ impl ExecutionsConfig {
             execution_timeout_default_secs: limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
             hello_timeout: limits::HELLO_TIMEOUT,
             turnover: Turnover::default(),
+            broker: None,
         }
     }
 }

@@ -284,7 +284,6 @@ pub(super) fn number(
 
 pub(super) fn switch(said: &Said) -> Result<bool, Fault> {
     let answer = match &said.given {
-        Given::Texts(_) => None,
         Given::Text(text) => match text.to_str() {
             Some("true" | "1" | "yes" | "on") => Some(true),
             Some("false" | "0" | "no" | "off") => Some(false),

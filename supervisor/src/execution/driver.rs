@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mcp_v8_protocol::message::{ExecutionLimits, Grants, Start};
+use mcp_v8_protocol::message::{ExecutionLimits, Start};
 use mcp_v8_protocol::mode::Mode;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -13,11 +13,13 @@ use tokio::time::{Instant, sleep_until};
 use super::admission::{Slot, Ticket};
 use super::alarm::{self, CodeHash, Deceased};
 use super::event::{Effect, Event, NotReady, Script};
+use super::exchanges::Requests;
 use super::heap::Heap;
 use super::held::{Held, become_ready};
 use super::outcome::Given;
 use super::output::Output;
 use super::state::{Settling, State};
+use crate::fetch::Broker;
 use crate::heaps::{Heaps, Tenant};
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
@@ -32,6 +34,8 @@ pub struct Services {
     pub spawner: Spawner,
     /// Where heaps are kept; `None` where they are not.
     pub heaps: Option<Heaps>,
+    /// Who makes the requests of scripts; `None` where they may make none.
+    pub broker: Option<Broker>,
     /// How long a worker may take to say Hello.
     pub hello_timeout: Duration,
     /// How long an execution may wait for a slot.
@@ -62,6 +66,7 @@ pub struct Driver {
     view: watch::Sender<View>,
     held: Held,
     output: Output,
+    requests: Requests,
     is_start_unwritten: bool,
     completed_at: Option<Timestamp>,
     /// When the current state has lasted too long.
@@ -129,6 +134,7 @@ impl Driver {
             view,
             held: Held::Nothing,
             output,
+            requests: Requests::Forbidden,
             is_start_unwritten: false,
             completed_at: None,
         };
@@ -162,7 +168,10 @@ impl Driver {
             State::Starting(_) => self.wait_for_hello().await,
             State::Running(_) => {
                 let resident_bytes_max = self.given.resident_bytes_max();
-                self.wait_for_word(resident_bytes_max).await
+                let event = self.wait_for_word(resident_bytes_max).await;
+                // Whatever it was, the script runs no more: nobody waits for what it has asked.
+                self.requests = Requests::Forbidden;
+                event
             }
             State::Saving(_) => {
                 let resident_bytes_max = self.given.resident_bytes_to_save_max();
@@ -246,8 +255,11 @@ impl Driver {
         let mut next_look = Instant::now() + limits::MEMORY_LOOK_INTERVAL;
         loop {
             let has_writes = self.is_start_unwritten || self.output.has_pending();
+            let has_room = worker.has_room();
             // What a worker says is taken before it is passed on, as long as there is room: small
-            // pieces travel together, and a slow disk slows the worker, nobody else.
+            // pieces travel together, and a slow disk slows the worker, nobody else. Replies come
+            // before that: there are no more than it has asked for. A word that waits for room holds
+            // up no reply, and a reply that waits for the worker to read holds up no word.
             tokio::select! {
                 biased;
                 by = asked(&mut self.cancel, &mut self.is_cancel_heard) => {
@@ -260,9 +272,16 @@ impl Driver {
                     }
                     next_look = Instant::now() + limits::MEMORY_LOOK_INTERVAL;
                 }
-                word = worker.next(), if self.output.has_room() => match word {
+                reply = self.requests.next_if(has_room) => {
+                    if let Err(error) = worker.reply(reply) {
+                        return Event::WorkerBroke(error);
+                    }
+                }
+                word = worker.next_if(self.output.has_room()) => match word {
                     Ok(Word::Console(text)) => self.output.add(&text),
-                    Ok(Word::Fetch(_)) => {}
+                    Ok(Word::Fetch(call)) => if let Err(breach) = self.requests.call(call) {
+                        return Event::WorkerBroke(breach.into());
+                    },
                     Ok(Word::Finished(finished)) => return Event::Reported(finished),
                     Ok(Word::Saved { bytes }) => return match worker.snapshot(bytes).await {
                         Ok(snapshot) => {
@@ -389,6 +408,7 @@ impl Driver {
         let Held::Ready(ready) = std::mem::replace(&mut self.held, Held::Nothing) else {
             return Some(Event::WorkerGone);
         };
+        self.requests = Requests::new(self.services.broker.as_ref(), &self.view.borrow());
         let start = Start {
             source: std::mem::take(&mut self.source),
             limits: ExecutionLimits {
@@ -398,7 +418,7 @@ impl Driver {
                 snapshot_bytes: self.given.snapshot_bytes(),
             },
             heap: self.heap.wanted(self.given.mode),
-            grants: Grants::default(),
+            grants: self.requests.grants(),
         };
         if self.view.borrow().session.is_some() {
             self.heap.note_code(&start.source);

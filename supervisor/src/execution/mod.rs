@@ -10,12 +10,14 @@
 //! * [`modules`]: whether V8 takes the WebAssembly modules that the operator preloads.
 //! * [`probe`]: whether workers can be started at all.
 //! * `held`: its worker, as far as it has come.
+//! * `exchanges`: the requests that its script makes.
 //! * [`driver`]: the task that owns an execution, performs the effects and publishes views.
 
 pub mod admission;
 mod alarm;
 pub mod driver;
 pub mod event;
+mod exchanges;
 mod heap;
 mod heap_loss;
 mod held;

@@ -315,9 +315,12 @@ pub(super) fn not_ready_text(why: &NotReady, exit: &Exit) -> String {
 fn broke(error: &LinkError) -> End {
     let advice = match error {
         LinkError::TooManyFrames => "Print less often, or more at once",
-        LinkError::Decode(_) | LinkError::Violation(_) | LinkError::Torn | LinkError::Io(_) => {
-            "The script, or a bug, has damaged it; only this execution is lost"
-        }
+        LinkError::TooManyCalls => "Request less often, or more at once",
+        LinkError::Decode(_)
+        | LinkError::Violation(_)
+        | LinkError::Breach(_)
+        | LinkError::Torn
+        | LinkError::Io(_) => "The script, or a bug, has damaged it; only this execution is lost",
     };
     failed(
         FailureKind::WorkerDied,

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
-use mcp_v8_protocol::fetch::FetchCall;
+use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
 use mcp_v8_protocol::limits::UNSAVED_BYTES_MAX;
 use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, ToWorker};
 
 use super::cgroup::{Applicant, Groups};
 use super::jail::SandboxMode;
-use super::link::{Letter, Link, LinkError};
+use super::letter::Letter;
+use super::link::{Link, LinkError};
 use super::process::Process;
 use super::window::Window;
 use crate::heaps::Snapshot;
@@ -328,6 +329,31 @@ impl Running {
             () = self.process.exited() => self.link.try_receive()?,
         };
         Self::word(message)
+    }
+
+    /// The next word, if there is room for one; else only what it is told travels. Otherwise as
+    /// [`Running::next`].
+    ///
+    /// # Errors
+    /// [`LinkError`]: kill it.
+    pub async fn next_if(&mut self, has_room: bool) -> Result<Word, LinkError> {
+        if has_room {
+            return self.next().await;
+        }
+        match self.link.flush().await? {}
+    }
+
+    /// Whether one more reply may be given to it.
+    pub fn has_room(&self) -> bool {
+        self.link.has_room()
+    }
+
+    /// Gives it a reply, which travels while [`Running::next`] or [`Running::next_if`] is awaited.
+    ///
+    /// # Errors
+    /// [`LinkError`] when it has finished, or the reply breaks a limit of the protocol.
+    pub fn reply(&mut self, reply: FetchReply) -> Result<(), LinkError> {
+        self.link.reply(reply)
     }
 
     /// Memory of its own that is resident, in bytes; `None` where the system does not tell.

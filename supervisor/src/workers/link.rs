@@ -1,17 +1,23 @@
 //! The conversation with one worker: frames over two pipes, neither of which may block.
+//!
+//! Both directions go on at once while a script runs: what the worker says is heard while replies to it are
+//! on their way, and a worker that does not read its pipe holds up nobody but itself.
 
+use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
+use mcp_v8_protocol::fetch::FetchReply;
 use mcp_v8_protocol::message::{FromWorker, ToWorker};
 use mcp_v8_protocol::phase::{Phase, Violation};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::unix::pipe;
 use tokio::task::coop;
 
-use crate::limits::{self, FRAMES_MAX};
+use super::letter::Letter;
+use crate::fetch::Breach;
+use crate::limits::{self, FETCH_CALLS_MAX, FRAMES_MAX};
 
 /// How a worker broke the conversation.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +31,15 @@ pub enum LinkError {
     /// It spoke more often than an execution may.
     #[error("it sent more than {FRAMES_MAX} messages, which is all that one execution may send")]
     TooManyFrames,
+    /// It spoke of requests more often than an execution may.
+    #[error(
+        "it sent more than {FETCH_CALLS_MAX} messages about requests, which is all that one execution \
+         may send"
+    )]
+    TooManyCalls,
+    /// It said of its requests what it must not say.
+    #[error("it broke the protocol ({0})")]
+    Breach(#[from] Breach),
     /// It closed its pipe in the middle of a message.
     #[error("it closed its pipe in the middle of a message")]
     Torn,
@@ -41,95 +56,11 @@ pub(super) struct Link {
     phase: Phase,
     /// Messages that it may still send.
     frames_left: u64,
+    /// Those of them that may be about requests.
+    calls_left: u64,
     buffer: Box<[u8]>,
     hung_up: bool,
     letter: Letter,
-}
-
-/// What was said to a worker, with the pipe that it goes into.
-#[derive(Debug)]
-pub(super) struct Letter {
-    to: pipe::Sender,
-    /// The frame. Emptied when all of it was written and not all of it can be in the pipe: somebody
-    /// has read of it then.
-    frame: Vec<u8>,
-    written: usize,
-    /// Whether the other end was closed while some of it was not written.
-    is_refused: bool,
-}
-
-impl Letter {
-    fn new(to: pipe::Sender) -> Self {
-        Self {
-            to,
-            frame: Vec::new(),
-            written: 0,
-            is_refused: false,
-        }
-    }
-
-    fn put(&mut self, frame: Vec<u8>) {
-        self.frame = frame;
-        self.written = 0;
-    }
-
-    /// Whether nobody can have read all of it.
-    fn is_unwritten(&self) -> bool {
-        self.written < self.frame.len()
-    }
-
-    /// Whether some of it is still to be written, to somebody who listens.
-    fn is_under_way(&self) -> bool {
-        self.is_unwritten() && !self.is_refused
-    }
-
-    fn write_some(&mut self) -> Result<(), LinkError> {
-        match self.to.try_write(&self.frame[self.written..]) {
-            Ok(length) => self.written += length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // It does not listen any more: what it still says, or its end, tells why.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.is_refused = true,
-            Err(error) => return Err(error.into()),
-        }
-        if self.written == self.frame.len() && self.written > limits::PIPE_BYTES_MAX {
-            self.frame = Vec::new();
-            self.written = 0;
-        }
-        Ok(())
-    }
-
-    /// What was said, when it is certain that nobody has read a byte of it and nobody will: no end
-    /// to read from is open anywhere, and every byte that went into the pipe is still in it.
-    ///
-    /// A worker takes what it reads out of the pipe; without taking it out (`tee`) it could be looked
-    /// at by a worker that runs somebody's code already, and this one has none yet. Ask only when the
-    /// process has ended: before, its ends may be closed one after another.
-    pub(super) fn unread(self) -> Option<ToWorker> {
-        let is_untouched = self.has_no_reader() && self.bytes_in_pipe() == Some(self.written);
-        if !is_untouched || self.frame.is_empty() {
-            return None;
-        }
-        let mut reader = FrameReader::<ToWorker>::default();
-        reader.push(&self.frame);
-        reader.next_message().ok().flatten()
-    }
-
-    /// Whether every end to read from is closed. Nobody can open another one.
-    fn has_no_reader(&self) -> bool {
-        let mut watched = [PollFd::new(self.to.as_fd(), PollFlags::empty())];
-        let found = poll(&mut watched, PollTimeout::ZERO);
-        let events = watched[0].revents().unwrap_or(PollFlags::empty());
-        found.is_ok() && events.contains(PollFlags::POLLERR)
-    }
-
-    fn bytes_in_pipe(&self) -> Option<usize> {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the call writes one integer, to a local that outlives it.
-        let result = unsafe { libc::ioctl(self.to.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
-        Errno::result(result).ok()?;
-        usize::try_from(bytes).ok()
-    }
 }
 
 impl Link {
@@ -139,6 +70,7 @@ impl Link {
             reader: FrameReader::default(),
             phase: Phase::Booting,
             frames_left: FRAMES_MAX,
+            calls_left: FETCH_CALLS_MAX,
             buffer: vec![0; limits::LINK_READ_BYTES].into_boxed_slice(),
             hung_up: false,
             letter: Letter::new(pipe::Sender::from_owned_fd(to_worker)?),
@@ -153,6 +85,29 @@ impl Link {
         self.phase = self.phase.on_to_worker(message)?;
         self.letter.put(encode(message)?);
         Ok(())
+    }
+
+    /// Whether one more reply may be queued: while there are few bytes, and somebody listens.
+    pub(super) fn has_room(&self) -> bool {
+        self.letter.has_room()
+    }
+
+    /// Queues a reply; it travels while [`Link::receive`] or [`Link::flush`] is awaited.
+    pub(super) fn reply(&mut self, reply: FetchReply) -> Result<(), LinkError> {
+        let message = ToWorker::Fetch(reply);
+        self.phase = self.phase.on_to_worker(&message)?;
+        self.letter.reply(encode(&message)?);
+        Ok(())
+    }
+
+    /// Lets travel what is queued, and hears nothing meanwhile. Nothing is lost when the future is
+    /// dropped.
+    pub(super) async fn flush(&mut self) -> Result<Infallible, LinkError> {
+        loop {
+            coop::consume_budget().await;
+            self.letter.writable().await?;
+            self.letter.write_some()?;
+        }
     }
 
     /// The end of the conversation; what was said is kept.
@@ -174,13 +129,12 @@ impl Link {
             if self.hung_up {
                 return self.end();
             }
-            let is_sending = self.letter.is_under_way();
             tokio::select! {
                 ready = self.from.readable() => {
                     ready?;
                     self.read_some()?;
                 }
-                ready = self.letter.to.writable(), if is_sending => {
+                ready = self.letter.writable() => {
                     ready?;
                     self.letter.write_some()?;
                 }
@@ -229,6 +183,10 @@ impl Link {
         self.phase = self.phase.on_from_worker(&message)?;
         let left = self.frames_left.checked_sub(1);
         self.frames_left = left.ok_or(LinkError::TooManyFrames)?;
+        if let FromWorker::Fetch(_) = message {
+            let left = self.calls_left.checked_sub(1);
+            self.calls_left = left.ok_or(LinkError::TooManyCalls)?;
+        }
         Ok(Some(message))
     }
 
@@ -245,74 +203,5 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use mcp_v8_protocol::message::{Confinement, Console, Hello};
-
-    use super::*;
-
-    fn say(output: &mut io::PipeWriter, message: &FromWorker) {
-        let frame = encode(message).expect("a short message");
-        output.write_all(&frame).expect("a pipe with room");
-    }
-
-    /// A link to a worker that runs, and the worker's ends.
-    fn running() -> (Link, io::PipeReader, io::PipeWriter) {
-        let (input, to_worker) = io::pipe().expect("a pipe");
-        let (from_worker, mut output) = io::pipe().expect("a pipe");
-        let mut link = Link::new(to_worker.into(), from_worker.into()).expect("a link");
-        let hello = Hello {
-            protocol_version: 0,
-            worker_version: String::new(),
-            v8_version: String::new(),
-            heap_build: String::new(),
-            confinement: Confinement::default(),
-        };
-        say(&mut output, &FromWorker::Hello(hello));
-        assert!(matches!(link.try_receive(), Ok(Some(_))));
-        link.phase = Phase::Running;
-        (link, input, output)
-    }
-
-    #[tokio::test]
-    async fn messages_are_counted() {
-        let (mut link, _input, mut output) = running();
-        assert_eq!(link.frames_left, FRAMES_MAX - 1);
-        link.frames_left = 2;
-        let text = String::new();
-        for _ in 0..3 {
-            say(
-                &mut output,
-                &FromWorker::Console(Console { text: text.clone() }),
-            );
-        }
-        for _ in 0..2 {
-            assert!(matches!(link.receive().await, Ok(Some(_))));
-        }
-        let error = link.receive().await;
-        assert!(matches!(error, Err(LinkError::TooManyFrames)), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn messages_that_are_here_already_leave_others_their_turn() {
-        let (mut link, _input, mut output) = running();
-        let text = String::new();
-        for _ in 0..2000 {
-            say(
-                &mut output,
-                &FromWorker::Console(Console { text: text.clone() }),
-            );
-        }
-        let other = tokio::spawn(std::future::ready(()));
-        let mut heard = 0;
-        while !other.is_finished() {
-            assert!(matches!(link.receive().await, Ok(Some(_))));
-            heard += 1;
-        }
-        assert!(
-            heard < 1000,
-            "{heard} messages before anybody else had a turn"
-        );
-    }
-}
+#[path = "link_tests.rs"]
+mod tests;

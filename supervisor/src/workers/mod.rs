@@ -9,7 +9,7 @@
 //! and that has waited for it. Of the modules, `pool` and `keeper` have such workers ready, `zygote`
 //! and `control` talk to the fork server, `appetite` decides how many are kept, `shop` is where
 //! processes are started, `cgroup` gives each worker a control group where it can, and `strangers` reaps what
-//! others have left.
+//! others have left. `link` hears what a worker says, and `letter` is what is said to it, on its way.
 //!
 //! Each step consumes the one before: a worker is used once, and the compiler sees to it. Dropping
 //! any of them kills the process and has it reaped.
@@ -26,6 +26,7 @@ mod exit;
 mod jail;
 mod keeper;
 mod launch;
+mod letter;
 mod link;
 mod modules;
 mod pool;

@@ -27,8 +27,8 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The numbers of messages in the enum, and one that there is not.
 const CONSOLE_TAG: u32 = 1;
-const FINISHED_TAG: u32 = 2;
-const SAVED_TAG: u32 = 3;
+const FINISHED_TAG: u32 = 3;
+const SAVED_TAG: u32 = 4;
 const NO_TAG: u32 = 99;
 
 /// Who is there, by versions that may be wrong.
