@@ -14,8 +14,8 @@ use mcp_v8::app::{
     WorkerStart, collect_garbage, control_groups,
 };
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
-use mcp_v8::fetch::Broker;
-use mcp_v8::fetch::options::FetchOptions;
+use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
+use mcp_v8::fetch::{Broker, Network, NoTls};
 use mcp_v8::gc::Told;
 use mcp_v8::http::{BindError, Listening, Surface};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
@@ -41,6 +41,10 @@ enum Failure {
     Listen(#[from] BindError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    #[error("cannot start: {0}")]
+    Fetch(#[from] FetchOptionsError),
+    #[error("cannot start: {0}")]
+    NoTls(#[from] NoTls),
     #[error("{0}")]
     Serve(#[from] ServeError),
     #[error("ended at once by a second signal: executions may have been lost")]
@@ -261,8 +265,10 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         Transport::Stdio => None,
         Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
     };
-    // Nobody can say yet which requests scripts may make, so they can make none.
-    let broker: Option<Broker> = None;
+    let broker = match config.fetch {
+        None => None,
+        Some(options) => Some(open_broker(options).await?),
+    };
     let config = ExecutionsConfig {
         broker,
         ..config.executions
@@ -282,6 +288,18 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => converse(server, executions, signals).await,
         Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
     }
+}
+
+/// Who makes the requests of scripts. Within the runtime that serves: policies are looked at as long as it
+/// runs.
+async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
+    let FetchParts {
+        policy,
+        injection,
+        allow_private,
+    } = options.open().await?;
+    let network = Network::of_this_machine(allow_private);
+    Ok(Broker::new(policy, injection, network)?)
 }
 
 /// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,

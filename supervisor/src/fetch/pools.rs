@@ -1,0 +1,201 @@
+//! Connections that are kept: of each tenant its own, and those that may lead to special addresses
+//! apart from those that may not.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use mcp_v8_protocol::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
+use nix::sys::resource::{Resource, getrlimit};
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::BoxError;
+use tower::timeout::Timeout;
+use tower::util::BoxCloneSyncService;
+
+use super::address::Reach;
+use super::bounds::Bounds;
+use super::connect::{Resolver, Tcp, Wire};
+use super::failure::Failure;
+use super::upload::Upload;
+use crate::heaps::Tenant;
+use crate::limits;
+
+type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<Wire>>, BoxError>;
+
+/// Sessions of TLS that one tenant's connections resume.
+const TLS_SESSIONS: usize = 64;
+
+/// All connections of scripts.
+pub(super) struct Pools {
+    tls: ClientConfig,
+    resolver: Arc<dyn Resolver>,
+    connect_wait: Duration,
+    open: Arc<Semaphore>,
+    open_max: usize,
+    open_per_tenant: usize,
+    connections: Arc<Semaphore>,
+    tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
+}
+
+/// What one tenant has of them.
+pub(super) struct Share {
+    open: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
+    clients: Mutex<Clients>,
+}
+
+#[derive(Default)]
+struct Clients {
+    public: Option<HttpClient>,
+    any: Option<HttpClient>,
+}
+
+/// Sends requests over kept connections. Clones share them.
+#[derive(Clone)]
+pub(super) struct HttpClient(Client<Connector, Upload>);
+
+/// A place among the requests that are under way.
+#[derive(Debug)]
+pub(super) struct Place {
+    _of_tenant: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Pools {
+    pub(super) fn new(tls: ClientConfig, resolver: Arc<dyn Resolver>, bounds: &Bounds) -> Self {
+        let connections = bounds.connections.min(descriptors());
+        Self {
+            tls,
+            resolver,
+            connect_wait: bounds.connect_wait,
+            open: Arc::new(Semaphore::new(bounds.open)),
+            open_max: bounds.open,
+            open_per_tenant: bounds.open_per_tenant,
+            connections: Arc::new(Semaphore::new(connections)),
+            tenants: Mutex::default(),
+        }
+    }
+
+    /// What a tenant has, kept while anybody holds it.
+    pub(super) fn share(&self, tenant: &Tenant) -> Arc<Share> {
+        let mut tenants = lock(&self.tenants);
+        if let Some(share) = tenants.get(tenant) {
+            return Arc::clone(share);
+        }
+        if tenants.len() >= limits::FETCH_TENANTS_MAX {
+            tenants.retain(|_, share| Arc::strong_count(share) > 1);
+        }
+        let share = Arc::new(Share {
+            open: Arc::new(Semaphore::new(self.open_per_tenant)),
+            lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_PER_TENANT_MAX)),
+            clients: Mutex::default(),
+        });
+        tenants.insert(tenant.clone(), Arc::clone(&share));
+        share
+    }
+
+    /// A place for one more request.
+    pub(super) fn enter(&self, share: &Share) -> Result<Place, Failure> {
+        let of_tenant = Arc::clone(&share.open).try_acquire_owned();
+        let of_all = Arc::clone(&self.open).try_acquire_owned();
+        Ok(Place {
+            _of_tenant: of_tenant.map_err(|_| Failure::OpenOfTenant(self.open_per_tenant))?,
+            _of_all: of_all.map_err(|_| Failure::OpenOfAll(self.open_max))?,
+        })
+    }
+
+    /// The client of a tenant for requests that may go so far.
+    pub(super) fn client(&self, share: &Share, reach: Reach) -> HttpClient {
+        if self.connections.available_permits() == 0 {
+            self.give_up_idle();
+        }
+        let mut clients = lock(&share.clients);
+        let client = match reach {
+            Reach::Public => &mut clients.public,
+            Reach::Any => &mut clients.any,
+        };
+        client
+            .get_or_insert_with(|| self.connect_as(share, reach))
+            .clone()
+    }
+
+    /// Connections that carry a request live on, and are not kept afterwards.
+    fn give_up_idle(&self) {
+        for share in lock(&self.tenants).values() {
+            *lock(&share.clients) = Clients::default();
+        }
+    }
+
+    fn connect_as(&self, share: &Share, reach: Reach) -> HttpClient {
+        let mut tls = self.tls.clone();
+        tls.resumption = Resumption::in_memory_sessions(TLS_SESSIONS);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(Tcp {
+                reach,
+                resolver: Arc::clone(&self.resolver),
+                lookups: Arc::clone(&share.lookups),
+                connections: Arc::clone(&self.connections),
+            });
+        let headers_max = u32::try_from(HEADERS_BYTES_MAX + 32 * HEADERS_MAX).unwrap_or(u32::MAX);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits::FETCH_IDLE_MAX)
+            .pool_max_idle_per_host(limits::FETCH_IDLE_PER_HOST_MAX)
+            .http1_max_buf_size(limits::FETCH_HEAD_BUFFER_BYTES)
+            .http1_max_headers(HEADERS_MAX)
+            .http2_max_header_list_size(headers_max)
+            .http2_initial_stream_window_size(limits::FETCH_HTTP2_STREAM_BYTES)
+            .http2_initial_connection_window_size(limits::FETCH_HTTP2_CONNECTION_BYTES)
+            .build(BoxCloneSyncService::new(Timeout::new(
+                connector,
+                self.connect_wait,
+            )));
+        HttpClient(client)
+    }
+}
+
+impl HttpClient {
+    pub(super) async fn send(
+        &self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        self.0.request(request).await
+    }
+}
+
+/// How many descriptors of this process may be such connections.
+fn descriptors() -> usize {
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    let all = usize::try_from(soft).unwrap_or(usize::MAX);
+    (all / limits::FETCH_DESCRIPTORS_PART).max(1)
+}
+
+/// A panic while it was held left nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Pools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pools")
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Share")
+    }
+}

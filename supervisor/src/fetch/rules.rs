@@ -1,0 +1,44 @@
+//! What every hop of a request passes: policy, then injected headers.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use http::{HeaderMap, Method};
+use url::Url;
+
+use super::injection::{Injection, NoValue};
+use crate::policy::{Asked, Denied, Permit, Policy};
+
+/// Who decides on a request. A server has [`Policy`] and [`Injection`]; tests have others.
+#[async_trait]
+pub trait Rules: fmt::Debug + Send + Sync {
+    /// As [`Policy::decide`].
+    ///
+    /// # Errors
+    /// [`Denied`] unless it may be made.
+    async fn decide(&self, asked: &Asked) -> Result<Permit, Denied>;
+
+    /// As [`Injection::headers_for`].
+    ///
+    /// # Errors
+    /// [`NoValue`] when a rule applies and its value cannot be had.
+    async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue>;
+}
+
+/// What the operator configured.
+#[derive(Debug)]
+pub(super) struct Configured {
+    pub(super) policy: Policy,
+    pub(super) injection: Injection,
+}
+
+#[async_trait]
+impl Rules for Configured {
+    async fn decide(&self, asked: &Asked) -> Result<Permit, Denied> {
+        self.policy.decide(asked).await
+    }
+
+    async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
+        self.injection.headers_for(method, url).await
+    }
+}

@@ -1,0 +1,234 @@
+//! One exchange from its request to its end: a task of its own.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, USER_AGENT,
+};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use mcp_v8_protocol::fetch::{Redirect, ReplyStep, Request as Wanted};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::address::Reach;
+use super::answer;
+use super::budget::Budget;
+use super::decode::{ACCEPTED, Coding, Content};
+use super::failure::{Failure, Trouble};
+use super::pools::Share;
+use super::redirect::{self, Hop};
+use super::request::{self, Body};
+use super::upload::{Moved, Piece, Upload, pump};
+use super::words::Words;
+use super::{Requester, Shared};
+use crate::policy::Asked;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("mcp-v8/", env!("CARGO_PKG_VERSION")));
+
+/// What an exchange works with.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) share: Arc<Share>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) requester: Requester,
+    pub(super) words: Words,
+    /// One for each piece that the worker has room for.
+    pub(super) pulls: Arc<Semaphore>,
+}
+
+/// Where the body's pieces are to go, once there is somebody to take them.
+type Start = oneshot::Sender<mpsc::Sender<Piece>>;
+
+impl Transfer {
+    /// Goes on until the last word is said.
+    pub(super) async fn run(self, wanted: Wanted, pieces: mpsc::Receiver<Piece>) {
+        let done = AssertUnwindSafe(self.exchange(wanted, pieces));
+        let last = match done.catch_unwind().await {
+            Ok(Ok(())) => ReplyStep::End,
+            Ok(Err(failure)) => ReplyStep::Failed(failure.text()),
+            Err(_panic) => ReplyStep::Failed(Failure::Internal.text()),
+        };
+        self.words.say(last).await;
+    }
+
+    async fn exchange(&self, wanted: Wanted, pieces: mpsc::Receiver<Piece>) -> Result<(), Failure> {
+        let requests_max = self.shared.bounds.requests;
+        if self.words.exchange() >= requests_max {
+            return Err(Failure::Requests(requests_max));
+        }
+        let _place = self.shared.pools.enter(&self.share)?;
+        let checked = request::check(wanted)?;
+        let mode = checked.redirect;
+        let length = match checked.body {
+            Body::Stream { length } => length,
+            Body::None | Body::Whole(_) => None,
+        };
+        let first = Hop {
+            method: checked.method,
+            target: checked.target,
+            headers: checked.headers,
+            body: checked.body,
+            followed: 0,
+        };
+        let (start, asked) = oneshot::channel();
+        let mut sending = pin!(pump(asked, pieces, length, &self.words, &self.budget));
+        let mut whole = pin!(self.answer(first, mode, start));
+        tokio::select! {
+            biased;
+            sent = &mut sending => sent?,
+            answered = &mut whole => return answered,
+        }
+        whole.await
+    }
+
+    /// Gets the response and hands it on.
+    async fn answer(&self, mut hop: Hop, mode: Redirect, start: Start) -> Result<(), Failure> {
+        let mut start = Some(start);
+        let response = loop {
+            let response = self.ask(&hop, start.take()).await?;
+            match redirect::after(&hop, mode, response.status(), response.headers())? {
+                Some(next) => hop = next,
+                None => break response,
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let place = hop.target.place();
+        let coding = match body.is_end_stream() || is_bodiless(&hop.method, parts.status) {
+            true => None,
+            false => Coding::of(&parts.headers),
+        };
+        let head = answer::head(parts, &hop, coding.is_some()).map_err(|why| why.at(place))?;
+        self.words.say(ReplyStep::Opened(head)).await;
+        let content = Content::new(body, coding, Arc::clone(&self.budget));
+        self.hand_on(content, place).await
+    }
+
+    /// Makes one request: policy, injection, connection.
+    async fn ask(&self, hop: &Hop, start: Option<Start>) -> Result<Response<Incoming>, Failure> {
+        let rules = &self.shared.rules;
+        let asked = Asked {
+            tenant: self.requester.tenant.clone(),
+            session: self.requester.session.clone(),
+            method: hop.method.clone(),
+            url: hop.target.url.clone(),
+            headers: hop.headers.clone(),
+        };
+        let permit = rules.decide(&asked).await?;
+        let injected = rules.headers_for(&hop.method, &hop.target.url).await?;
+        let reach = match self.shared.allow_private || permit.private_addresses {
+            true => Reach::Any,
+            false => Reach::Public,
+        };
+        let moved = Moved::now();
+        let mut request = Request::new(self.upload(&hop.body, start, &moved)?);
+        *request.method_mut() = hop.method.clone();
+        *request.uri_mut() = hop.target.uri.clone();
+        *request.headers_mut() = headers(hop, &injected);
+        let client = self.shared.pools.client(&self.share, reach);
+        let sending = client.send(request);
+        let trouble = match self.in_time(&moved, sending).await {
+            Some(Ok(response)) => return Ok(response),
+            Some(Err(error)) => Trouble::of_sending(&error, self.shared.bounds.connect_wait),
+            None => Trouble::HeadTimeout(self.shared.bounds.head_wait),
+        };
+        Err(trouble.at(hop.target.place()))
+    }
+
+    fn upload(&self, body: &Body, start: Option<Start>, moved: &Moved) -> Result<Upload, Failure> {
+        match body {
+            Body::None => Ok(Upload::Whole(None)),
+            Body::Whole(bytes) => {
+                self.budget.send(bytes.len())?;
+                Ok(Upload::Whole(
+                    Some(bytes.clone()).filter(|all| !all.is_empty()),
+                ))
+            }
+            Body::Stream { length } => {
+                let (to, pieces) = mpsc::channel(1);
+                // A stream is sent once: a redirect that needs it again has failed the exchange.
+                if let Some(start) = start {
+                    let _ = start.send(to);
+                }
+                Ok(Upload::Stream {
+                    pieces,
+                    length: *length,
+                    moved: moved.clone(),
+                    is_over: false,
+                })
+            }
+        }
+    }
+
+    /// Waits for an answer; `None` if it took too long, counted from when the server last took
+    /// something.
+    async fn in_time<T>(&self, moved: &Moved, answer: impl Future<Output = T>) -> Option<T> {
+        let mut answer = pin!(answer);
+        loop {
+            let until = moved.at() + self.shared.bounds.head_wait;
+            match timeout_at(until, &mut answer).await {
+                Ok(answered) => return Some(answered),
+                Err(_) if moved.at() + self.shared.bounds.head_wait > Instant::now() => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Hands on a body, a piece for each pull.
+    async fn hand_on(&self, mut content: Content, place: &str) -> Result<(), Failure> {
+        let wait = self.shared.bounds.piece_wait;
+        loop {
+            match self.pulls.acquire().await {
+                Ok(pull) => pull.forget(),
+                Err(_) => return Err(Failure::Internal),
+            }
+            let piece = timeout(wait, content.piece(place)).await;
+            let piece = piece.map_err(|_| Trouble::PieceTimeout(wait).at(place))??;
+            let Some(piece) = piece else {
+                return Ok(());
+            };
+            self.budget.decode(piece.len())?;
+            self.words.say(ReplyStep::Data(piece)).await;
+        }
+    }
+}
+
+/// The script's own headers win over those injected, and both over ours.
+fn headers(hop: &Hop, injected: &HeaderMap) -> HeaderMap {
+    let mut headers = hop.headers.clone();
+    for (name, value) in injected {
+        if !hop.headers.contains_key(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    // What is coded as a whole cannot be decoded in part.
+    let accepted = match headers.contains_key(RANGE) {
+        true => "identity",
+        false => ACCEPTED,
+    };
+    for (name, value) in [
+        (ACCEPT, HeaderValue::from_static("*/*")),
+        (ACCEPT_ENCODING, HeaderValue::from_static(accepted)),
+        (USER_AGENT, AGENT),
+    ] {
+        headers.entry(name).or_insert(value);
+    }
+    // As in the Fetch standard: servers want a length with these.
+    let is_sent = hop.method == Method::POST || hop.method == Method::PUT;
+    if is_sent && matches!(&hop.body, Body::None) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    headers
+}
+
+fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD
+        || matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+        )
+}
