@@ -71,7 +71,8 @@ fn environment_and_arguments_of_a_worker_hold_no_secret() {
         );
         let arguments = fs::read(of(process, "cmdline")).expect("everybody may read it");
         let program = home.path("mcp-v8-worker").display().to_string();
-        let rest = "\0zygote\0--sandbox\0required\0--engine-tier\0jit\0--mode\0stateful\0--wasm-modules\0";
+        let rest =
+            "\0zygote\0--sandbox\0required\0--engine-tier\0jit\0--mode\0stateful\0--wasm-modules\0";
         assert_eq!(
             String::from_utf8_lossy(&arguments),
             format!("{program}{rest}")
