@@ -42,6 +42,7 @@ mod buffers;
 mod engine;
 mod errors;
 mod event_loop;
+mod exchanges;
 mod heap;
 mod heap_build;
 mod hooks;

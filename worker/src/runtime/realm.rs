@@ -220,6 +220,7 @@ impl Realm {
     /// Runs one script to its end, and everything that it started.
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        self.state.grants.set(host.grants());
         *self.state.host.borrow_mut() = Some(host);
         if let Some(outcome) = self.full(limits) {
             return outcome;
@@ -237,7 +238,8 @@ impl Realm {
         v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
         let undefined = v8::undefined(scope).into();
         let begin = v8::Local::new(scope, &self.hooks.begin_run);
-        let _returned = begin.call(scope, undefined, &[]);
+        let is_fetch_granted = v8::Boolean::new(scope, self.state.grants.get().fetch).into();
+        let _returned = begin.call(scope, undefined, &[is_fetch_granted]);
         event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
     }
 

@@ -4,7 +4,7 @@ use deno_core::v8;
 
 use crate::runtime::{InspectorOp, State, error_listener, source};
 use crate::web::op::{Op, throw_type_error};
-use crate::web::{clone, crypto_ops, encoding, time, url, values, wasm, weak};
+use crate::web::{clone, crypto_ops, encoding, fetch, time, url, values, wasm, weak};
 
 fn own() -> Vec<Op> {
     use v8::MapFnTo;
@@ -23,6 +23,7 @@ fn own() -> Vec<Op> {
     all.extend(crypto_ops::ops());
     all.extend(wasm::ops());
     all.extend(weak::ops());
+    all.extend(fetch::ops());
     all
 }
 
