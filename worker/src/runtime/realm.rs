@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use deno_core::v8;
-use mcp_v8_protocol::message::{ExecutionLimits, FailureKind};
+use mcp_v8_protocol::message::{ExecutionLimits, FailureKind, Grants};
 
 use crate::runtime::engine::CODE_RANGE_BYTES;
 use crate::runtime::heap::{HEAP_BYTES_MAX, limit_heap, used_bytes};
@@ -267,6 +267,9 @@ impl Realm {
     /// [`UnsavableHeap`]. Some heaps make V8 end the process.
     pub fn into_snapshot(mut self) -> Result<Snapshot, UnsavableHeap> {
         self.state.is_saving.set(true);
+        // Of requests nothing more is said: what is open is nobody's any more.
+        self.state.grants.set(Grants::default());
+        self.state.exchanges.take();
         if let Err(why) = self.end_run() {
             // V8 insists on a snapshot from such an isolate before it goes.
             std::mem::forget(self);
