@@ -11,10 +11,7 @@ use deno_core::Extension;
 
 /// Ours. They have the shape of Deno's: an immediately called function that reads `__bootstrap`.
 const OWN: &[(&str, &str)] = &[
-    (
-        "ext:mcp_v8/body.js",
-        include_str!("../web/js/body.js"),
-    ),
+    ("ext:mcp_v8/body.js", include_str!("../web/js/body.js")),
     (
         "ext:mcp_v8/console.js",
         include_str!("../web/js/console.js"),
@@ -44,10 +41,7 @@ const OWN: &[(&str, &str)] = &[
         "ext:mcp_v8/exchange.js",
         include_str!("../web/js/exchange.js"),
     ),
-    (
-        "ext:mcp_v8/fetch.js",
-        include_str!("../web/js/fetch.js"),
-    ),
+    ("ext:mcp_v8/fetch.js", include_str!("../web/js/fetch.js")),
     (
         "ext:mcp_v8/finalization.js",
         include_str!("../web/js/finalization.js"),

@@ -232,10 +232,7 @@ pub(crate) struct Ran {
 }
 
 /// Runs a script in a fresh runtime.
-pub(crate) fn run(
-    source: &str,
-    decide: impl FnMut(&Request, &[u8]) -> Answer + 'static,
-) -> Ran {
+pub(crate) fn run(source: &str, decide: impl FnMut(&Request, &[u8]) -> Answer + 'static) -> Ran {
     run_in(&mut Realm::for_run(), source, Net::new(decide))
 }
 

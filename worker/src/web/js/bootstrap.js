@@ -401,7 +401,15 @@ ops.op_blob_create_object_url = (mediaType, parts) => {
   return url;
 };
 ops.op_blob_revoke_object_url = (url) => delete blobUrls[url];
-ops.op_blob_from_object_url = (url) => blobUrls[url] ?? null;
+ops.op_blob_from_object_url = (url) => {
+  if (!(url in blobUrls)) return null;
+  const { mediaType, parts } = blobUrls[url];
+  const named = [];
+  for (let i = 0; i < parts.length; i++) {
+    defineProperty(named, i, { __proto__: null, value: ops.op_blob_clone_part(parts[i]) });
+  }
+  return { __proto__: null, mediaType, parts: named };
+};
 
 // ---- what the host calls -------------------------------------------------------------------------
 

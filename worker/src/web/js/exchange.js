@@ -36,6 +36,23 @@ const open = { __proto__: null };
 const waiting = [];
 const nothing = () => {};
 
+// What the supervisor said of a failure. It becomes an error where a script waits for it, so that the
+// error's stack names the script.
+class Failure {
+  #text;
+
+  constructor(text) {
+    this.#text = text;
+  }
+
+  static errorOf(reason) {
+    const isFailure = typeof reason === "object" && reason !== null && #text in reason;
+    return isFailure ? new TypeError(reason.#text) : reason;
+  }
+}
+
+const { errorOf } = Failure;
+
 // ---- beginning and ending ------------------------------------------------------------------------
 
 // Begins an exchange, or has it wait. Its `head` promises the head of the response; `onOver` is called
@@ -105,7 +122,7 @@ function finish(exchange, error) {
     } else if (pulled !== null) {
       pulled.reject(error);
     } else {
-      exchange.onError(error);
+      exchange.onError(errorOf(error));
     }
   }
   exchange.onOver();
@@ -281,9 +298,9 @@ function takeReply(id, step, ...more) {
       readAhead();
       break;
     default: {
-      const error = step === "end" ? undefined : new TypeError(more[0]);
+      const error = step === "end" ? undefined : new Failure(more[0]);
       finish(exchange, error);
-      exchange.sender?.cancel(error);
+      exchange.sender?.cancel(errorOf(error));
       beginWaiting();
     }
   }
@@ -292,7 +309,7 @@ function takeReply(id, step, ...more) {
 // Nothing is left that could make room for those that wait.
 function refuseWaiting() {
   while (waiting.length > 0) {
-    const error = new TypeError(
+    const error = new Failure(
       "Too many requests are open. Each is until the body of its response was read to its end: read " +
         "or cancel the bodies before you make more requests",
     );
@@ -308,5 +325,5 @@ function endRun() {
   }
 }
 
-return { abort, endRun, pull, refuseWaiting, start, takeReply };
+return { abort, endRun, errorOf, pull, refuseWaiting, start, takeReply };
 })();

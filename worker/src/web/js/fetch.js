@@ -55,7 +55,11 @@ async function fetchOverHttp(record) {
   const url = withoutFragment(record.url);
   const exchange = exchanges.start({ __proto__: null, method, url, lines: linesOf(list), redirect }, body);
   if (source !== null && !exchange.isOver) follow(source, exchange);
-  return responseOf(exchange, method, await exchange.head);
+  try {
+    return responseOf(exchange, method, await exchange.head);
+  } catch (reason) {
+    throw exchanges.errorOf(reason);
+  }
 }
 
 function follow(signal, exchange) {
@@ -81,7 +85,13 @@ function responseOf(exchange, method, head) {
 function bodyOf(exchange) {
   const puller = {
     __proto__: null,
-    pull: () => exchanges.pull(exchange),
+    async pull() {
+      try {
+        return await exchanges.pull(exchange);
+      } catch (reason) {
+        throw exchanges.errorOf(reason);
+      }
+    },
     cancel: (reason) => exchanges.abort(exchange, reason),
     set onError(report) {
       exchange.onError = report;
