@@ -19,6 +19,7 @@
 //! // limits: heap_mb=8 timeout_secs=20
 //! // tiers: jit baseline            where it holds; without it, in all three
 //! // heaps: no                      it does not hold where heaps are kept
+//! // grants: fetch                  what the script may ask for; nobody answers
 //! ```
 //!
 //! A line of a header that is no directive ends it; a directive behind that is a mistake.
@@ -55,6 +56,7 @@ pub struct Case {
     timeout_secs: u32,
     tiers: Vec<&'static str>,
     is_for_heaps: bool,
+    grants: Grants,
 }
 
 /// Why a file is no case.
@@ -161,7 +163,7 @@ impl Case {
                 },
             },
             heap,
-            grants: Grants::default(),
+            grants: self.grants,
         }
     }
 

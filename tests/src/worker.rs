@@ -405,7 +405,7 @@ impl Talk {
                 }
                 // The phase lets neither through before Finished.
                 FromWorker::Saved(_) | FromWorker::Unsaved(_) => {}
-                // No grant, so no request.
+                // Nobody answers.
                 FromWorker::Fetch(_) => {}
             }
         }

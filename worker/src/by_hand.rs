@@ -141,7 +141,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, RunError> {
         (Prepared::Stateless(realm), Confinement::default())
     };
     set_alarm_handler()?;
-    converse(&input[..], terminal, prepare, &sandbox::Kernel)?;
+    converse(io::Cursor::new(input), terminal, prepare, &sandbox::Kernel)?;
     // The terminal ends the process with the outcome's code at the last frame.
     Ok(ExitCode::Done)
 }

@@ -1,8 +1,8 @@
 //! The worker's half of the conversation with its supervisor, over any two streams.
 //!
 //! ```text
-//! prepare ─▶ Hello ─▶ wait for Start ─▶ tighten ─▶ run (Console*) ─▶ Finished
-//!                                          └ restore ┘                  └▶ save ─▶ Saved, Unsaved
+//! prepare ─▶ Hello ─▶ wait for Start ─▶ tighten ─▶ run (Console*, Fetch*) ─▶ Finished
+//!                                          └ restore ┘                          └▶ save ─▶ Saved, Unsaved
 //! ```
 //!
 //! What a script has come to is said before its heap is saved: some heaps make V8 end the process.
@@ -10,19 +10,22 @@
 //! Everything that trusts nothing but this program happens in `prepare`; the first byte of a user is
 //! read after Hello. The end of the input before Start means that the worker is not needed.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::mem::ManuallyDrop;
+use std::time::Instant;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, ERROR_BYTES_MAX, UNSAVED_BYTES_MAX};
 use mcp_v8_protocol::message::{
-    Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, HeapUse,
-    Hello, Saved, Start, Text, ToWorker, Unsaved,
+    Confinement, Console, ExecutionLimits, Failure, FailureKind, Finished, FromWorker, Grants,
+    HeapUse, Hello, Saved, Start, Text, ToWorker, Unsaved,
 };
 use mcp_v8_protocol::phase::{Phase, Violation};
 
+use crate::input::Input;
 use crate::runtime::{Host, Realm, heap_build, v8_version};
 use crate::window::{TooLarge, Window};
 
@@ -84,7 +87,7 @@ pub enum End {
 /// # Errors
 /// [`ConversationError`] when the other end broke the protocol or a stream failed.
 pub fn converse<O: Write + 'static>(
-    mut input: impl Read,
+    input: impl Input + 'static,
     output: O,
     prepare: impl FnOnce() -> (Prepared, Confinement),
     limiter: &impl Limiter,
@@ -95,7 +98,10 @@ pub fn converse<O: Write + 'static>(
     let prepared = ManuallyDrop::new(prepared);
     let mut speaker = Speaker {
         output,
+        input,
+        frames: FrameReader::default(),
         phase: Phase::Booting,
+        grants: Grants::default(),
         heap_bytes: 0,
     };
     speaker.say(&FromWorker::Hello(Hello {
@@ -105,20 +111,20 @@ pub fn converse<O: Write + 'static>(
         heap_build: heap_build().to_owned(),
         confinement,
     }))?;
-    let Some(message) = read_one(&mut input)? else {
+    let Some(message) = speaker.first()? else {
         return Ok(End::NotNeeded);
     };
-    speaker.phase = speaker.phase.on_to_worker(&message)?;
     let ToWorker::Start(Start {
         source,
         limits,
         heap,
-        grants: _,
+        grants,
     }) = message
     else {
         unreachable!("the phase lets nothing else through")
     };
     speaker.heap_bytes = limits.heap_bytes;
+    speaker.grants = grants;
     limiter.tighten(&limits, heap);
     let (realm, window) = realm_for(prepared, &limits, heap)?;
     let mut realm = ManuallyDrop::new(realm);
@@ -192,60 +198,112 @@ fn save(realm: Realm, mut window: Window) -> FromWorker {
     })
 }
 
-fn read_one(input: &mut impl Read) -> Result<Option<ToWorker>, ConversationError> {
-    let mut frames = FrameReader::<ToWorker>::default();
-    let mut bytes = vec![0; READ_BYTES];
-    loop {
-        if let Some(message) = frames.next_message()? {
-            return if frames.is_mid_frame() {
-                Err(ConversationError::TrailingInput)
-            } else {
-                Ok(Some(message))
-            };
-        }
-        match input.read(&mut bytes) {
-            Ok(0) if frames.is_mid_frame() => {
-                return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
-            }
-            Ok(0) => return Ok(None),
-            Ok(read) => frames.push(&bytes[..read]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Says things in turn.
-struct Speaker<O> {
+/// Says things and hears things in turn.
+struct Speaker<I, O> {
     output: O,
+    input: I,
+    frames: FrameReader<ToWorker>,
     phase: Phase,
+    grants: Grants,
     /// The heap limit, for the last word.
     heap_bytes: u64,
 }
 
-impl<O: Write> Speaker<O> {
+impl<I: Input, O: Write> Speaker<I, O> {
     fn say(&mut self, message: &FromWorker) -> Result<(), ConversationError> {
         self.phase = self.phase.on_from_worker(message)?;
         self.output.write_all(&encode(message)?)?;
         self.output.flush()?;
         Ok(())
     }
+
+    /// The message that everything begins with. Nothing has been asked yet, so nothing else comes with
+    /// it. `None` when the supervisor has gone.
+    fn first(&mut self) -> Result<Option<ToWorker>, ConversationError> {
+        let message = loop {
+            if let Some(message) = self.frames.next_message()? {
+                break message;
+            }
+            if self.read()? == 0 {
+                if self.frames.is_mid_frame() {
+                    return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+                }
+                return Ok(None);
+            }
+        };
+        if self.frames.is_mid_frame() {
+            return Err(ConversationError::TrailingInput);
+        }
+        self.phase = self.phase.on_to_worker(&message)?;
+        Ok(Some(message))
+    }
+
+    /// What has come at that time.
+    fn hear(&mut self, until: Option<Instant>) -> Result<Option<FetchReply>, ConversationError> {
+        loop {
+            if let Some(message) = self.frames.next_message()? {
+                self.phase = self.phase.on_to_worker(&message)?;
+                match message {
+                    ToWorker::Fetch(reply) => return Ok(Some(reply)),
+                    ToWorker::Start(_) => unreachable!("the phase lets no second one through"),
+                }
+            }
+            if !self.input.wait(until)? {
+                return Ok(None);
+            }
+            if self.read()? == 0 {
+                return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+
+    /// Reads what is there; 0 at the end of the stream.
+    fn read(&mut self) -> io::Result<usize> {
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            match self.input.read(&mut bytes) {
+                Ok(read) => {
+                    self.frames.push(&bytes[..read]);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`Speaker::say`], in the middle of a script.
+    fn say_or_end(&mut self, message: &FromWorker) {
+        if self.say(message).is_err() {
+            // Nobody listens any more, and nobody will want the result.
+            end_process(ExitCode::Protocol);
+        }
+    }
 }
 
-impl<O: Write> Host for Speaker<O> {
+impl<I: Input, O: Write> Host for Speaker<I, O> {
     fn console(&mut self, mut text: &str) {
         while !text.is_empty() {
             let (chunk, rest) = text.split_at(text.floor_char_boundary(CONSOLE_CHUNK_BYTES_MAX));
-            if self
-                .say(&FromWorker::Console(Console {
-                    text: chunk.to_owned(),
-                }))
-                .is_err()
-            {
-                // Nobody listens any more, and nobody will want the result.
-                end_process(ExitCode::Protocol);
-            }
+            self.say_or_end(&FromWorker::Console(Console {
+                text: chunk.to_owned(),
+            }));
             text = rest;
+        }
+    }
+
+    fn grants(&self) -> Grants {
+        self.grants
+    }
+
+    fn fetch(&mut self, call: FetchCall) {
+        self.say_or_end(&FromWorker::Fetch(call));
+    }
+
+    fn next_reply(&mut self, until: Option<Instant>) -> Option<FetchReply> {
+        match self.hear(until) {
+            Ok(reply) => reply,
+            Err(_) => end_process(ExitCode::Protocol),
         }
     }
 

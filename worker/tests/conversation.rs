@@ -1,8 +1,9 @@
 //! The worker's half of the conversation, over streams in memory.
 
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::rc::Rc;
+use std::time::Instant;
 
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::{CONSOLE_CHUNK_BYTES_MAX, FRAME_TO_WORKER_BYTES_MAX};
@@ -12,6 +13,7 @@ use mcp_v8_protocol::message::{
 };
 use mcp_v8_protocol::phase::Phase;
 use mcp_v8_worker::conversation::{ConversationError, End, Limiter, Prepared, converse};
+use mcp_v8_worker::input::Input;
 use mcp_v8_worker::runtime::Realm;
 
 const LIMITS: ExecutionLimits = ExecutionLimits {
@@ -35,11 +37,17 @@ impl Write for Pipe {
 }
 
 /// Gives its bytes one by one.
-struct Drip<'a>(&'a [u8]);
+struct Drip(Cursor<Vec<u8>>);
 
-impl Read for Drip<'_> {
+impl Read for Drip {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.0.read(&mut into[..1])
+    }
+}
+
+impl Input for Drip {
+    fn wait(&mut self, _: Option<Instant>) -> io::Result<bool> {
+        Ok(true)
     }
 }
 
@@ -63,7 +71,7 @@ impl Limiter for Lenient {
 }
 
 /// What the worker said, and how the conversation ended.
-fn hold(input: impl Read) -> (Vec<FromWorker>, Result<End, ConversationError>) {
+fn hold(input: impl Input + 'static) -> (Vec<FromWorker>, Result<End, ConversationError>) {
     let pipe = Pipe::default();
     let end = converse(
         input,
@@ -90,7 +98,7 @@ fn hold(input: impl Read) -> (Vec<FromWorker>, Result<End, ConversationError>) {
 #[test]
 fn hello_console_finished() {
     let input = start("console.log('a'); console.warn('b'); 6 * 7");
-    let (said, end) = hold(Drip(&input));
+    let (said, end) = hold(Drip(Cursor::new(input)));
     assert_eq!(end.expect("a whole conversation"), End::Finished);
     let mut phase = Phase::Booting
         .on_from_worker(&said[0])
@@ -126,7 +134,7 @@ fn hello_console_finished() {
 #[test]
 fn a_long_line_travels_in_bounded_pieces_of_whole_characters() {
     let input = start("console.log('é'.repeat(100_000))");
-    let (said, _) = hold(&input[..]);
+    let (said, _) = hold(Cursor::new(input));
     let pieces: Vec<&str> = said
         .iter()
         .filter_map(|message| match message {
@@ -149,7 +157,7 @@ fn a_long_line_travels_in_bounded_pieces_of_whole_characters() {
 
 #[test]
 fn a_supervisor_that_goes_away_before_start_is_no_error() {
-    let (said, end) = hold(&b""[..]);
+    let (said, end) = hold(Cursor::new(b""));
     assert_eq!(end.expect("nothing was broken"), End::NotNeeded);
     assert!(matches!(said[..], [FromWorker::Hello(_)]));
 }
@@ -167,7 +175,7 @@ fn a_supervisor_that_breaks_the_protocol_is_refused() {
         (&too_long[..], "above the limit"),
         (&[1, 0, 0, 0, 9][..], "no message"),
     ] {
-        let (said, end) = hold(input);
+        let (said, end) = hold(Cursor::new(input.to_vec()));
         let error = end.expect_err("it is refused").to_string();
         assert!(error.contains(what), "{error}");
         assert_eq!(said.len(), 1, "nothing is run: {said:?}");
@@ -176,7 +184,7 @@ fn a_supervisor_that_breaks_the_protocol_is_refused() {
 
 #[test]
 fn a_script_that_fails_is_a_result() {
-    let (said, end) = hold(&start("null.x")[..]);
+    let (said, end) = hold(Cursor::new(start("null.x")));
     assert_eq!(end.expect("a whole conversation"), End::Finished);
     let Some(FromWorker::Finished(Finished::Failed(failure))) = said.last() else {
         panic!("{said:?}")

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Cursor, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
@@ -71,7 +71,7 @@ fn talk(source: &str, limits: ExecutionLimits, heap: HeapUse, prepared: Prepared
     let pipe = Pipe::default();
     let noting = Noting::default();
     let prepare = || (prepared, Confinement::default());
-    let end = converse(&start[..], pipe.clone(), prepare, &noting);
+    let end = converse(Cursor::new(start), pipe.clone(), prepare, &noting);
     let mut frames = FrameReader::default();
     frames.push(&pipe.0.borrow());
     let mut said = Vec::new();

@@ -54,8 +54,11 @@ const ENDLESS: &str = "expect: timed_out";
 /// How a stop for a system call is told from others.
 const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
 
-/// Scripts beside those of the folder: deaths of each kind, and a buffer that shrinks.
+/// Scripts beside those of the folder: a wait for the supervisor, deaths of each kind, and a buffer that
+/// shrinks.
 const MORE: &[&str] = &[
+    // A request that nobody answers.
+    "fetch('http://a.test/', { signal: AbortSignal.timeout(5) }).catch(() => 1)",
     "JSON.parse('['.repeat(2e7))",
     "const a = []; for (;;) a.push(new Intl.DateTimeFormat('de', { dateStyle: 'full' }))",
     "const a = []; for (;;) a.push(new Intl.Collator('de'))",
@@ -265,7 +268,7 @@ fn converse(mut input: File, mut output: File, source: &str) {
         source: source.to_owned(),
         limits: LIMITS,
         heap: HeapUse::Discard,
-        grants: Grants::default(),
+        grants: Grants { fetch: true },
     });
     let mut bytes = vec![0; 1 << 16];
     if output.read(&mut bytes).is_ok_and(|read| read > 0) {

@@ -1,6 +1,6 @@
 //! The directives of a case: what is written above a script, or beside it.
 
-use mcp_v8_protocol::message::FailureKind;
+use mcp_v8_protocol::message::{FailureKind, Grants};
 
 use super::{Case, CaseError};
 
@@ -8,7 +8,7 @@ use super::{Case, CaseError};
 const HEAP_MB: u64 = 8;
 /// The deadline when a case says nothing: no case should come near it.
 const TIMEOUT_SECS: u32 = 20;
-const DIRECTIVES: [&str; 9] = [
+const DIRECTIVES: [&str; 10] = [
     "expect",
     "preview",
     "output",
@@ -18,6 +18,7 @@ const DIRECTIVES: [&str; 9] = [
     "limits",
     "tiers",
     "heaps",
+    "grants",
 ];
 /// The tiers of the engine: a case that says nothing runs in all of them.
 const TIERS: [&str; 3] = ["jit", "baseline", "jitless"];
@@ -120,6 +121,7 @@ pub(super) fn parse(
         timeout_secs: header.timeout_secs.unwrap_or(TIMEOUT_SECS),
         tiers: header.tiers.unwrap_or(TIERS.to_vec()),
         is_for_heaps: header.is_for_heaps.unwrap_or(true),
+        grants: header.grants.unwrap_or_default(),
     })
 }
 
@@ -144,6 +146,7 @@ struct Header {
     timeout_secs: Option<u32>,
     tiers: Option<Vec<&'static str>>,
     is_for_heaps: Option<bool>,
+    grants: Option<Grants>,
 }
 
 impl Header {
@@ -177,6 +180,7 @@ impl Header {
             "limits" => self.limits(value),
             "tiers" => once(&mut self.tiers, tiers(value)?),
             "heaps" => once(&mut self.is_for_heaps, yes_or_no(value)?),
+            "grants" => once(&mut self.grants, grants(value)?),
             other => Err(Fault::Unknown(other.to_owned())),
         }
     }
@@ -218,6 +222,13 @@ fn yes_or_no(value: &str) -> Result<bool, Fault> {
     match value {
         "yes" => Ok(true),
         "no" => Ok(false),
+        _ => Err(Fault::Value(value.to_owned())),
+    }
+}
+
+fn grants(value: &str) -> Result<Grants, Fault> {
+    match value {
+        "fetch" => Ok(Grants { fetch: true }),
         _ => Err(Fault::Value(value.to_owned())),
     }
 }

@@ -1,19 +1,23 @@
 //! Runs a script until nothing is left to do.
 //!
-//! One turn: microtasks, V8's own tasks, then one timer that is due. Between turns nothing runs, so
-//! rejections that nobody handled by then are failures.
+//! One turn: microtasks, V8's own tasks, then one reply of the supervisor that has come and one timer
+//! that is due. Between turns nothing runs, so rejections that nobody handled by then are failures.
 
 use std::rc::Rc;
 use std::time::Instant;
 
 use deno_core::v8;
+use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::fetch::FetchReply;
 use mcp_v8_protocol::message::FailureKind;
 
+use crate::conversation::end_process;
 use crate::runtime::hooks::Hooks;
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::{Evaluation, Repl};
 use crate::runtime::state::State;
 use crate::runtime::{engine, errors};
+use crate::web::fetch;
 
 const NOTHING_LEFT: &str = "The script waits for a promise that can no longer be settled: no timer \
 and no other work is left that could settle it. Resolve or reject it, or do not await it.";
@@ -162,30 +166,88 @@ fn unhandled(
     None
 }
 
-/// Waits for the next timer and runs it. False when nothing is left that keeps the script alive.
+/// Waits for the next timer or reply, and lets the script have it. False when nothing is left that
+/// keeps the script alive.
 fn wait_and_fire(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, state: &Rc<State>) -> bool {
-    let due = {
+    let (is_held, due) = {
         let mut timers = state.timers.borrow_mut();
-        if !timers.keep_alive() {
-            return false;
-        }
-        timers.next_due()
+        (timers.keep_alive(), timers.next_due())
     };
-    let Some(due) = due else { return false };
-    let now = Instant::now();
-    if due > now {
-        std::thread::sleep(due - now);
+    let (is_awaited, is_any_open) = {
+        let exchanges = state.exchanges.borrow();
+        (exchanges.is_any_awaited(), exchanges.is_any_open())
+    };
+    if !is_held && !is_awaited {
+        return refuse_waiting(scope, hooks, state);
     }
-    let Some(id) = state.timers.borrow_mut().take_due(Instant::now()) else {
-        return true;
-    };
+    if is_any_open {
+        let reply = match state.host.borrow_mut().as_mut() {
+            Some(host) => host.next_reply(due),
+            None => None,
+        };
+        if let Some(reply) = reply {
+            take_reply(scope, hooks, state, &reply);
+            // Its consequences come before those of a timer.
+            turn(scope);
+        }
+    } else if let Some(due) = due {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    let due = state.timers.borrow_mut().take_due(Instant::now());
+    if let Some(id) = due {
+        let id = v8::Number::new(scope, f64::from(id)).into();
+        call(scope, state, &hooks.run_timer, &[id]);
+    }
+    true
+}
+
+fn take_reply(
+    scope: &mut v8::PinScope<'_, '_>,
+    hooks: &Hooks,
+    state: &Rc<State>,
+    reply: &FetchReply,
+) {
+    let heard = state
+        .exchanges
+        .borrow_mut()
+        .heard(reply.exchange, &reply.step);
+    match heard {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(_) => end_process(ExitCode::Protocol),
+    }
+    v8::tc_scope!(let scope, scope);
+    let hook = v8::Local::new(scope, &hooks.take_reply);
+    if fetch::deliver(scope, hook, reply).is_none() {
+        // There was no room for the bytes.
+        if let Some(exception) = scope.exception() {
+            state.report_uncaught(v8::Global::new(scope, exception));
+        }
+    }
+}
+
+/// Fails the requests that wait for others to end, when nothing is left that could end those. False
+/// when there are none.
+fn refuse_waiting(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, state: &Rc<State>) -> bool {
+    let is_crowded = state.exchanges.borrow_mut().take_crowded();
+    if is_crowded {
+        call(scope, state, &hooks.refuse_waiting, &[]);
+    }
+    is_crowded
+}
+
+/// Calls a function of the bootstrap script; what it throws ends the script.
+fn call(
+    scope: &mut v8::PinScope<'_, '_>,
+    state: &Rc<State>,
+    function: &v8::Global<v8::Function>,
+    arguments: &[v8::Local<'_, v8::Value>],
+) {
     v8::tc_scope!(let scope, scope);
     let undefined = v8::undefined(scope).into();
-    let id = v8::Number::new(scope, f64::from(id)).into();
-    let run_timer = v8::Local::new(scope, &hooks.run_timer);
-    let _returned = run_timer.call(scope, undefined, &[id]);
+    let function = v8::Local::new(scope, function);
+    let _returned = function.call(scope, undefined, arguments);
     if let Some(exception) = scope.exception() {
         state.report_uncaught(v8::Global::new(scope, exception));
     }
-    true
 }

@@ -15,6 +15,8 @@ pub(crate) struct Hooks {
     pub(crate) inspect_value: v8::Global<v8::Function>,
     pub(crate) begin_run: v8::Global<v8::Function>,
     pub(crate) end_run: v8::Global<v8::Function>,
+    pub(crate) take_reply: v8::Global<v8::Function>,
+    pub(crate) refuse_waiting: v8::Global<v8::Function>,
     pub(crate) load_everything: v8::Global<v8::Function>,
 }
 
@@ -77,6 +79,8 @@ impl Hooks {
             function("runTimer"),
             function("inspectValue"),
             function("endRun"),
+            function("takeReply"),
+            function("refuseWaiting"),
             function("loadEverything"),
         ) {
             (
@@ -84,15 +88,19 @@ impl Hooks {
                 Some(run_timer),
                 Some(inspect_value),
                 Some(end_run),
+                Some(take_reply),
+                Some(refuse_waiting),
                 Some(load_everything),
             ) => Self {
                 begin_run,
                 run_timer,
                 inspect_value,
                 end_run,
+                take_reply,
+                refuse_waiting,
                 load_everything,
             },
-            _ => unreachable!("the bootstrap script returns these five"),
+            _ => unreachable!("the bootstrap script returns these seven"),
         }
     }
 }

@@ -43,6 +43,7 @@ mod checksum;
 pub(crate) mod engine;
 mod errors;
 mod event_loop;
+mod exchanges;
 mod heap;
 mod heap_build;
 mod hooks;

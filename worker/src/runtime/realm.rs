@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use deno_core::v8;
-use mcp_v8_protocol::message::{ExecutionLimits, FailureKind};
+use mcp_v8_protocol::message::{ExecutionLimits, FailureKind, Grants};
 
 use crate::runtime::engine::CODE_RANGE_BYTES;
 use crate::runtime::heap::{HEAP_BYTES_MAX, limit_heap, used_bytes};
@@ -223,10 +223,15 @@ impl Realm {
         {
             v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
             let undefined = v8::undefined(scope).into();
-            for hook in [&self.hooks.begin_run, &self.hooks.end_run] {
+            let is_fetch_granted = v8::Boolean::new(scope, false).into();
+            let hooks: [(_, &[v8::Local<'_, v8::Value>]); 2] = [
+                (&self.hooks.begin_run, &[is_fetch_granted]),
+                (&self.hooks.end_run, &[]),
+            ];
+            for (hook, arguments) in hooks {
                 let hook = v8::Local::new(scope, hook);
                 assert!(
-                    hook.call(scope, undefined, &[]).is_some(),
+                    hook.call(scope, undefined, arguments).is_some(),
                     "the hooks of a new heap run"
                 );
             }
@@ -247,6 +252,7 @@ impl Realm {
     /// Runs one script to its end, and everything that it started.
     pub fn run(&mut self, source: &str, limits: &ExecutionLimits, host: Box<dyn Host>) -> Outcome {
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        self.state.grants.set(host.grants());
         *self.state.host.borrow_mut() = Some(host);
         if let Some(outcome) = self.full(limits) {
             return outcome;
@@ -264,7 +270,8 @@ impl Realm {
         v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
         let undefined = v8::undefined(scope).into();
         let begin = v8::Local::new(scope, &self.hooks.begin_run);
-        let _returned = begin.call(scope, undefined, &[]);
+        let is_fetch_granted = v8::Boolean::new(scope, self.state.grants.get().fetch).into();
+        let _returned = begin.call(scope, undefined, &[is_fetch_granted]);
         event_loop::run(scope, repl, &self.hooks, &self.state, &lowered.source)
     }
 
@@ -292,6 +299,9 @@ impl Realm {
     /// [`UnsavableHeap`]. Some heaps make V8 end the process.
     pub fn into_snapshot(mut self) -> Result<Snapshot, UnsavableHeap> {
         self.state.is_saving.set(true);
+        // Of requests nothing more is said: what is open is nobody's any more.
+        self.state.grants.set(Grants::default());
+        self.state.exchanges.take();
         if let Err(why) = self.end_run() {
             // V8 insists on a snapshot from such an isolate before it goes.
             std::mem::forget(self);

@@ -11,6 +11,7 @@ use deno_core::Extension;
 
 /// Ours. They have the shape of Deno's: an immediately called function that reads `__bootstrap`.
 const OWN: &[(&str, &str)] = &[
+    ("ext:mcp_v8/body.js", include_str!("../web/js/body.js")),
     (
         "ext:mcp_v8/console.js",
         include_str!("../web/js/console.js"),
@@ -37,8 +38,33 @@ const OWN: &[(&str, &str)] = &[
         include_str!("../web/js/crypto_symmetric.js"),
     ),
     (
+        "ext:mcp_v8/exchange.js",
+        include_str!("../web/js/exchange.js"),
+    ),
+    ("ext:mcp_v8/fetch.js", include_str!("../web/js/fetch.js")),
+    (
         "ext:mcp_v8/finalization.js",
         include_str!("../web/js/finalization.js"),
+    ),
+    (
+        "ext:mcp_v8/form_data.js",
+        include_str!("../web/js/form_data.js"),
+    ),
+    (
+        "ext:mcp_v8/headers.js",
+        include_str!("../web/js/headers.js"),
+    ),
+    (
+        "ext:mcp_v8/multipart.js",
+        include_str!("../web/js/multipart.js"),
+    ),
+    (
+        "ext:mcp_v8/request.js",
+        include_str!("../web/js/request.js"),
+    ),
+    (
+        "ext:mcp_v8/response.js",
+        include_str!("../web/js/response.js"),
     ),
     (
         "ext:mcp_v8/shared_buffer.js",

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deno_core::v8;
-use mcp_v8_protocol::message::FromWorker;
+use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
+use mcp_v8_protocol::message::{FromWorker, Grants};
 
 use crate::conversation::ConversationError;
 use crate::runtime::buffers::BufferBudget;
+use crate::runtime::exchanges::Exchanges;
 use crate::runtime::position::Position;
 use crate::runtime::timers::Timers;
 use crate::typescript::{Complaint, PositionMap};
@@ -25,6 +27,21 @@ use crate::web::weak::WeakList;
 pub trait Host {
     /// Takes one piece of console output, with its line ends, now.
     fn console(&mut self, text: &str);
+
+    /// What a script may ask for. A host that says nothing grants nothing, and the two functions that
+    /// follow are not called.
+    fn grants(&self) -> Grants {
+        Grants::default()
+    }
+
+    /// Says something of a request that the script makes.
+    fn fetch(&mut self, _call: FetchCall) {}
+
+    /// What the supervisor says next of the requests that are open; `None` when nothing has come at
+    /// that time. Without a time it waits for as long as it takes.
+    fn next_reply(&mut self, _until: Option<Instant>) -> Option<FetchReply> {
+        None
+    }
 
     /// Says how the script ended, and afterwards what became of its heap.
     ///
@@ -45,7 +62,10 @@ pub(crate) struct State {
     pub(crate) heap_given_back: Cell<usize>,
     /// Whether the script is over, and its heap is being saved.
     pub(crate) is_saving: Cell<bool>,
+    /// What the script may ask for.
+    pub(crate) grants: Cell<Grants>,
     pub(crate) timers: RefCell<Timers>,
+    pub(crate) exchanges: RefCell<Exchanges>,
     pub(crate) decoders: RefCell<Decoders>,
     /// Rejected promises that nobody has handled yet.
     pub(crate) rejections: RefCell<Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>>,
@@ -78,7 +98,9 @@ impl State {
             buffers: Arc::default(),
             heap_given_back: Cell::new(0),
             is_saving: Cell::new(false),
+            grants: Cell::default(),
             timers: RefCell::default(),
+            exchanges: RefCell::default(),
             decoders: RefCell::default(),
             rejections: RefCell::default(),
             rejected_at: Cell::default(),

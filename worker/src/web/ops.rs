@@ -4,7 +4,9 @@ use deno_core::v8;
 
 use crate::runtime::{InspectorOp, State, error_listener, source};
 use crate::web::op::{Op, throw_type_error};
-use crate::web::{clone, crypto_ops, encoding, time, url, values, wasm, wasm_preloaded, weak};
+use crate::web::{
+    clone, crypto_ops, encoding, fetch, time, url, values, wasm, wasm_preloaded, weak,
+};
 
 fn own() -> Vec<Op> {
     use v8::MapFnTo;
@@ -24,6 +26,7 @@ fn own() -> Vec<Op> {
     all.extend(wasm::ops());
     all.extend(wasm_preloaded::ops());
     all.extend(weak::ops());
+    all.extend(fetch::ops());
     all
 }
 

@@ -93,6 +93,7 @@ pub(crate) const RULE_ACTS: &[RuleAct] = acts! {
     futex(SYS_futex) |p| vec![p.page, 128 | 1, 1] => Success;
     futex(SYS_futex) |p| vec![p.page, 128 | 9, 1, 0, 0, 1] => Errno(libc::EAGAIN);
     read(SYS_read) |p| vec![3, p.page, 0] => Success;
+    ppoll(SYS_ppoll) |p| vec![p.page, 1, p.page + SECOND, 0, 8] => Success;
     write(SYS_write) |p| vec![4, p.page, 0] => Success;
     write(SYS_write) |p| vec![2, p.page, 1] => Success;
     write(SYS_write) |p| vec![1, p.page, 1] => REFUSED;

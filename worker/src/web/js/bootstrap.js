@@ -26,7 +26,9 @@ function queueMicrotask(callback) {
 const { apply, bind, call } = Function.prototype;
 const uncurryThis = bind.bind(call);
 const applyBind = bind.bind(apply);
-const { defineProperty, getOwnPropertyDescriptor, ownKeys, getPrototypeOf, setPrototypeOf } = Reflect;
+const {
+  defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys, setPrototypeOf,
+} = Reflect;
 const { freeze } = Object;
 
 class Method {
@@ -319,6 +321,8 @@ const core = {
     }
     return loaded[name];
   },
+  // What a script that is loaded has made: nothing else can be of its classes.
+  ifLoaded: (name) => loaded[name],
   isArrayBuffer: ops.op_is_array_buffer,
   isAnyArrayBuffer: ops.op_is_any_array_buffer,
   isDataView: ops.op_is_data_view,
@@ -398,7 +402,15 @@ ops.op_blob_create_object_url = (mediaType, parts) => {
   return url;
 };
 ops.op_blob_revoke_object_url = (url) => delete blobUrls[url];
-ops.op_blob_from_object_url = (url) => blobUrls[url] ?? null;
+ops.op_blob_from_object_url = (url) => {
+  if (!(url in blobUrls)) return null;
+  const { mediaType, parts } = blobUrls[url];
+  const named = [];
+  for (let i = 0; i < parts.length; i++) {
+    defineProperty(named, i, { __proto__: null, value: ops.op_blob_clone_part(parts[i]) });
+  }
+  return { __proto__: null, mediaType, parts: named };
+};
 
 // ---- what the host calls -------------------------------------------------------------------------
 
@@ -407,6 +419,15 @@ function runTimer(id) {
   if (timer === undefined) return;
   if (!timer.repeat) delete timers.callbacks[id];
   timer.callback();
+}
+
+// A reply is always to what this script has said.
+function takeReply(...reply) {
+  loaded["ext:mcp_v8/exchange.js"].takeReply(...new ArrayIteratorMethods(reply));
+}
+
+function refuseWaiting() {
+  loaded["ext:mcp_v8/exchange.js"].refuseWaiting();
 }
 
 function inspectValue(value, options) {
@@ -476,21 +497,24 @@ function defineValue(name, value) {
   });
 }
 
+const getters = { __proto__: null };
+
 function defineLazy(name, script) {
+  // Bound, so that they do not show their source.
+  getters[name] ??= function () {
+    const value = core.loadExtScript(script)[name];
+    defineValue(name, value);
+    if (name === "URL") {
+      addObjectUrl(value, "createObjectURL");
+      addObjectUrl(value, "revokeObjectURL");
+    }
+    return value;
+  }.bind(undefined);
   defineProperty(globalThis, name, {
     __proto__: null,
     configurable: true,
     enumerable: !/^[A-Z]/.test(name),
-    // Bound, so that they do not show their source.
-    get: function () {
-      const value = core.loadExtScript(script)[name];
-      defineValue(name, value);
-      if (name === "URL") {
-        addObjectUrl(value, "createObjectURL");
-        addObjectUrl(value, "revokeObjectURL");
-      }
-      return value;
-    }.bind(undefined),
+    get: getters[name],
     set: function (value) {
       defineValue(name, value);
     }.bind(undefined),
@@ -533,9 +557,40 @@ defineProperty(globalThis, "console", { __proto__: null, enumerable: false });
 defineProperty(Math, "random", { __proto__: null, value: mathRandom, configurable: true, enumerable: false, writable: true });
 defineProperty(globalThis, Symbol.toStringTag, { __proto__: null, value: "global", configurable: true, enumerable: false, writable: false });
 
+// There only in runs that may make requests. A heap goes from one run to the next, and a run may have
+// none, or be the first that has them. Host functions look it up again: a script may keep a function.
+const fetchGlobals = {
+  __proto__: null,
+  "ext:mcp_v8/fetch.js": ["fetch"],
+  "ext:mcp_v8/form_data.js": ["FormData"],
+  "ext:mcp_v8/headers.js": ["Headers"],
+  "ext:mcp_v8/request.js": ["Request"],
+  "ext:mcp_v8/response.js": ["Response"],
+};
+let isFetchShown = false;
+
+function showFetch(isGranted) {
+  if (isGranted === isFetchShown) return;
+  isFetchShown = isGranted;
+  for (const script in fetchGlobals) {
+    const name = fetchGlobals[script][0];
+    const there = getOwnPropertyDescriptor(globalThis, name);
+    if (isGranted) {
+      // What a script has put in its place stays.
+      if (there === undefined) defineLazy(name, script);
+    } else if (there !== undefined) {
+      const isOurs = "get" in there
+        ? there.get === getters[name]
+        : script in loaded && there.value === loaded[script][name];
+      if (isOurs) deleteProperty(globalThis, name);
+    }
+  }
+}
+
 // A run has its own time origin, also when the runtime was made long before it.
-function beginRun() {
+function beginRun(isFetchGranted) {
   forgetRandomNumbers();
+  showFetch(isFetchGranted);
   loaded["ext:deno_web/15_performance.js"]?.setTimeOrigin();
   loaded["ext:mcp_v8/wasm.js"]?.beginRun();
   const modules = ops.op_wasm_preloaded();
@@ -547,6 +602,7 @@ function endRun() {
   forgetRandomNumbers();
   loaded["ext:mcp_v8/wasm_preloaded.js"]?.endRun();
   delete loaded["ext:mcp_v8/wasm_preloaded.js"];
+  loaded["ext:mcp_v8/exchange.js"]?.endRun();
   loaded["ext:mcp_v8/wasm.js"]?.endRun();
 }
 
@@ -557,4 +613,13 @@ function loadEverything() {
   core.loadExtScript("ext:deno_web/01_console.js");
 }
 
-return { __proto__: null, beginRun, endRun, runTimer, inspectValue, loadEverything };
+return {
+  __proto__: null,
+  beginRun,
+  endRun,
+  inspectValue,
+  loadEverything,
+  refuseWaiting,
+  runTimer,
+  takeReply,
+};

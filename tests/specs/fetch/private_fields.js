@@ -1,0 +1,4 @@
+// expect: failed syntax
+// error: "SyntaxError"
+// grants: fetch
+new Response("x").#record

@@ -1,0 +1,4 @@
+// expect: timed_out
+// limits: timeout_secs=1
+// grants: fetch
+await fetch("http://a.test/")

@@ -1,0 +1,277 @@
+//! Requests in the conversation with a supervisor, over real pipes.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs::File;
+use std::io::{Read as _, Write as _, pipe};
+use std::os::fd::OwnedFd;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mcp_v8_protocol::codec::{FrameReader, encode};
+use mcp_v8_protocol::exit::ExitCode;
+use mcp_v8_protocol::fetch::{CallStep, FetchCall, FetchReply, ReplyStep, Response};
+use mcp_v8_protocol::message::{
+    Confinement, ExecutionLimits, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
+};
+use mcp_v8_worker::conversation::{Limiter, Prepared, converse};
+use mcp_v8_worker::runtime::Realm;
+
+mod support;
+use support::{in_a_process, part};
+
+const LIMITS: ExecutionLimits = ExecutionLimits {
+    heap_bytes: 8 << 20,
+    buffer_bytes: 8 << 20,
+    cpu_seconds: 60,
+    snapshot_bytes: 0,
+};
+
+struct Lenient;
+
+impl Limiter for Lenient {
+    fn tighten(&self, _: &ExecutionLimits, _: HeapUse) {}
+    fn make_room_to_save(&self) {}
+}
+
+/// The supervisor of one worker, which is a thread of this process.
+struct Supervisor {
+    to_worker: File,
+    from_worker: File,
+    frames: FrameReader<FromWorker>,
+    worker: JoinHandle<()>,
+}
+
+fn file(end: impl Into<OwnedFd>) -> File {
+    end.into().into()
+}
+
+fn start(source: &str, grants: Grants) -> ToWorker {
+    ToWorker::Start(Start {
+        source: source.to_owned(),
+        limits: LIMITS,
+        heap: HeapUse::Discard,
+        grants,
+    })
+}
+
+fn opened(status: u16) -> ReplyStep {
+    ReplyStep::Opened(Response {
+        status,
+        status_text: String::new(),
+        headers: Vec::new(),
+        url: "http://a.test/".to_owned(),
+        is_redirected: false,
+    })
+}
+
+impl Supervisor {
+    fn of(source: &str, grants: Grants) -> Self {
+        let (input, to_worker) = pipe().unwrap();
+        let (from_worker, output) = pipe().unwrap();
+        let worker = thread::spawn(move || {
+            let prepare = || {
+                (
+                    Prepared::Stateless(Realm::for_run()),
+                    Confinement::default(),
+                )
+            };
+            converse(file(input), file(output), prepare, &Lenient).unwrap();
+        });
+        let mut supervisor = Self {
+            to_worker: file(to_worker),
+            from_worker: file(from_worker),
+            frames: FrameReader::default(),
+            worker,
+        };
+        assert!(matches!(supervisor.hear(), FromWorker::Hello(_)));
+        supervisor.say(&start(source, grants));
+        supervisor
+    }
+
+    fn say(&mut self, message: &ToWorker) {
+        self.to_worker.write_all(&encode(message).unwrap()).unwrap();
+    }
+
+    fn reply(&mut self, exchange: u32, step: ReplyStep) {
+        self.say(&ToWorker::Fetch(FetchReply { exchange, step }));
+    }
+
+    fn hear(&mut self) -> FromWorker {
+        loop {
+            if let Some(message) = self.frames.next_message().unwrap() {
+                return message;
+            }
+            let mut bytes = vec![0; 1 << 16];
+            let read = self.from_worker.read(&mut bytes).unwrap();
+            assert!(read > 0, "the worker has gone");
+            self.frames.push(&bytes[..read]);
+        }
+    }
+
+    fn call(&mut self) -> (u32, CallStep) {
+        match self.hear() {
+            FromWorker::Fetch(FetchCall { exchange, step }) => (exchange, step),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn result(mut self) -> String {
+        let FromWorker::Finished(finished) = self.hear() else {
+            panic!("it says more")
+        };
+        self.worker.join().unwrap();
+        match finished {
+            Finished::Completed(done) => done.result.text,
+            Finished::Failed(failure) => failure.error.text,
+        }
+    }
+}
+
+const GRANTED: Grants = Grants { fetch: true };
+const GET: &str = "const r = await fetch('http://a.test/'); await r.text()";
+
+#[test]
+fn a_request_is_made_and_its_response_read_in_turn() {
+    let mut supervisor = Supervisor::of(GET, GRANTED);
+    let (0, CallStep::Open(request)) = supervisor.call() else {
+        panic!("it opens first")
+    };
+    assert_eq!(request.url, "http://a.test/");
+    supervisor.reply(0, opened(200));
+    for piece in ["one ", "two"] {
+        assert_eq!(supervisor.call(), (0, CallStep::Pull));
+        thread::sleep(Duration::from_millis(5));
+        supervisor.reply(0, ReplyStep::Data(piece.into()));
+    }
+    assert_eq!(supervisor.call(), (0, CallStep::Pull));
+    supervisor.reply(0, ReplyStep::End);
+    assert_eq!(supervisor.result(), "one two");
+}
+
+#[test]
+fn what_comes_for_an_exchange_that_is_over_or_never_was_is_dropped() {
+    let source = "const c = new AbortController(), p = fetch('http://a.test/', { signal: c.signal });
+        setTimeout(() => c.abort('over'), 1);
+        let why; try { await p } catch (e) { why = e } why + await (await fetch('http://b.test/')).text()";
+    let mut supervisor = Supervisor::of(source, GRANTED);
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    assert_eq!(supervisor.call(), (0, CallStep::Abort));
+    assert!(matches!(supervisor.call(), (1, CallStep::Open(_))));
+    for exchange in [0, 7, u32::MAX] {
+        supervisor.reply(exchange, opened(200));
+        supervisor.reply(exchange, ReplyStep::Data(vec![1]));
+        supervisor.reply(exchange, ReplyStep::More);
+        supervisor.reply(exchange, ReplyStep::End);
+        supervisor.reply(exchange, ReplyStep::Failed("x".to_owned()));
+    }
+    supervisor.reply(1, opened(200));
+    assert_eq!(supervisor.call(), (1, CallStep::Pull));
+    supervisor.reply(1, ReplyStep::End);
+    assert_eq!(supervisor.result(), "over");
+}
+
+#[test]
+fn replies_that_come_in_one_write_are_taken_one_by_one_between_timers() {
+    let source = "const seen = []; setTimeout(() => seen.push('timer'), 20);
+        await Promise.all(['a', 'b'].map(async (name) => {
+          const r = await fetch('http://a.test/' + name); seen.push(name + r.status) }));
+        await new Promise((go) => setTimeout(go, 40)); seen.join()";
+    let mut supervisor = Supervisor::of(source, GRANTED);
+    for id in 0..2 {
+        let (exchange, step) = supervisor.call();
+        assert!(exchange == id && matches!(step, CallStep::Open(_)));
+    }
+    let both: Vec<u8> = [(1, 201), (0, 202)]
+        .map(|(exchange, status)| {
+            let step = opened(status);
+            encode(&ToWorker::Fetch(FetchReply { exchange, step })).unwrap()
+        })
+        .concat();
+    supervisor.to_worker.write_all(&both).unwrap();
+    assert_eq!(supervisor.result(), "b201,a202,timer");
+}
+
+#[test]
+fn a_script_that_fails_while_requests_are_open_has_failed() {
+    let source = "fetch('http://a.test/'); setTimeout(() => { throw new Error('mine') }, 1); 1";
+    let mut supervisor = Supervisor::of(source, GRANTED);
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    let error = supervisor.result();
+    assert!(error.starts_with("Error: mine"), "{error}");
+}
+
+#[test]
+fn a_script_waits_for_a_request_whose_value_nobody_awaits() {
+    let mut supervisor = Supervisor::of(
+        "fetch('http://a.test/').then((r) => console.log(r.status)); 5",
+        GRANTED,
+    );
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    thread::sleep(Duration::from_millis(20));
+    supervisor.reply(0, opened(204));
+    assert_eq!(supervisor.call(), (0, CallStep::Pull));
+    let FromWorker::Console(console) = supervisor.hear() else {
+        panic!("it shows the status")
+    };
+    assert_eq!(console.text, "204\n");
+    supervisor.reply(0, ReplyStep::End);
+    assert_eq!(supervisor.result(), "5");
+}
+
+#[test]
+fn without_the_grant_there_is_nothing_to_ask_with() {
+    let source =
+        "[typeof fetch, typeof Headers, typeof Request, typeof Response, typeof FormData].join()";
+    let supervisor = Supervisor::of(source, Grants::default());
+    assert_eq!(
+        supervisor.result(),
+        "undefined,undefined,undefined,undefined,undefined"
+    );
+}
+
+/// What a supervisor must not do, once a request is open.
+const BREACHES: &[(&str, fn(&mut Supervisor))] = &[
+    ("no message", |it| {
+        it.to_worker.write_all(&[1, 0, 0, 0, 9]).unwrap();
+    }),
+    ("too long", |it| it.to_worker.write_all(&[255; 4]).unwrap()),
+    ("start again", |it| it.say(&start("1", GRANTED))),
+    ("data before the head", |it| {
+        it.reply(0, ReplyStep::Data(vec![1]));
+    }),
+    ("the end before the head", |it| it.reply(0, ReplyStep::End)),
+    ("two heads", |it| {
+        it.reply(0, opened(200));
+        it.reply(0, opened(200));
+    }),
+    ("data that was not asked for", |it| {
+        it.reply(0, opened(200));
+        it.reply(0, ReplyStep::Data(vec![1]));
+        it.reply(0, ReplyStep::Data(vec![1]));
+    }),
+    ("going away", |it| {
+        let (_, write) = pipe().unwrap();
+        it.to_worker = file(write);
+    }),
+];
+
+#[test]
+fn a_supervisor_that_breaks_the_protocol_ends_the_worker() {
+    const NAME: &str = "a_supervisor_that_breaks_the_protocol_ends_the_worker";
+    if let Some(part) = part() {
+        let (_, breach) = BREACHES.iter().find(|(name, _)| *name == part).unwrap();
+        let mut supervisor = Supervisor::of(GET, GRANTED);
+        assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+        breach(&mut supervisor);
+        loop {
+            supervisor.hear();
+        }
+    }
+    for (breach, _) in BREACHES {
+        let output = in_a_process(NAME, breach);
+        let code = i32::from(ExitCode::Protocol.code());
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{breach}: {words}");
+    }
+}
