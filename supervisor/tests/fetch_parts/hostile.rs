@@ -290,7 +290,7 @@ async fn aborts_at_random_leave_nothing_behind() {
     .await;
     let world = World::bounded(|bounds| bounds.open_per_tenant = 48);
     for seed in 1..=20 {
-        let mut number = numbers(seed * 0x9e37_79b9_7f4a_7c15);
+        let mut number = numbers(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15));
         let mut worker = world.worker();
         let mut open = Vec::new();
         for _ in 0..300 {
