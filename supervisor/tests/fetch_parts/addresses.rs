@@ -111,6 +111,28 @@ async fn every_answer_is_judged_again() {
 }
 
 #[tokio::test]
+async fn of_a_name_with_both_only_public_addresses_are_tried() {
+    let server = answering(|_| ok("", b"")).await;
+    let wait = std::time::Duration::from_millis(500);
+    let world = World::with(|network| {
+        network.allow_private = false;
+        network.bounds.connect_wait = wait;
+    });
+    // Nobody answers at the public one, if it is reached at all.
+    let answers = vec![vec![ip("127.0.0.1"), ip("192.0.1.1"), ip("::1")]];
+    world
+        .names
+        .answers
+        .lock()
+        .unwrap()
+        .insert("both.test", answers);
+    let request = get(server.url_of("both.test", "/"));
+    let why = world.worker().fetch(request).await.unwrap_err();
+    assert!(!why.contains("special"), "{why}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_name_without_addresses_and_a_closed_port_are_told_apart() {
     let closed = answering(|_| ok("", b"")).await;
     let world = World::new();
@@ -122,7 +144,10 @@ async fn a_name_without_addresses_and_a_closed_port_are_told_apart() {
         .insert("none.test", Vec::new());
     let mut worker = world.worker();
     let why = worker.fetch(get("http://none.test/")).await.unwrap_err();
-    assert_eq!(why, "fetch: none.test: the name is not known to DNS");
+    assert_eq!(
+        why,
+        "fetch: none.test: DNS does not know the name, or does not answer"
+    );
     let elsewhere = format!("http://127.0.0.99:{}/", closed.address.port());
     let why = worker.fetch(get(elsewhere)).await.unwrap_err();
     assert!(why.ends_with("the connection was refused"), "{why}");

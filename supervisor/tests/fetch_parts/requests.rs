@@ -139,6 +139,22 @@ async fn injected_headers_and_credentials_stay_behind_when_the_host_changes() {
 }
 
 #[tokio::test]
+async fn an_error_names_nothing_that_was_injected() {
+    let garbage = answering(|_| b"canary? \r\n\r\n".to_vec()).await;
+    let closed = super::servers::listen(|stream| async move { drop(stream) }).await;
+    let world = World::new();
+    world.book().injected = vec![("a.test", "x-secret", "canary")];
+    for server in [garbage, closed] {
+        let request = get(server.url_of("a.test", "/"));
+        let why = world.worker().fetch(request).await.unwrap_err();
+        assert!(
+            !why.contains("canary") && !why.contains("x-secret"),
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_hop_that_the_policy_denies_fails_the_request() {
     let first = answering(|_| redirect(307, "http://denied.test/")).await;
     let world = World::new();
