@@ -161,10 +161,7 @@ async fn endless_informational_answers_run_into_the_time_for_a_head() {
 
 #[tokio::test]
 async fn a_head_and_a_body_have_their_time() {
-    let world = World::bounded(|bounds| {
-        bounds.head_wait = Duration::from_millis(400);
-        bounds.piece_wait = Duration::from_millis(300);
-    });
+    let world = World::bounded(|bounds| bounds.head_wait = Duration::from_millis(400));
     for said in ["", "HTTP/1.1 200 OK\r\nx: "] {
         let server = stalling(said).await;
         let why = world
@@ -174,6 +171,7 @@ async fn a_head_and_a_body_have_their_time() {
             .unwrap_err();
         assert!(why.contains("there was no answer within 0.4 s"), "{why}");
     }
+    let world = World::bounded(|bounds| bounds.piece_wait = Duration::from_millis(300));
     for said in [
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n12",
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-encoding: gzip\r\n\r\n",

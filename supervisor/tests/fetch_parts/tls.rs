@@ -1,7 +1,8 @@
 //! HTTP over TLS, in both versions.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -14,6 +15,7 @@ use rcgen::{CertifiedKey, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::client::{World, get, header, post};
 use super::servers::{Server, listen};
@@ -112,6 +114,60 @@ async fn a_large_body_passes_both_ways_over_http_2() {
     let whole = pieces.concat();
     let (_, body) = world.worker().upload(request, pieces).await.unwrap();
     assert!(body == whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_never_read_hold_up_nobody_on_their_connection() {
+    let identity = identity("good.test");
+    let server = secure(&identity, &["h2"]).await;
+    let world = trusting(&identity);
+    let mut unread = world.worker();
+    let body = RequestBody::Whole(vec![1; 64 << 10]);
+    let url = https(&server, "good.test");
+    for _ in 0..31 {
+        let id = unread.open(post(url.as_str(), body.clone()));
+        unread.head(id).await.unwrap();
+    }
+    let pieces = vec![vec![2; 64 << 10]; 64];
+    let request = post(url, RequestBody::Stream { length: None });
+    let (_, body) = world.worker().upload(request, pieces).await.unwrap();
+    assert_eq!(body.len(), 4 << 20);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn no_log_names_what_was_injected() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::DEBUG)
+        .with_writer(move || Lines(Arc::clone(&lines)))
+        .finish();
+    // One thread runs all of it, this server's half too.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let identity = identity("good.test");
+    for protocol in ["h2", "http/1.1"] {
+        let server = secure(&identity, &[protocol]).await;
+        let world = trusting(&identity);
+        world.book().injected = vec![("good.test", "authorization", "canary")];
+        let url = https(&server, "good.test");
+        world.worker().fetch(get(url)).await.unwrap();
+    }
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("h2") && !log.contains("canary"), "{log}");
+}
+
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
