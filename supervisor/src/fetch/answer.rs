@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use http::response::Parts;
+use http::{StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 use mcp_v8_protocol::fetch::{Header, Response};
 use mcp_v8_protocol::limits::{HEADERS_BYTES_MAX, HEADERS_MAX, STATUS_TEXT_BYTES_MAX};
@@ -19,22 +20,29 @@ pub(super) fn head(mut parts: Parts, hop: &Hop, is_decoded: bool) -> Result<Resp
         parts.headers.remove(CONTENT_ENCODING);
         parts.headers.remove(CONTENT_LENGTH);
     }
-    let said = parts.extensions.get::<ReasonPhrase>();
-    let said = said.map_or(&[][..], |phrase| phrase.as_bytes());
     Ok(Response {
         status,
-        status_text: status_text(said),
+        status_text: status_text(&parts),
         headers: headers(&parts.headers)?,
         url: hop.target.url.as_str().to_owned(),
         is_redirected: hop.followed > 0,
     })
 }
 
-/// A byte a character, as in the Fetch standard.
-fn status_text(said: &[u8]) -> String {
-    let mut text: String = said.iter().copied().map(char::from).collect();
+/// A byte a character, as in the Fetch standard. HTTP/2 has none.
+fn status_text(parts: &Parts) -> String {
+    let mut text: String = match parts.extensions.get::<ReasonPhrase>() {
+        Some(phrase) => phrase.as_bytes().iter().copied().map(char::from).collect(),
+        // The usual one is not kept.
+        None if parts.version < Version::HTTP_2 => usual_text(parts.status).to_owned(),
+        None => String::new(),
+    };
     text.truncate(text.floor_char_boundary(STATUS_TEXT_BYTES_MAX));
     text
+}
+
+fn usual_text(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or_default()
 }
 
 fn headers(map: &HeaderMap) -> Result<Vec<Header>, Trouble> {

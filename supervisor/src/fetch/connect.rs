@@ -50,7 +50,7 @@ impl Resolver for SystemResolver {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreachable {
-    #[error("the name is not known to DNS")]
+    #[error("DNS does not know the name, or does not answer")]
     NoName,
     #[error("it has only private or special addresses, where this request may not go")]
     Special,

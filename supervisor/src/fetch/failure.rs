@@ -100,7 +100,7 @@ impl Trouble {
             if cause.is::<tower::timeout::error::Elapsed>() {
                 return Self::ConnectTimeout(connect_wait);
             }
-            if let Some(why) = tls(cause) {
+            if let Some(why) = cause.downcast_ref::<rustls::Error>() {
                 return Self::Tls(why.to_string());
             }
         }
@@ -126,7 +126,7 @@ impl Trouble {
                 }
                 last = hyper.to_string();
             }
-            if let Some(why) = tls(cause) {
+            if let Some(why) = cause.downcast_ref::<rustls::Error>() {
                 return Self::Tls(why.to_string());
             }
             if is_reset(cause) {
@@ -137,17 +137,22 @@ impl Trouble {
     }
 }
 
-/// What TLS says, which comes inside an error of the connection.
-fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let outer = error.downcast_ref::<io::Error>()?;
-    outer.get_ref()?.downcast_ref()
-}
-
 /// An error and what caused it, one after the other.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
-        (*error).source()
+        cause(*error)
     })
+}
+
+/// What an error of I/O holds is not its source, but that whose source it has.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 fn is_reset(error: &(dyn Error + 'static)) -> bool {
