@@ -42,7 +42,7 @@ pub(crate) use exit::telling_line;
 pub use exit::{Death, Exit, ExitStatus};
 pub use jail::{EngineTier, Jail, SandboxMode};
 pub use launch::{Engine, Errand, LaunchError, Ready, Running, Spawned, Word};
-pub use link::LinkError;
+pub use link::{Ear, LinkError};
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
 pub use turnover::Turnover;
