@@ -7,6 +7,7 @@
 //! * [`processes`]: what `/proc` says of processes.
 //! * [`server`]: the real server on standard input and output, in raw JSON-RPC.
 //! * [`specs`]: script specifications, read from `tests/specs`.
+//! * [`web`]: a server of the web, for scripts that make requests.
 //! * [`worker`]: one conversation with the worker program.
 //! * [`zygote`]: the fork server, asked for workers as the supervisor does.
 
@@ -18,5 +19,6 @@ pub mod http;
 pub mod processes;
 pub mod server;
 pub mod specs;
+pub mod web;
 pub mod worker;
 pub mod zygote;

@@ -50,6 +50,10 @@ const UNSAVED: &[(&str, &[&str])] = &[
         "completed hello sleep",
         &["Hello is not legal while Saving"],
     ),
+    (
+        "completed open=0 sleep",
+        &["Fetch is not legal while Saving"],
+    ),
     ("completed garbage sleep", &["above the limit"]),
     ("completed empty_frame sleep", &["holds no message"]),
     ("completed flood", &["Console is not legal while Saving"]),

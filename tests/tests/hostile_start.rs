@@ -60,6 +60,7 @@ const BEFORE_HELLO: &[Case] = &[
         &["Console is not legal while Booting"],
     ),
     case("finished sleep", &["Finished is not legal while Booting"]),
+    case("open=0 sleep", &["Fetch is not legal while Booting"]),
     case("hello hello sleep", &[]),
     case("torn_prefix exit=0", &["in the middle of a message"]),
     case("unknown_tag sleep", &["not a worker", "holds no message"]),

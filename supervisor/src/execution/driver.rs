@@ -277,7 +277,8 @@ impl Driver {
                         return Event::WorkerBroke(error);
                     }
                 }
-                word = worker.next_if(self.output.has_room()) => match word {
+                word = worker.next(self.output.ear()) => match word {
+                    Ok(Word::Room) => {}
                     Ok(Word::Console(text)) => self.output.add(&text),
                     Ok(Word::Fetch(call)) => if let Err(breach) = self.requests.call(call) {
                         return Event::WorkerBroke(breach.into());

@@ -2,6 +2,7 @@
 
 use crate::limits::{OUTPUT_BYTES_MAX, OUTPUT_CHUNK_BYTES_MAX};
 use crate::store::{Chunk, ExecutionId};
+use crate::workers::Ear;
 use mcp_v8_protocol::limits::CONSOLE_CHUNK_BYTES_MAX;
 
 /// Counts output, cuts it at its limit, and gathers small pieces into larger ones.
@@ -25,9 +26,13 @@ impl Output {
         }
     }
 
-    /// Whether another console frame can be taken.
-    pub(super) fn has_room(&self) -> bool {
-        self.pending.len() + CONSOLE_CHUNK_BYTES_MAX <= OUTPUT_CHUNK_BYTES_MAX
+    /// Whether there is an ear for another console frame.
+    pub(super) fn ear(&self) -> Ear {
+        if self.pending.len() + CONSOLE_CHUNK_BYTES_MAX <= OUTPUT_CHUNK_BYTES_MAX {
+            Ear::Open
+        } else {
+            Ear::Shut
+        }
     }
 
     /// Takes output. What is beyond the limit is dropped, and so is all that follows: an output

@@ -11,7 +11,7 @@ use mcp_v8_protocol::message::{Confinement, Finished, FromWorker, Hello, Start, 
 use super::cgroup::{Applicant, Groups};
 use super::jail::SandboxMode;
 use super::letter::Letter;
-use super::link::{Link, LinkError};
+use super::link::{Ear, Heard, Link, LinkError};
 use super::process::Process;
 use super::window::Window;
 use crate::heaps::Snapshot;
@@ -292,6 +292,8 @@ pub enum Word {
     Console(String),
     /// Of a request that the script makes.
     Fetch(FetchCall),
+    /// Nothing, but there is room for a reply, and there was none.
+    Room,
     /// How the script ended: its last word, unless its heap is saved.
     Finished(Finished),
     /// Its heap lies in the window.
@@ -317,30 +319,22 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next word. What was said before a death is heard first. Nothing is lost when the future
-    /// is dropped.
+    /// The next word; with a shut [`Ear`] there is none but [`Word::Room`]. What was said before a death
+    /// is heard first. Nothing is lost when the future is dropped.
     ///
     /// # Errors
     /// [`LinkError`]: kill it.
-    pub async fn next(&mut self) -> Result<Word, LinkError> {
+    pub async fn next(&mut self, ear: Ear) -> Result<Word, LinkError> {
         let message = tokio::select! {
             biased;
-            message = self.link.receive() => message?,
-            () = self.process.exited() => self.link.try_receive()?,
+            heard = self.link.hear(ear) => match heard? {
+                Heard::Message(message) => Some(message),
+                Heard::Room => return Ok(Word::Room),
+                Heard::End => None,
+            },
+            () = self.process.exited(), if ear == Ear::Open => self.link.try_receive()?,
         };
         Self::word(message)
-    }
-
-    /// The next word, if there is room for one; else only what it is told travels. Otherwise as
-    /// [`Running::next`].
-    ///
-    /// # Errors
-    /// [`LinkError`]: kill it.
-    pub async fn next_if(&mut self, has_room: bool) -> Result<Word, LinkError> {
-        if has_room {
-            return self.next().await;
-        }
-        match self.link.flush().await? {}
     }
 
     /// Whether one more reply may be given to it.
@@ -348,7 +342,7 @@ impl Running {
         self.link.has_room()
     }
 
-    /// Gives it a reply, which travels while [`Running::next`] or [`Running::next_if`] is awaited.
+    /// Gives it a reply, which travels while [`Running::next`] is awaited.
     ///
     /// # Errors
     /// [`LinkError`] when it has finished, or the reply breaks a limit of the protocol.

@@ -3,7 +3,6 @@
 //! Both directions go on at once while a script runs: what the worker says is heard while replies to it are
 //! on their way, and a worker that does not read its pipe holds up nobody but itself.
 
-use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -48,6 +47,26 @@ pub enum LinkError {
     Io(#[from] io::Error),
 }
 
+/// Whether somebody has room for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ear {
+    /// Messages are heard.
+    Open,
+    /// They wait in the pipe. What is said to the worker travels all the same.
+    Shut,
+}
+
+/// What happens to a link.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A message has come.
+    Message(FromWorker),
+    /// There is room for a reply, and there was none.
+    Room,
+    /// The worker has closed its end.
+    End,
+}
+
 /// The supervisor's end of the two pipes.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -77,7 +96,7 @@ impl Link {
         })
     }
 
-    /// Queues a message; it travels while [`Link::receive`] is awaited.
+    /// Queues a message; it travels while [`Link::hear`] is awaited.
     ///
     /// What the other end said out of turn, before it could have this message, is a violation.
     pub(super) fn send(&mut self, message: &ToWorker) -> Result<(), LinkError> {
@@ -92,22 +111,12 @@ impl Link {
         self.letter.has_room()
     }
 
-    /// Queues a reply; it travels while [`Link::receive`] or [`Link::flush`] is awaited.
+    /// Queues a reply; it travels while [`Link::hear`] is awaited.
     pub(super) fn reply(&mut self, reply: FetchReply) -> Result<(), LinkError> {
         let message = ToWorker::Fetch(reply);
         self.phase = self.phase.on_to_worker(&message)?;
         self.letter.reply(encode(&message)?);
         Ok(())
-    }
-
-    /// Lets travel what is queued, and hears nothing meanwhile. Nothing is lost when the future is
-    /// dropped.
-    pub(super) async fn flush(&mut self) -> Result<Infallible, LinkError> {
-        loop {
-            coop::consume_budget().await;
-            self.letter.writable().await?;
-            self.letter.write_some()?;
-        }
     }
 
     /// The end of the conversation; what was said is kept.
@@ -117,26 +126,45 @@ impl Link {
 
     /// The next message; `None` when the worker has closed its end. Nothing is lost when the future
     /// is dropped.
+    pub(super) async fn receive(&mut self) -> Result<Option<FromWorker>, LinkError> {
+        loop {
+            match self.hear(Ear::Open).await? {
+                Heard::Message(message) => return Ok(Some(message)),
+                Heard::Room => {}
+                Heard::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits for what happens next, and lets travel meanwhile what was said. Nothing is lost when the
+    /// future is dropped.
     ///
     /// Messages that are here already count against the time of the task: however fast they come,
     /// others get their turn, and clocks are looked at.
-    pub(super) async fn receive(&mut self) -> Result<Option<FromWorker>, LinkError> {
+    pub(super) async fn hear(&mut self, ear: Ear) -> Result<Heard, LinkError> {
+        let had_room = self.has_room();
         loop {
             coop::consume_budget().await;
-            if let Some(message) = self.take_message()? {
-                return Ok(Some(message));
-            }
-            if self.hung_up {
-                return self.end();
+            if ear == Ear::Open {
+                if let Some(message) = self.take_message()? {
+                    return Ok(Heard::Message(message));
+                }
+                if self.hung_up {
+                    self.end()?;
+                    return Ok(Heard::End);
+                }
             }
             tokio::select! {
-                ready = self.from.readable() => {
+                ready = self.from.readable(), if ear == Ear::Open => {
                     ready?;
                     self.read_some()?;
                 }
                 ready = self.letter.writable() => {
                     ready?;
                     self.letter.write_some()?;
+                    if !had_room && self.has_room() {
+                        return Ok(Heard::Room);
+                    }
                 }
             }
         }

@@ -76,8 +76,9 @@ fn data() -> FetchReply {
 
 /// Lets travel what can.
 async fn travel(link: &mut Link) {
-    let flushed = timeout(AT_ONCE, link.flush()).await;
-    assert!(flushed.is_err(), "{flushed:?}");
+    while let Ok(heard) = timeout(AT_ONCE, link.hear(Ear::Shut)).await {
+        assert!(matches!(heard, Ok(Heard::Room)), "{heard:?}");
+    }
 }
 
 /// Messages read from the worker's end, so many of them.
@@ -204,10 +205,12 @@ async fn there_is_room_again_when_the_worker_has_read() {
     while link.has_room() {
         link.reply(data()).expect("it runs");
     }
-    let worker = std::thread::spawn(move || read(&mut input, 2));
-    travel(&mut link).await;
-    assert_eq!(worker.join().expect("it reads").len(), 2);
+    let worker = std::thread::spawn(move || read(&mut input, 1));
+    let heard = timeout(10 * AT_ONCE, link.hear(Ear::Open)).await;
+    assert!(matches!(heard, Ok(Ok(Heard::Room))), "{heard:?}");
     assert!(link.has_room());
+    travel(&mut link).await;
+    assert_eq!(worker.join().expect("it reads").len(), 1);
 }
 
 #[tokio::test]

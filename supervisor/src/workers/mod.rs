@@ -44,7 +44,7 @@ pub use exit::{Death, Exit, ExitStatus};
 pub(crate) use exit::{printable_tail, telling_line};
 pub use jail::{EngineTier, Jail, SandboxMode};
 pub use launch::{Engine, Errand, LaunchError, Ready, Running, Spawned, Word};
-pub use link::LinkError;
+pub use link::{Ear, LinkError};
 pub use modules::{ModuleFile, WasmModule};
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};

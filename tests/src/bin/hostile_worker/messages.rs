@@ -4,6 +4,7 @@ use std::io;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::encode;
+use mcp_v8_protocol::fetch::{CallStep, ExchangeId, FetchCall, Redirect, Request, RequestBody};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
@@ -27,9 +28,16 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The numbers of messages in the enum, and one that there is not.
 const CONSOLE_TAG: u32 = 1;
+const FETCH_TAG: u32 = 2;
 const FINISHED_TAG: u32 = 3;
 const SAVED_TAG: u32 = 4;
 const NO_TAG: u32 = 99;
+/// The numbers of steps of an exchange.
+const OPEN_TAG: u32 = 0;
+const SEND_TAG: u32 = 1;
+
+/// Where nobody listens.
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:1/";
 
 /// Who is there, by versions that may be wrong.
 pub(crate) fn hello_of(protocol_version: u32, worker_version: &str) -> Hello {
@@ -72,6 +80,31 @@ pub(crate) fn saved(bytes: u64) -> FromWorker {
 
 pub(crate) fn unsaved(why: &str) -> FromWorker {
     FromWorker::Unsaved(Unsaved { why: whole(why) })
+}
+
+/// Something about an exchange.
+pub(crate) fn call(exchange: ExchangeId, step: CallStep) -> FromWorker {
+    FromWorker::Fetch(FetchCall { exchange, step })
+}
+
+/// A request that is legal, whose body is in its pieces.
+pub(crate) fn open(exchange: ExchangeId, url: &str) -> FromWorker {
+    call(exchange, CallStep::Open(request(url)))
+}
+
+fn request(url: &str) -> Request {
+    Request {
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        redirect: Redirect::Follow,
+        body: RequestBody::Stream { length: None },
+    }
+}
+
+/// A piece of a request's body.
+pub(crate) fn send(exchange: ExchangeId) -> FromWorker {
+    call(exchange, CallStep::Send(b"unasked".to_vec()))
 }
 
 /// The largest result that is legal.
@@ -133,6 +166,30 @@ pub(crate) fn bad_bytes(name: &str) -> io::Result<Option<Vec<u8>>> {
         // A snapshot of no length, and one of more than there can be.
         "saved_nothing" => framed(&saved_payload(0)),
         "saved_too_much" => framed(&saved_payload(limits::SNAPSHOT_BYTES_MAX + 1)),
+        "torn_open" => {
+            let open = frame(&open(0, NOWHERE))?;
+            open[..open.len() - 1].to_vec()
+        }
+        "no_exchange_step" => framed(&fetch_payload(NO_TAG, &[])),
+        "send_nothing" => framed(&fetch_payload(SEND_TAG, &0_u64.to_le_bytes())),
+        "long_piece" => {
+            let piece = vec![b'x'; limits::BODY_CHUNK_BYTES_MAX + 1];
+            framed(&fetch_payload(SEND_TAG, &counted(&piece)))
+        }
+        "long_url" => {
+            let url = vec![b'x'; limits::URL_BYTES_MAX + 1];
+            let rest = [&counted(b"GET")[..], &counted(&url), &[0; 16]].concat();
+            framed(&fetch_payload(OPEN_TAG, &rest))
+        }
+        // Header lines, each empty: one too many, and far more than its frame has.
+        "many_headers" => framed(&open_payload(limits::HEADERS_MAX as u64 + 1)),
+        "lying_headers" => framed(&open_payload(u64::MAX / 2)),
+        "fat_headers" => {
+            let value = counted(&vec![b'x'; limits::HEADERS_BYTES_MAX]);
+            let line = [&1_u64.to_le_bytes()[..], &counted(b"x"), &value].concat();
+            let rest = [&[0; 16][..], &line, &[0; 8]].concat();
+            framed(&fetch_payload(OPEN_TAG, &rest))
+        }
         // A text that says it is far longer than its frame.
         "lying_length" => framed(&console_payload(b"x", u64::MAX / 2)),
         _ => return Ok(None),
@@ -150,6 +207,25 @@ fn framed(payload: &[u8]) -> Vec<u8> {
 
 fn console_payload(text: &[u8], length: u64) -> Vec<u8> {
     [&CONSOLE_TAG.to_le_bytes()[..], &length.to_le_bytes(), text].concat()
+}
+
+/// A step of exchange 0.
+fn fetch_payload(step: u32, rest: &[u8]) -> Vec<u8> {
+    let tags = [FETCH_TAG, 0, step].map(u32::to_le_bytes).concat();
+    [&tags, rest].concat()
+}
+
+/// Open, with no method, no URL, and this count before as many empty header lines as are legal and one
+/// more.
+fn open_payload(count: u64) -> Vec<u8> {
+    let lines = vec![0; 16 * (limits::HEADERS_MAX + 1)];
+    let rest = [&[0; 16][..], &count.to_le_bytes(), &lines, &[0; 8]].concat();
+    fetch_payload(OPEN_TAG, &rest)
+}
+
+/// Bytes with their length before them.
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u64).to_le_bytes()[..], bytes].concat()
 }
 
 fn saved_payload(bytes: u64) -> Vec<u8> {

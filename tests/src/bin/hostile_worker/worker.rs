@@ -13,11 +13,14 @@ use std::time::Duration;
 use e2e::hostile::SCRIPT_PREFIX;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::FrameReader;
+use mcp_v8_protocol::fetch::{CallStep, ExchangeId};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{FromWorker, ToWorker};
 use nix::unistd::{ForkResult, alarm, fork};
 
-use crate::messages::{self, VERSION, bad_bytes, completed, console, failed, frame, hello_of};
+use crate::messages::{
+    self, NOWHERE, VERSION, bad_bytes, completed, console, failed, frame, hello_of,
+};
 use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise};
 
 /// The pause between two bytes of a frame that trickles.
@@ -97,9 +100,47 @@ impl Worker {
             "close_output" => self.output = null()?,
             "fork" => fork_a_sleeper()?,
             "exec" => return Err(exec(argument)),
+            other => return self.fetch_step(other, argument),
+        }
+        Ok(None)
+    }
+
+    /// Says something about an exchange, `<its number>` or `<its number>@<a URL>`; the exit code of a
+    /// step that it does not know.
+    fn fetch_step(&mut self, name: &str, argument: &str) -> io::Result<Option<u8>> {
+        let (number, url) = argument.split_once('@').unwrap_or((argument, NOWHERE));
+        let exchange: ExchangeId = number.parse().unwrap_or_default();
+        match name {
+            "open" => self.say(&messages::open(exchange, url))?,
+            "send" => self.say(&messages::send(exchange))?,
+            "send_end" => self.say(&messages::call(exchange, CallStep::SendEnd))?,
+            "pull" => self.say(&messages::call(exchange, CallStep::Pull))?,
+            "abort" => self.say(&messages::call(exchange, CallStep::Abort))?,
+            // So many of them, none of which ends.
+            "opens" => {
+                for exchange in 0..exchange {
+                    self.say(&messages::open(exchange, url))?;
+                }
+            }
+            "flood_open" => self.flood_exchanges(url)?,
+            "flood_pull" => {
+                let pull = frame(&messages::call(exchange, CallStep::Pull))?;
+                self.flood(&pull.repeat(TINY_FRAMES))?;
+            }
+            // Its words are read and thrown away, so that more come.
+            "drain" => io::copy(&mut self.input, &mut io::sink()).map(drop)?,
             other => return self.bad_step(other),
         }
         Ok(None)
+    }
+
+    /// Begins exchanges and gives them up, and reads nothing.
+    fn flood_exchanges(&mut self, url: &str) -> io::Result<()> {
+        for exchange in 0.. {
+            self.say(&messages::open(exchange, url))?;
+            self.say(&messages::call(exchange, CallStep::Abort))?;
+        }
+        Ok(())
     }
 
     /// Sends bytes that are no message, or messages without end; the exit code of a step that it

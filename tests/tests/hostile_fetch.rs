@@ -1,0 +1,172 @@
+//! Workers that may make requests and misuse that: killed with a clear end, or held up by nobody but
+//! themselves; the next execution goes well, and others go on meanwhile.
+
+use std::fs;
+
+use e2e::endurance::{
+    DEADLINE_SECS, FAR_DEADLINE_SECS, PROMPT, Way, assert_idle, assert_words, endure, serve,
+};
+use e2e::home::Home;
+use e2e::hostile::script;
+use e2e::processes;
+use e2e::server::{PATIENCE, Server};
+use e2e::web::Web;
+use serde_json::json;
+
+/// Allows everything.
+const POLICY: &str = "package mcp.fetch\n\ndefault allow := true\n";
+
+/// The part of the memory that a server may take for what nobody reads, in bytes.
+const ROOM_BYTES: u64 = 64 << 20;
+
+/// With a script and a grant in its hands; `{url}` is one that answers, `{stream}` one that goes on, and
+/// `{never}` one that does neither. The status that the execution ends with, and words of its error.
+const WITH_GRANT: &[(&str, &str, &[&str])] = &[
+    ("send=0 sleep", "failed", &["has not opened"]),
+    ("pull=0 sleep", "failed", &["has not opened"]),
+    ("abort=7 sleep", "failed", &["has not opened"]),
+    ("open=1@{url} sleep", "failed", &["next number"]),
+    ("open=4294967295@{url} sleep", "failed", &["next number"]),
+    (
+        "open=0@{url} open=0@{url} sleep",
+        "failed",
+        &["next number"],
+    ),
+    (
+        "open=0@{never} abort=0 open=0@{url} sleep",
+        "failed",
+        &["next number"],
+    ),
+    // More than is asked for: one piece may be.
+    (
+        "open=0@{never} send=0 send=0 send=0 send=0 sleep",
+        "failed",
+        &["not asked for"],
+    ),
+    ("opens=33@{never} sleep", "failed", &["more exchanges"]),
+    ("opens=32@{never} finished exit=0", "completed", &[]),
+    ("opens=32@{never} sleep", "timed_out", &[]),
+    ("open=0@no-url sleep", "timed_out", &[]),
+    ("flood_pull", "failed", &["has not opened"]),
+    (
+        "open=0@{stream} torn_open exit=0",
+        "failed",
+        &["middle of a message"],
+    ),
+    ("open=0@{stream} signal=SIGSEGV", "failed", &["SIGSEGV"]),
+    ("open=0@{stream} finished pull=0 sleep", "completed", &[]),
+    (
+        "open=0@{stream} close_input finished exit=0",
+        "completed",
+        &[],
+    ),
+    ("open=0@{stream} close_input sleep", "timed_out", &[]),
+    (
+        "open=0@{stream} send_end=0 pull=0 signal=SIGSTOP",
+        "timed_out",
+        &[],
+    ),
+    ("send_nothing sleep", "failed", &["Send is 0"]),
+    ("many_headers sleep", "failed", &["holds no message"]),
+];
+
+fn serve_with_grant(home: &Home, way: Way) -> Server {
+    let directory = home.path("policies");
+    if !directory.exists() {
+        fs::create_dir(&directory).expect("a directory in our own");
+        fs::write(directory.join("fetch.rego"), POLICY).expect("a file in our own directory");
+    }
+    serve(
+        home,
+        way,
+        &["--policy-dir", "policies", "--fetch-allow-private"],
+    )
+}
+
+fn with_urls(steps: &str, web: &Web) -> String {
+    steps
+        .replace("{url}", &web.url("/text"))
+        .replace("{stream}", &web.url("/stream/100"))
+        .replace("{never}", &web.url("/never"))
+}
+
+fn withstand(way: Way) {
+    let (home, web) = (Home::new(), Web::start());
+    let mut server = serve_with_grant(&home, way);
+    for (steps, status, words) in WITH_GRANT {
+        let deadline_secs = match *status {
+            "timed_out" => DEADLINE_SECS,
+            _ => FAR_DEADLINE_SECS,
+        };
+        let code = script(&with_urls(steps, &web));
+        let seen = endure(&mut server, &code, deadline_secs, PROMPT);
+        assert_eq!(seen["status"], *status, "{steps}: {seen}");
+        assert_words(steps, seen["error"].as_str().unwrap_or_default(), words);
+        assert_eq!(server.run("'next'")["result"], "'next'", "after {steps}");
+        assert_idle(&server, way, steps);
+    }
+    server.finish();
+    home.assert_empty();
+}
+
+#[test]
+fn with_a_grant_in_its_hands() {
+    withstand(Way::Exec);
+}
+
+#[test]
+fn with_a_grant_in_its_hands_and_a_fork_server_for_a_parent() {
+    withstand(Way::Zygote);
+}
+
+#[test]
+fn a_worker_that_reads_no_reply_costs_no_memory_and_holds_up_nobody() {
+    let (home, web) = (Home::new(), Web::start());
+    let mut server = serve_with_grant(&home, Way::Exec);
+    assert_eq!(server.run("first")["result"], "first");
+    let before = server.usage().resident_bytes;
+    let (opens, pulls): (String, String) = (0..32)
+        .map(|n| {
+            (
+                format!("open={n}@{{stream}} send_end={n} "),
+                format!("pull={n} "),
+            )
+        })
+        .unzip();
+    // The body's end may be told before it is asked for; then pieces are asked for, and none is read.
+    let steps = with_urls(&format!("{opens}{pulls}mark=there sleep"), &web);
+    let id = server.submit(&script(&steps));
+    home.await_mark(e2e::endurance::WORKER, "there");
+    assert_eq!(server.run("meanwhile")["result"], "meanwhile");
+    let grown = server.usage().resident_bytes.saturating_sub(before);
+    assert!(
+        grown < ROOM_BYTES,
+        "it keeps {grown} bytes that nobody reads"
+    );
+    server.call("cancel_execution", json!({"execution_id": id}));
+    assert_eq!(server.get(&id)["status"], "cancelled");
+    server.finish();
+    home.assert_empty();
+}
+
+#[test]
+fn a_flood_of_requests_is_bounded_and_others_go_on() {
+    let (home, web) = (Home::new(), Web::start());
+    let mut server = serve_with_grant(&home, Way::Exec);
+    let before = server.usage().resident_bytes;
+    let id = server.submit(&script(&with_urls("mark=there flood_open=0@{never}", &web)));
+    home.await_mark(e2e::endurance::WORKER, "there");
+    for _ in 0..20 {
+        let seen = endure(&mut server, "meanwhile", FAR_DEADLINE_SECS, PROMPT);
+        assert_eq!(seen["result"], "meanwhile", "{seen}");
+    }
+    let grown = server.usage().resident_bytes.saturating_sub(before);
+    assert!(grown < ROOM_BYTES, "it keeps {grown} bytes of a flood");
+    // It may have been killed for it.
+    let _ended = server.send_call("cancel_execution", json!({"execution_id": id}));
+    let over = processes::within(PATIENCE, || server.get(&id)["status"] != "running");
+    assert!(over, "it runs on");
+    assert_idle(&server, Way::Exec, "a flood of requests");
+    server.finish();
+    home.assert_empty();
+}
