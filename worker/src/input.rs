@@ -6,8 +6,7 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::SigSet;
+use nix::sys::select::{FdSet, pselect};
 use nix::sys::time::TimeSpec;
 
 /// A stream that can be waited for.
@@ -22,11 +21,13 @@ pub trait Input: Read {
 
 impl Input for File {
     fn wait(&mut self, until: Option<Instant>) -> io::Result<bool> {
-        let mut files = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         loop {
+            // Not poll: that counts against the limit of descriptors, which is 0 in the jail.
+            let mut files = FdSet::new();
+            files.insert(self.as_fd());
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let left = left.map(TimeSpec::from_duration);
-            match ppoll(&mut files, left, None::<SigSet>) {
+            match pselect(None, &mut files, None, None, left.as_ref(), None) {
                 Ok(ready) => return Ok(ready > 0),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),

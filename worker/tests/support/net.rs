@@ -76,7 +76,8 @@ pub(crate) struct Net {
     pub(crate) console: Rc<RefCell<String>>,
     replies: VecDeque<FetchReply>,
     open: HashMap<ExchangeId, Exchange>,
-    most_open: usize,
+    /// What the script gets.
+    pub(crate) limits: ExecutionLimits,
     decide: Decide,
 }
 
@@ -88,7 +89,7 @@ impl Net {
             console: Rc::default(),
             replies: VecDeque::new(),
             open: HashMap::new(),
-            most_open: 0,
+            limits: LIMITS,
             decide: Box::new(decide),
         }
     }
@@ -183,7 +184,6 @@ impl Host for Net {
                     answer: None,
                 };
                 assert!(self.open.insert(id, exchange).is_none());
-                self.most_open = self.most_open.max(self.open.len());
                 assert!(self.open.len() <= mcp_v8_protocol::limits::EXCHANGES_OPEN_MAX);
                 if is_stream {
                     self.reply(id, ReplyStep::More);
@@ -237,8 +237,8 @@ pub(crate) fn run(source: &str, decide: impl FnMut(&Request, &[u8]) -> Answer + 
 }
 
 pub(crate) fn run_in(realm: &mut Realm, source: &str, net: Net) -> Ran {
-    let log = Rc::clone(&net.log);
-    let outcome = realm.run(source, &LIMITS, Box::new(net));
+    let (log, limits) = (Rc::clone(&net.log), net.limits);
+    let outcome = realm.run(source, &limits, Box::new(net));
     drop(realm.take_host());
     let value = match outcome {
         Outcome::Completed { result, .. } => result,

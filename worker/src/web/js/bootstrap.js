@@ -487,12 +487,14 @@ const lazyGlobals = {
   "ext:mcp_v8/structured_clone.js": ["structuredClone"],
 };
 
+const isClassName = (name) => name[0] < "a";
+
 function defineValue(name, value) {
   defineProperty(globalThis, name, {
     __proto__: null,
     value,
     configurable: true,
-    enumerable: !/^[A-Z]/.test(name),
+    enumerable: !isClassName(name),
     writable: true,
   });
 }
@@ -513,7 +515,7 @@ function defineLazy(name, script) {
   defineProperty(globalThis, name, {
     __proto__: null,
     configurable: true,
-    enumerable: !/^[A-Z]/.test(name),
+    enumerable: !isClassName(name),
     get: getters[name],
     set: function (value) {
       defineValue(name, value);

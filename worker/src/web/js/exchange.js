@@ -55,31 +55,37 @@ const { errorOf } = Failure;
 
 // ---- beginning and ending ------------------------------------------------------------------------
 
-// Begins an exchange, or has it wait. Its `head` promises the head of the response; `onOver` is called
-// at its end, whatever that is, and `onError` when a response fails that nobody pulls from.
+class Exchange {
+  id = null;
+  sender = null;
+  isOpened = false;
+  isOver = false;
+  // In an object, as it may be anything.
+  error = undefined;
+  // Pieces that were read ahead, and their size.
+  ahead = [];
+  aheadBytes = 0;
+  // Whether a piece was asked for and has not come, and who waits for it.
+  isPulling = false;
+  pulled = null;
+  // Called at the end, whatever that is; and when a response fails that nobody pulls from.
+  onOver = nothing;
+  onError = nothing;
+
+  constructor(request, body) {
+    this.request = request;
+    this.body = body;
+    const { promise, resolve, reject } = PromiseWithResolvers();
+    // Promises the head of the response.
+    this.head = promise;
+    this.opened = resolve;
+    this.refused = reject;
+  }
+}
+
+// Begins an exchange, or has it wait.
 function start(request, body) {
-  const { promise, resolve, reject } = PromiseWithResolvers();
-  const exchange = {
-    __proto__: null,
-    id: null,
-    request,
-    body,
-    sender: null,
-    head: promise,
-    opened: resolve,
-    refused: reject,
-    isOpened: false,
-    isOver: false,
-    error: undefined,
-    // Pieces that were read ahead, and their size.
-    ahead: [],
-    aheadBytes: 0,
-    // Whether a piece was asked for and has not come, and who waits for it.
-    isPulling: false,
-    pulled: null,
-    onOver: nothing,
-    onError: nothing,
-  };
+  const exchange = new Exchange(request, body);
   if (waiting.length > 0 || !begin(exchange)) {
     ArrayPrototypePush(waiting, exchange);
     readAhead();

@@ -81,38 +81,43 @@ function newRecord(input, prefix) {
   if (usernameOf(url) !== "" || passwordOf(url) !== "") {
     throw new TypeError(`${prefix}: a URL of a request has no user name and no password`);
   }
-  return {
-    __proto__: null,
-    url: hrefOf(url),
-    method: "GET",
-    headers: [],
-    body: null,
-    referrer: "about:client",
-    referrerPolicy: "",
-    mode: "cors",
-    credentials: "same-origin",
-    cache: "default",
-    redirect: "follow",
-    integrity: "",
-    keepalive: false,
-    // Whom it follows, or null.
-    source: null,
-    // Made when a script asks for them.
-    headersObject: null,
-    signal: null,
-  };
+  return new Record(hrefOf(url));
 }
 
+class Record {
+  method = "GET";
+  headers = [];
+  body = null;
+  referrer = "about:client";
+  referrerPolicy = "";
+  mode = "cors";
+  credentials = "same-origin";
+  cache = "default";
+  redirect = "follow";
+  integrity = "";
+  keepalive = false;
+  // Whom it follows, or null.
+  source = null;
+  // Made when a script asks for them.
+  headersObject = null;
+  signal = null;
+
+  constructor(url) {
+    this.url = url;
+  }
+}
+
+const copiedMembers = ["referrerPolicy", "credentials", "cache", "redirect", "integrity", "keepalive"];
+
 function copyRecord(record) {
-  return {
-    ...record,
-    __proto__: null,
-    headers: copyOf(record.headers),
-    body: null,
-    headersObject: null,
-    signal: null,
-    source: record.signal ?? record.source,
-  };
+  const copy = new Record(record.url);
+  copy.method = record.method;
+  copy.headers = copyOf(record.headers);
+  copy.referrer = record.referrer;
+  copy.mode = record.mode;
+  copy.source = record.signal ?? record.source;
+  for (let i = 0; i < copiedMembers.length; i++) copy[copiedMembers[i]] = record[copiedMembers[i]];
+  return copy;
 }
 
 const normalizedPattern = new SafeRegExp(/^(?:DELETE|GET|HEAD|OPTIONS|POST|PUT)$/);
@@ -133,8 +138,6 @@ function referrerFrom(referrer, prefix) {
     throw new TypeError(`${prefix}: '${referrer}' is not a URL`);
   }
 }
-
-const copiedMembers = ["referrerPolicy", "credentials", "cache", "redirect", "integrity", "keepalive"];
 
 function takeInit(record, init, prefix) {
   if (init.window !== undefined && init.window !== null) {
