@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::probe::{ProbeError, ready};
 use crate::limits;
-use crate::workers::{Jail, ModuleFile, Running, Spawner, WasmModule, Word, printable_tail};
+use crate::workers::{Ear, Jail, ModuleFile, Running, Spawner, WasmModule, Word, printable_tail};
 
 /// Why workers do not get the modules.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +152,7 @@ fn order(name: &str) -> Start {
 
 async fn last_word(worker: &mut Running) -> Option<Why> {
     loop {
-        match worker.next().await {
+        match worker.next(Ear::Open).await {
             Ok(Word::Finished(Finished::Completed(done))) if done.result.text.is_empty() => {
                 return None;
             }
@@ -166,7 +166,7 @@ async fn last_word(worker: &mut Running) -> Option<Why> {
             Ok(Word::Finished(Finished::Failed(failure))) => {
                 return Some(Why::Invalid(plain(&failure.error.text)));
             }
-            Ok(Word::Console(_)) => {}
+            Ok(Word::Console(_) | Word::Room) => {}
             Ok(Word::Fetch(_) | Word::Saved { .. } | Word::Unsaved { .. } | Word::Gone)
             | Err(_) => return Some(Why::Crash),
         }
