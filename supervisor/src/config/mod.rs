@@ -38,6 +38,7 @@ use crate::app::{
 };
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
+use crate::policy::PolicyOptions;
 use crate::telemetry::LogLevel;
 
 /// Where heaps are kept when nobody says.
@@ -105,7 +106,7 @@ impl Config {
     pub fn summary(&self) -> String {
         let executions = &self.executions;
         format!(
-            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}{}); {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}{}); {}; {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
             match self.transport {
@@ -118,6 +119,7 @@ impl Config {
             executions.jail.sandbox,
             executions.jail.engine_tier,
             preloaded(&executions.wasm_modules),
+            requests(self.fetch.as_ref()),
             executions.heap_memory_default_mb,
             executions.execution_timeout_default_secs,
             executions.max_concurrent,
@@ -133,6 +135,26 @@ fn preloaded(modules: &[WasmModule]) -> String {
         return String::new();
     }
     format!(", WebAssembly modules {}", names.join(", "))
+}
+
+/// Whether scripts may make requests, and who is asked about them.
+fn requests(fetch: Option<&FetchOptions>) -> String {
+    let Some(fetch) = fetch else {
+        return "scripts make no requests".to_owned();
+    };
+    let policy = match &fetch.policy {
+        PolicyOptions::Directory(directory) => format!("the policies in {}", directory.display()),
+        PolicyOptions::Opa(opa) => opa.to_string(),
+        PolicyOptions::Both { directory, opa } => {
+            format!("the policies in {} and {opa}", directory.display())
+        }
+    };
+    let private = if fetch.allow_private {
+        ", to private addresses too"
+    } else {
+        ""
+    };
+    format!("scripts make requests that {policy} allow{private}")
 }
 
 /// What is kept, and where.

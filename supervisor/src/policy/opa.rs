@@ -44,6 +44,12 @@ pub enum OpaOptionsError {
     Policy,
 }
 
+impl std::fmt::Display for OpaOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OPA at {}", self.url)
+    }
+}
+
 impl OpaOptions {
     /// OPA at `url`, asked for the document at `policy`, as `mcp/fetch`.
     ///

@@ -1,14 +1,15 @@
 //! Measures the server and its workers, each figure beside its floor from the same run, and prints
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
 //! error when a target is missed. With `http` first it measures the API under load and nothing else, each
-//! load for 60 seconds, or as many as `--seconds` says; with `heaps` first, executions that keep their heaps
-//! and nothing else.
+//! load for 60 seconds, or as many as `--seconds` says; with `heaps` first, executions that keep their
+//! heaps, and with `fetch` first, requests of scripts over HTTP.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
 //! the fork in the parent and of the teardown too. The 0.9 ms of the first studies were those of a bare
 //! `deno_core` runtime, which maps less and does less: see [`floor::Fork`] for how much is the fork's.
 
+mod fetch;
 mod floor;
 mod heaps;
 mod http;
@@ -35,6 +36,8 @@ use crate::worker::Worker;
 const HTTP: &str = "http";
 /// Measures executions that keep their heaps, and nothing else.
 const HEAPS: &str = "heaps";
+/// Measures requests of scripts over HTTP, and nothing else.
+const FETCH: &str = "fetch";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
 /// How long each load takes, in seconds.
@@ -53,17 +56,19 @@ enum Subject {
     /// The API under load, each load for so long.
     Http(Duration),
     Heaps,
-    /// Everything but the API.
+    Fetch,
+    /// Everything but the API and requests of scripts.
     Everything,
 }
 
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let first = words.next_if(|word| [HTTP, HEAPS].contains(&word.as_str()));
+        let first = words.next_if(|word| [HTTP, HEAPS, FETCH].contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
-            Some(_) => Subject::Heaps,
+            Some(HEAPS) => Subject::Heaps,
+            Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
         let mut is_check = false;
@@ -76,7 +81,7 @@ impl Arguments {
                     words.next();
                 }
                 _ => {
-                    let usage = format!("[{HTTP} [{SECONDS} N] | {HEAPS}] [{CHECK}]");
+                    let usage = format!("[{HTTP} [{SECONDS} N] | {HEAPS} | {FETCH}] [{CHECK}]");
                     return Err(format!("{usage}; found: {word}"));
                 }
             }
@@ -91,6 +96,7 @@ fn main() -> std::io::Result<ExitCode> {
     let (report, targets) = match arguments.subject {
         Subject::Http(time) => under_load(time, cores),
         Subject::Heaps => heaps_alone(cores),
+        Subject::Fetch => fetch_alone(cores),
         Subject::Everything => all(cores),
     };
     writeln!(std::io::stdout(), "{report:#}")?;
@@ -127,7 +133,16 @@ fn heaps_alone(cores: usize) -> (Value, Vec<Target>) {
     (report, targets)
 }
 
-/// Everything but the API.
+/// Requests of scripts over HTTP.
+fn fetch_alone(cores: usize) -> (Value, Vec<Target>) {
+    let report = json!({
+        "machine": machine(cores),
+        "fetch": fetch::measure(),
+    });
+    (report, Vec::new())
+}
+
+/// Everything but the API and requests of scripts.
 fn all(cores: usize) -> (Value, Vec<Target>) {
     let fork = floor::warm_fork();
     let isolate = floor::isolate();

@@ -5,7 +5,7 @@
 
 mod load;
 mod snippets;
-mod wire;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 

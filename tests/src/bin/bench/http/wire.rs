@@ -15,37 +15,37 @@ const READ_BYTES: usize = 8 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// A connection, opened when it is first used and again when it broke.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
     bytes: Vec<u8>,
 }
 
 /// An answer, as far as it matters here.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Whether it says when to come again.
-    pub(super) has_retry_after: bool,
+    pub(crate) has_retry_after: bool,
     body: Vec<u8>,
 }
 
 /// An execution as the API tells of it: its id alone where it was only accepted.
 #[derive(Deserialize)]
-pub(super) struct Execution {
-    pub(super) execution_id: String,
-    pub(super) status: Option<String>,
-    pub(super) result: Option<String>,
+pub(crate) struct Execution {
+    pub(crate) execution_id: String,
+    pub(crate) status: Option<String>,
+    pub(crate) result: Option<String>,
 }
 
 impl Answer {
     /// The execution that it tells of; `None` where it tells of none.
-    pub(super) fn execution(&self) -> Option<Execution> {
+    pub(crate) fn execution(&self) -> Option<Execution> {
         serde_json::from_slice(&self.body).ok()
     }
 }
 
 impl Connection {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             stream: None,
@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// Connects, so that the first request does not have to.
-    pub(super) fn open(&mut self) -> io::Result<()> {
+    pub(crate) fn open(&mut self) -> io::Result<()> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address)?;
             stream.set_nodelay(true)?;
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Sends a request, and reads the answer whole.
-    pub(super) fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
+    pub(crate) fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
         let answer = self.try_ask(request);
         if answer.is_err() {
             // What comes on it later would be taken for the answer to something else.
@@ -136,12 +136,12 @@ fn malformed(head: &str) -> io::Error {
 }
 
 /// The bytes of a GET.
-pub(super) fn get(address: SocketAddr, path: &str) -> Vec<u8> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes()
 }
 
 /// The bytes of a POST of JSON.
-pub(super) fn post(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
+pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
