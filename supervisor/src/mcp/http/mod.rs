@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::any;
+use axum::routing::{MethodFilter, on};
 use rmcp::ServerHandler;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,11 @@ use self::sessions::Sessions;
 use super::admission::Places;
 use super::{BodyLimits, Pace};
 use crate::limits;
+
+/// What can be done at `/mcp`.
+const METHODS: MethodFilter = MethodFilter::GET
+    .or(MethodFilter::POST)
+    .or(MethodFilter::DELETE);
 
 /// How many sessions, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +136,7 @@ pub fn router<H: ServerHandler>(
         stop,
     };
     Router::new()
-        .route("/mcp", any(serve::<H>))
+        .route("/mcp", on(METHODS, serve::<H>))
         .with_state(Arc::new(front))
 }
 
