@@ -123,25 +123,57 @@ fn name(host: &str) -> String {
     host.to_ascii_lowercase()
 }
 
-/// Where a page comes from, as a browser says it (RFC 6454).
+/// Where a page comes from, as a browser says it (RFC 6454), with its port where that is the usual one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct Origin {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+/// The schemes that pages are got by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// The port that browsers leave out.
+    const fn usual_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
 
 impl FromStr for Origin {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let uri: Uri = text.parse().map_err(|_| Malformed)?;
-        let parts = uri.into_parts();
-        let scheme = parts.scheme.ok_or(Malformed)?;
-        let authority = parts.authority.ok_or(Malformed)?;
-        let is_bare = parts.path_and_query.is_none_or(|path| path == "/")
-            && !text.ends_with('/')
-            && !authority.as_str().contains(['@', '*']);
-        let is_web = ["http", "https"].contains(&scheme.as_str());
-        (is_bare && is_web)
-            .then(|| Self(text.to_ascii_lowercase()))
+        let (scheme, authority) = text.split_once("://").ok_or(Malformed)?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(Malformed),
+        };
+        let authority: Authority = authority.parse().map_err(|_| Malformed)?;
+        let is_bare = is_whole(&authority) && !authority.as_str().contains(['@', '*']);
+        is_bare
+            .then(|| Self::of(scheme, &authority))
             .ok_or(Malformed)
+    }
+}
+
+impl Origin {
+    /// The origin of what is got from there.
+    fn of(scheme: Scheme, authority: &Authority) -> Self {
+        Self {
+            scheme,
+            host: name(authority.host()),
+            port: authority.port_u16().unwrap_or(scheme.usual_port()),
+        }
     }
 }
 
@@ -155,8 +187,8 @@ impl AllowedOrigins {
         Self(listed)
     }
 
-    fn has(&self, origin: &str) -> bool {
-        self.0.iter().any(|listed| listed.0 == origin)
+    fn has(&self, origin: &Origin) -> bool {
+        self.0.contains(origin)
     }
 }
 
@@ -172,26 +204,18 @@ pub(super) struct Guard {
 impl Guard {
     /// Whether a page may call a server that the request calls `host`.
     fn allow(&self, origin: &HeaderValue, host: &Authority) -> bool {
-        let Ok(origin) = origin.to_str() else {
-            return false;
-        };
-        let origin = origin.to_ascii_lowercase();
-        self.is_own(&origin, host) || self.origins.has(&origin)
+        let origin = origin.to_str().ok().and_then(|text| text.parse().ok());
+        origin.is_some_and(|origin| self.is_own(&origin, host) || self.origins.has(&origin))
     }
 
     /// Whether a page comes from this server: of the same host, port and scheme. Where something in
     /// front of it does TLS, only names that were listed are reached so.
-    fn is_own(&self, origin: &str, host: &Authority) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else {
-            return false;
+    fn is_own(&self, origin: &Origin, host: &Authority) -> bool {
+        let is_scheme = match origin.scheme {
+            Scheme::Https => self.is_tls || self.hosts.lists(host),
+            Scheme::Http => !self.is_tls,
         };
-        let is_scheme = match scheme {
-            "https" => self.is_tls || self.hosts.lists(host),
-            "http" => !self.is_tls,
-            _ => false,
-        };
-        // Browsers leave out the usual port in both.
-        is_scheme && authority == host.as_str().to_ascii_lowercase()
+        is_scheme && *origin == Origin::of(origin.scheme, host)
     }
 
     /// What tells browsers who may call.
@@ -393,7 +417,7 @@ mod tests {
         let guard = guard(
             "127.0.0.1",
             "app.example.com",
-            "https://Tool.example:8443,http://localhost:5173",
+            "https://Tool.example:8443,http://localhost:5173,https://usual.example:443,http://[::1]:80",
         );
         let from = |host, origin| judged(&guard, "/mcp", &[("host", host), ("origin", origin)]);
         for (host, origin) in [
@@ -401,17 +425,30 @@ mod tests {
             ("app.example.com", "https://app.example.com"),
             ("localhost:8080", "https://tool.example:8443"),
             ("localhost:8080", "HTTP://LOCALHOST:5173"),
+            ("localhost:8080", "https://usual.example"),
+            ("localhost:8080", "https://usual.example:443"),
+            ("localhost:8080", "http://[::1]"),
+            // The usual port is that of the scheme, on either side.
+            ("localhost:80", "http://localhost"),
+            ("localhost", "http://localhost:80"),
+            ("app.example.com", "https://app.example.com:443"),
         ] {
             assert_eq!(from(host, origin), "", "{origin}");
         }
         for (host, origin) in [
             ("localhost:8080", "http://localhost:8081"),
-            ("localhost:8080", "http://localhost"),
             ("localhost:8080", "http://127.0.0.1:8080"),
             ("localhost:8080", "null"),
             ("localhost:8080", ""),
             ("localhost:8080", "https://tool.example"),
             ("localhost:8080", "http://tool.example:8443"),
+            ("localhost:8080", "http://usual.example:443"),
+            ("localhost:8080", "https://usual.example:80"),
+            ("localhost:8080", "http://localhost"),
+            ("localhost:443", "http://localhost"),
+            ("localhost:8080", "http://localhost:8080/"),
+            ("localhost:8080", "http://u@localhost:8080"),
+            ("localhost:8080", "http://localhost:"),
             ("localhost:8080", "https://evil.example"),
             ("localhost:8080", "\u{e9}"),
         ] {
