@@ -215,12 +215,11 @@ pub const MCP_BODY_WAIT_MAX: Duration = HTTP_BODY_WAIT_MAX;
 pub const MCP_REQUESTS_MAX: u32 = 512;
 /// Streams of events that clients listen to at once, beside those of requests.
 pub const MCP_STREAMS_MAX: u32 = 1024;
-/// Sessions that are open at once.
+/// Sessions that are open at once. When there are as many, a new one takes the place of one that nothing
+/// uses, of the peer that has most.
 pub const MCP_SESSIONS_MAX: usize = 4096;
 /// How long a session is kept that nothing uses.
 pub const MCP_SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
-/// How long a session is kept that nothing uses when another one wants its place.
-pub const MCP_SESSION_KEPT_MIN: Duration = Duration::from_secs(60);
 /// How often sessions are looked at that nothing may use.
 pub const MCP_SESSION_LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// How long an answer over HTTP may take before its stream is opened without it.
@@ -252,6 +251,8 @@ pub const LIST_LENGTH_DEFAULT: u32 = 100;
 /// The most executions of one list page.
 pub const LIST_LENGTH_MAX: u32 = 1000;
 
+/// Characters of a name that a client made up which it is shown back.
+pub const SHOWN_CHARS_MAX: usize = 80;
 /// The longest name of a session, in characters.
 pub const SESSION_NAME_CHARS_MAX: usize = 128;
 /// Tags that a heap may have, and that a query may ask for.
@@ -367,7 +368,6 @@ const _: () = {
     // An answer reaches a client before a proxy gives up.
     assert!(MCP_FIRST_BYTE_WAIT.as_secs() < 60 && MCP_KEEP_ALIVE_INTERVAL.as_secs() < 60);
     assert!(WAIT_MAX.as_secs() < MCP_DRAIN_WAIT_MAX.as_secs());
-    assert!(MCP_SESSION_KEPT_MIN.as_secs() < MCP_SESSION_IDLE_MAX.as_secs());
     // A submit notes a use of its heap when the last one is half as old as that.
     assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);

@@ -16,6 +16,7 @@
 //! anyway and can be asked for, and the library's store of events would keep calls of the later era
 //! running whose client is gone.
 
+mod era;
 mod front;
 mod late;
 mod session;
@@ -48,8 +49,6 @@ pub struct SessionLimits {
     pub number_max: usize,
     /// How long a session is kept that nothing uses.
     pub idle_max: Duration,
-    /// How long it is kept when another one wants its place.
-    pub kept_min: Duration,
     /// How often sessions are looked at.
     pub look_interval: Duration,
 }
@@ -81,7 +80,6 @@ impl Default for StreamableConfig {
             sessions: SessionLimits {
                 number_max: limits::MCP_SESSIONS_MAX,
                 idle_max: limits::MCP_SESSION_IDLE_MAX,
-                kept_min: limits::MCP_SESSION_KEPT_MIN,
                 look_interval: limits::MCP_SESSION_LOOK_INTERVAL,
             },
             body: BodyLimits::default(),
