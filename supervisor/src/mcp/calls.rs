@@ -17,7 +17,7 @@ use crate::api::{
     Accepted, ArgumentError, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList,
     FIRST_PAGE, GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, MixedUnits,
     Output, OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
-    SetTagsArguments, Snapshots, SnapshotsArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments, told,
 };
 use crate::app::{self, ExecutionId, Executions, MalformedExecutionId, View};
 
@@ -38,7 +38,7 @@ pub(super) enum CallError {
     RunCancelled(ExecutionId),
     #[error("the call was cancelled; the execution {0} goes on")]
     WaitCancelled(ExecutionId),
-    #[error("the server failed: the result cannot be written as JSON ({0})")]
+    #[error("the result cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
 }
 
@@ -225,7 +225,7 @@ impl Call<'_> {
     async fn standing(&self, id: ExecutionId) -> String {
         match self.executions.get(id).await {
             Ok(view) => standing(&view),
-            Err(error) => error.to_string(),
+            Err(error) => told(&error),
         }
     }
 }

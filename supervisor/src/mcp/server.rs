@@ -16,9 +16,9 @@ use rmcp::{RoleServer, ServerHandler};
 use super::calls::{Answer, Call, CallError};
 use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
-use super::refusal::clip;
 use super::tools::{Defaults, ToolList, ToolName};
 use super::{completion, resources, tasks};
+use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode};
 
 /// One server; clones share everything.
@@ -94,7 +94,7 @@ impl ServerHandler for Server {
         let result = match call.perform(tool, request.arguments).await {
             Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
             Ok(Answer::Complete(value)) => CallToolResult::structured(value),
-            Err(error) => failed(tool, &error),
+            Err(error) => failed(&error),
         };
         Ok(result.with_meta(stamp(&context)).into())
     }
@@ -229,11 +229,13 @@ fn one_page(method: &str, request: Option<PaginatedRequestParams>) -> Result<(),
 }
 
 /// A failed call, as a result that the model reads.
-fn failed(tool: ToolName, error: &CallError) -> CallToolResult {
-    if let CallError::Refused(app::Error::Internal(_)) | CallError::Encode(_) = error {
-        tracing::error!(tool = tool.name(), %error, "a tool call failed");
-    }
-    CallToolResult::error(vec![ContentBlock::text(error.to_string())])
+fn failed(error: &CallError) -> CallToolResult {
+    let text = match error {
+        CallError::Refused(error) => told(error),
+        CallError::Encode(_) => hidden(FAILED, error),
+        _ => error.to_string(),
+    };
+    CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
 /// The answer to a call of a tool that this server does not have, though others may have it.
