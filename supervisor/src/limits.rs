@@ -82,6 +82,8 @@ pub const HTTP_PIECE_BYTES: usize = 64 << 10;
 pub const HTTP_STREAMS_MAX: usize = 1024;
 /// How long a body may take to come.
 pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long the body of a request may take to come that was refused without it.
+pub const HTTP_REFUSED_BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The longest head of a request, in bytes.
 pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long a head may take to come, and so how long a connection may be idle.

@@ -73,6 +73,17 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Takes the one slot, and the one place before it.
+    async fn fill(&self) {
+        for _ in 0..2 {
+            let body = r#"{"code": "sleep 60000"}"#;
+            let head = run_head(body.len());
+            let mut stream = self.connect().await;
+            stream.write_all((head + body).as_bytes()).await.unwrap();
+            assert_eq!(answer(&mut stream).await.status(), "202");
+        }
+    }
+
     /// The answer to a request that closes its connection.
     async fn ask(&self, line: &str) -> Answer {
         let head = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -156,4 +167,67 @@ async fn a_wrong_method_is_told_so_in_one_form_everywhere() {
         }
         served.end().await;
     }
+}
+
+/// The head of a request to run something.
+fn run_head(bytes: usize) -> String {
+    format!(
+        "POST /api/exec HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+    )
+}
+
+fn narrow(config: ExecutionsConfig) -> ExecutionsConfig {
+    ExecutionsConfig {
+        max_concurrent: 1,
+        queue_length_max: 1,
+        ..config
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_refused_before_its_body_is_read() {
+    let served = Served::with(Surface::Streamable, narrow).await;
+    // Nothing of the bodies ever comes.
+    let foreign = run_head(1000).replace("host: localhost", "host: evil.example");
+    let large = run_head((4 << 20) + 1);
+    for (head, status, code) in [
+        (foreign, "403", "foreign_host"),
+        (large, "413", "body_too_large"),
+    ] {
+        let mut stream = served.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = answer(&mut stream).await;
+        assert_eq!(answer.status(), status, "{answer:?}");
+        assert_eq!(answer.code(), code);
+    }
+    served.fill().await;
+    for bytes in [1000, 1 << 20] {
+        let mut stream = served.connect().await;
+        stream.write_all(run_head(bytes).as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        let read = timeout(PATIENCE / 2, stream.read_exact(&mut first)).await;
+        read.expect("an answer").unwrap();
+        assert_eq!(&first, b"HTTP/1.1 429");
+    }
+    served.executions.cancel_all().await;
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_all_before_it_reads_sees_why_it_is_refused() {
+    let served = Served::with(Surface::Streamable, narrow).await;
+    served.fill().await;
+    let body = "x".repeat(4 << 20);
+    let mut stream = served.connect().await;
+    stream
+        .write_all((run_head(body.len()) + &body).as_bytes())
+        .await
+        .unwrap();
+    let answer = answer(&mut stream).await;
+    assert_eq!(answer.status(), "429");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.code(), "overloaded");
+    served.executions.cancel_all().await;
+    served.end().await;
 }

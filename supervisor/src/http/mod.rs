@@ -2,7 +2,7 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ in_flight ─▶ body ─▶ rest | mcp
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
 //!                                     └─────▶ health
 //! ```
 
