@@ -68,12 +68,15 @@ pub const HTTP_DESCRIPTORS_PART: usize = 2;
 pub const HTTP_REQUESTS_MAX: usize = 4096;
 /// The largest body of a request, in bytes.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
-/// Bytes of all bodies in hand; more are refused.
+/// Bytes of all bodies in hand, and of what they are in memory once they are read; more are refused.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
 /// The same of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
 pub const HTTP_SMALL_BODIES_BYTES_MAX: usize = 64 << 20;
 /// The largest body that counts as small, in bytes.
 pub const HTTP_SMALL_BODY_BYTES: usize = 64 << 10;
+/// The most that one value of JSON takes in memory beside its text, in bytes: its place in an array or an
+/// object that has doubled, its key, and what the allocator adds.
+pub const JSON_VALUE_BYTES: usize = 192;
 /// Bytes of answers that clients have not taken yet; of what only looks, more is refused.
 pub const HTTP_ANSWERS_BYTES_MAX: usize = 256 << 20;
 /// The pieces in which an answer goes, in bytes.
@@ -215,6 +218,13 @@ pub const MCP_BODY_BYTES_MAX: usize = HTTP_BODY_BYTES_MAX;
 pub const MCP_BODY_WAIT_MAX: Duration = HTTP_BODY_WAIT_MAX;
 /// MCP requests over HTTP that are worked on at once. Each holds up to a body in memory.
 pub const MCP_REQUESTS_MAX: u32 = 512;
+/// Bytes of the answers of MCP that are being made, or that clients have not taken yet.
+pub const MCP_ANSWERS_BYTES_MAX: usize = 256 << 20;
+/// What an answer takes that is being made, in bytes: as much as the largest, but for text that is all
+/// control characters.
+pub const MCP_ANSWER_BYTES: u32 = 16 << 20;
+/// How long an answer waits for room before it is refused.
+pub const MCP_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Streams of events that clients listen to at once, beside those of requests.
 pub const MCP_STREAMS_MAX: u32 = 1024;
 /// Sessions that are open at once. When there are as many, a new one takes the place of one that nothing

@@ -13,6 +13,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
+use super::answers::Answers;
 use super::calls::{Answer, Call, CallError};
 use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
@@ -26,6 +27,7 @@ use crate::app::{self, Executions, Mode};
 pub struct Server {
     executions: Executions,
     tools: Arc<ToolList>,
+    answers: Answers,
     config: ServerConfig,
 }
 
@@ -45,6 +47,7 @@ impl Server {
         Self {
             executions,
             tools: Arc::new(ToolList::new(defaults, mode)),
+            answers: Answers::new(),
             config,
         }
     }
@@ -89,11 +92,18 @@ impl ServerHandler for Server {
         let call = Call {
             executions: &self.executions,
             tools: &self.tools,
+            answers: &self.answers,
             context: &context,
         };
         let result = match call.perform(tool, request.arguments).await {
             Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
-            Ok(Answer::Complete(value)) => CallToolResult::structured(value),
+            Ok(Answer::Complete(value, room)) => {
+                let result = CallToolResult::structured(value);
+                match room.map(|room| room.made(&result, &context)) {
+                    None | Some(Ok(())) => result,
+                    Some(Err(error)) => failed(&error.into()),
+                }
+            }
             Err(error) => failed(&error),
         };
         Ok(result.with_meta(stamp(&context)).into())
@@ -130,7 +140,9 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let room = self.answers.room().await?;
         let read = resources::read(&self.executions, request.uri, &context).await?;
+        room.made(&read, &context)?;
         Ok(read.into())
     }
 
@@ -150,7 +162,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         need_tasks("tasks/get", &context)?;
-        Ok(tasks::get(&self.executions, request, &context).await?)
+        let room = self.answers.room().await?;
+        let got = tasks::get(&self.executions, request, &context).await?;
+        room.made(&got, &context)?;
+        Ok(got)
     }
 
     async fn update_task(

@@ -91,8 +91,11 @@ impl<H: ServerHandler> Front<H> {
         };
         request.extensions_mut().insert(place.clone());
         let config = self.config;
+        let id = message.id.clone();
+        // The library reads it again.
+        drop(message);
         let answer = self.library_with(request, room);
-        Ok(late::answer(answer, message.id, &config, place).await)
+        Ok(late::answer(answer, id, &config, place).await)
     }
 
     /// A message that is not answered.
