@@ -78,12 +78,15 @@ pub const HTTP_DESCRIPTORS_PART: usize = 2;
 pub const HTTP_REQUESTS_MAX: usize = 4096;
 /// The largest body of a request, in bytes.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
-/// Bytes of all bodies in hand; more are refused.
+/// Bytes of all bodies in hand, and of what they are in memory once they are read; more are refused.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
 /// The same of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
 pub const HTTP_SMALL_BODIES_BYTES_MAX: usize = 64 << 20;
 /// The largest body that counts as small, in bytes.
 pub const HTTP_SMALL_BODY_BYTES: usize = 64 << 10;
+/// The most that one value of JSON takes in memory beside its text, in bytes: its place in an array or an
+/// object that has doubled, its key, and what the allocator adds.
+pub const JSON_VALUE_BYTES: usize = 192;
 /// Bytes of answers that clients have not taken yet; of what only looks, more is refused.
 pub const HTTP_ANSWERS_BYTES_MAX: usize = 256 << 20;
 /// The pieces in which an answer goes, in bytes.
@@ -92,6 +95,8 @@ pub const HTTP_PIECE_BYTES: usize = 64 << 10;
 pub const HTTP_STREAMS_MAX: usize = 1024;
 /// How long a body may take to come.
 pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long the body of a request may take to come that was refused without it.
+pub const HTTP_REFUSED_BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The longest head of a request, in bytes.
 pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long a head may take to come, and so how long a connection may be idle.
@@ -228,14 +233,20 @@ pub const MCP_BODY_BYTES_MAX: usize = HTTP_BODY_BYTES_MAX;
 pub const MCP_BODY_WAIT_MAX: Duration = HTTP_BODY_WAIT_MAX;
 /// MCP requests over HTTP that are worked on at once. Each holds up to a body in memory.
 pub const MCP_REQUESTS_MAX: u32 = 512;
+/// Bytes of the answers of MCP that are being made, or that clients have not taken yet.
+pub const MCP_ANSWERS_BYTES_MAX: usize = 256 << 20;
+/// What an answer takes that is being made, in bytes: as much as the largest, but for text that is all
+/// control characters.
+pub const MCP_ANSWER_BYTES: u32 = 16 << 20;
+/// How long an answer waits for room before it is refused.
+pub const MCP_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Streams of events that clients listen to at once, beside those of requests.
 pub const MCP_STREAMS_MAX: u32 = 1024;
-/// Sessions that are open at once.
+/// Sessions that are open at once. When there are as many, a new one takes the place of one that nothing
+/// uses, of the peer that has most.
 pub const MCP_SESSIONS_MAX: usize = 4096;
 /// How long a session is kept that nothing uses.
 pub const MCP_SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
-/// How long a session is kept that nothing uses when another one wants its place.
-pub const MCP_SESSION_KEPT_MIN: Duration = Duration::from_secs(60);
 /// How often sessions are looked at that nothing may use.
 pub const MCP_SESSION_LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// How long an answer over HTTP may take before its stream is opened without it.
@@ -267,6 +278,8 @@ pub const LIST_LENGTH_DEFAULT: u32 = 100;
 /// The most executions of one list page.
 pub const LIST_LENGTH_MAX: u32 = 1000;
 
+/// Characters of a name that a client made up which it is shown back.
+pub const SHOWN_CHARS_MAX: usize = 80;
 /// The longest name of a session, in characters.
 pub const SESSION_NAME_CHARS_MAX: usize = 128;
 /// Tags that a heap may have, and that a query may ask for.
@@ -481,7 +494,6 @@ const _: () = {
     // An answer reaches a client before a proxy gives up.
     assert!(MCP_FIRST_BYTE_WAIT.as_secs() < 60 && MCP_KEEP_ALIVE_INTERVAL.as_secs() < 60);
     assert!(WAIT_MAX.as_secs() < MCP_DRAIN_WAIT_MAX.as_secs());
-    assert!(MCP_SESSION_KEPT_MIN.as_secs() < MCP_SESSION_IDLE_MAX.as_secs());
     // A submit notes a use of its heap when the last one is half as old as that.
     assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);

@@ -13,7 +13,7 @@ use mcp_v8::mcp::BodyLimits;
 use mcp_v8::mcp::http::{StreamableConfig, router};
 use mcp_wire::stub::Stub;
 use mcp_wire::{
-    LEGACY, Reply, Wire, call, cancel, delete, initialize, legacy, modern, post, post_bytes,
+    LEGACY, MODERN, Reply, Wire, call, cancel, delete, initialize, legacy, modern, post, post_bytes,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -141,6 +141,49 @@ async fn headers_are_checked() {
         .body(Body::empty())
         .unwrap();
     assert_eq!(wire.send(put).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn an_initialize_that_says_it_is_of_the_stateless_era_is_answered_by_its_rules() {
+    let wire = served(&Stub::new(), StreamableConfig::default()).await;
+    let opening = |version: &str| initialize(version);
+    // A message whose `_meta` is of that era is of that era, where there is no such method.
+    let reply = wire.modern(opening(MODERN)).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert!(!reply.headers.contains_key("mcp-session-id"));
+    let answer = reply.answer().await;
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    assert_eq!(answer["id"], 0);
+    // The header has to say the same.
+    for header in [None, Some(LEGACY)] {
+        let mut request = modern(opening(LEGACY));
+        let headers = request.headers_mut();
+        headers.remove("mcp-protocol-version");
+        if let Some(version) = header {
+            headers.insert("mcp-protocol-version", version.parse().unwrap());
+        }
+        let reply = wire.send(request).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        assert_eq!(reply.answer().await["error"]["code"], -32020);
+    }
+    // Without it the method says the era, and the header must say what the message asks for.
+    let mut request = post(&opening(LEGACY));
+    let header = |version: &str| version.parse().unwrap();
+    request
+        .headers_mut()
+        .insert("mcp-protocol-version", header(MODERN));
+    assert_eq!(wire.send(request).await.status, StatusCode::BAD_REQUEST);
+    for asked in [LEGACY, MODERN] {
+        let mut request = post(&opening(asked));
+        request
+            .headers_mut()
+            .insert("mcp-protocol-version", header(asked));
+        let reply = wire.send(request).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert!(reply.headers.contains_key("mcp-session-id"));
+        let version = &reply.answer().await["result"]["protocolVersion"];
+        assert_ne!(version, MODERN);
+    }
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@
 mod mcp_wire;
 mod support;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use mcp_v8::app::Executions;
+use mcp_v8::http::Peer;
 use mcp_v8::mcp::http::{SessionLimits, StreamableConfig, router};
 use mcp_v8::mcp::{Defaults, Pace, Server};
 use mcp_wire::stub::Stub;
@@ -178,7 +180,9 @@ async fn sessions_have_a_limit_and_what_is_used_is_never_displaced() {
     let used = wire.session().await;
     drop(wire.legacy(&used, &call(1, "wait", json!({}))).await);
     stub.started(1).await;
-    let unused = wire.session().await;
+    let busy = wire.session().await;
+    drop(wire.legacy(&busy, &call(1, "wait", json!({}))).await);
+    stub.started(2).await;
     let refused = wire.send(post(&initialize(mcp_wire::LEGACY))).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "2");
@@ -187,16 +191,103 @@ async fn sessions_have_a_limit_and_what_is_used_is_never_displaced() {
         wire.modern(call(1, "quick", json!({}))).await.status,
         StatusCode::OK
     );
-    sleep(2 * MINUTE).await;
+    let told = wire.legacy(&busy, &cancel(1)).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED);
+    stub.cancelled(1).await;
+    // Nothing uses it any more, if only for a moment.
     let third = wire.session().await;
-    for (session, status) in [
-        (&unused, StatusCode::NOT_FOUND),
-        (&used, StatusCode::OK),
-        (&third, StatusCode::OK),
-    ] {
+    assert_are(
+        &wire,
+        [
+            (&busy, StatusCode::NOT_FOUND),
+            (&used, StatusCode::OK),
+            (&third, StatusCode::OK),
+        ],
+    )
+    .await;
+}
+
+async fn assert_are<const N: usize>(wire: &Wire, sessions: [(&String, StatusCode); N]) {
+    for (session, status) in sessions {
         let reply = wire.legacy(session, &call(7, "quick", json!({}))).await;
         assert_eq!(reply.status, status);
     }
+}
+
+/// Opens a session from this address.
+async fn session_from(wire: &Wire, address: [u8; 4]) -> String {
+    let mut request = post(&initialize(mcp_wire::LEGACY));
+    let peer = Peer::from(IpAddr::from(address));
+    request.extensions_mut().insert(peer);
+    let reply = wire.send(request).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    reply.header("mcp-session-id").to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_opens_many_sessions_displaces_its_own() {
+    let sessions = SessionLimits {
+        number_max: 4,
+        ..StreamableConfig::default().sessions
+    };
+    let config = StreamableConfig {
+        sessions,
+        ..StreamableConfig::default()
+    };
+    let wire = direct(&Stub::new(), config);
+    let (greedy, modest) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let first = session_from(&wire, modest).await;
+    sleep(MINUTE).await;
+    let mut flood = Vec::new();
+    for _ in 0..20 {
+        flood.push(session_from(&wire, greedy).await);
+        sleep(Duration::from_millis(1)).await;
+    }
+    // Those who have few get in beside it, and stay.
+    let second = session_from(&wire, modest).await;
+    let [.., third, last] = &flood[..] else {
+        panic!("they are twenty");
+    };
+    assert_are(
+        &wire,
+        [
+            (&first, StatusCode::OK),
+            (&second, StatusCode::OK),
+            (&flood[0], StatusCode::NOT_FOUND),
+            (&flood[17], StatusCode::NOT_FOUND),
+            (third, StatusCode::OK),
+            (last, StatusCode::OK),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_never_used_makes_room_before_one_that_was() {
+    let sessions = SessionLimits {
+        number_max: 2,
+        ..StreamableConfig::default().sessions
+    };
+    let config = StreamableConfig {
+        sessions,
+        ..StreamableConfig::default()
+    };
+    let wire = direct(&Stub::new(), config);
+    let used = wire.session().await;
+    let reply = wire.legacy(&used, &call(1, "quick", json!({}))).await;
+    assert_eq!(reply.answer().await["id"], 1);
+    sleep(MINUTE).await;
+    let unused = wire.session().await;
+    let another = wire.session().await;
+    assert_are(
+        &wire,
+        [
+            (&used, StatusCode::OK),
+            (&unused, StatusCode::NOT_FOUND),
+            (&another, StatusCode::OK),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -22,6 +22,33 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_server_shows_nothing_of_its_inside() {
+    let mut pair = Pair::new().await;
+    let id = pair.run("finish 1").await;
+    pair.ask(
+        "get_execution",
+        json!({"execution_id": id, "wait_ms": 30_000}),
+    )
+    .await;
+    let path = pair.home.directory.path().join("data/executions.db");
+    let database = rusqlite::Connection::open(path).unwrap();
+    database
+        .execute("ALTER TABLE executions RENAME TO away", [])
+        .unwrap();
+    let listed = pair.refused("list_executions", json!({})).await;
+    let (code, read) = pair.error("resources/list", json!({})).await;
+    assert_eq!(code, -32603);
+    for text in [listed, read] {
+        let general = "the server failed; its log has the details (incident ";
+        assert!(text.starts_with(general), "{text}");
+    }
+    database
+        .execute("ALTER TABLE away RENAME TO executions", [])
+        .unwrap();
+    pair.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_call_runs_code_and_shows_all_of_it() {
     let mut pair = Pair::new().await;
     let seen = pair

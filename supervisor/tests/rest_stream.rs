@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{Method, Response};
 use http_body_util::BodyExt as _;
 use mcp_v8::app::HeapEnd;
+use mcp_v8::limits;
 use mcp_v8::store::Chunk;
 use rest_api::{Api, request};
 use serde_json::{Value, json};
@@ -328,4 +329,24 @@ async fn a_silent_stream_says_that_it_is_still_there() {
     assert_eq!(frame.unwrap().into_data().unwrap(), ": still there\n\n");
     let waited = begin.elapsed();
     assert!(waited >= Duration::from_secs(14), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followed_outputs_have_a_limit() {
+    let api = Api::stateless().await;
+    let id = api.submit("sleep 60000").await;
+    let path = format!("/api/executions/{id}/output/stream");
+    let mut followed = Vec::new();
+    for _ in 0..limits::HTTP_STREAMS_MAX {
+        let response = api.send(request(Method::GET, &path, Body::empty())).await;
+        assert_eq!(response.status(), 200);
+        followed.push(response);
+    }
+    let refused = api.get(&path).await;
+    refused.error(503, "overloaded");
+    assert_eq!(refused.header("retry-after"), "1");
+    followed.pop();
+    let response = api.send(request(Method::GET, &path, Body::empty())).await;
+    assert_eq!(response.status(), 200);
+    api.executions.cancel_all().await;
 }

@@ -8,13 +8,14 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::clip;
 use crate::app;
 
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
-/// The longest piece of what was given that is shown back, in characters.
-const SHOWN_CHARS_MAX: usize = 40;
+/// The longest text that is shown back as it was given, in bytes.
+const TEXT_SHOWN_BYTES_MAX: usize = 40;
 
 /// The most faults of one call that are named.
 const FAULTS_NAMED_MAX: usize = 10;
@@ -162,7 +163,7 @@ pub fn check(schema: &Object, absent: &[&'static str], arguments: &Object) -> Ve
             (Some(property), _) => unfit(name, property, value),
             (None, Some(what)) => vec![Fault::Absent(app::Error::Stateless { what })],
             (None, None) => vec![Fault::Unknown {
-                name: clip(name),
+                name: clip(name).into_owned(),
                 valid: valid(),
             }],
         }
@@ -251,7 +252,7 @@ fn describe(value: &Value) -> String {
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number.to_string(),
         Value::String(text) if text.is_empty() => "an empty string".to_owned(),
-        Value::String(text) if text.len() > SHOWN_CHARS_MAX => {
+        Value::String(text) if text.len() > TEXT_SHOWN_BYTES_MAX => {
             format!("a string of {} characters", text.chars().count())
         }
         Value::String(text) => format!("the string {}", Value::from(text.as_str())),
@@ -261,15 +262,6 @@ fn describe(value: &Value) -> String {
         }
         Value::Object(_) => "an object".to_owned(),
     }
-}
-
-/// A name as it is shown back.
-pub fn clip(name: &str) -> String {
-    let mut shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
-    if shown.len() < name.len() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 /// The integer that a number in float form stands for.

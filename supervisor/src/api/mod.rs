@@ -3,6 +3,7 @@
 
 mod argument;
 pub mod arguments;
+mod clip;
 mod error;
 mod execution;
 mod heaps;
@@ -10,12 +11,14 @@ mod output;
 mod request;
 pub mod schema;
 mod sessions;
+mod told;
 
 use mcp_v8_protocol::limits as wire;
 
 use crate::limits;
 
 pub use argument::ArgumentError;
+pub use clip::clip;
 pub use error::{Failed, Problem};
 pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen};
 pub use heaps::{
@@ -32,6 +35,7 @@ pub use sessions::{
     Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,
     SnapshotsArguments, UnknownField,
 };
+pub use told::{FAILED, hidden, told};
 
 // The descriptions and the instructions say these numbers in words.
 const _: () = {

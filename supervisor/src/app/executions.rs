@@ -39,8 +39,6 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
-    max_concurrent: usize,
-    queue_length_max: usize,
     defaults: Limits,
     mode: Mode,
     probed: Probed,
@@ -122,8 +120,6 @@ impl Executions {
                     queue_wait_max: config.queue_wait_max,
                 },
                 admission: Admission::new(config.max_concurrent, config.queue_length_max),
-                max_concurrent: config.max_concurrent,
-                queue_length_max: config.queue_length_max,
                 defaults: Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
@@ -154,6 +150,15 @@ impl Executions {
         self.shared.mode
     }
 
+    /// Whether an execution would be accepted now, whatever it is: a look that costs next to nothing.
+    /// One that is submitted after it may still be refused.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`], [`Error::Unavailable`].
+    pub fn admits(&self) -> Result<(), Error> {
+        self.shared.admission.look().map_err(refused)
+    }
+
     /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
     /// before that.
     ///
@@ -168,17 +173,13 @@ impl Executions {
                 problem: trouble.to_string(),
             }));
         }
+        // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
+        self.admits()?;
         let input_heap = self.input_heap(&request).await?;
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant(), heap).await?;
         }
-        let ticket = shared.admission.enter().map_err(|refusal| match refusal {
-            Refusal::Full { .. } => Error::Overloaded {
-                running: shared.max_concurrent,
-                queue_length: shared.queue_length_max,
-            },
-            Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
-        })?;
+        let ticket = shared.admission.enter().map_err(refused)?;
         let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
@@ -441,6 +442,19 @@ impl Drop for Leave {
         if live.drivers.is_empty() {
             self.shared.emptied.notify_waiters();
         }
+    }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Full {
+            slots,
+            queue_length,
+        } => Error::Overloaded {
+            running: slots,
+            queue_length,
+        },
+        Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
     }
 }
 

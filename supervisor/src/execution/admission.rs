@@ -86,6 +86,14 @@ impl Admission {
         }
     }
 
+    /// Whether anybody would be let in now. Takes nothing: who asks may still be refused.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn look(&self) -> Result<(), Refusal> {
+        self.desk.look(&self.desk.books())
+    }
+
     /// Takes a slot or a place in the queue.
     ///
     /// # Errors
@@ -93,9 +101,7 @@ impl Admission {
     pub fn enter(&self) -> Result<Ticket, Refusal> {
         let (grant, granted) = oneshot::channel();
         let mut books = self.desk.books();
-        if books.is_closed {
-            return Err(Refusal::Closed);
-        }
+        self.desk.look(&books)?;
         let number = books.next_number;
         books.next_number += 1;
         if books.free > 0 {
@@ -107,13 +113,8 @@ impl Admission {
             drop(books);
             // The other end is in our hand.
             let _ = grant.send(slot);
-        } else if books.queue.len() < self.desk.queue_length_max + books.promised {
-            books.queue.push_back(Waiting { number, grant });
         } else {
-            return Err(Refusal::Full {
-                slots: self.desk.slots,
-                queue_length: self.desk.queue_length_max,
-            });
+            books.queue.push_back(Waiting { number, grant });
         }
         Ok(Ticket {
             desk: Arc::clone(&self.desk),
@@ -189,6 +190,19 @@ impl Drop for Slot {
 }
 
 impl Desk {
+    fn look(&self, books: &Books) -> Result<(), Refusal> {
+        if books.is_closed {
+            return Err(Refusal::Closed);
+        }
+        if books.free > 0 || books.queue.len() < self.queue_length_max + books.promised {
+            return Ok(());
+        }
+        Err(Refusal::Full {
+            slots: self.slots,
+            queue_length: self.queue_length_max,
+        })
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
 //! Bodies of requests: each is taken whole, within a size, a time and what all of them may take together,
-//! before anything else looks at the request.
+//! as they come and as JSON in memory, before anything else looks at the request.
 
 use std::sync::Arc;
 
@@ -67,11 +67,36 @@ impl Bodies {
             }
             bytes.extend_from_slice(&data);
         }
+        if let Some(room) = &mut room {
+            let parsed = parsed_bytes(&bytes);
+            if bytes.len() + parsed > limits::HTTP_BODIES_BYTES_MAX {
+                return Err(TOO_MANY_VALUES);
+            }
+            room.merge(reserve(rooms, parsed)?);
+        }
         Ok(Taken {
             bytes: bytes.freeze(),
             room,
         })
     }
+}
+
+/// What a text takes in memory beside itself, once it is read as JSON. Values are counted by what begins
+/// them or stands between them outside of strings: no fewer than there are, whatever the text is.
+fn parsed_bytes(text: &[u8]) -> usize {
+    let mut values = 0;
+    let mut is_in_string = false;
+    let mut is_escaped = false;
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_in_string => is_escaped = true,
+            b'"' => is_in_string = !is_in_string,
+            b',' | b':' | b'[' | b'{' if !is_in_string => values += 1,
+            _ => {}
+        }
+    }
+    values * limits::JSON_VALUE_BYTES
 }
 
 fn reserve(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
@@ -115,6 +140,11 @@ const TOO_LARGE: Refusal = Refusal {
     message: "the body of a request has 4194304 bytes at most",
 };
 
+const TOO_MANY_VALUES: Refusal = Refusal {
+    code: ErrorCode::BodyTooLarge,
+    message: "the body of a request has more JSON values than any argument needs",
+};
+
 const TOO_SLOW: Refusal = Refusal {
     code: ErrorCode::BodyTooSlow,
     message: "the body of the request did not come within 30 seconds",
@@ -155,6 +185,40 @@ mod tests {
         let larger = [largest, vec![b'x']].concat();
         let refused = bodies.take(Body::from(larger)).await;
         assert_eq!(refused.err(), Some(TOO_LARGE));
+        assert_eq!(
+            bodies.room.available_permits(),
+            limits::HTTP_BODIES_BYTES_MAX
+        );
+    }
+
+    #[test]
+    fn what_json_takes_in_memory_is_foreseen() {
+        let each = limits::JSON_VALUE_BYTES;
+        for (text, values) in [
+            ("", 0),
+            ("{}", 1),
+            (r#"{"code": "a, [b], {c: d}"}"#, 2),
+            (r#"{"a": "\\", "b": "\"[[["}"#, 4),
+            ("[[],[],[]]", 6),
+            ("[1,2,3]", 3),
+            (r#""unfinished [[["#, 0),
+        ] {
+            assert_eq!(parsed_bytes(text.as_bytes()), values * each, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_many_values_takes_the_room_that_they_take() {
+        let bodies = Bodies::new();
+        let many = |bytes: usize| Body::from(vec![b'['; bytes]);
+        let most = limits::HTTP_BODIES_BYTES_MAX / (limits::JSON_VALUE_BYTES + 1);
+        let taken = bodies.take(many(most)).await.ok();
+        assert!(taken.is_some());
+        let refused = bodies.take(many(limits::HTTP_SMALL_BODY_BYTES + 1)).await;
+        assert_eq!(refused.err(), Some(NO_ROOM));
+        drop(taken);
+        let refused = bodies.take(many(limits::HTTP_BODY_BYTES_MAX)).await;
+        assert_eq!(refused.err(), Some(TOO_MANY_VALUES));
         assert_eq!(
             bodies.room.available_permits(),
             limits::HTTP_BODIES_BYTES_MAX

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::error_code::ErrorCode;
 use crate::api::arguments::BadArguments;
-use crate::api::{ArgumentError, Failed, MixedUnits};
+use crate::api::{ArgumentError, FAILED, Failed, MixedUnits, hidden, told};
 use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
 use crate::limits;
 
@@ -82,20 +82,14 @@ impl HttpError {
         }
     }
 
-    /// The error as clients see it. Failures of ours are logged: what failed inside is for the log
-    /// alone.
+    /// The error as clients see it: what failed inside is for the log alone.
     pub(super) fn shown(&self) -> Failed {
-        let code = self.code();
-        let status = code.status();
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = %self, "a request of the API failed");
-        } else if status.is_server_error() {
-            tracing::warn!(error = %self, "a request of the API could not be served");
-        }
-        match code.shown_instead() {
-            Some(text) => Failed::new(code.name(), text),
-            None => Failed::new(code.name(), self.to_string()),
-        }
+        let text = match self {
+            Self::Refused(error) => told(error),
+            Self::Encode(_) | Self::Event(_) => hidden(FAILED, self),
+            _ => self.to_string(),
+        };
+        Failed::new(self.code().name(), text)
     }
 }
 

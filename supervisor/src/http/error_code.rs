@@ -117,21 +117,6 @@ impl ErrorCode {
         }
     }
 
-    /// What clients are told where the error itself would say too much of the server's inside.
-    pub(super) const fn shown_instead(self) -> Option<&'static str> {
-        match self {
-            Self::Internal => Some("the server failed; its log has the details"),
-            Self::StoreUnavailable => Some(
-                "the server cannot write to its session database now; nothing has changed, try \
-                 again later",
-            ),
-            Self::HeapsUnavailable => {
-                Some("the server cannot reach its heaps now; nothing was accepted, try again later")
-            }
-            _ => None,
-        }
-    }
-
     /// When it happens, in the words of the API's description.
     pub(super) const fn meaning(self) -> &'static str {
         match self {

@@ -123,25 +123,57 @@ fn name(host: &str) -> String {
     host.to_ascii_lowercase()
 }
 
-/// Where a page comes from, as a browser says it (RFC 6454).
+/// Where a page comes from, as a browser says it (RFC 6454), with its port where that is the usual one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct Origin {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+/// The schemes that pages are got by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// The port that browsers leave out.
+    const fn usual_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
 
 impl FromStr for Origin {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let uri: Uri = text.parse().map_err(|_| Malformed)?;
-        let parts = uri.into_parts();
-        let scheme = parts.scheme.ok_or(Malformed)?;
-        let authority = parts.authority.ok_or(Malformed)?;
-        let is_bare = parts.path_and_query.is_none_or(|path| path == "/")
-            && !text.ends_with('/')
-            && !authority.as_str().contains(['@', '*']);
-        let is_web = ["http", "https"].contains(&scheme.as_str());
-        (is_bare && is_web)
-            .then(|| Self(text.to_ascii_lowercase()))
+        let (scheme, authority) = text.split_once("://").ok_or(Malformed)?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(Malformed),
+        };
+        let authority: Authority = authority.parse().map_err(|_| Malformed)?;
+        let is_bare = is_whole(&authority) && !authority.as_str().contains(['@', '*']);
+        is_bare
+            .then(|| Self::of(scheme, &authority))
             .ok_or(Malformed)
+    }
+}
+
+impl Origin {
+    /// The origin of what is got from there.
+    fn of(scheme: Scheme, authority: &Authority) -> Self {
+        Self {
+            scheme,
+            host: name(authority.host()),
+            port: authority.port_u16().unwrap_or(scheme.usual_port()),
+        }
     }
 }
 
@@ -155,8 +187,8 @@ impl AllowedOrigins {
         Self(listed)
     }
 
-    fn has(&self, origin: &str) -> bool {
-        self.0.iter().any(|listed| listed.0 == origin)
+    fn has(&self, origin: &Origin) -> bool {
+        self.0.contains(origin)
     }
 }
 
@@ -172,26 +204,18 @@ pub(super) struct Guard {
 impl Guard {
     /// Whether a page may call a server that the request calls `host`.
     fn allow(&self, origin: &HeaderValue, host: &Authority) -> bool {
-        let Ok(origin) = origin.to_str() else {
-            return false;
-        };
-        let origin = origin.to_ascii_lowercase();
-        self.is_own(&origin, host) || self.origins.has(&origin)
+        let origin = origin.to_str().ok().and_then(|text| text.parse().ok());
+        origin.is_some_and(|origin| self.is_own(&origin, host) || self.origins.has(&origin))
     }
 
     /// Whether a page comes from this server: of the same host, port and scheme. Where something in
     /// front of it does TLS, only names that were listed are reached so.
-    fn is_own(&self, origin: &str, host: &Authority) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else {
-            return false;
+    fn is_own(&self, origin: &Origin, host: &Authority) -> bool {
+        let is_scheme = match origin.scheme {
+            Scheme::Https => self.is_tls || self.hosts.lists(host),
+            Scheme::Http => !self.is_tls,
         };
-        let is_scheme = match scheme {
-            "https" => self.is_tls || self.hosts.lists(host),
-            "http" => !self.is_tls,
-            _ => false,
-        };
-        // Browsers leave out the usual port in both.
-        is_scheme && authority == host.as_str().to_ascii_lowercase()
+        is_scheme && *origin == Origin::of(origin.scheme, host)
     }
 
     /// What tells browsers who may call.
@@ -286,214 +310,5 @@ const FOREIGN_ORIGIN: Refusal = Refusal {
 };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn guard(bound: &str, hosts: &str, origins: &str) -> Guard {
-        let some = |list: &str| -> Vec<String> {
-            let parts = list.split(',').filter(|part| !part.is_empty());
-            parts.map(str::to_owned).collect()
-        };
-        let hosts = some(hosts)
-            .iter()
-            .map(|host| host.parse().unwrap())
-            .collect();
-        let origins = some(origins)
-            .iter()
-            .map(|origin| origin.parse().unwrap())
-            .collect();
-        Guard {
-            hosts: AllowedHosts::new(bound.parse().unwrap(), hosts),
-            origins: AllowedOrigins::new(origins),
-            is_tls: false,
-        }
-    }
-
-    fn judged(guard: &Guard, uri: &str, given: &[(&str, &str)]) -> &'static str {
-        let mut headers = HeaderMap::new();
-        for (name, value) in given {
-            let name: HeaderName = name.parse().unwrap();
-            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-        }
-        match guard.judge(&uri.parse().unwrap(), &headers) {
-            Ok(()) => "",
-            Err(refusal) => refusal.code.name(),
-        }
-    }
-
-    #[test]
-    fn a_server_on_loopback_is_called_by_names_of_loopback() {
-        let guard = guard("127.0.0.1", "", "");
-        let host = |host| judged(&guard, "/mcp", &[("host", host)]);
-        for own in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1",
-            "127.0.0.1:8080",
-            "127.9.9.9",
-            "[::1]",
-            "[::1]:8080",
-        ] {
-            assert_eq!(host(own), "", "{own}");
-        }
-        for foreign in [
-            "evil.example",
-            "localhost.evil.example",
-            "192.168.1.2",
-            "10.0.0.1:80",
-            "[::2]",
-            "0.0.0.0",
-            "127.0.0.1.evil.example",
-            "localhost.",
-        ] {
-            assert_eq!(host(foreign), "foreign_host", "{foreign}");
-        }
-        for none in [
-            "",
-            "user@localhost",
-            "local host",
-            "localhost:x",
-            "localhost/x",
-            "\u{e9}",
-        ] {
-            assert_eq!(host(none), "bad_host", "{none:?}");
-        }
-    }
-
-    #[test]
-    fn a_server_on_all_addresses_is_called_by_any_address_and_by_listed_names() {
-        let guard = guard("0.0.0.0", "App.example.com,2001:db8::1", "");
-        let host = |host| judged(&guard, "/mcp", &[("host", host)]);
-        for own in [
-            "192.168.1.2:80",
-            "[2001:db8::2]",
-            "app.example.com:443",
-            "APP.EXAMPLE.COM",
-        ] {
-            assert_eq!(host(own), "", "{own}");
-        }
-        assert_eq!(host("example.com"), "foreign_host");
-        let any = self::guard("127.0.0.1", "*", "");
-        assert_eq!(judged(&any, "/", &[("host", "whatever.example")]), "");
-    }
-
-    #[test]
-    fn a_request_names_one_host() {
-        let guard = guard("127.0.0.1", "", "");
-        assert_eq!(judged(&guard, "/", &[]), "bad_host");
-        let two = [("host", "localhost"), ("host", "localhost")];
-        assert_eq!(judged(&guard, "/", &two), "bad_host");
-        let line = |uri| judged(&guard, uri, &[("host", "localhost:1")]);
-        assert_eq!(line("http://localhost:1/"), "");
-        assert_eq!(line("http://evil.example/"), "bad_host");
-    }
-
-    #[test]
-    fn pages_of_the_server_and_listed_ones_may_call() {
-        let guard = guard(
-            "127.0.0.1",
-            "app.example.com",
-            "https://Tool.example:8443,http://localhost:5173",
-        );
-        let from = |host, origin| judged(&guard, "/mcp", &[("host", host), ("origin", origin)]);
-        for (host, origin) in [
-            ("localhost:8080", "http://localhost:8080"),
-            ("app.example.com", "https://app.example.com"),
-            ("localhost:8080", "https://tool.example:8443"),
-            ("localhost:8080", "HTTP://LOCALHOST:5173"),
-        ] {
-            assert_eq!(from(host, origin), "", "{origin}");
-        }
-        for (host, origin) in [
-            ("localhost:8080", "http://localhost:8081"),
-            ("localhost:8080", "http://localhost"),
-            ("localhost:8080", "http://127.0.0.1:8080"),
-            ("localhost:8080", "null"),
-            ("localhost:8080", ""),
-            ("localhost:8080", "https://tool.example"),
-            ("localhost:8080", "http://tool.example:8443"),
-            ("localhost:8080", "https://evil.example"),
-            ("localhost:8080", "\u{e9}"),
-        ] {
-            assert_eq!(from(host, origin), "foreign_origin", "{origin}");
-        }
-        let two = [
-            ("host", "localhost:8080"),
-            ("origin", "http://localhost:8080"),
-            ("origin", "https://evil.example"),
-        ];
-        assert_eq!(judged(&guard, "/mcp", &two), "foreign_origin");
-    }
-
-    #[test]
-    fn a_page_of_the_same_name_on_another_scheme_is_another_page() {
-        let plain = guard("127.0.0.1", "app.example.com", "");
-        let from = |guard: &Guard, host, origin| {
-            judged(guard, "/mcp", &[("host", host), ("origin", origin)])
-        };
-        assert_eq!(
-            from(&plain, "localhost", "https://localhost"),
-            "foreign_origin"
-        );
-        assert_eq!(
-            from(&plain, "app.example.com", "https://app.example.com"),
-            ""
-        );
-        let tls = Guard {
-            is_tls: true,
-            ..plain
-        };
-        assert_eq!(from(&tls, "localhost", "https://localhost"), "");
-        assert_eq!(
-            from(&tls, "localhost", "http://localhost"),
-            "foreign_origin"
-        );
-        assert_eq!(
-            from(&tls, "app.example.com", "http://app.example.com"),
-            "foreign_origin"
-        );
-    }
-
-    #[test]
-    fn a_picture_on_a_page_of_others_is_refused() {
-        let guard = guard("127.0.0.1", "", "https://page.example");
-        let from = |site| {
-            judged(
-                &guard,
-                "/sse",
-                &[("host", "localhost"), ("sec-fetch-site", site)],
-            )
-        };
-        assert_eq!(from("cross-site"), "foreign_origin");
-        assert_eq!(from("same-site"), "foreign_origin");
-        assert_eq!((from("same-origin"), from("none")), ("", ""));
-        let allowed = [
-            ("host", "localhost"),
-            ("origin", "https://page.example"),
-            ("sec-fetch-site", "cross-site"),
-        ];
-        assert_eq!(judged(&guard, "/mcp", &allowed), "");
-    }
-
-    #[test]
-    fn only_hosts_and_origins_are_listed() {
-        for bad in ["", "a b", "http://a", "a:80", "u@a", "*.a", "a/b"] {
-            assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
-        }
-        for bad in [
-            "",
-            "*",
-            "null",
-            "a.example",
-            "https://",
-            "https://a/",
-            "https://a/b",
-            "ftp://a",
-            "https://u@a",
-            "https://*.a",
-            "https://a?b",
-        ] {
-            assert!(bad.parse::<Origin>().is_err(), "{bad}");
-        }
-    }
-}
+#[path = "guard_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use super::error::HttpError;
 use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 use crate::app::{Executions, Unavailable};
@@ -14,6 +15,7 @@ pub(super) fn router(executions: Executions) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(executions))
+        .method_not_allowed_fallback(async || HttpError::WrongMethod)
 }
 
 async fn ready(State(executions): State<Executions>) -> Response {

@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 
 use super::connections::{Connections, Seat};
 use super::in_flight::Held;
+use super::peer::Peer;
 use crate::limits;
 
 /// How many connections may wait to be accepted. The kernel may have a smaller bound.
@@ -80,8 +81,8 @@ impl Listener {
                 accepted = self.socket.accept() => accepted,
                 () = close.cancelled() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok((stream, address)) => (stream, Peer::from(address.ip())),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     connections.make_room();
@@ -97,6 +98,7 @@ impl Listener {
                 router: router.clone(),
                 tls: self.tls.clone(),
                 close: close.clone(),
+                peer,
             };
             tasks.spawn(connection.run(stream, seat));
         }
@@ -111,6 +113,7 @@ struct Connection {
     router: Router,
     tls: Option<Arc<ServerConfig>>,
     close: CancellationToken,
+    peer: Peer,
 }
 
 impl Connection {
@@ -141,8 +144,9 @@ impl Connection {
     }
 
     async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, seat: &Seat) {
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             let busy = seat.begin();
+            request.extensions_mut().insert(self.peer);
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
                 let response = answer.await?;

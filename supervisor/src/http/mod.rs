@@ -2,7 +2,7 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ in_flight ─▶ body ─▶ rest | mcp
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
 //!                                     └─────▶ health
 //! ```
 
@@ -15,11 +15,13 @@ mod health;
 mod in_flight;
 mod listen;
 mod metrics;
+mod peer;
 mod refusal;
 pub mod rest;
 mod server;
 mod tls;
 
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
+pub use peer::Peer;
 pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
 pub use tls::{TlsError, TlsFiles};

@@ -199,6 +199,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .layer(from_fn_with_state(room, in_flight::limit))
         // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
+        .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

@@ -1,6 +1,6 @@
-//! How many requests and streams there may be at once.
+//! How many requests and streams there may be at once, and how much of their answers is in hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,8 +14,20 @@ pub(super) struct Places {
 /// One place, taken until the last clone is dropped. It travels with a request's extensions: so it
 /// is held while the handler works, also when nobody waits for the answer any more.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
+pub(super) struct Place(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    answer: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Place {
+    /// Holds the room of the request's answer too, until the client has taken it.
+    pub(super) fn hold(&self, room: OwnedSemaphorePermit) {
+        let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        *answer = Some(room);
+    }
 }
 
 impl Places {
@@ -27,9 +39,10 @@ impl Places {
     /// A place, if one is free.
     pub(super) fn take(&self) -> Option<Place> {
         let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Place {
-            _permit: Arc::new(permit),
-        })
+        Some(Place(Arc::new(Held {
+            _permit: permit,
+            answer: Mutex::default(),
+        })))
     }
 
     /// Waits until all places are free, and gives none away from then on.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::answers::{Answers, NoRoom, Room};
 use super::progress::Progress;
 use super::tasks;
 use super::tools::{ToolList, ToolName};
@@ -17,7 +18,7 @@ use crate::api::{
     Accepted, ArgumentError, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList,
     FIRST_PAGE, GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, MixedUnits,
     Output, OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
-    SetTagsArguments, Snapshots, SnapshotsArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments, told,
 };
 use crate::app::{self, ExecutionId, Executions, MalformedExecutionId, View};
 
@@ -38,15 +39,17 @@ pub(super) enum CallError {
     RunCancelled(ExecutionId),
     #[error("the call was cancelled; the execution {0} goes on")]
     WaitCancelled(ExecutionId),
-    #[error("the server failed: the result cannot be written as JSON ({0})")]
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    #[error("the result cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
 }
 
 /// The answer to a call.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The structured result.
-    Complete(Value),
+    /// The structured result, with the room that is reserved for it where it may be large.
+    Complete(Value, Option<Room>),
     /// An execution that goes on, as a task.
     Task(Box<View>),
 }
@@ -67,6 +70,7 @@ enum Wish {
 pub(super) struct Call<'a> {
     pub(super) executions: &'a Executions,
     pub(super) tools: &'a ToolList,
+    pub(super) answers: &'a Answers,
     pub(super) context: &'a RequestContext<RoleServer>,
 }
 
@@ -130,27 +134,31 @@ impl Call<'_> {
         };
         match wish {
             Wish::End(_) if view.end.is_none() => Ok(Answer::Task(Box::new(view))),
-            _ => structured(&seen(self.executions, view).await),
+            // What runs already is told of in any case.
+            _ => match self.answers.room().await {
+                Ok(room) => large(&seen(self.executions, view).await, room),
+                Err(NoRoom) => structured(&Accepted::from(id)),
+            },
         }
     }
 
     async fn get_execution(&self, arguments: GetArguments) -> Result<Answer, CallError> {
         let id = arguments.execution_id.parse()?;
-        let view = match arguments.wait() {
-            None => self.executions.get(id).await?,
-            Some(wait) => self
-                .wait(id, wait)
-                .await?
-                .ok_or(CallError::WaitCancelled(id))?,
-        };
-        structured(&Execution::from(view))
+        if let Some(wait) = arguments.wait() {
+            let seen = self.wait(id, wait).await?;
+            seen.ok_or(CallError::WaitCancelled(id))?;
+        }
+        let room = self.answers.room().await?;
+        let view = self.executions.get(id).await?;
+        large(&Execution::from(view), room)
     }
 
     async fn output(&self, arguments: OutputArguments) -> Result<Answer, CallError> {
         let page = arguments.page()?;
         let id = arguments.execution_id.parse()?;
+        let room = self.answers.room().await?;
         let page = self.executions.output(id, page).await?;
-        structured(&Output::new(id, page))
+        large(&Output::new(id, page), room)
     }
 
     async fn cancel(&self, arguments: CancelArguments) -> Result<Answer, CallError> {
@@ -161,19 +169,22 @@ impl Call<'_> {
     }
 
     async fn list(&self, arguments: ListArguments) -> Result<Answer, CallError> {
+        let room = self.answers.room().await?;
         let page = self.executions.list(arguments.into()).await?;
-        structured(&ExecutionList::from(page))
+        large(&ExecutionList::from(page), room)
     }
 
     async fn sessions(&self, arguments: SessionsArguments) -> Result<Answer, CallError> {
+        let room = self.answers.room().await?;
         let page = self.executions.list_sessions(arguments.into()).await?;
-        structured(&SessionList::from(page))
+        large(&SessionList::from(page), room)
     }
 
     async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Answer, CallError> {
         let (session, request, fields) = arguments.request()?;
+        let room = self.answers.room().await?;
         let page = self.executions.session_snapshots(session, request).await?;
-        structured(&Snapshots::new(page, &fields))
+        large(&Snapshots::new(page, &fields), room)
     }
 
     async fn heap_tags(&self, arguments: GetTagsArguments) -> Result<Answer, CallError> {
@@ -195,8 +206,9 @@ impl Call<'_> {
 
     async fn query_heaps(&self, arguments: QueryArguments) -> Result<Answer, CallError> {
         let query = arguments.try_into()?;
+        let room = self.answers.room().await?;
         let page = self.executions.query_heaps_by_tags(query).await?;
-        structured(&HeapList::from(page))
+        large(&HeapList::from(page), room)
     }
 
     /// The execution at its end, or as it stands when the wait ran out; `None` when the call was
@@ -225,7 +237,7 @@ impl Call<'_> {
     async fn standing(&self, id: ExecutionId) -> String {
         match self.executions.get(id).await {
             Ok(view) => standing(&view),
-            Err(error) => error.to_string(),
+            Err(error) => told(&error),
         }
     }
 }
@@ -242,5 +254,10 @@ pub(super) fn standing(view: &View) -> String {
 }
 
 fn structured(shape: &impl Serialize) -> Result<Answer, CallError> {
-    Ok(Answer::Complete(serde_json::to_value(shape)?))
+    Ok(Answer::Complete(serde_json::to_value(shape)?, None))
+}
+
+/// The same of a shape that may be large.
+fn large(shape: &impl Serialize, room: Room) -> Result<Answer, CallError> {
+    Ok(Answer::Complete(serde_json::to_value(shape)?, Some(room)))
 }

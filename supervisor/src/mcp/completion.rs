@@ -4,8 +4,9 @@ use rmcp::model::{
     ArgumentInfo, CompleteRequestParams, CompleteResult, CompletionInfo, ErrorData, Reference,
 };
 
-use super::refusal::{clip, refused};
+use super::refusal::refused;
 use super::resource_uri::{EXECUTION_TEMPLATE, OUTPUT_TEMPLATE, TEMPLATE_VARIABLE};
+use crate::api::clip;
 use crate::app::{self, Executions};
 
 /// The most values of one completion.

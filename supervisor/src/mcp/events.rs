@@ -12,6 +12,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::admission::Place;
 use crate::limits;
 
 /// The media type of streams of events.
@@ -22,6 +23,13 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 /// Pieces of a stream that are ahead of the client.
 const PIECES_AHEAD: usize = 1;
+
+/// A piece of a stream. What it holds is held until the client has taken all but the end of it.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    pub(super) held: Option<Place>,
+}
 
 /// How a stream goes on when one side is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +65,7 @@ pub(super) fn event(name: &str, data: &str) -> Bytes {
 }
 
 /// A response that streams `events`. They are dropped as soon as the client is gone or has stalled.
-pub(super) fn response(events: impl Stream<Item = Bytes> + Send + 'static, pace: Pace) -> Response {
+pub(super) fn response(events: impl Stream<Item = Piece> + Send + 'static, pace: Pace) -> Response {
     let mut response = body(events, pace).into_response();
     response
         .headers_mut()
@@ -66,18 +74,26 @@ pub(super) fn response(events: impl Stream<Item = Bytes> + Send + 'static, pace:
 }
 
 /// The body of such a response.
-pub(super) fn body(events: impl Stream<Item = Bytes> + Send + 'static, pace: Pace) -> Body {
+pub(super) fn body(events: impl Stream<Item = Piece> + Send + 'static, pace: Pace) -> Body {
     let (sender, mut receiver) = mpsc::channel(PIECES_AHEAD);
     tokio::spawn(pump(events, sender, pace));
-    let pieces = stream::poll_fn(move |context| receiver.poll_recv(context));
-    Body::from_stream(pieces.map(Ok::<_, Infallible>))
+    let mut last = None;
+    Body::from_stream(stream::poll_fn(move |context| {
+        // More is asked for when the piece before has gone.
+        drop(last.take());
+        receiver.poll_recv(context).map(|piece| {
+            let Piece { bytes, held } = piece?;
+            last = held;
+            Some(Ok::<_, Infallible>(bytes))
+        })
+    }))
 }
 
 /// A task of its own, because a body is not polled while its client does not read, and could not
 /// tell that this takes too long.
 async fn pump(
-    events: impl Stream<Item = Bytes> + Send + 'static,
-    sender: mpsc::Sender<Bytes>,
+    events: impl Stream<Item = Piece> + Send + 'static,
+    sender: mpsc::Sender<Piece>,
     pace: Pace,
 ) {
     let mut events = pin!(events);
@@ -88,7 +104,10 @@ async fn pump(
             next = timeout(pace.keep_alive, events.next()) => match next {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return,
-                Err(_) => COMMENT,
+                Err(_) => Piece {
+                    bytes: COMMENT,
+                    held: None,
+                },
             },
         };
         match timeout(pace.stall_max, sender.send(piece)).await {

@@ -38,6 +38,8 @@ pub(super) enum HttpError {
     Broken,
     #[error("{0}")]
     NoMessage(Refusal),
+    #[error("{0}")]
+    NoMethod(Refusal),
 }
 
 impl HttpError {
@@ -48,7 +50,7 @@ impl HttpError {
             | Self::TooManySessions
             | Self::TooManyStreams
             | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UnknownSession => StatusCode::NOT_FOUND,
+            Self::UnknownSession | Self::NoMethod(_) => StatusCode::NOT_FOUND,
             Self::EndedSession => StatusCode::GONE,
             Self::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoEventStream => StatusCode::NOT_ACCEPTABLE,
@@ -65,7 +67,7 @@ impl IntoResponse for HttpError {
         tracing::debug!(%status, reason = %self, "refused a request");
         let is_temporary = status == StatusCode::SERVICE_UNAVAILABLE;
         let refusal = match self {
-            Self::NoMessage(refusal) => refusal,
+            Self::NoMessage(refusal) | Self::NoMethod(refusal) => refusal,
             other if is_temporary => Refusal::unavailable(other.to_string()),
             other => Refusal::invalid(None, other.to_string()),
         };

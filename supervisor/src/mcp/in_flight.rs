@@ -1,27 +1,41 @@
 //! The requests that were read and not answered yet.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::RequestId;
 use tokio::sync::Notify;
 
-/// The set of unanswered requests.
+use super::admission::Place;
+
+/// The unanswered requests, each with its place where places are counted.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    ids: Mutex<HashSet<RequestId>>,
+    ids: Mutex<HashMap<RequestId, Option<Place>>>,
     ended: Notify,
 }
 
 impl InFlight {
     /// Notes a request. `false`: one of this id is there already.
-    pub(super) fn begin(&self, id: RequestId) -> bool {
-        self.ids().insert(id)
+    pub(super) fn begin(&self, id: RequestId, place: Option<Place>) -> bool {
+        match self.ids().entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(place);
+                true
+            }
+        }
+    }
+
+    /// The place of a request.
+    pub(super) fn place(&self, id: &RequestId) -> Option<Place> {
+        self.ids().get(id).cloned().flatten()
     }
 
     /// A request was answered, or its answer is not wanted any more.
     pub(super) fn end(&self, id: &RequestId) {
-        if self.ids().remove(id) {
+        if self.ids().remove(id).is_some() {
             self.ended.notify_waiters();
         }
     }
@@ -45,11 +59,11 @@ impl InFlight {
 
     /// One of them.
     pub(super) fn any(&self) -> Option<RequestId> {
-        self.ids().iter().next().cloned()
+        self.ids().keys().next().cloned()
     }
 
-    fn ids(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        // A set is whole even if somebody panicked over it.
+    fn ids(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Place>>> {
+        // A map is whole even if somebody panicked over it.
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,9 +78,9 @@ mod tests {
     #[tokio::test]
     async fn waits_until_all_are_answered() {
         let in_flight = Arc::new(InFlight::default());
-        assert!(in_flight.begin(RequestId::Number(1)));
-        assert!(!in_flight.begin(RequestId::Number(1)));
-        assert!(in_flight.begin(RequestId::String("1".into())));
+        assert!(in_flight.begin(RequestId::Number(1), None));
+        assert!(!in_flight.begin(RequestId::Number(1), None));
+        assert!(in_flight.begin(RequestId::String("1".into()), None));
         let settled = tokio::spawn({
             let in_flight = in_flight.clone();
             async move { in_flight.at_most(0).await }

@@ -8,6 +8,8 @@ use rmcp::model::{
 use rmcp::service::TxJsonRpcMessage;
 use serde_json::{Value, json};
 
+use crate::api::{FAILED, hidden};
+
 /// What a client sent.
 #[derive(Debug)]
 pub(super) enum Incoming {
@@ -53,6 +55,24 @@ impl Refusal {
         Self::invalid(Some(id), message)
     }
 
+    /// There is no such method in the era of a request.
+    pub(super) fn no_method(id: RequestId, message: impl Into<String>) -> Self {
+        Self {
+            id: Some(id),
+            code: ErrorCode::METHOD_NOT_FOUND,
+            message: message.into(),
+        }
+    }
+
+    /// The headers of a request do not say what it says itself.
+    pub(super) fn header_mismatch(id: RequestId, message: impl Into<String>) -> Self {
+        Self {
+            id: Some(id),
+            code: ErrorCode::HEADER_MISMATCH,
+            message: message.into(),
+        }
+    }
+
     /// The server could not answer a request.
     pub(super) fn failed(id: RequestId, message: impl Into<String>) -> Self {
         Self {
@@ -90,7 +110,7 @@ impl Refusal {
 pub(super) fn written(message: &TxJsonRpcMessage<RoleServer>) -> Result<String, serde_json::Error> {
     match (serde_json::to_string(message), answered(message)) {
         (Err(error), Some(id)) => {
-            let error = ErrorData::internal_error(error.to_string(), None);
+            let error = ErrorData::internal_error(hidden(FAILED, &error), None);
             let instead: TxJsonRpcMessage<RoleServer> =
                 JsonRpcMessage::error(error, Some(id.clone()));
             serde_json::to_string(&instead)

@@ -2,6 +2,7 @@
 //! knows it.
 
 mod admission;
+mod answers;
 mod calls;
 mod completion;
 mod descriptions;

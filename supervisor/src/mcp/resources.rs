@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::era::{Freshness, Kept as _};
 use super::fit::{CONTENT_BYTES_MAX, beginning, escaped_bytes, twice_escaped_bytes};
-use super::refusal::{clip, refused};
+use super::refusal::refused;
 use super::resource_uri::{BadUri, EXECUTION_TEMPLATE, OUTPUT_TEMPLATE, ResourceUri};
-use crate::api::{Execution, Output};
+use crate::api::{Execution, FAILED, Output, clip, hidden};
 use crate::app::{self, ExecutionId, Executions, ListRequest, OutputPage, PageRequest, Summary};
 use crate::limits;
 
@@ -39,7 +39,7 @@ pub(super) enum ResourceError {
     Unknown { uri: String, problem: app::Error },
     #[error("{0}")]
     Refused(#[from] app::Error),
-    #[error("the server failed: the execution cannot be written as JSON ({0})")]
+    #[error("the execution cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
 }
 
@@ -56,10 +56,7 @@ impl From<ResourceError> for ErrorData {
             }
             ResourceError::Uri { .. } => Self::invalid_params(text, None),
             ResourceError::Refused(error) => refused(&error),
-            ResourceError::Encode(_) => {
-                tracing::error!(error = text, "a resource could not be read");
-                Self::internal_error(text, None)
-            }
+            ResourceError::Encode(_) => Self::internal_error(hidden(FAILED, &text), None),
         }
     }
 }

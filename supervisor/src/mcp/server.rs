@@ -13,12 +13,13 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
+use super::answers::Answers;
 use super::calls::{Answer, Call, CallError};
 use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
-use super::refusal::clip;
 use super::tools::{Defaults, ToolList, ToolName};
 use super::{completion, resources, tasks};
+use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode};
 
 /// One server; clones share everything.
@@ -26,6 +27,7 @@ use crate::app::{self, Executions, Mode};
 pub struct Server {
     executions: Executions,
     tools: Arc<ToolList>,
+    answers: Answers,
     config: ServerConfig,
 }
 
@@ -45,6 +47,7 @@ impl Server {
         Self {
             executions,
             tools: Arc::new(ToolList::new(defaults, mode)),
+            answers: Answers::new(),
             config,
         }
     }
@@ -89,12 +92,19 @@ impl ServerHandler for Server {
         let call = Call {
             executions: &self.executions,
             tools: &self.tools,
+            answers: &self.answers,
             context: &context,
         };
         let result = match call.perform(tool, request.arguments).await {
             Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
-            Ok(Answer::Complete(value)) => CallToolResult::structured(value),
-            Err(error) => failed(tool, &error),
+            Ok(Answer::Complete(value, room)) => {
+                let result = CallToolResult::structured(value);
+                match room.map(|room| room.made(&result, &context)) {
+                    None | Some(Ok(())) => result,
+                    Some(Err(error)) => failed(&error.into()),
+                }
+            }
+            Err(error) => failed(&error),
         };
         Ok(result.with_meta(stamp(&context)).into())
     }
@@ -130,7 +140,9 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let room = self.answers.room().await?;
         let read = resources::read(&self.executions, request.uri, &context).await?;
+        room.made(&read, &context)?;
         Ok(read.into())
     }
 
@@ -150,7 +162,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         need_tasks("tasks/get", &context)?;
-        Ok(tasks::get(&self.executions, request, &context).await?)
+        let room = self.answers.room().await?;
+        let got = tasks::get(&self.executions, request, &context).await?;
+        room.made(&got, &context)?;
+        Ok(got)
     }
 
     async fn update_task(
@@ -229,11 +244,13 @@ fn one_page(method: &str, request: Option<PaginatedRequestParams>) -> Result<(),
 }
 
 /// A failed call, as a result that the model reads.
-fn failed(tool: ToolName, error: &CallError) -> CallToolResult {
-    if let CallError::Refused(app::Error::Internal(_)) | CallError::Encode(_) = error {
-        tracing::error!(tool = tool.name(), %error, "a tool call failed");
-    }
-    CallToolResult::error(vec![ContentBlock::text(error.to_string())])
+fn failed(error: &CallError) -> CallToolResult {
+    let text = match error {
+        CallError::Refused(error) => told(error),
+        CallError::Encode(_) => hidden(FAILED, error),
+        _ => error.to_string(),
+    };
+    CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
 /// The answer to a call of a tool that this server does not have, though others may have it.

@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::calls::{seen, standing};
 use super::era::{is_modern, stamp};
-use super::refusal::{clip, refused};
+use super::refusal::refused;
 use crate::api::arguments::Object;
+use crate::api::{FAILED, clip, hidden};
 use crate::app::{self, Conflict, End, ExecutionId, Executions, Status, Unavailable, View};
 use crate::limits;
 
@@ -47,7 +48,7 @@ pub(super) enum TaskError {
     Unknown(String),
     #[error("{0}")]
     Refused(app::Error),
-    #[error("the server failed: the result cannot be written as JSON ({0})")]
+    #[error("the result cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
 }
 
@@ -66,10 +67,7 @@ impl From<TaskError> for ErrorData {
         match error {
             TaskError::Unknown(_) => Self::invalid_params(error.to_string(), None),
             TaskError::Refused(error) => refused(&error),
-            TaskError::Encode(_) => {
-                tracing::error!(%error, "a task could not be shown");
-                Self::internal_error(error.to_string(), None)
-            }
+            TaskError::Encode(_) => Self::internal_error(hidden(FAILED, &error), None),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Texts in URLs: what is not the percent-encoding of UTF-8 is refused, not guessed at.
 
-use crate::api::arguments::{Fault, Object, clip};
+use crate::api::arguments::{Fault, Object};
+use crate::api::clip;
 
 /// The text that a part of a URL stands for; `None` where it is malformed. In a query, `+` is a blank.
 pub(super) fn decode(part: &str, is_query: bool) -> Option<String> {
@@ -31,7 +32,9 @@ pub(super) fn query(query: &str) -> (Object, Vec<Fault>) {
             (None, _) => faults.push(garbled("the name of a parameter")),
             (Some(name), None) => faults.push(garbled(&clip(&name))),
             (Some(name), Some(_)) if found.contains_key(&name) => {
-                faults.push(Fault::Repeated { name: clip(&name) });
+                faults.push(Fault::Repeated {
+                    name: clip(&name).into_owned(),
+                });
             }
             (Some(name), Some(text)) => drop(found.insert(name, text.into())),
         }

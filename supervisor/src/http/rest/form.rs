@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub(super) struct Sent {
     query: String,
     pub(super) headers: HeaderMap,
     body: Body,
+    /// Holds the body's part of the room until the arguments are read.
+    _held: Extensions,
 }
 
 impl From<Request> for Sent {
@@ -43,6 +45,7 @@ impl From<Request> for Sent {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             body,
+            _held: parts.extensions,
         }
     }
 }

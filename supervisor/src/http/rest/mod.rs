@@ -9,6 +9,7 @@
 mod answer;
 mod body;
 mod calls;
+pub(super) mod early;
 mod encoded;
 mod form;
 mod openapi;

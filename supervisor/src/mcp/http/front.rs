@@ -14,6 +14,7 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio_util::sync::CancellationToken;
 
 use super::StreamableConfig;
+use super::era;
 use super::late;
 use super::sessions::{Room, Sessions};
 use crate::limits;
@@ -79,6 +80,7 @@ impl<H: ServerHandler> Front<H> {
         mut request: Request<Full<Bytes>>,
         mut place: Place,
     ) -> Result<Response, HttpError> {
+        era::check_opening(&message, request.headers())?;
         let room = match &message.request {
             ClientRequest::InitializeRequest(_) => Some(self.sessions.room().await?),
             ClientRequest::SubscriptionsListenRequest(_) => {
@@ -89,8 +91,11 @@ impl<H: ServerHandler> Front<H> {
         };
         request.extensions_mut().insert(place.clone());
         let config = self.config;
+        let id = message.id.clone();
+        // The library reads it again.
+        drop(message);
         let answer = self.library_with(request, room);
-        Ok(late::answer(answer, message.id, &config, place).await)
+        Ok(late::answer(answer, id, &config, place).await)
     }
 
     /// A message that is not answered.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::StreamableConfig;
 use crate::mcp::Pace;
 use crate::mcp::admission::Place;
-use crate::mcp::events::{self, EVENT_STREAM};
+use crate::mcp::events::{self, EVENT_STREAM, Piece};
 use crate::mcp::message::Refusal;
 
 /// The name of the events that carry messages.
@@ -87,13 +87,14 @@ fn pieces(body: Body) -> impl Stream<Item = Bytes> + Send + 'static {
         .filter_map(|piece| future::ready(piece.ok()))
 }
 
-/// The same events, which hold a place until they are dropped.
+/// The same events, which hold a place until they are dropped and the client has taken the last.
 fn held(
     events: impl Stream<Item = Bytes> + Send + 'static,
     place: Place,
-) -> impl Stream<Item = Bytes> + Send + 'static {
-    events.inspect(move |_| {
-        let _held = &place;
+) -> impl Stream<Item = Piece> + Send + 'static {
+    events.map(move |bytes| Piece {
+        bytes,
+        held: Some(place.clone()),
     })
 }
 

@@ -16,6 +16,7 @@
 //! anyway and can be asked for, and the library's store of events would keep calls of the later era
 //! running whose client is gone.
 
+mod era;
 mod front;
 mod late;
 mod session;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::any;
+use axum::routing::{MethodFilter, on};
 use rmcp::ServerHandler;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,11 @@ use super::admission::Places;
 use super::{BodyLimits, Pace};
 use crate::limits;
 
+/// What can be done at `/mcp`.
+const METHODS: MethodFilter = MethodFilter::GET
+    .or(MethodFilter::POST)
+    .or(MethodFilter::DELETE);
+
 /// How many sessions, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
@@ -43,8 +49,6 @@ pub struct SessionLimits {
     pub number_max: usize,
     /// How long a session is kept that nothing uses.
     pub idle_max: Duration,
-    /// How long it is kept when another one wants its place.
-    pub kept_min: Duration,
     /// How often sessions are looked at.
     pub look_interval: Duration,
 }
@@ -76,7 +80,6 @@ impl Default for StreamableConfig {
             sessions: SessionLimits {
                 number_max: limits::MCP_SESSIONS_MAX,
                 idle_max: limits::MCP_SESSION_IDLE_MAX,
-                kept_min: limits::MCP_SESSION_KEPT_MIN,
                 look_interval: limits::MCP_SESSION_LOOK_INTERVAL,
             },
             body: BodyLimits::default(),
@@ -131,7 +134,7 @@ pub fn router<H: ServerHandler>(
         stop,
     };
     Router::new()
-        .route("/mcp", any(serve::<H>))
+        .route("/mcp", on(METHODS, serve::<H>))
         .with_state(Arc::new(front))
 }
 

@@ -10,6 +10,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::time::Instant;
 
+use crate::http::Peer;
 use crate::mcp::message::answered;
 
 /// A session.
@@ -24,6 +25,9 @@ struct State {
     streams: usize,
     requests: HashMap<RequestId, Request>,
     version: Option<ProtocolVersion>,
+    peer: Option<Peer>,
+    /// Something was asked after `initialize`.
+    is_used: bool,
 }
 
 /// A request that is not over. Its id is free again once both have happened: the library would mix
@@ -42,6 +46,8 @@ impl Session {
                 streams: 0,
                 requests: HashMap::new(),
                 version: None,
+                peer: None,
+                is_used: false,
             }),
         }
     }
@@ -60,6 +66,21 @@ impl Session {
 
     pub(super) fn agree(&self, version: ProtocolVersion) {
         self.state().version = Some(version);
+    }
+
+    /// Notes who has opened it.
+    pub(super) fn belongs_to(&self, peer: Option<Peer>) {
+        self.state().peer = peer;
+    }
+
+    /// Who has opened it, where that is known.
+    pub(super) fn peer(&self) -> Option<Peer> {
+        self.state().peer
+    }
+
+    /// Whether it was used for anything yet.
+    pub(super) fn is_used(&self) -> bool {
+        self.state().is_used
     }
 
     /// Whether clients of this version know events without data, which only tell them an id.
@@ -114,6 +135,7 @@ impl Handling {
         if state.requests.contains_key(id) {
             return None;
         }
+        state.is_used = true;
         state.requests.insert(id.clone(), Request::default());
         Some(Self {
             session: session.clone(),

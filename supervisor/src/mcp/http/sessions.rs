@@ -3,12 +3,13 @@
 //! The library ends a session that has heard nothing for five minutes, even while a call runs; it
 //! lets anybody open as many as they like; and a request whose id is in use takes the first one's
 //! place. So sessions are watched here: one ends when nothing has used it for a while, or at once
-//! when there are too many and it has been idle for longest.
+//! when there are too many, nothing uses it, and its peer has most of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use axum::http::request::Parts;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use rmcp::model::{
     ClientJsonRpcMessage, ErrorData, GetExtensions as _, JsonRpcMessage, RequestId,
@@ -24,6 +25,7 @@ use rmcp::transport::streamable_http_server::session::{
 
 use super::session::{Handling, Listening, Session, Watched};
 use super::{SessionLimits, StreamableConfig};
+use crate::http::Peer;
 use crate::mcp::http_error::HttpError;
 use crate::mcp::message::{Refusal, cancelled, unwanted};
 
@@ -70,8 +72,7 @@ impl Sessions {
             let mut table = self.table();
             let is_full = table.open.len() + table.promised >= self.limits.number_max;
             let displaced = if is_full {
-                let longest = table.longest_idle(self.limits.kept_min);
-                Some(longest.ok_or(HttpError::TooManySessions)?)
+                Some(table.displaced().ok_or(HttpError::TooManySessions)?)
             } else {
                 None
             };
@@ -157,12 +158,21 @@ impl Sessions {
 }
 
 impl Table {
-    fn longest_idle(&self, at_least: Duration) -> Option<SessionId> {
+    /// The session that makes room for another one: of those that nothing uses now one of the peer that
+    /// has most, so that who opens many displaces its own; of these one that was never used; of these
+    /// the one that has been idle longest.
+    fn displaced(&self) -> Option<SessionId> {
+        let mut numbers: HashMap<Option<Peer>, usize> = HashMap::new();
+        for session in self.open.values() {
+            *numbers.entry(session.peer()).or_default() += 1;
+        }
         self.open
             .iter()
-            .filter_map(|(id, session)| Some((session.idle()?, id)))
-            .filter(|(time, _)| *time >= at_least)
-            .max_by_key(|(time, _)| *time)
+            .filter_map(|(id, session)| {
+                let number = numbers.get(&session.peer());
+                Some(((number, !session.is_used(), session.idle()?), id))
+            })
+            .max_by_key(|(rank, _)| *rank)
             .map(|(_, id)| id.clone())
     }
 }
@@ -184,6 +194,7 @@ impl SessionManager for Sessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
         let session = self.session(id)?;
+        session.belongs_to(peer(&message));
         let answer = self.library.initialize_session(id, message).await?;
         if let JsonRpcMessage::Response(response) = &answer
             && let ServerResult::InitializeResult(result) = &response.result
@@ -265,6 +276,15 @@ fn listened<S: Stream>(session: &Arc<Session>, events: S) -> impl Stream<Item = 
     events.inspect(move |_| {
         let _held = &listening;
     })
+}
+
+/// Who sent a message.
+fn peer(message: &ClientJsonRpcMessage) -> Option<Peer> {
+    let JsonRpcMessage::Request(request) = message else {
+        return None;
+    };
+    let parts = request.request.extensions().get::<Parts>()?;
+    parts.extensions.get::<Peer>().copied()
 }
 
 /// The answer to a request whose id is in use.

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use rmcp::ServerHandler;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage};
@@ -18,7 +17,7 @@ use super::legacy::Legacy;
 use super::transport::SseTransport;
 use crate::limits;
 use crate::mcp::admission::Place;
-use crate::mcp::events::event;
+use crate::mcp::events::{Piece, event};
 use crate::mcp::http_error::HttpError;
 use crate::mcp::in_flight::InFlight;
 use crate::mcp::message::{Refusal, unwanted};
@@ -47,7 +46,7 @@ pub(super) struct Conversation {
 pub(super) struct Ends {
     open: Open,
     inbound: mpsc::Receiver<ClientJsonRpcMessage>,
-    outbound: (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>),
+    outbound: (mpsc::Sender<Piece>, mpsc::Receiver<Piece>),
     in_flight: Arc<InFlight>,
 }
 
@@ -115,9 +114,9 @@ impl Conversations {
 
 impl Conversation {
     /// Says something to the server.
-    pub(super) fn say(&self, message: ClientJsonRpcMessage) -> Result<(), HttpError> {
-        let place = match self.inbound.try_reserve() {
-            Ok(place) => place,
+    pub(super) fn say(&self, message: ClientJsonRpcMessage, place: Place) -> Result<(), HttpError> {
+        let slot = match self.inbound.try_reserve() {
+            Ok(slot) => slot,
             Err(mpsc::error::TrySendError::Full(())) => return Err(HttpError::Stuck),
             Err(mpsc::error::TrySendError::Closed(())) => return Err(HttpError::EndedSession),
         };
@@ -125,7 +124,7 @@ impl Conversation {
             if self.in_flight.number() >= limits::SSE_IN_FLIGHT_MAX {
                 return Err(HttpError::TooManyRequests);
             }
-            if !self.in_flight.begin(request.id.clone()) {
+            if !self.in_flight.begin(request.id.clone(), Some(place)) {
                 let refusal = Refusal::duplicate(request.id.clone());
                 return Err(HttpError::NoMessage(refusal));
             }
@@ -134,7 +133,7 @@ impl Conversation {
         if let Some(id) = unwanted(&message) {
             self.in_flight.end(id);
         }
-        place.send(message);
+        slot.send(message);
         Ok(())
     }
 }
@@ -146,7 +145,7 @@ impl Ends {
         place: Place,
         stop: CancellationToken,
         drain_wait_max: Duration,
-    ) -> (SseTransport, impl Stream<Item = Bytes> + Send + 'static) {
+    ) -> (SseTransport, impl Stream<Item = Piece> + Send + 'static) {
         let (sender, mut receiver) = self.outbound;
         let transport =
             SseTransport::new(self.inbound, sender, self.in_flight, stop, drain_wait_max);
@@ -156,7 +155,11 @@ impl Ends {
             let _held = (&open, &place);
             receiver.poll_recv(context)
         });
-        let events = stream::iter([event("endpoint", &endpoint)]).chain(messages);
+        let opening = Piece {
+            bytes: event("endpoint", &endpoint),
+            held: None,
+        };
+        let events = stream::iter([opening]).chain(messages);
         (transport, events)
     }
 }

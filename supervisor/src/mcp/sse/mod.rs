@@ -146,9 +146,9 @@ impl<H: ServerHandler> Front<H> {
         let Some(mut message) = posted.message else {
             return Ok(());
         };
-        parts.extensions.insert(place);
+        parts.extensions.insert(place.clone());
         message.insert_extension(parts);
-        conversation.say(*message)
+        conversation.say(*message, place)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::events::event;
+use crate::mcp::events::{Piece, event};
 use crate::mcp::in_flight::InFlight;
 use crate::mcp::message::{answered, cancelled, written};
 
@@ -20,7 +19,7 @@ use crate::mcp::message::{answered, cancelled, written};
 #[derive(Debug)]
 pub(super) struct SseTransport {
     inbound: mpsc::Receiver<ClientJsonRpcMessage>,
-    outbound: mpsc::Sender<Bytes>,
+    outbound: mpsc::Sender<Piece>,
     in_flight: Arc<InFlight>,
     stop: CancellationToken,
     drain_wait_max: Duration,
@@ -51,7 +50,7 @@ pub(super) enum SendError {
 impl SseTransport {
     pub(super) fn new(
         inbound: mpsc::Receiver<ClientJsonRpcMessage>,
-        outbound: mpsc::Sender<Bytes>,
+        outbound: mpsc::Sender<Piece>,
         in_flight: Arc<InFlight>,
         stop: CancellationToken,
         drain_wait_max: Duration,
@@ -126,7 +125,10 @@ impl Transport<RoleServer> for SseTransport {
         async move {
             let sent = match written(&message) {
                 Ok(json) => outbound
-                    .send(event("message", &json))
+                    .send(Piece {
+                        bytes: event("message", &json),
+                        held: answered(&message).and_then(|id| in_flight.place(id)),
+                    })
                     .await
                     .map_err(|_| SendError::Closed),
                 Err(error) => Err(error.into()),

@@ -120,7 +120,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
     fn pass(&mut self, message: ClientJsonRpcMessage) -> Option<ClientJsonRpcMessage> {
         match &message {
             JsonRpcMessage::Request(request) => {
-                if !self.in_flight.begin(request.id.clone()) {
+                if !self.in_flight.begin(request.id.clone(), None) {
                     self.answer = Some(refusal_line(&Refusal::duplicate(request.id.clone())));
                     return None;
                 }

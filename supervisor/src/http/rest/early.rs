@@ -1,0 +1,55 @@
+//! Executions that a full server refuses are refused before their bodies are read: what is too much is to
+//! cost as little as it can, and so to leave the processors to what runs.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use super::operation::Operation;
+use crate::app::Executions;
+use crate::http::error::HttpError;
+use crate::limits;
+
+/// Passes a request on, unless it is to run something and nothing can be accepted.
+pub(in crate::http) async fn refuse(
+    State(executions): State<Executions>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let run = Operation::RunJs.route();
+    let is_run = *request.method() == run.method && request.uri().path() == run.path;
+    match executions.admits() {
+        Err(error) if is_run => {
+            pass_over(request.into_body());
+            HttpError::Refused(error).into_response()
+        }
+        Ok(()) | Err(_) => next.run(request).await,
+    }
+}
+
+/// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing
+/// but a broken connection. A small one has come with its head.
+fn pass_over(mut body: Body) {
+    let most = body.size_hint().upper();
+    if most.is_some_and(|most| most <= limits::HTTP_SMALL_BODY_BYTES as u64) {
+        return;
+    }
+    tokio::spawn(async move {
+        let passed = async {
+            let mut left = limits::HTTP_BODY_BYTES_MAX;
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                match left.checked_sub(length) {
+                    Some(less) => left = less,
+                    None => return,
+                }
+            }
+        };
+        // One that takes longer has seen its answer by then.
+        let _ = timeout(limits::HTTP_REFUSED_BODY_WAIT_MAX, passed).await;
+    });
+}
