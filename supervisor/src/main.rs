@@ -42,7 +42,7 @@ enum Failure {
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
     #[error("cannot start: {0}")]
-    Fetch(#[from] FetchOptionsError),
+    Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
     #[error("{0}")]
@@ -297,7 +297,7 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
         policy,
         injection,
         allow_private,
-    } = options.open().await?;
+    } = options.open().await.map_err(Box::new)?;
     let network = Network::of_this_machine(allow_private);
     Ok(Broker::new(policy, injection, network)?)
 }

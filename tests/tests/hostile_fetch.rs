@@ -24,6 +24,11 @@ const ROOM_BYTES: u64 = 64 << 20;
 const WITH_GRANT: &[(&str, &str, &[&str])] = &[
     ("send=0 sleep", "failed", &["has not opened"]),
     ("pull=0 sleep", "failed", &["has not opened"]),
+    (
+        "open=0@{never} send_end=0 send_end=0 sleep",
+        "failed",
+        &["not asked for"],
+    ),
     ("abort=7 sleep", "failed", &["has not opened"]),
     ("open=1@{url} sleep", "failed", &["next number"]),
     ("open=4294967295@{url} sleep", "failed", &["next number"]),
@@ -61,11 +66,7 @@ const WITH_GRANT: &[(&str, &str, &[&str])] = &[
         &[],
     ),
     ("open=0@{stream} close_input sleep", "timed_out", &[]),
-    (
-        "open=0@{stream} send_end=0 pull=0 signal=SIGSTOP",
-        "timed_out",
-        &[],
-    ),
+    ("get=0@{stream} pull=0 signal=SIGSTOP", "timed_out", &[]),
     ("send_nothing sleep", "failed", &["Send is 0"]),
     ("many_headers sleep", "failed", &["holds no message"]),
 ];
@@ -126,14 +127,9 @@ fn a_worker_that_reads_no_reply_costs_no_memory_and_holds_up_nobody() {
     assert_eq!(server.run("first")["result"], "first");
     let before = server.usage().resident_bytes;
     let (opens, pulls): (String, String) = (0..32)
-        .map(|n| {
-            (
-                format!("open={n}@{{stream}} send_end={n} "),
-                format!("pull={n} "),
-            )
-        })
+        .map(|n| (format!("get={n}@{{stream}} "), format!("pull={n} ")))
         .unzip();
-    // The body's end may be told before it is asked for; then pieces are asked for, and none is read.
+    // Pieces are asked for, and none is read.
     let steps = with_urls(&format!("{opens}{pulls}mark=there sleep"), &web);
     let id = server.submit(&script(&steps));
     home.await_mark(e2e::endurance::WORKER, "there");

@@ -231,7 +231,10 @@ fn without_the_grant_there_is_nothing_to_ask_with() {
 }
 
 /// What a supervisor must not do, once a request is open.
-const BREACHES: &[(&str, fn(&mut Supervisor))] = &[
+/// What a supervisor does.
+type Deed = fn(&mut Supervisor);
+
+const BREACHES: &[(&str, Deed)] = &[
     ("no message", |it| {
         it.to_worker.write_all(&[1, 0, 0, 0, 9]).unwrap();
     }),

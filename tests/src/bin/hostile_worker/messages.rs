@@ -92,6 +92,18 @@ pub(crate) fn open(exchange: ExchangeId, url: &str) -> FromWorker {
     call(exchange, CallStep::Open(request(url)))
 }
 
+/// A request without a body.
+pub(crate) fn get(exchange: ExchangeId, url: &str) -> FromWorker {
+    call(
+        exchange,
+        CallStep::Open(Request {
+            method: "GET".to_owned(),
+            body: RequestBody::None,
+            ..request(url)
+        }),
+    )
+}
+
 fn request(url: &str) -> Request {
     Request {
         method: "POST".to_owned(),

@@ -112,6 +112,7 @@ impl Worker {
         let exchange: ExchangeId = number.parse().unwrap_or_default();
         match name {
             "open" => self.say(&messages::open(exchange, url))?,
+            "get" => self.say(&messages::get(exchange, url))?,
             "send" => self.say(&messages::send(exchange))?,
             "send_end" => self.say(&messages::call(exchange, CallStep::SendEnd))?,
             "pull" => self.say(&messages::call(exchange, CallStep::Pull))?,
