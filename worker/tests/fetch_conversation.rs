@@ -230,8 +230,10 @@ fn without_the_grant_there_is_nothing_to_ask_with() {
     );
 }
 
+type Breach = fn(&mut Supervisor);
+
 /// What a supervisor must not do, once a request is open.
-const BREACHES: &[(&str, fn(&mut Supervisor))] = &[
+const BREACHES: &[(&str, Breach)] = &[
     ("no message", |it| {
         it.to_worker.write_all(&[1, 0, 0, 0, 9]).unwrap();
     }),
