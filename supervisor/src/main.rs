@@ -17,7 +17,7 @@ use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
 use mcp_v8::gc::Told;
-use mcp_v8::http::{BindError, Listening, Surface};
+use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
@@ -298,6 +298,10 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
         injection,
         allow_private,
     } = options.open().await.map_err(Box::new)?;
+    // How many connections there may be depends on it.
+    if let Err(error) = raise_descriptors() {
+        tracing::debug!(%error, "the limit of descriptors could not be raised");
+    }
     let network = Network::of_this_machine(allow_private);
     Ok(Broker::new(policy, injection, network)?)
 }

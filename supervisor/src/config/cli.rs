@@ -211,8 +211,7 @@ struct Cli {
     /// A WebAssembly module for scripts, as NAME=FILE; can be given again.
     ///
     /// Scripts find the exports of a module that imports nothing as NAME, and every module (a
-    /// WebAssembly.Module) as __wasm_NAME. They are made at their first use, of a module that is
-    /// compiled once. In the environment, several are separated by commas.
+    /// WebAssembly.Module) as __wasm_NAME. They are made at their first use. In the environment, several are separated by commas.
     #[arg(long, value_name = "NAME=FILE", help_heading = MODULES)]
     wasm_module: Vec<OsString>,
 

@@ -8,6 +8,8 @@ use super::failure::Failure;
 /// What one execution has used; shared by its exchanges.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// Requests, each hop of a redirect too.
+    hops: Meter,
     request: Meter,
     /// As they come.
     received: Meter,
@@ -28,10 +30,17 @@ impl Budget {
             max,
         };
         Self {
+            hops: meter(u64::from(bounds.requests)),
             request: meter(bounds.request_bytes),
             received: meter(bounds.response_bytes),
             decoded: meter(bounds.response_bytes),
         }
+    }
+
+    /// One more request to a server.
+    pub(super) fn ask(&self) -> Result<(), Failure> {
+        let is_within = self.hops.count(1);
+        is_within.map_err(|most| Failure::Requests(u32::try_from(most).unwrap_or(u32::MAX)))
     }
 
     pub(super) fn send(&self, bytes: usize) -> Result<(), Failure> {

@@ -19,11 +19,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 use tower::Service;
 
 use super::address::Reach;
-use crate::limits::{FETCH_ADDRESSES_MAX, FETCH_NEXT_ADDRESS_WAIT};
+use crate::limits::{
+    FETCH_ADDRESSES_AT_ONCE_MAX, FETCH_ADDRESSES_MAX, FETCH_NEXT_ADDRESS_WAIT, FETCH_STALL_MAX,
+};
 
 /// Who knows the addresses of names.
 #[async_trait]
@@ -69,8 +71,10 @@ pub(super) enum Unreachable {
 pub(super) struct Tcp {
     pub(super) reach: Reach,
     pub(super) resolver: Arc<dyn Resolver>,
-    /// Names that are looked up at once.
+    /// Names that are looked up at once for its tenant.
     pub(super) lookups: Arc<Semaphore>,
+    /// And for all: they take threads that all of the server needs.
+    pub(super) lookups_of_all: Arc<Semaphore>,
     /// Connections that there are at once.
     pub(super) connections: Arc<Semaphore>,
 }
@@ -98,10 +102,14 @@ impl Tcp {
         let place = self.connections.acquire_owned().await;
         let place = place.map_err(|_| Unreachable::Closed)?;
         let stream = first_of(allowed).await.map_err(|error| explain(&error))?;
+        if self.reach == Reach::Public && is_to_this_machine(&stream) {
+            return Err(Unreachable::Special);
+        }
         // Small pieces go at once.
         let _ = stream.set_nodelay(true);
         Ok(TokioIo::new(Wire {
             stream,
+            stall: None,
             _place: place,
         }))
     }
@@ -111,9 +119,11 @@ impl Tcp {
     async fn look_up(&self, name: String) -> Result<Vec<IpAddr>, Unreachable> {
         let turn = Arc::clone(&self.lookups).acquire_owned().await;
         let turn = turn.map_err(|_| Unreachable::Closed)?;
+        let turn_of_all = Arc::clone(&self.lookups_of_all).acquire_owned().await;
+        let turn_of_all = turn_of_all.map_err(|_| Unreachable::Closed)?;
         let resolver = Arc::clone(&self.resolver);
         let found = tokio::spawn(async move {
-            let _turn = turn;
+            let _turns = (turn, turn_of_all);
             resolver.addresses(&name).await
         });
         match found.await {
@@ -148,18 +158,30 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut tried = FuturesUnordered::new();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     loop {
-        match waiting.next() {
-            Some(address) => tried.push(TcpStream::connect(address)),
-            None if tried.is_empty() => return Err(last),
-            None => {}
+        // Each has a descriptor.
+        if tried.len() < FETCH_ADDRESSES_AT_ONCE_MAX {
+            match waiting.next() {
+                Some(address) => tried.push(TcpStream::connect(address)),
+                None if tried.is_empty() => return Err(last),
+                None => {}
+            }
         }
+        let is_next = waiting.len() > 0 && tried.len() < FETCH_ADDRESSES_AT_ONCE_MAX;
         tokio::select! {
             Some(done) = tried.next() => match done {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
             },
-            () = sleep(FETCH_NEXT_ADDRESS_WAIT), if waiting.len() > 0 => {}
+            () = sleep(FETCH_NEXT_ADDRESS_WAIT), if is_next => {}
         }
+    }
+}
+
+/// Whether it leads back here, under an address that is no special one by itself.
+fn is_to_this_machine(stream: &TcpStream) -> bool {
+    match (stream.peer_addr(), stream.local_addr()) {
+        (Ok(peer), Ok(local)) => peer.ip() == local.ip(),
+        (Err(_), _) | (_, Err(_)) => true,
     }
 }
 
@@ -172,9 +194,14 @@ fn explain(error: &io::Error) -> Unreachable {
 }
 
 /// A connection, and its place among all.
+///
+/// TLS and HTTP wait for the other end before they let go of a connection. One that takes nothing breaks
+/// it after a while, whoever still waits.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
+    /// Until when something must be taken of what is to be written.
+    stall: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -182,6 +209,25 @@ impl Connection for Wire {
     /// Nothing is told of its addresses.
     fn connected(&self) -> Connected {
         Connected::new()
+    }
+}
+
+impl Wire {
+    /// What became of a write, which has its time.
+    fn in_time<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.stall = None;
+            return done;
+        }
+        let stall = (self.stall).get_or_insert_with(|| Box::pin(sleep(FETCH_STALL_MAX)));
+        match stall.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -201,7 +247,8 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let done = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(context, done)
     }
 
     fn poll_write_vectored(
@@ -209,7 +256,8 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let done = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.in_time(context, done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -248,5 +296,36 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), taking);
         let error = first_of(vec![refusing]).await.unwrap_err();
         assert!(matches!(explain(&error), Unreachable::Refused));
+    }
+
+    #[tokio::test]
+    async fn an_address_of_this_machine_is_known_by_the_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = first_of(vec![listener.local_addr().unwrap()]).await;
+        assert!(is_to_this_machine(&stream.unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_nothing_breaks_its_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let places = Arc::new(Semaphore::new(1));
+        let mut wire = Wire {
+            stream: stream.unwrap(),
+            stall: None,
+            _place: Arc::clone(&places).try_acquire_owned().unwrap(),
+        };
+        let (_unread, _) = listener.accept().await.unwrap();
+        let piece = vec![0; 1 << 20];
+        let mut written = Ok(());
+        for _ in 0..64 {
+            written = tokio::io::AsyncWriteExt::write_all(&mut wire, &piece).await;
+            if written.is_err() {
+                break;
+            }
+        }
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(wire);
+        assert_eq!(places.available_permits(), 1);
     }
 }

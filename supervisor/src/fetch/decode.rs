@@ -13,11 +13,12 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use mcp_v8_protocol::limits::BODY_CHUNK_BYTES_MAX;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::io::StreamReader;
 
 use super::budget::Budget;
 use super::failure::{Failure, Trouble};
-use crate::limits::FETCH_ZSTD_WINDOW_LOG_MAX;
+use crate::limits::{FETCH_ZSTD_AT_ONCE_MAX, FETCH_ZSTD_WINDOW_LOG_MAX};
 
 /// What is asked for when a script does not say what it takes.
 pub(super) const ACCEPTED: &str = "gzip, deflate, zstd";
@@ -34,7 +35,12 @@ pub(super) enum Coding {
 pub(super) struct Content {
     state: State,
     coding: Option<Coding>,
+    /// Held while there may be a window of zstd.
+    window: Option<SemaphorePermit<'static>>,
 }
+
+/// The windows of zstd that there may be in all of this process.
+static WINDOWS: Semaphore = Semaphore::const_new(FETCH_ZSTD_AT_ONCE_MAX);
 
 type Raw = StreamReader<BoxStream<'static, io::Result<Bytes>>, Bytes>;
 
@@ -96,6 +102,7 @@ impl Content {
         Self {
             state: State::Raw(StreamReader::new(counted.boxed())),
             coding,
+            window: None,
         }
     }
 
@@ -104,6 +111,7 @@ impl Content {
         match self.read().await {
             Ok(piece) if piece.is_empty() => {
                 self.state = State::Over;
+                self.window = None;
                 Ok(None)
             }
             Ok(piece) => Ok(Some(piece)),
@@ -130,6 +138,10 @@ impl Content {
             return Ok(());
         };
         let first = raw.fill_buf().await?.first().copied();
+        if coding == Coding::Zstd && first.is_some() && self.window.is_none() {
+            // Whoever waits too long for one has waited too long for a piece.
+            self.window = WINDOWS.acquire().await.ok();
+        }
         let raw = std::mem::replace(&mut self.state, State::Over);
         if let (Some(first), State::Raw(raw)) = (first, raw) {
             self.state = State::Decoded(coding.decoder(first, raw));

@@ -42,6 +42,7 @@ pub(super) struct Pools {
     open_max: usize,
     open_per_tenant: usize,
     connections: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
 }
 
@@ -72,14 +73,19 @@ pub(super) struct Place {
 impl Pools {
     pub(super) fn new(tls: ClientConfig, resolver: Arc<dyn Resolver>, bounds: &Bounds) -> Self {
         let connections = bounds.connections.min(descriptors());
+        // There is always a connection for a request once idle ones are given up, and one tenant leaves
+        // some to others.
+        let open_max = bounds.open.min(connections);
+        let open_per_tenant = bounds.open_per_tenant.min(open_max.div_ceil(2));
         Self {
             tls,
             resolver,
             connect_wait: bounds.connect_wait,
-            open: Arc::new(Semaphore::new(bounds.open)),
-            open_max: bounds.open,
-            open_per_tenant: bounds.open_per_tenant,
+            open: Arc::new(Semaphore::new(open_max)),
+            open_max,
+            open_per_tenant,
             connections: Arc::new(Semaphore::new(connections)),
+            lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_MAX)),
             tenants: Mutex::default(),
         }
     }
@@ -146,6 +152,7 @@ impl Pools {
                 reach,
                 resolver: Arc::clone(&self.resolver),
                 lookups: Arc::clone(&share.lookups),
+                lookups_of_all: Arc::clone(&self.lookups),
                 connections: Arc::clone(&self.connections),
             });
         let headers_max = u32::try_from(HEADERS_BYTES_MAX + 32 * HEADERS_MAX).unwrap_or(u32::MAX);

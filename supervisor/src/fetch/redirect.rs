@@ -17,6 +17,8 @@ pub(super) struct Hop {
     pub(super) body: Body,
     /// How many redirects led here.
     pub(super) followed: u32,
+    /// Whether one of them led from https to http: what is secret is not for those who read along.
+    pub(super) is_downgraded: bool,
 }
 
 /// A redirect that fails its request.
@@ -30,7 +32,7 @@ pub(super) enum Astray {
     Ambiguous(String),
     #[error("more than {FETCH_REDIRECTS_MAX} redirects, the last from {0}")]
     TooMany(String),
-    #[error("{0} redirects a request whose body is a stream, which cannot be sent again")]
+    #[error("{0} redirects a request whose body has gone in pieces, and cannot be sent again")]
     SpentBody(String),
 }
 
@@ -82,7 +84,15 @@ pub(super) fn after(
         followed: hop.followed + 1,
         ..hop.clone()
     };
-    if status != StatusCode::SEE_OTHER && matches!(next.body, Body::Stream { .. }) {
+    // Of a length that is known, it was no stream to the script: it has only gone in pieces.
+    let can_go_on = match next.body {
+        Body::None | Body::Whole(_) => true,
+        Body::Stream { length } => {
+            status == StatusCode::SEE_OTHER
+                || (length.is_some() && becomes_get(status, &hop.method))
+        }
+    };
+    if !can_go_on {
         return Err(Astray::SpentBody(from()));
     }
     if becomes_get(status, &hop.method) {
@@ -90,6 +100,8 @@ pub(super) fn after(
         next.body = Body::None;
         remove(&mut next.headers, &BODY_HEADERS);
     }
+    let is_secure = |hop: &Hop| hop.target.url.scheme() == "https";
+    next.is_downgraded |= is_secure(hop) && !is_secure(&next);
     if next.target.url.origin() != hop.target.url.origin() {
         remove(&mut next.headers, &CREDENTIALS);
     }

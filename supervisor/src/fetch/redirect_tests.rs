@@ -13,6 +13,7 @@ fn hop(method: Method, url: &str, body: Body) -> Hop {
         headers,
         body,
         followed: 0,
+        is_downgraded: false,
     }
 }
 
@@ -146,6 +147,31 @@ fn a_stream_is_not_sent_twice() {
     }
     let found = follow(&first, 303, "/b").unwrap().unwrap();
     assert_eq!((found.method, found.body), (Method::GET, Body::None));
+}
+
+#[test]
+fn a_body_of_a_known_length_is_left_behind_where_it_is_not_wanted() {
+    let body = Body::Stream { length: Some(9) };
+    let first = hop(Method::POST, "http://a/", body);
+    for status in [301, 302, 303] {
+        let next = follow(&first, status, "/b").unwrap().unwrap();
+        assert_eq!((next.method, next.body), (Method::GET, Body::None));
+    }
+    for status in [307, 308] {
+        let spent = Astray::SpentBody("a".to_owned());
+        assert_eq!(follow(&first, status, "/b"), Err(spent), "{status}");
+    }
+}
+
+#[test]
+fn the_way_from_https_to_http_is_remembered() {
+    let first = hop(Method::GET, "https://a/", Body::None);
+    let next = follow(&first, 302, "https://b/").unwrap().unwrap();
+    assert!(!next.is_downgraded);
+    let next = follow(&next, 302, "http://b/").unwrap().unwrap();
+    assert!(next.is_downgraded);
+    let back = follow(&next, 302, "https://b/").unwrap().unwrap();
+    assert!(back.is_downgraded);
 }
 
 #[test]

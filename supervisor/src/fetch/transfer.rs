@@ -74,6 +74,7 @@ impl Transfer {
             headers: checked.headers,
             body: checked.body,
             followed: 0,
+            is_downgraded: false,
         };
         let (start, asked) = oneshot::channel();
         let mut sending = pin!(pump(asked, pieces, length, &self.words, &self.budget));
@@ -110,6 +111,7 @@ impl Transfer {
 
     /// Makes one request: policy, injection, connection.
     async fn ask(&self, hop: &Hop, start: Option<Start>) -> Result<Response<Incoming>, Failure> {
+        self.budget.ask()?;
         let rules = &self.shared.rules;
         let asked = Asked {
             tenant: self.requester.tenant.clone(),
@@ -119,7 +121,10 @@ impl Transfer {
             headers: hop.headers.clone(),
         };
         let permit = rules.decide(&asked).await?;
-        let injected = rules.headers_for(&hop.method, &hop.target.url).await?;
+        let injected = match hop.is_downgraded {
+            true => HeaderMap::new(),
+            false => rules.headers_for(&hop.method, &hop.target.url).await?,
+        };
         let reach = match self.shared.allow_private || permit.private_addresses {
             true => Reach::Any,
             false => Reach::Public,

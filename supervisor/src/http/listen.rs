@@ -193,7 +193,11 @@ pub(super) fn connections_max() -> usize {
     (descriptors / limits::HTTP_DESCRIPTORS_PART).clamp(1, limits::HTTP_CONNECTIONS_MAX)
 }
 
-fn raise_descriptors() -> nix::Result<usize> {
+/// Asks the kernel for as many descriptors as this process may need; how many it has then.
+///
+/// # Errors
+/// When the kernel refuses; there are as many as before.
+pub fn raise_descriptors() -> nix::Result<usize> {
     let wanted = (limits::HTTP_CONNECTIONS_MAX * limits::HTTP_DESCRIPTORS_PART) as u64;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let raised = soft.max(wanted.min(hard));

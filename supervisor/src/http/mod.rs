@@ -22,6 +22,7 @@ mod server;
 mod tls;
 
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
+pub use listen::raise_descriptors;
 pub use peer::Peer;
 pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
 pub use tls::{TlsError, TlsFiles};

@@ -77,6 +77,16 @@ pub const FETCH_CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const FETCH_NEXT_ADDRESS_WAIT: Duration = Duration::from_millis(250);
 /// Addresses of a host that are tried.
 pub const FETCH_ADDRESSES_MAX: usize = 8;
+/// Addresses of a host that are tried beside each other. Each has a descriptor.
+pub const FETCH_ADDRESSES_AT_ONCE_MAX: usize = 2;
+/// How long a server may take nothing of what is written to it. Then its connection is broken, also when
+/// nobody waits for it any more.
+pub const FETCH_STALL_MAX: Duration = Duration::from_secs(30);
+/// Hosts that are looked up at once for all tenants.
+pub const FETCH_LOOKUPS_MAX: usize = 64;
+/// Bodies of zstd that are decoded at once. Each may hold a window of
+/// 2^[`FETCH_ZSTD_WINDOW_LOG_MAX`] bytes.
+pub const FETCH_ZSTD_AT_ONCE_MAX: usize = 32;
 /// Hosts that are looked up at once for one tenant. Each takes a thread, for as long as the system likes.
 pub const FETCH_LOOKUPS_PER_TENANT_MAX: usize = 16;
 /// How long a server may take to answer once it has the request, and how long it may take to take a
@@ -101,6 +111,7 @@ pub const FETCH_ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 const _: () = {
     // A connection is there for each request that is under way once idle ones are given up.
+    assert!(FETCH_LOOKUPS_PER_TENANT_MAX < FETCH_LOOKUPS_MAX);
     assert!(FETCH_OPEN_MAX < FETCH_CONNECTIONS_MAX);
     assert!(FETCH_OPEN_PER_TENANT_MAX < FETCH_OPEN_MAX);
     assert!(wire::EXCHANGES_OPEN_MAX < FETCH_OPEN_PER_TENANT_MAX);

@@ -5,7 +5,7 @@ use mcp_v8_protocol::fetch::RequestBody;
 use mcp_v8_protocol::limits::EXCHANGES_OPEN_MAX;
 
 use super::client::{World, get, post};
-use super::servers::{answering, listen, ok};
+use super::servers::{answering, listen, ok, redirect};
 
 #[tokio::test]
 async fn ten_thousand_requests_end_at_the_limit() {
@@ -107,6 +107,16 @@ async fn an_execution_sends_and_receives_so_many_bytes() {
     if let Err(why) = why {
         assert!(why.contains("sends no more than 1000 bytes"), "{why}");
     }
+}
+
+#[tokio::test]
+async fn each_hop_of_a_redirect_counts_as_a_request() {
+    let server = answering(|_| redirect(302, "/again")).await;
+    let world = World::bounded(|bounds| bounds.requests = 5);
+    let why = world.worker().fetch(get(server.url("/"))).await;
+    let why = why.unwrap_err();
+    assert!(why.contains("no more than 5 requests"), "{why}");
+    assert_eq!(world.book().asked.len(), 5);
 }
 
 #[tokio::test]

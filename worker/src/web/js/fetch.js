@@ -2,7 +2,6 @@
 (function () {
 const { core, primordials } = __bootstrap;
 const {
-  ArrayPrototypePush,
   ObjectGetOwnPropertyDescriptor,
   PromisePrototypeThen,
   RegExpPrototypeExec,
@@ -19,7 +18,7 @@ const {
 } = primordials;
 
 const webidl = core.loadExtScript("ext:deno_webidl/00_webidl.js");
-const { combined, copyOf, entryOf, linesOf, listFromLines } = core.loadExtScript("ext:mcp_v8/headers.js");
+const { copyOf, entryOf, linesOf, listFromLines } = core.loadExtScript("ext:mcp_v8/headers.js");
 const { bodyOfParts, bodyOfPuller } = core.loadExtScript("ext:mcp_v8/body.js");
 const { recordOf, Request } = core.loadExtScript("ext:mcp_v8/request.js");
 const { isBodiless, makeResponse } = core.loadExtScript("ext:mcp_v8/response.js");
@@ -50,7 +49,6 @@ function withoutFragment(url) {
 
 async function fetchOverHttp(record) {
   const list = copyOf(record.headers);
-  if (combined(list, "accept") === null) ArrayPrototypePush(list, entryOf("accept", "*/*"));
   const { body, method, redirect, source } = record;
   const url = withoutFragment(record.url);
   const exchange = exchanges.start({ __proto__: null, method, url, lines: linesOf(list), redirect }, body);
