@@ -554,8 +554,8 @@ fn what_is_too_large_is_refused_with_its_limit() {
     assert_eq!(
         value,
         "TypeError The URL of the request has 70014 bytes, and at most 65536 are allowed\n\
-         TypeError The list of headers of the request has 70010 bytes, and at most 65536 are allowed\n\
-         TypeError The list of headers of the request has 301 lines, and at most 256 are allowed\n\
+         TypeError The list of headers of the request has 70001 bytes, and at most 65536 are allowed\n\
+         TypeError The list of headers of the request has 300 lines, and at most 256 are allowed\n\
          TypeError The method of the request has 100 bytes, and at most 64 are allowed"
     );
 }
