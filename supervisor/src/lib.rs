@@ -19,6 +19,7 @@
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
 //! * [`fetch`]: the requests of scripts.
+//! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
@@ -33,6 +34,7 @@ pub mod heaps;
 pub mod http;
 pub mod limits;
 pub mod mcp;
+mod outbound;
 pub mod policy;
 pub mod signals;
 pub mod store;

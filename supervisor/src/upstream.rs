@@ -2,24 +2,20 @@
 //! connections, bounded in time and size. Redirects are not followed.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use tokio::time::timeout;
 use url::Url;
 
 use crate::limits;
-
-const AGENT: &str = concat!("mcp-v8/", env!("CARGO_PKG_VERSION"));
+use crate::outbound::{
+    AGENT, Patience, PlainClient, causes, plain_client, system_authorities, trusting,
+};
 
 /// There is nothing to know servers by, or no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -63,30 +59,23 @@ pub(crate) struct Bounds {
 
 /// Connections to servers of the operator. Clones are cheap and share them.
 #[derive(Clone)]
-pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Upstream(PlainClient);
 
 impl Upstream {
     /// `urls`: those that will be asked. Without one of https it does not matter whom the system trusts.
     pub(crate) fn new<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Result<Self, UpstreamError> {
         let needs_tls = urls.into_iter().any(|url| url.scheme() == "https");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(authorities(needs_tls)?)
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(limits::UPSTREAM_CONNECT_TIMEOUT));
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits::UPSTREAM_IDLE_MAX)
-            .build(connector);
+        let authorities = match needs_tls {
+            true => system_authorities().map_err(|why| UpstreamError::NoAuthorities { why })?,
+            false => RootCertStore::empty(),
+        };
+        let client = plain_client(
+            trusting(authorities)?,
+            Patience {
+                connect: limits::UPSTREAM_CONNECT_TIMEOUT,
+                idle: limits::UPSTREAM_IDLE_MAX,
+            },
+        );
         Ok(Self(client))
     }
 
@@ -116,8 +105,7 @@ impl Upstream {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let agent = HeaderValue::from_static(AGENT);
-        request.headers_mut().insert(USER_AGENT, agent);
+        request.headers_mut().insert(USER_AGENT, AGENT);
         let answer = self.0.request(request).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
         let body = Limited::new(body, bytes_max).collect().await;
@@ -136,35 +124,4 @@ impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream").finish_non_exhaustive()
     }
-}
-
-/// Whom the system trusts, or who is in the file that `SSL_CERT_FILE` names.
-fn authorities(are_needed: bool) -> Result<RootCertStore, UpstreamError> {
-    let mut authorities = RootCertStore::empty();
-    if !are_needed {
-        return Ok(authorities);
-    }
-    let found = rustls_native_certs::load_native_certs();
-    authorities.add_parsable_certificates(found.certs);
-    if authorities.is_empty() {
-        let why = found.errors.first().map(ToString::to_string);
-        let why = why.unwrap_or_else(|| "there are none".to_owned());
-        return Err(UpstreamError::NoAuthorities { why });
-    }
-    Ok(authorities)
-}
-
-/// An error with what caused it: hyper's say only where they come from.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }

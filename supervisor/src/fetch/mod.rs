@@ -42,7 +42,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mcp_v8_protocol::fetch::{CallStep, ExchangeId, FetchCall, FetchReply, ReplyStep, Request};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -60,6 +60,7 @@ use self::upload::Piece;
 use self::words::Words;
 use crate::heaps::Tenant;
 use crate::limits::FETCH_WORDS_LENGTH;
+use crate::outbound::{system_authorities, trusting};
 use crate::policy::Policy;
 use crate::store::ExecutionId;
 
@@ -135,16 +136,13 @@ struct Running {
 impl Network {
     /// That of this machine.
     pub fn of_this_machine(allow_private: bool) -> Self {
-        let mut authorities = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        authorities.add_parsable_certificates(found.certs);
-        if authorities.is_empty() {
-            let why = found.errors.first().map(ToString::to_string);
+        let authorities = system_authorities().unwrap_or_else(|why| {
             tracing::warn!(
                 why,
                 "no server can be believed over https: no authority is known"
             );
-        }
+            RootCertStore::empty()
+        });
         Self {
             allow_private,
             resolver: Arc::new(SystemResolver),
@@ -168,11 +166,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::new`].
     pub fn obeying(rules: Arc<dyn Rules>, network: Network) -> Result<Self, NoTls> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(network.authorities)
-            .with_no_client_auth();
+        let tls = trusting(network.authorities)?;
         let shared = Shared {
             rules,
             allow_private: network.allow_private,

@@ -25,9 +25,8 @@ use super::request::{self, Body};
 use super::upload::{Moved, Piece, Upload, pump};
 use super::words::Words;
 use super::{Requester, Shared};
+use crate::outbound::AGENT;
 use crate::policy::Asked;
-
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("mcp-v8/", env!("CARGO_PKG_VERSION")));
 
 /// What an exchange works with.
 #[derive(Debug)]

@@ -3,37 +3,34 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rusoto_core::request::{DispatchSignedRequestFuture, HttpResponse};
 use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
 use rusoto_core::{ByteStream, DispatchSignedRequest, HttpDispatchError};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use xml::reader::EventReader;
 
 use super::settings::S3SettingsError;
 use crate::heaps::config::AwsVariables;
 use crate::limits::{S3_CONNECT_TIMEOUT, S3_IDLE_MAX, S3_XML_BYTES_MAX};
+use crate::outbound::{
+    AGENT, Patience, PlainClient, causes, plain_client, system_authorities, trusting,
+};
 
-const AGENT: &str = concat!("mcp-v8/", env!("CARGO_PKG_VERSION"));
 const BUNDLE_VARIABLE: &str = "AWS_CA_BUNDLE";
 /// The parameter that asks for a listing instead of an object.
 const LISTING: &str = "list-type";
 
 /// A client. Clones are cheap and share its connections.
 #[derive(Clone)]
-pub(super) struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(super) struct HttpClient(PlainClient);
 
 impl HttpClient {
     /// `needs_tls`: that there are no authorities is an error.
@@ -42,27 +39,16 @@ impl HttpClient {
             Some(path) => bundle(path)?,
             None => native(needs_tls)?,
         };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| S3SettingsError::NoAuthorities {
-                why: error.to_string(),
-            })?
-            .with_root_certificates(authorities)
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(S3_CONNECT_TIMEOUT));
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(S3_IDLE_MAX)
-            .build(connector);
+        let tls = trusting(authorities).map_err(|error| S3SettingsError::NoAuthorities {
+            why: error.to_string(),
+        })?;
+        let client = plain_client(
+            tls,
+            Patience {
+                connect: S3_CONNECT_TIMEOUT,
+                idle: S3_IDLE_MAX,
+            },
+        );
         Ok(Self(client))
     }
 
@@ -73,7 +59,7 @@ impl HttpClient {
         bytes_max: usize,
     ) -> Result<(u16, Bytes), String> {
         let answer = self.0.request(request).await;
-        let (head, body) = answer.map_err(|error| whole_error(&error))?.into_parts();
+        let (head, body) = answer.map_err(|error| causes(&error))?.into_parts();
         let body = Limited::new(body, bytes_max).collect().await;
         let body = body.map_err(|error| error.to_string())?;
         Ok((head.status.as_u16(), body.to_bytes()))
@@ -83,7 +69,7 @@ impl HttpClient {
         let is_object = signed.method() == "GET" && !signed.params.contains_key(LISTING);
         let request = convert(signed).await?;
         let answer = self.0.request(request).await;
-        let (head, body) = answer.map_err(|error| whole_error(&error))?.into_parts();
+        let (head, body) = answer.map_err(|error| causes(&error))?.into_parts();
         // Of headers that come twice the last one is kept; S3's come once.
         let headers: HashMap<String, String> = head
             .headers
@@ -164,7 +150,7 @@ async fn convert(signed: SignedRequest) -> Result<Request<Full<Bytes>>, String> 
         }
     }
     let headers = request.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert(USER_AGENT, AGENT);
     let body = match signed.payload {
         None => Bytes::new(),
         Some(SignedRequestPayload::Buffer(bytes)) => bytes,
@@ -181,21 +167,6 @@ async fn convert(signed: SignedRequest) -> Result<Request<Full<Bytes>>, String> 
     };
     *request.body_mut() = Full::new(body);
     Ok(request)
-}
-
-/// An error with what caused it: hyper's say only where they come from.
-fn whole_error(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn bundle(path: &str) -> Result<RootCertStore, S3SettingsError> {
@@ -217,17 +188,10 @@ fn bundle(path: &str) -> Result<RootCertStore, S3SettingsError> {
 }
 
 fn native(are_needed: bool) -> Result<RootCertStore, S3SettingsError> {
-    let mut authorities = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    authorities.add_parsable_certificates(found.certs);
-    if authorities.is_empty() && are_needed {
-        let why = match found.errors.first() {
-            Some(error) => error.to_string(),
-            None => "there are none".to_owned(),
-        };
-        return Err(S3SettingsError::NoAuthorities { why });
+    match system_authorities() {
+        Err(why) if are_needed => Err(S3SettingsError::NoAuthorities { why }),
+        found => Ok(found.unwrap_or_else(|_| RootCertStore::empty())),
     }
-    Ok(authorities)
 }
 
 impl fmt::Debug for HttpClient {

@@ -1,0 +1,88 @@
+//! What all clients of other servers share (those of S3, of the operator's servers, of scripts): whom they
+//! trust, TLS, connections, and what is said when these fail.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// Who asks.
+pub(crate) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mcp-v8/", env!("CARGO_PKG_VERSION")));
+
+/// Sends whole requests over kept connections. Clones are cheap and share them.
+pub(crate) type PlainClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// How long a client waits for a connection, and keeps one that is not used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) connect: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// Whom the system trusts, or who is in the file that `SSL_CERT_FILE` names.
+///
+/// # Errors
+/// Why there is nobody, in the system's words.
+pub(crate) fn system_authorities() -> Result<RootCertStore, String> {
+    let mut authorities = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    authorities.add_parsable_certificates(found.certs);
+    if authorities.is_empty() {
+        let why = found.errors.first().map(ToString::to_string);
+        return Err(why.unwrap_or_else(|| "there are none".to_owned()));
+    }
+    Ok(authorities)
+}
+
+/// TLS that believes these authorities.
+///
+/// # Errors
+/// When the versions of TLS are not to be had.
+pub(crate) fn trusting(authorities: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(authorities)
+        .with_no_client_auth())
+}
+
+/// A client of servers that the operator named, over HTTP/1.1.
+pub(crate) fn plain_client(tls: ClientConfig, patience: Patience) -> PlainClient {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(patience.connect));
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(patience.idle)
+        .build(connector)
+}
+
+/// An error with what caused it: hyper's say only where they come from.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
