@@ -312,11 +312,7 @@ async fn a_broken_coding_fails_the_body() {
     wrong[last] ^= 1;
     for body in [b"not gzip at all".to_vec(), half, wrong] {
         let server = answering(move |_| ok("content-encoding: gzip\r\n", &body)).await;
-        let why = World::new()
-            .worker()
-            .fetch(get(server.url("/")))
-            .await
-            .unwrap_err();
+        let why = World::new().failure(server.url("/")).await;
         assert!(
             why.contains("not what its content-encoding gzip says"),
             "{why}"
@@ -336,11 +332,7 @@ async fn a_zstd_body_that_wants_a_large_window_is_refused() {
     let mut encoder = ZstdEncoder::with_quality_and_params(text.as_slice(), level, &window);
     encoder.read_to_end(&mut body).await.unwrap();
     let server = answering(move |_| ok("content-encoding: zstd\r\n", &body)).await;
-    let why = World::new()
-        .worker()
-        .fetch(get(server.url("/")))
-        .await
-        .unwrap_err();
+    let why = World::new().failure(server.url("/")).await;
     assert!(why.contains("content-encoding zstd"), "{why}");
 }
 

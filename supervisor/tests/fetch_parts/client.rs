@@ -134,6 +134,11 @@ impl World {
         self.worker_of("local")
     }
 
+    /// What a script is told whose GET fails.
+    pub(crate) async fn failure(&self, url: impl Into<String>) -> String {
+        self.worker().fetch(get(url)).await.unwrap_err()
+    }
+
     pub(crate) fn worker_of(&self, tenant: &str) -> Worker {
         Worker {
             exchanges: self.broker.exchanges(Requester {

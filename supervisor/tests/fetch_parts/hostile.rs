@@ -63,11 +63,7 @@ async fn a_connection_that_breaks_at_any_step_fails_the_request() {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n123\r\n0\r\n",
         ] {
             let server = breaking(said, resets).await;
-            let why = World::new()
-                .worker()
-                .fetch(get(server.url("/")))
-                .await
-                .unwrap_err();
+            let why = World::new().failure(server.url("/")).await;
             let place = server.address.to_string();
             assert!(
                 why.contains(&place) && why.contains("connection"),
@@ -84,11 +80,7 @@ async fn a_server_that_hangs_up_at_once_fails_the_request() {
         drop(stream);
     })
     .await;
-    let why = World::new()
-        .worker()
-        .fetch(get(server.url("/")))
-        .await
-        .unwrap_err();
+    let why = World::new().failure(server.url("/")).await;
     assert!(why.contains("connection"), "{why}");
 }
 
@@ -135,11 +127,7 @@ async fn heads_without_an_end_are_cut_off() {
         ("HTTP/1.1 200 OK\r\n", "a: b\r\n"),
     ] {
         let server = endless(first, again).await;
-        let why = World::new()
-            .worker()
-            .fetch(get(server.url("/")))
-            .await
-            .unwrap_err();
+        let why = World::new().failure(server.url("/")).await;
         assert!(
             why.contains("the head of the answer is larger"),
             "{first:?}: {why}"
@@ -151,11 +139,7 @@ async fn heads_without_an_end_are_cut_off() {
 async fn endless_informational_answers_run_into_the_time_for_a_head() {
     let server = endless("", "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n").await;
     let world = World::bounded(|bounds| bounds.head_wait = Duration::from_millis(500));
-    let why = world
-        .worker()
-        .fetch(get(server.url("/")))
-        .await
-        .unwrap_err();
+    let why = world.failure(server.url("/")).await;
     assert!(why.contains("there was no answer within 0.5 s"), "{why}");
 }
 
@@ -164,11 +148,7 @@ async fn a_head_and_a_body_have_their_time() {
     let world = World::bounded(|bounds| bounds.head_wait = Duration::from_millis(400));
     for said in ["", "HTTP/1.1 200 OK\r\nx: "] {
         let server = stalling(said).await;
-        let why = world
-            .worker()
-            .fetch(get(server.url("/")))
-            .await
-            .unwrap_err();
+        let why = world.failure(server.url("/")).await;
         assert!(why.contains("there was no answer within 0.4 s"), "{why}");
     }
     let world = World::bounded(|bounds| bounds.piece_wait = Duration::from_millis(300));
@@ -177,11 +157,7 @@ async fn a_head_and_a_body_have_their_time() {
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-encoding: gzip\r\n\r\n",
     ] {
         let server = stalling(said).await;
-        let why = world
-            .worker()
-            .fetch(get(server.url("/")))
-            .await
-            .unwrap_err();
+        let why = world.failure(server.url("/")).await;
         assert!(
             why.contains("nothing more of the body came within 0.3 s"),
             "{why}"

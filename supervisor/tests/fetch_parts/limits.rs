@@ -113,8 +113,7 @@ async fn an_execution_sends_and_receives_so_many_bytes() {
 async fn each_hop_of_a_redirect_counts_as_a_request() {
     let server = answering(|_| redirect(302, "/again")).await;
     let world = World::bounded(|bounds| bounds.requests = 5);
-    let why = world.worker().fetch(get(server.url("/"))).await;
-    let why = why.unwrap_err();
+    let why = world.failure(server.url("/")).await;
     assert!(why.contains("no more than 5 requests"), "{why}");
     assert_eq!(world.book().asked.len(), 5);
 }

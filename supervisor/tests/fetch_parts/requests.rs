@@ -159,7 +159,7 @@ async fn a_hop_that_the_policy_denies_fails_the_request() {
     let first = answering(|_| redirect(307, "http://denied.test/")).await;
     let world = World::new();
     world.book().denied = vec!["denied.test"];
-    let why = world.worker().fetch(get(first.url("/"))).await.unwrap_err();
+    let why = world.failure(first.url("/")).await;
     assert!(why.contains("denied.test is denied"), "{why}");
 }
 
@@ -210,11 +210,7 @@ async fn a_whole_body_goes_along_and_other_modes_do_not_follow() {
 async fn redirects_that_never_end_are_followed_20_times() {
     let server = answering(|_| redirect(302, "/again")).await;
     let world = World::new();
-    let why = world
-        .worker()
-        .fetch(get(server.url("/")))
-        .await
-        .unwrap_err();
+    let why = world.failure(server.url("/")).await;
     assert!(why.contains("more than 20 redirects"), "{why}");
     assert_eq!(world.book().asked.len(), 21);
 }

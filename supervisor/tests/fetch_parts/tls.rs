@@ -207,11 +207,7 @@ async fn a_server_without_tls_fails_the_request() {
     })
     .await;
     for server in [hangs_up, talks] {
-        let why = world
-            .worker()
-            .fetch(get(https(&server, "a.test")))
-            .await
-            .unwrap_err();
+        let why = world.failure(https(&server, "a.test")).await;
         assert!(why.contains("TLS failed"), "{why}");
     }
 }
@@ -225,11 +221,7 @@ async fn a_handshake_has_its_time() {
     .await;
     let wait = std::time::Duration::from_millis(300);
     let world = World::bounded(|bounds| bounds.connect_wait = wait);
-    let why = world
-        .worker()
-        .fetch(get(https(&silent, "a.test")))
-        .await
-        .unwrap_err();
+    let why = world.failure(https(&silent, "a.test")).await;
     assert!(
         why.contains("there was no connection within 0.3 s"),
         "{why}"
