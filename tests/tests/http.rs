@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 
 use e2e::home::Home;
@@ -257,6 +258,36 @@ fn a_client_that_sends_its_head_slowly_does_not_hold_up_others() {
         .expect("a socket has a timeout");
     half.read_to_string(&mut answer).expect("it is closed");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[test]
+fn who_does_not_send_the_body_takes_no_place_among_requests() {
+    /// Of the server: half as many connections, and half as many requests again.
+    const DESCRIPTORS: u64 = 256;
+    const SILENT: usize = 100;
+    let home = Home::new();
+    let mut command = home.server("mcp-v8-worker");
+    command.args(["--http-port", "0"]);
+    // SAFETY: between fork and exec, and setrlimit(2) is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            Ok(setrlimit(
+                Resource::RLIMIT_NOFILE,
+                DESCRIPTORS,
+                DESCRIPTORS,
+            )?)
+        });
+    }
+    let server = HttpServer::spawn(command);
+    let mut silent: Vec<TcpStream> = (0..SILENT).map(|_| server.connect()).collect();
+    for stream in &mut silent {
+        stream
+            .write_all(b"PUT /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+            .expect("it is open");
+    }
+    let answered = server.post("/api/exec", &json!({"code": "1 + 1", "wait_ms": 50_000}));
+    assert_eq!(answered.json()["result"], "2", "{answered:?}");
+    drop(silent);
 }
 
 #[test]

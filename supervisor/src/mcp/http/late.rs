@@ -103,3 +103,38 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(EVENT_STREAM.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::CONTENT_TYPE;
+
+    use super::*;
+    use crate::mcp::admission::Places;
+
+    #[tokio::test]
+    async fn a_client_that_takes_its_time_holds_the_place_of_its_request() {
+        let places = Places::new(1);
+        for is_late in [false, true] {
+            let place = places.take().expect("it is free");
+            let event = Bytes::from_static(b"event: message\ndata: {}\n\n");
+            let library = async move {
+                if is_late {
+                    tokio::task::yield_now().await;
+                }
+                let stream = Response::builder().header(CONTENT_TYPE, EVENT_STREAM);
+                stream.body(Body::from(event)).expect("it is valid")
+            };
+            let config = StreamableConfig {
+                first_byte_wait: std::time::Duration::ZERO,
+                ..StreamableConfig::default()
+            };
+            let response = answer(library, RequestId::Number(1), &config, place).await;
+            let mut body = response.into_body();
+            assert!(places.take().is_none(), "nothing was taken yet");
+            let piece = body.frame().await;
+            assert!(piece.is_some_and(|piece| piece.is_ok()));
+            drop(body);
+            assert!(places.take().is_some());
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod fetch;
 mod floor;
 mod heaps;
 mod http;
+mod processors;
 mod server;
 mod statistics;
 mod stress;

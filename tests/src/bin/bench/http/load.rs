@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::http::HttpServer;
+use jiff::Timestamp;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::{SysconfVar, sysconf};
@@ -66,7 +67,8 @@ pub(super) struct Outcome {
     failed: usize,
     failure: Option<String>,
     polls: u64,
-    /// Executions that completed while requests were sent, a second.
+    /// Executions that completed while requests were sent, a second. By the server's word: a client that
+    /// polls sees an end late, and the last ones after the load is over.
     pub(super) goodput: f64,
     pub(super) latency: Distribution,
     sent_late: Distribution,
@@ -86,7 +88,7 @@ struct CpuUse {
 /// What one client saw.
 #[derive(Default)]
 struct Seen {
-    completed: Vec<(Instant, Duration)>,
+    completed: Vec<Completed>,
     sent_late: Vec<Duration>,
     refused: usize,
     refused_without_retry_after: usize,
@@ -95,9 +97,17 @@ struct Seen {
     polls: u64,
 }
 
+/// An execution that completed.
+struct Completed {
+    /// When, on the server's clock.
+    at: Timestamp,
+    /// Until its client knew.
+    latency: Duration,
+}
+
 /// What became of one request.
 enum End {
-    Completed,
+    Completed { at: Timestamp },
     Refused { has_retry_after: bool },
     Failed(String),
 }
@@ -109,6 +119,7 @@ pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Durat
         arrivals,
         begin: Instant::now() + LEAD,
         time,
+        ends_at: Timestamp::now() + LEAD + time,
         next: AtomicUsize::new(0),
     };
     let clients = match arrivals {
@@ -136,6 +147,8 @@ struct Schedule {
     arrivals: Arrivals,
     begin: Instant,
     time: Duration,
+    /// When the last request is sent at the latest.
+    ends_at: Timestamp,
     next: AtomicUsize,
 }
 
@@ -190,9 +203,11 @@ fn client(requests: &Requests, schedule: &Schedule) -> Seen {
         thread::sleep(at.saturating_duration_since(Instant::now()));
         seen.sent_late.push(at.elapsed());
         let end = run(requests, &mut connection, number, &mut seen.polls);
-        let now = Instant::now();
         match end {
-            End::Completed => seen.completed.push((now, now - at)),
+            End::Completed { at: completed } => seen.completed.push(Completed {
+                at: completed,
+                latency: at.elapsed(),
+            }),
             End::Refused { has_retry_after } => {
                 seen.refused += 1;
                 seen.refused_without_retry_after += usize::from(!has_retry_after);
@@ -229,11 +244,16 @@ fn run(requests: &Requests, connection: &mut Connection, number: usize, polls: &
             Err(why) => return End::Failed(why),
         };
     }
-    if execution.result.as_deref() == Some(SNIPPETS[which].result) {
-        End::Completed
-    } else {
-        let Execution { status, result, .. } = execution;
-        End::Failed(format!("script {which} came to {status:?}, {result:?}"))
+    let Execution {
+        status,
+        result,
+        completed_at,
+        ..
+    } = execution;
+    let completed_at = completed_at.and_then(|text| text.parse().ok());
+    match completed_at {
+        Some(at) if result.as_deref() == Some(SNIPPETS[which].result) => End::Completed { at },
+        _ => End::Failed(format!("script {which} came to {status:?}, {result:?}")),
     }
 }
 
@@ -287,8 +307,8 @@ impl Outcome {
             total.polls += seen.polls;
         }
         let in_time = total.completed.iter();
-        let in_time = in_time.filter(|(at, _)| *at <= schedule.end()).count();
-        let latency = total.completed.iter().map(|(_, latency)| *latency);
+        let in_time = in_time.filter(|end| end.at <= schedule.ends_at).count();
+        let latency = total.completed.iter().map(|end| end.latency);
         Self {
             asked: total.sent_late.len(),
             completed: total.completed.len(),

@@ -1,7 +1,8 @@
 //! The API under load: small scripts at constant rates, at saturation, and far beyond it.
 //!
-//! Client and server share the processors of this machine. What the client takes is in the report beside
-//! what the server takes; on a machine of its own the server has that too.
+//! At constant rates client and server share the processors of this machine: what the client takes is in the
+//! report beside what the server takes. Saturation and overload are compared with each other, so there the
+//! client has one processor to itself and the server the others.
 
 mod load;
 mod snippets;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::load::{Arrivals, Outcome, POLL_PAUSE, POLL_PAUSE_MAX, Way};
 use self::wire::Connection;
+use crate::processors::Apart;
 use crate::statistics::{Distribution, millis, ratio};
 use crate::target::Target;
 
@@ -33,6 +35,8 @@ const OVERLOAD: f64 = 4.0;
 /// How often saturation and overload take turns. A machine that others share is now faster, now slower:
 /// only what is measured one after the other can be compared.
 const ROUNDS: u32 = 5;
+/// How long each of them takes at least: at its begin no queue is there yet, and no worker is warm.
+const ROUND_TIME_MIN: Duration = Duration::from_secs(5);
 /// Load before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// The rest between two loads.
@@ -134,7 +138,7 @@ struct Round {
 impl Served {
     fn measure(mode: Mode, time: Duration, cores: usize) -> Self {
         let home = Home::new();
-        let mut server = start(&home, mode);
+        let server = start(&home, mode);
         load::put(
             &server,
             Way::Wait,
@@ -156,8 +160,13 @@ impl Served {
                 rates.push(json!({"way": way, "per_sec": rate, "outcome": outcome.json()}));
             }
         }
+        stop(server);
+        let home = Home::new();
+        let (apart, server) = Apart::with(|| start(&home, mode)).expect("processors are told");
+        let servers = apart.as_ref().map_or(cores, |apart| apart.servers);
         let saturations =
-            [Way::Poll, Way::Wait].map(|way| (way, Saturation::find(&server, way, time, cores)));
+            [Way::Poll, Way::Wait].map(|way| (way, Saturation::find(&server, way, time, servers)));
+        stop(server);
         failed += saturations
             .iter()
             .flat_map(|(_, found)| &found.rounds)
@@ -171,14 +180,9 @@ impl Served {
             },
             "rates": rates,
             "saturation": found.collect::<Vec<_>>(),
+            "processors_of_the_server_at_saturation": servers,
+            "client_has_one_to_itself_at_saturation": apart.is_some(),
         });
-        server.process.signal(Signal::SIGTERM);
-        let status = server.process.wait_exit(PATIENCE);
-        assert!(
-            status.success(),
-            "{status}; its log:\n{}",
-            server.process.log()
-        );
         Self {
             calm_p50_ms,
             failed,
@@ -205,8 +209,9 @@ impl Saturation {
         }
         let best = found.iter().max_by(|one, other| one.1.total_cmp(&other.1));
         let clients = best.expect("there is more than one number of clients").0;
+        let round_time = (time / ROUNDS).max(ROUND_TIME_MIN);
         let mut rounds: Vec<Round> = (0..ROUNDS)
-            .map(|_| Round::measure(server, way, clients, time / ROUNDS))
+            .map(|_| Round::measure(server, way, clients, round_time))
             .collect();
         rounds.sort_by(|one, other| one.kept().total_cmp(&other.kept()));
         let others = found
@@ -290,6 +295,16 @@ fn start(home: &Home, mode: Mode) -> HttpServer {
             .arg(home.path("heaps")),
     };
     HttpServer::spawn(command)
+}
+
+fn stop(mut server: HttpServer) {
+    server.process.signal(Signal::SIGTERM);
+    let status = server.process.wait_exit(PATIENCE);
+    assert!(
+        status.success(),
+        "{status}; its log:\n{}",
+        server.process.log()
+    );
 }
 
 /// Puts a load on a server that has come to rest.

@@ -35,6 +35,7 @@ pub(crate) struct Execution {
     pub(crate) execution_id: String,
     pub(crate) status: Option<String>,
     pub(crate) result: Option<String>,
+    pub(crate) completed_at: Option<String>,
 }
 
 impl Answer {
