@@ -1,36 +1,27 @@
 //! The program `mcp-v8`: reads its configuration, starts the parts, serves MCP on standard input
 //! and output, and shuts down.
 
-use std::ffi::OsStr;
-use std::fmt::Display;
-use std::io::{Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+mod errands;
+
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use mcp_v8::app::{
-    Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
-    WorkerStart, collect_garbage, control_groups,
-};
+use mcp_v8::app::{Executions, ExecutionsConfig, StartError};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
-use mcp_v8::gc::Told;
 use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
-use mcp_v8::policy::{Policy, PolicyError, check};
 use mcp_v8::signals::Signals;
-use mcp_v8::telemetry::{self, LogLevel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// The exit code for a configuration that cannot be used.
-const EXIT_CONFIGURATION: u8 = 2;
+use crate::errands::{EXIT_CONFIGURATION, complain, start_log};
 
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -54,17 +45,19 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
-        Ok(Command::CollectGarbage { config, options }) => tidy(*config, options),
+        Ok(Command::CollectGarbage { config, options }) => {
+            errands::garbage::collect(*config, options)
+        }
         Ok(Command::CheckSandbox {
             worker_path,
             jail,
             worker_start,
-        }) => check_sandbox(&worker_path, jail, worker_start),
+        }) => errands::sandbox::check(&worker_path, jail, worker_start),
         Ok(Command::CheckPolicy {
             fetch,
             input,
             log_level,
-        }) => check_policy(*fetch, &input, log_level),
+        }) => errands::policy::check(*fetch, &input, log_level),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -74,165 +67,6 @@ fn main() -> ExitCode {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
         }
-    }
-}
-
-/// Collects garbage once, and says what became of it.
-fn tidy(config: Config, options: GarbageOptions) -> ExitCode {
-    start_log(&config);
-    let executions = &config.executions;
-    let collected = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(GarbageError::from)
-        .and_then(|runtime| {
-            let collecting = collect_garbage(&executions.state, executions.retention, options);
-            runtime.block_on(collecting)
-        });
-    match collected {
-        Ok(report) => {
-            let told = Told {
-                report: &report,
-                is_dry_run: options.is_dry_run,
-                now: jiff::Timestamp::now(),
-            };
-            let _nobody_reads = write!(std::io::stdout(), "{told}");
-            if report.neighbours == Neighbours::Nobody {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(error) => {
-            complain(&format!("mcp-v8: {error}\n"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Why no policy can be asked.
-#[derive(Debug, thiserror::Error)]
-enum NoCheck {
-    #[error("{path} cannot be read: {problem}", path = .path.display())]
-    Unreadable {
-        path: PathBuf,
-        problem: std::io::Error,
-    },
-    #[error("{path} is not a request: {problem}", path = .path.display())]
-    Input {
-        path: PathBuf,
-        problem: check::InputError,
-    },
-    #[error("{0}")]
-    Policy(#[from] PolicyError),
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-}
-
-/// Asks the policies about one request, and says what each says.
-fn check_policy(fetch: FetchOptions, input: &Path, log_level: LogLevel) -> ExitCode {
-    if let Err(error) = telemetry::start(log_level) {
-        complain(&format!("mcp-v8: there is no log: {error}\n"));
-    }
-    match checked(fetch, input) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(problem) => {
-            complain(&format!("mcp-v8: {problem}\n"));
-            ExitCode::from(EXIT_CONFIGURATION)
-        }
-    }
-}
-
-/// Whether the request is allowed.
-fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
-    let text = request_text(path).map_err(|problem| NoCheck::Unreadable {
-        path: path.to_owned(),
-        problem,
-    })?;
-    let asked = check::read(&text).map_err(|problem| NoCheck::Input {
-        path: path.to_owned(),
-        problem,
-    })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let verdicts = runtime.block_on(async {
-        let policy = Policy::open(fetch.policy).await?;
-        Ok::<_, PolicyError>(policy.verdicts(&asked).await)
-    })?;
-    runtime.shutdown_background();
-    let told = check::Told {
-        asked: &asked,
-        verdicts: &verdicts,
-        allow_private: fetch.allow_private,
-    };
-    let _nobody_reads = write!(std::io::stdout(), "{told}");
-    Ok(told.is_allowed())
-}
-
-fn request_text(path: &Path) -> std::io::Result<Vec<u8>> {
-    let most = check::INPUT_BYTES_MAX as u64 + 1;
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().take(most).read_to_end(&mut text)?;
-    } else {
-        std::fs::File::open(path)?
-            .take(most)
-            .read_to_end(&mut text)?;
-    }
-    if text.len() > check::INPUT_BYTES_MAX {
-        let problem = format!("it is larger than {} bytes", check::INPUT_BYTES_MAX);
-        return Err(std::io::Error::other(problem));
-    }
-    Ok(text)
-}
-
-/// Has a worker's program take its jail and say what became of it, after what this program does
-/// itself.
-fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
-    let groups = control_groups();
-    let state = if groups.are_on { "on" } else { "off" };
-    // In the columns of the worker's own lines.
-    let line = format!(
-        "{:<19}{:<10}{state:<5}{}\n",
-        "control group", "extra", groups.detail
-    );
-    let _nobody_reads = std::io::stdout().write_all(line.as_bytes());
-    let arguments = jail.arguments();
-    let arguments = arguments
-        .iter()
-        .map(|word| OsStr::from_bytes(word.to_bytes()));
-    let checked = std::process::Command::new(worker_path)
-        .args(["check-sandbox", "--worker-start", start.name()])
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .status();
-    match checked {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&format!(
-                "mcp-v8: cannot run {}: {error}\n",
-                worker_path.display()
-            ));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Writes to standard error even when the log is off.
-fn complain(problem: &dyn Display) {
-    let _ = write!(std::io::stderr(), "{problem}");
-}
-
-fn start_log(config: &Config) {
-    if let Err(error) = telemetry::start(config.log_level) {
-        complain(&format!("mcp-v8: there is no log: {error}\n"));
-    }
-    for note in &config.notes {
-        tracing::warn!("{note}");
     }
 }
 

@@ -70,7 +70,7 @@ fn only_what_clients_see_can_be_serialised() {
 #[test]
 fn only_the_transport_writes_to_standard_output() {
     only_in(
-        &["mcp/stdio/", "main.rs"],
+        &["mcp/stdio/", "main.rs", "errands/"],
         &["stdout()", "println!", "print!("],
     );
 }

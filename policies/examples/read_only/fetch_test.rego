@@ -34,3 +34,11 @@ test_nothing_else_is_read if {
 test_a_token_of_the_script_is_denied if {
 	not fetch.allow with input as request("GET", "/v1/items", {"authorization": "Bearer x"})
 }
+
+test_another_method_in_a_header_is_denied if {
+	every name in ["x-http-method", "x-http-method-override", "x-method-override"] {
+		every value in ["DELETE", "get", "", false] {
+			not fetch.allow with input as request("GET", "/v1/items", {name: value})
+		}
+	}
+}

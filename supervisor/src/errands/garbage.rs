@@ -1,0 +1,43 @@
+//! `mcp-v8 gc`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use mcp_v8::app::{GarbageError, GarbageOptions, Neighbours, collect_garbage};
+use mcp_v8::config::Config;
+use mcp_v8::gc::Told;
+
+use super::{complain, start_log};
+
+/// Collects garbage once, and says what became of it.
+pub(crate) fn collect(config: Config, options: GarbageOptions) -> ExitCode {
+    start_log(&config);
+    let executions = &config.executions;
+    let collected = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(GarbageError::from)
+        .and_then(|runtime| {
+            let collecting = collect_garbage(&executions.state, executions.retention, options);
+            runtime.block_on(collecting)
+        });
+    match collected {
+        Ok(report) => {
+            let told = Told {
+                report: &report,
+                is_dry_run: options.is_dry_run,
+                now: jiff::Timestamp::now(),
+            };
+            let _nobody_reads = write!(std::io::stdout(), "{told}");
+            if report.neighbours == Neighbours::Nobody {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            complain(&format!("mcp-v8: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
