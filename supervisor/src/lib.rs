@@ -20,6 +20,7 @@
 //! * [`store`]: executions and their output in SQLite, written by one thread.
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
+//! * [`quota`]: what each tenant may use, and what it has used.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -39,6 +40,7 @@ pub mod limits;
 pub mod mcp;
 mod outbound;
 pub mod policy;
+pub mod quota;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
