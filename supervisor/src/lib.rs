@@ -11,13 +11,16 @@
 //! * [`mcp`]: the Model Context Protocol and its transports (standard streams, Streamable HTTP, HTTP+SSE);
 //!   the only module that knows it.
 //! * [`http`]: connections, who is let in, the REST API.
+//! * [`auth`]: who calls.
 //! * [`api`]: JSON shapes, and conversions from the types of [`app`].
 //! * [`app`]: the use cases, with errors that know no transport.
+//! * [`tenant`]: whose everything is.
 //! * [`execution`]: the life of one execution: a pure state machine, and one task that obeys it.
 //! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
 //! * [`store`]: executions and their output in SQLite, written by one thread.
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
+//! * [`quota`]: what each tenant may use, and what it has used.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -26,6 +29,7 @@
 
 pub mod api;
 pub mod app;
+pub mod auth;
 pub mod config;
 pub mod execution;
 pub mod fetch;
@@ -36,8 +40,10 @@ pub mod limits;
 pub mod mcp;
 mod outbound;
 pub mod policy;
+pub mod quota;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+pub mod tenant;
 pub mod upstream;
 pub mod workers;

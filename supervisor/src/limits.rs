@@ -3,6 +3,7 @@
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
 mod fetch;
+mod tenants;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::fetch::*;
+pub use self::tenants::*;
 
 /// The largest source of one execution, in bytes.
 pub const SOURCE_BYTES_MAX: usize = wire::SOURCE_BYTES_MAX;
@@ -65,7 +67,7 @@ pub const EXIT_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end a killed worker. Longer means that it hangs in the kernel; it
 /// is then left to the reaper, and its execution ends.
 pub const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How long [`crate::app::Executions::cancel`] waits for the end that it asked for.
+/// How long [`crate::app::Workspace::cancel`] waits for the end that it asked for.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for the end of an execution in one call.
 pub const WAIT_MAX: Duration = Duration::from_secs(50);

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mcp_v8::app::{Executions, ExecutionsConfig, StartError};
+use mcp_v8::app::{Executions, ExecutionsConfig, StartError, Tenant};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
@@ -117,10 +117,15 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
-    let server = Server::new(executions.clone(), defaults);
     match place {
-        None => converse(server, executions, signals).await,
-        Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
+        None => {
+            let server = Server::for_one(executions.of(Tenant::local()), defaults);
+            converse(server, executions, signals).await
+        }
+        Some((listening, grace)) => {
+            let server = Server::for_callers(executions.clone(), defaults);
+            listen(listening, server, executions, signals, grace).await
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod sessions;
 mod standing;
 mod start;
 mod validate;
+mod workspace;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
@@ -24,6 +25,7 @@ pub use request::{
     SessionsRequest, SnapshotsRequest,
 };
 pub use start::{ExecutionsConfig, Mode, StartError, State};
+pub use workspace::Workspace;
 
 pub use crate::workers::{
     ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WasmModule, WorkerStart, control_groups,
@@ -31,8 +33,8 @@ pub use crate::workers::{
 
 pub use crate::heaps::{
     AwsVariables, CachePlace, HeapError, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId,
-    Tenant,
 };
+pub use crate::tenant::{MalformedTenant, Tenant};
 
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,

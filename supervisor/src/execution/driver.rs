@@ -20,9 +20,10 @@ use super::outcome::Given;
 use super::output::Output;
 use super::state::{Settling, State};
 use crate::fetch::Broker;
-use crate::heaps::{Heaps, Tenant};
+use crate::heaps::Heaps;
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
+use crate::tenant::Tenant;
 use crate::workers::{Exit, Spawner, Word};
 
 /// What drivers share.
@@ -83,10 +84,10 @@ pub struct Task {
 }
 
 /// A new execution as everybody sees it first.
-pub fn accepted(id: ExecutionId, limits: Limits) -> View {
+pub fn accepted(id: ExecutionId, tenant: Tenant, limits: Limits) -> View {
     View {
         id,
-        tenant: Tenant::local(),
+        tenant,
         input_heap: None,
         session: None,
         status: Status::Queued,

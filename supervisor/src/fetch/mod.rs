@@ -58,11 +58,11 @@ use self::rules::Configured;
 use self::transfer::Transfer;
 use self::upload::Piece;
 use self::words::Words;
-use crate::heaps::Tenant;
 use crate::limits::FETCH_WORDS_LENGTH;
 use crate::outbound::{system_authorities, trusting};
 use crate::policy::Policy;
 use crate::store::ExecutionId;
+use crate::tenant::Tenant;
 
 /// What all executions share. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mcp_v8::fetch::injection::NoValue;
 use mcp_v8::fetch::{Bounds, Broker, Exchanges, Network, Requester, Resolver, Rules};
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, Denied, Permit};
 use mcp_v8::store::ExecutionId;
+use mcp_v8::tenant::Tenant;
 use mcp_v8_protocol::fetch::{
     CallStep, ExchangeId, FetchCall, FetchReply, Header, Redirect, ReplyStep, Request, RequestBody,
     Response,

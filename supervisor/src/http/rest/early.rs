@@ -1,6 +1,7 @@
 //! Executions that a full server refuses are refused before their bodies are read: what is too much is to
 //! cost as little as it can, and so to leave the processors to what runs.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,18 +12,20 @@ use tokio::time::timeout;
 
 use super::operation::Operation;
 use crate::app::Executions;
+use crate::auth::Caller;
 use crate::http::error::HttpError;
 use crate::limits;
 
 /// Passes a request on, unless it is to run something and nothing can be accepted.
 pub(in crate::http) async fn refuse(
     State(executions): State<Executions>,
+    Extension(caller): Extension<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
-    match executions.admits() {
+    match executions.of(caller.tenant().clone()).admits() {
         Err(error) if is_run => {
             pass_over(request.into_body());
             HttpError::Refused(error).into_response()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::Full;
 use rmcp::ServerHandler;
@@ -12,16 +12,19 @@ use rmcp::model::{ClientRequest, JsonRpcMessage, JsonRpcRequest};
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::StreamableConfig;
 use super::era;
 use super::late;
 use super::sessions::{Room, Sessions};
+use crate::auth::Caller;
 use crate::limits;
 use crate::mcp::admission::{Place, Places};
 use crate::mcp::events;
 use crate::mcp::http_error::HttpError;
 use crate::mcp::posted;
+use crate::tenant::Tenant;
 
 const SESSION_ID: &str = "mcp-session-id";
 
@@ -47,15 +50,29 @@ pub(super) async fn serve<H: ServerHandler>(
 }
 
 impl<H: ServerHandler> Front<H> {
-    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+    async fn answer(self: Arc<Self>, mut request: Request) -> Result<Response, HttpError> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
+        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = caller.ok_or(HttpError::NobodyCalls)?;
+        self.forget_foreign(request.headers_mut(), caller.tenant());
         match *request.method() {
             Method::POST => self.post(request).await,
             Method::GET => self.listen(request).await,
             Method::DELETE => self.delete(request).await,
             _ => Ok(self.library(request.map(|_| Full::default())).await),
+        }
+    }
+
+    /// Makes the id of somebody else's session one that nobody has: so all that is said of it is what
+    /// is said of any unknown session.
+    fn forget_foreign(&self, headers: &mut HeaderMap, tenant: &Tenant) {
+        let is_foreign = |id: SessionId| self.sessions.is_foreign(&id, tenant);
+        if session_id(headers).is_some_and(is_foreign)
+            && let Ok(unknown) = HeaderValue::try_from(Uuid::new_v4().to_string())
+        {
+            headers.insert(SESSION_ID, unknown);
         }
     }
 
