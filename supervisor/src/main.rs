@@ -1,31 +1,28 @@
 //! The program `mcp-v8`: reads its configuration, starts the parts, serves MCP on standard input
-//! and output, and shuts down.
+//! and output or HTTP, and shuts down.
 
-use std::ffi::OsStr;
+mod errand;
+
 use std::fmt::Display;
 use std::io::{Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use mcp_v8::app::{
-    Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
-    WorkerStart, collect_garbage, control_groups,
-};
-use mcp_v8::config::{self, Command, Config, Machine, Transport};
+use mcp_v8::app::{Executions, ExecutionsConfig, StartError};
+use mcp_v8::config::{self, Command, Config, Machine, Note, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
-use mcp_v8::gc::Told;
-use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
+use mcp_v8::http::{BindError, Listening, Serving, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::policy::{Policy, PolicyError, check};
-use mcp_v8::signals::Signals;
-use mcp_v8::telemetry::{self, LogLevel};
+use mcp_v8::reload::{DefaultLimits, FetchRules, Reloader};
+use mcp_v8::signals::{Asked, Signals};
+use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +42,8 @@ enum Failure {
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
+    #[error("cannot start: {0}")]
+    Traces(#[from] TraceError),
     #[error("{0}")]
     Serve(#[from] ServeError),
     #[error("ended at once by a second signal: executions may have been lost")]
@@ -54,17 +53,15 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
-        Ok(Command::CollectGarbage { config, options }) => tidy(*config, options),
+        Ok(Command::CollectGarbage { config, options }) => errand::collect(*config, options),
         Ok(Command::CheckSandbox {
             worker_path,
             jail,
             worker_start,
-        }) => check_sandbox(&worker_path, jail, worker_start),
-        Ok(Command::CheckPolicy {
-            fetch,
-            input,
-            log_level,
-        }) => check_policy(*fetch, &input, log_level),
+        }) => errand::check_sandbox(&worker_path, jail, worker_start),
+        Ok(Command::CheckPolicy { fetch, input, log }) => check_policy(*fetch, &input, log),
+        Ok(Command::CheckConfig(config)) => errand::check_config(&config),
+        Ok(Command::Doctor { config, format }) => errand::doctor(&config, format),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -73,39 +70,6 @@ fn main() -> ExitCode {
         Err(faults) => {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
-        }
-    }
-}
-
-/// Collects garbage once, and says what became of it.
-fn tidy(config: Config, options: GarbageOptions) -> ExitCode {
-    start_log(&config);
-    let executions = &config.executions;
-    let collected = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(GarbageError::from)
-        .and_then(|runtime| {
-            let collecting = collect_garbage(&executions.state, executions.retention, options);
-            runtime.block_on(collecting)
-        });
-    match collected {
-        Ok(report) => {
-            let told = Told {
-                report: &report,
-                is_dry_run: options.is_dry_run,
-                now: jiff::Timestamp::now(),
-            };
-            let _nobody_reads = write!(std::io::stdout(), "{told}");
-            if report.neighbours == Neighbours::Nobody {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(error) => {
-            complain(&format!("mcp-v8: {error}\n"));
-            ExitCode::FAILURE
         }
     }
 }
@@ -130,10 +94,8 @@ enum NoCheck {
 }
 
 /// Asks the policies about one request, and says what each says.
-fn check_policy(fetch: FetchOptions, input: &Path, log_level: LogLevel) -> ExitCode {
-    if let Err(error) = telemetry::start(log_level) {
-        complain(&format!("mcp-v8: there is no log: {error}\n"));
-    }
+fn check_policy(fetch: FetchOptions, input: &Path, log: LogOptions) -> ExitCode {
+    let _log = start_log(log, None);
     match checked(fetch, input) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -188,63 +150,44 @@ fn request_text(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Has a worker's program take its jail and say what became of it, after what this program does
-/// itself.
-fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
-    let groups = control_groups();
-    let state = if groups.are_on { "on" } else { "off" };
-    // In the columns of the worker's own lines.
-    let line = format!(
-        "{:<19}{:<10}{state:<5}{}\n",
-        "control group", "extra", groups.detail
-    );
-    let _nobody_reads = std::io::stdout().write_all(line.as_bytes());
-    let arguments = jail.arguments();
-    let arguments = arguments
-        .iter()
-        .map(|word| OsStr::from_bytes(word.to_bytes()));
-    let checked = std::process::Command::new(worker_path)
-        .args(["check-sandbox", "--worker-start", start.name()])
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .status();
-    match checked {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&format!(
-                "mcp-v8: cannot run {}: {error}\n",
-                worker_path.display()
-            ));
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Writes to standard error even when the log is off.
 fn complain(problem: &dyn Display) {
     let _ = write!(std::io::stderr(), "{problem}");
 }
 
-fn start_log(config: &Config) {
-    if let Err(error) = telemetry::start(config.log_level) {
-        complain(&format!("mcp-v8: there is no log: {error}\n"));
+/// Starts the log, and traces where there are any. Without a log there is a server all the same.
+fn start_log(options: LogOptions, traces: Option<&Traces>) -> Option<Log> {
+    match telemetry::start(options, traces) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            complain(&format!("mcp-v8: there is no log: {error}\n"));
+            None
+        }
     }
-    for note in &config.notes {
+}
+
+fn tell(notes: &[Note]) {
+    for note in notes {
         tracing::warn!("{note}");
     }
 }
 
 fn run(config: Config) -> ExitCode {
-    start_log(&config);
-    let summary = config.summary();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(serve(config, summary));
+            let options = config.traces.as_ref();
+            let traces = options
+                .map(|options| Traces::open(options, runtime.handle().clone()))
+                .transpose()?;
+            let log = start_log(config.log, traces.as_ref());
+            tell(&config.notes);
+            let ended = runtime.block_on(serve(config, log));
+            if let Some(traces) = traces {
+                traces.close();
+            }
             // A read of standard input cannot be interrupted: it is left behind, not waited for.
             runtime.shutdown_background();
             ended
@@ -258,7 +201,8 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, summary: String) -> Result<(), Failure> {
+async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
+    let summary = config.summary();
     let mut signals = Signals::new()?;
     // An address that is taken is told before anything is started.
     let place = match &config.transport {
@@ -269,8 +213,9 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => None,
         Some(options) => Some(open_broker(options).await?),
     };
+    let said = config.said;
     let config = ExecutionsConfig {
-        broker,
+        broker: broker.clone(),
         ..config.executions
     };
     let defaults = Defaults {
@@ -279,14 +224,29 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     };
     let executions = tokio::select! {
         started = Executions::start(config) => started?,
-        () = signals.any() => return Ok(()),
+        () = asked_to_end(&mut signals, place.is_some()) => return Ok(()),
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
     let server = Server::new(executions.clone(), defaults);
     match place {
         None => converse(server, executions, signals).await,
-        Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
+        Some((listening, grace)) => {
+            let reloader = Reloader::new(said)
+                .add(DefaultLimits {
+                    executions: executions.clone(),
+                    server: server.clone(),
+                })
+                .add(FetchRules(broker))
+                .add_each(log);
+            let service = Service {
+                server,
+                executions,
+                reloader,
+                grace,
+            };
+            service.listen(listening, signals).await
+        }
     }
 }
 
@@ -306,15 +266,80 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
     Ok(Broker::new(policy, injection, network)?)
 }
 
-/// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,
-/// and what still runs after that is cancelled, which ends all waits.
-async fn listen(
-    listening: Listening,
+/// Waits for a signal that ends a server on standard input and output, or on HTTP.
+async fn asked_to_end(signals: &mut Signals, is_on_http: bool) {
+    if is_on_http {
+        signals.end().await;
+    } else {
+        signals.any().await;
+    }
+}
+
+/// A server on HTTP.
+struct Service {
     server: Server,
     executions: Executions,
-    mut signals: Signals,
+    reloader: Reloader,
+    /// How long what runs may go on when it is asked to end.
     grace: Duration,
-) -> Result<(), Failure> {
+}
+
+impl Service {
+    /// Serves until a signal comes that asks for the end. Then nothing new is accepted, what runs may go
+    /// on for a while, and what still runs after that is cancelled, which ends all waits.
+    async fn listen(self, listening: Listening, mut signals: Signals) -> Result<(), Failure> {
+        let Self {
+            server,
+            executions,
+            mut reloader,
+            grace,
+        } = self;
+        let serving = open(listening, server, &executions);
+        loop {
+            match signals.next().await {
+                Asked::End => break,
+                Asked::Reload => tokio::select! {
+                    () = reload(&mut reloader) => {}
+                    () = signals.end() => break,
+                },
+            }
+        }
+        tracing::info!(
+            "asked to end: nothing new is accepted, what runs may go on for {} s",
+            grace.as_secs()
+        );
+        executions.close();
+        let end = async {
+            if timeout(grace, executions.idle()).await.is_err() {
+                tracing::info!("cancelling what still runs");
+                executions.cancel_all().await;
+            }
+            serving.close().await;
+            executions.shut_down().await;
+        };
+        tokio::select! {
+            () = end => Ok(()),
+            () = signals.end() => Err(Failure::Impatient),
+        }
+    }
+}
+
+/// What is served, and how those are told who wait that it ends.
+struct Open {
+    stop: CancellationToken,
+    serving: Serving,
+}
+
+impl Open {
+    async fn close(self) {
+        // Whoever waits is answered before nothing can be read any more.
+        self.stop.cancel();
+        self.serving.close().await;
+    }
+}
+
+/// Begins to answer.
+fn open(listening: Listening, server: Server, executions: &Executions) -> Open {
     let url = listening.url();
     tracing::info!(
         "MCP at {}; API at {url}/api (described at {url}/api/openapi.json), {url}/healthz, \
@@ -327,25 +352,28 @@ async fn listen(
         Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
     };
     let serving = listening.serve(executions.clone(), mcp);
-    signals.any().await;
-    tracing::info!(
-        "asked to end: nothing new is accepted, what runs may go on for {} s",
-        grace.as_secs()
-    );
-    executions.close();
-    let end = async {
-        if timeout(grace, executions.idle()).await.is_err() {
-            tracing::info!("cancelling what still runs");
-            executions.cancel_all().await;
+    Open { stop, serving }
+}
+
+/// Reads the configuration again, and has the server take what it can of it.
+async fn reload(reloader: &mut Reloader) {
+    let read = config::load(std::env::args_os(), std::env::vars_os(), &Machine::this());
+    let config = match read {
+        Ok(Command::Serve(config)) => config,
+        // It is the command line that this server was started with.
+        Ok(_) => return,
+        Err(faults) => {
+            tracing::error!("the configuration is wrong, and the one from before counts: {faults}");
+            return;
         }
-        // Whoever waits is answered before nothing can be read any more.
-        stop.cancel();
-        serving.close().await;
-        executions.shut_down().await;
     };
-    tokio::select! {
-        () = end => Ok(()),
-        () = signals.any() => Err(Failure::Impatient),
+    match reloader.reload(&config).await {
+        Ok(reloaded) => tracing::info!("the configuration was read again: {reloaded}"),
+        Err(refused) => {
+            tracing::error!(
+                "the configuration is refused, and the one from before counts: {refused}"
+            );
+        }
     }
 }
 

@@ -9,20 +9,25 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::error::{Conflict, Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::input;
 use super::load::EndCounts;
+use super::readiness::Disks;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
+use crate::execution::course;
 use crate::execution::driver::{self, Driver, Services, Task};
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
+use crate::heaps::Tenant;
 use crate::limits;
+use crate::metrics::{ByTenant, ExecutionFigures, LimitName};
 use crate::store::{
     CancelledBy, ExecutionId, IdMatches, Limits, OutputPage, PageRequest, Status, Store,
     StoreError, Stored, View,
@@ -39,9 +44,10 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
-    defaults: Limits,
+    defaults: Mutex<Limits>,
     mode: Mode,
-    probed: Probed,
+    pub(super) probed: Probed,
+    pub(super) disks: Disks,
     pub(super) tasks: TaskTracker,
     live: Mutex<Live>,
     /// Told when the last driver has gone.
@@ -116,16 +122,18 @@ impl Executions {
                     spawner,
                     heaps,
                     broker: config.broker,
+                    figures: ExecutionFigures::new(ByTenant::new([Tenant::local().name()])),
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                 },
                 admission: Admission::new(config.max_concurrent, config.queue_length_max),
-                defaults: Limits {
+                defaults: Mutex::new(Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
-                },
+                }),
                 mode,
                 probed,
+                disks: Disks::of(&config.state),
                 tasks,
                 live: Mutex::default(),
                 emptied: Notify::new(),
@@ -156,7 +164,10 @@ impl Executions {
     /// # Errors
     /// [`Error::Overloaded`], [`Error::Unavailable`].
     pub fn admits(&self) -> Result<(), Error> {
-        self.shared.admission.look().map_err(refused)
+        self.shared
+            .admission
+            .look()
+            .map_err(|why| self.refused(why))
     }
 
     /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
@@ -167,7 +178,7 @@ impl Executions {
     /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
-        let limits = validate::run(&request, shared.defaults, shared.mode)?;
+        let limits = validate::run(&request, *shared.defaults(), shared.mode)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
@@ -179,7 +190,7 @@ impl Executions {
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant(), heap).await?;
         }
-        let ticket = shared.admission.enter().map_err(refused)?;
+        let ticket = shared.admission.enter().map_err(|why| self.refused(why))?;
         let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
@@ -192,6 +203,7 @@ impl Executions {
             session: request.session,
             ..driver::accepted(id, limits)
         };
+        let span = course::span_of(&view);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
@@ -221,11 +233,12 @@ impl Executions {
         };
         let token = shared.tasks.token();
         drop(live);
-        tokio::spawn(async move {
+        let driving = async move {
             let _token = token;
             let _leave = leave;
             driver.run().await;
-        });
+        };
+        tokio::spawn(driving.instrument(span));
         Ok(id)
     }
 
@@ -386,6 +399,22 @@ impl Executions {
             .map_err(unreadable)
     }
 
+    fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Full {
+                slots,
+                queue_length,
+            } => {
+                self.shared.services.figures.hit(LimitName::QueueLength);
+                Error::Overloaded {
+                    running: slots,
+                    queue_length,
+                }
+            }
+            Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        }
+    }
+
     /// The view of an execution that has a driver here, as it changes.
     pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
         let live = self.shared.live();
@@ -421,6 +450,10 @@ impl Executions {
 }
 
 impl Shared {
+    pub(super) fn defaults(&self) -> MutexGuard<'_, Limits> {
+        self.defaults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -442,19 +475,6 @@ impl Drop for Leave {
         if live.drivers.is_empty() {
             self.shared.emptied.notify_waiters();
         }
-    }
-}
-
-fn refused(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::Full {
-            slots,
-            queue_length,
-        } => Error::Overloaded {
-            running: slots,
-            queue_length,
-        },
-        Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
     }
 }
 

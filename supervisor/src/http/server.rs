@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, rest};
+use super::{health, rest, trace};
 use crate::app::Executions;
 use crate::limits;
 
@@ -200,6 +200,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
+        .layer(from_fn(trace::follow))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

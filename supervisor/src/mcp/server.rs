@@ -1,6 +1,6 @@
 //! The server as MCP sees it: who it is, its tools, their calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
@@ -12,13 +12,14 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
+use tracing::Instrument as _;
 
 use super::answers::Answers;
 use super::calls::{Answer, Call, CallError};
 use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
 use super::tools::{Defaults, ToolList, ToolName};
-use super::{completion, resources, tasks};
+use super::{completion, resources, tasks, trace};
 use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode};
 
@@ -26,15 +27,19 @@ use crate::app::{self, Executions, Mode};
 #[derive(Debug, Clone)]
 pub struct Server {
     executions: Executions,
-    tools: Arc<ToolList>,
     answers: Answers,
+    face: Arc<RwLock<Arc<Face>>>,
+}
+
+/// What clients are told of it.
+#[derive(Debug)]
+struct Face {
+    tools: ToolList,
     config: ServerConfig,
 }
 
-impl Server {
-    /// Over these executions.
-    pub fn new(executions: Executions, defaults: Defaults) -> Self {
-        let mode = executions.mode();
+impl Face {
+    fn new(defaults: Defaults, mode: Mode) -> Self {
         let capabilities = ServerCapabilities::builder()
             .enable_completions()
             .enable_resources()
@@ -45,17 +50,38 @@ impl Server {
             .with_server_info(identity())
             .with_instructions(instructions(defaults, mode));
         Self {
-            executions,
-            tools: Arc::new(ToolList::new(defaults, mode)),
-            answers: Answers::new(),
+            tools: ToolList::new(defaults, mode),
             config,
         }
     }
 }
 
+impl Server {
+    /// Over these executions.
+    pub fn new(executions: Executions, defaults: Defaults) -> Self {
+        let face = Face::new(defaults, executions.mode());
+        Self {
+            executions,
+            answers: Answers::new(),
+            face: Arc::new(RwLock::new(Arc::new(face))),
+        }
+    }
+
+    /// Tells clients of these defaults from now on.
+    pub fn set_defaults(&self, defaults: Defaults) {
+        let face = Arc::new(Face::new(defaults, self.executions.mode()));
+        *self.face.write().unwrap_or_else(PoisonError::into_inner) = face;
+    }
+
+    fn face(&self) -> Arc<Face> {
+        let face = self.face.read();
+        Arc::clone(&face.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        self.config.clone()
+        self.face().config.clone()
     }
 
     /// Tells older clients nothing of extensions: they have no tasks like these.
@@ -76,7 +102,9 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         one_page("tools/list", request)?;
-        Ok(ListToolsResult::with_all_items(self.tools.all().to_vec()))
+        Ok(ListToolsResult::with_all_items(
+            self.face().tools.all().to_vec(),
+        ))
     }
 
     async fn call_tool(
@@ -84,18 +112,21 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let mode = self.tools.mode();
+        let face = self.face();
+        let mode = face.tools.mode();
         let tool = match ToolName::from_name(&request.name) {
             Some(tool) if tool.is_there(mode) => tool,
             found => return Err(unknown_tool(found, &request.name, mode)),
         };
         let call = Call {
             executions: &self.executions,
-            tools: &self.tools,
+            tools: &face.tools,
             answers: &self.answers,
             context: &context,
         };
-        let result = match call.perform(tool, request.arguments).await {
+        let span = trace::of_call(tool, &context);
+        let performed = call.perform(tool, request.arguments);
+        let result = match performed.instrument(span).await {
             Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
             Ok(Answer::Complete(value, room)) => {
                 let result = CallToolResult::structured(value);
@@ -110,7 +141,8 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools
+        self.face()
+            .tools
             .all()
             .iter()
             .find(|tool| tool.name == name)
