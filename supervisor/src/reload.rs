@@ -246,3 +246,7 @@ impl Reload for FetchRules {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;
