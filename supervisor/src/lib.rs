@@ -6,7 +6,8 @@
 //!                                                    └──────▶ store
 //! ```
 //!
-//! Arrows go one way: nothing knows what stands left of it. [`config`] and [`gc`] are seen by `main` alone.
+//! Arrows go one way: nothing knows what stands left of it. [`config`] and [`gc`] are seen by `main` alone, and
+//! `config` by [`reload`] and [`doctor`], which are seen by `main` alone too.
 //!
 //! * [`mcp`]: the Model Context Protocol and its transports (standard streams, Streamable HTTP, HTTP+SSE);
 //!   the only module that knows it.
@@ -24,6 +25,10 @@
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
+//! * [`reload`]: a new configuration for a server that runs.
+//! * [`doctor`]: whether a server could run here, and what to do about it.
+//! * [`telemetry`]: the log, and traces.
+//! * [`metrics`]: what is counted, under which names.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
 
@@ -31,6 +36,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod config;
+pub mod doctor;
 pub mod execution;
 pub mod fetch;
 pub mod gc;
@@ -38,9 +44,11 @@ pub mod heaps;
 pub mod http;
 pub mod limits;
 pub mod mcp;
+pub mod metrics;
 mod outbound;
 pub mod policy;
 pub mod quota;
+pub mod reload;
 pub mod signals;
 pub mod store;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
 mod fetch;
+mod operation;
 mod tenants;
 
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::fetch::*;
+pub use self::operation::*;
 pub use self::tenants::*;
 
 /// The largest source of one execution, in bytes.

@@ -1,27 +1,31 @@
 //! The program `mcp-v8`: reads its configuration, starts the parts, serves MCP on standard input
-//! and output, and shuts down.
+//! and output or HTTP, and shuts down.
 
-mod errands;
+mod errand;
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use mcp_v8::app::{Executions, ExecutionsConfig, StartError, Tenant};
-use mcp_v8::config::{self, Command, Config, Machine, Transport};
+use mcp_v8::config::{self, Command, Config, Machine, Note, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
-use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
+use mcp_v8::http::{BindError, Listening, Serving, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
-use mcp_v8::signals::Signals;
+use mcp_v8::reload::{DefaultLimits, FetchRules, Reloader};
+use mcp_v8::signals::{Asked, Signals};
+use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::errands::{EXIT_CONFIGURATION, complain, start_log};
+/// The exit code for a configuration that cannot be used.
+const EXIT_CONFIGURATION: u8 = 2;
 
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +40,8 @@ enum Failure {
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
+    #[error("cannot start: {0}")]
+    Traces(#[from] TraceError),
     #[error("{0}")]
     Serve(#[from] ServeError),
     #[error("ended at once by a second signal: executions may have been lost")]
@@ -45,19 +51,15 @@ enum Failure {
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
         Ok(Command::Serve(config)) => run(*config),
-        Ok(Command::CollectGarbage { config, options }) => {
-            errands::garbage::collect(*config, options)
-        }
+        Ok(Command::CollectGarbage { config, options }) => errand::collect(*config, options),
         Ok(Command::CheckSandbox {
             worker_path,
             jail,
             worker_start,
-        }) => errands::sandbox::check(&worker_path, jail, worker_start),
-        Ok(Command::CheckPolicy {
-            fetch,
-            input,
-            log_level,
-        }) => errands::policy::check(*fetch, &input, log_level),
+        }) => errand::check_sandbox(&worker_path, jail, worker_start),
+        Ok(Command::CheckPolicy { fetch, input, log }) => errand::check_policy(*fetch, &input, log),
+        Ok(Command::CheckConfig(config)) => errand::check_config(&config),
+        Ok(Command::Doctor { config, format }) => errand::doctor(&config, format),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -70,15 +72,44 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes to standard error even when the log is off.
+fn complain(problem: &dyn Display) {
+    let _ = write!(std::io::stderr(), "{problem}");
+}
+
+/// Starts the log, and traces where there are any. Without a log there is a server all the same.
+fn start_log(options: LogOptions, traces: Option<&Traces>) -> Option<Log> {
+    match telemetry::start(options, traces) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            complain(&format!("mcp-v8: there is no log: {error}\n"));
+            None
+        }
+    }
+}
+
+fn tell(notes: &[Note]) {
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+}
+
 fn run(config: Config) -> ExitCode {
-    start_log(&config);
-    let summary = config.summary();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(serve(config, summary));
+            let options = config.traces.as_ref();
+            let traces = options
+                .map(|options| Traces::open(options, runtime.handle().clone()))
+                .transpose()?;
+            let log = start_log(config.log, traces.as_ref());
+            tell(&config.notes);
+            let ended = runtime.block_on(serve(config, log));
+            if let Some(traces) = traces {
+                traces.close();
+            }
             // A read of standard input cannot be interrupted: it is left behind, not waited for.
             runtime.shutdown_background();
             ended
@@ -92,7 +123,8 @@ fn run(config: Config) -> ExitCode {
     }
 }
 
-async fn serve(config: Config, summary: String) -> Result<(), Failure> {
+async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
+    let summary = config.summary();
     let mut signals = Signals::new()?;
     // An address that is taken is told before anything is started.
     let place = match &config.transport {
@@ -103,8 +135,9 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => None,
         Some(options) => Some(open_broker(options).await?),
     };
+    let said = config.said;
     let config = ExecutionsConfig {
-        broker,
+        broker: broker.clone(),
         ..config.executions
     };
     let defaults = Defaults {
@@ -113,7 +146,7 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     };
     let executions = tokio::select! {
         started = Executions::start(config) => started?,
-        () = signals.any() => return Ok(()),
+        () = asked_to_end(&mut signals, place.is_some()) => return Ok(()),
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
@@ -124,7 +157,20 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         }
         Some((listening, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
-            listen(listening, server, executions, signals, grace).await
+            let reloader = Reloader::new(said)
+                .add(DefaultLimits {
+                    executions: executions.clone(),
+                    server: server.clone(),
+                })
+                .add(FetchRules(broker))
+                .add_each(log);
+            let service = Service {
+                server,
+                executions,
+                reloader,
+                grace,
+            };
+            service.listen(listening, signals).await
         }
     }
 }
@@ -145,15 +191,80 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
     Ok(Broker::new(policy, injection, network)?)
 }
 
-/// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,
-/// and what still runs after that is cancelled, which ends all waits.
-async fn listen(
-    listening: Listening,
+/// Waits for a signal that ends a server on standard input and output, or on HTTP.
+async fn asked_to_end(signals: &mut Signals, is_on_http: bool) {
+    if is_on_http {
+        signals.end().await;
+    } else {
+        signals.any().await;
+    }
+}
+
+/// A server on HTTP.
+struct Service {
     server: Server,
     executions: Executions,
-    mut signals: Signals,
+    reloader: Reloader,
+    /// How long what runs may go on when it is asked to end.
     grace: Duration,
-) -> Result<(), Failure> {
+}
+
+impl Service {
+    /// Serves until a signal comes that asks for the end. Then nothing new is accepted, what runs may go
+    /// on for a while, and what still runs after that is cancelled, which ends all waits.
+    async fn listen(self, listening: Listening, mut signals: Signals) -> Result<(), Failure> {
+        let Self {
+            server,
+            executions,
+            mut reloader,
+            grace,
+        } = self;
+        let serving = open(listening, server, &executions);
+        loop {
+            match signals.next().await {
+                Asked::End => break,
+                Asked::Reload => tokio::select! {
+                    () = reload(&mut reloader) => {}
+                    () = signals.end() => break,
+                },
+            }
+        }
+        tracing::info!(
+            "asked to end: nothing new is accepted, what runs may go on for {} s",
+            grace.as_secs()
+        );
+        executions.close();
+        let end = async {
+            if timeout(grace, executions.idle()).await.is_err() {
+                tracing::info!("cancelling what still runs");
+                executions.cancel_all().await;
+            }
+            serving.close().await;
+            executions.shut_down().await;
+        };
+        tokio::select! {
+            () = end => Ok(()),
+            () = signals.end() => Err(Failure::Impatient),
+        }
+    }
+}
+
+/// What is served, and how those are told who wait that it ends.
+struct Open {
+    stop: CancellationToken,
+    serving: Serving,
+}
+
+impl Open {
+    async fn close(self) {
+        // Whoever waits is answered before nothing can be read any more.
+        self.stop.cancel();
+        self.serving.close().await;
+    }
+}
+
+/// Begins to answer.
+fn open(listening: Listening, server: Server, executions: &Executions) -> Open {
     let url = listening.url();
     tracing::info!(
         "MCP at {}; API at {url}/api (described at {url}/api/openapi.json), {url}/healthz, \
@@ -166,25 +277,28 @@ async fn listen(
         Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
     };
     let serving = listening.serve(executions.clone(), mcp);
-    signals.any().await;
-    tracing::info!(
-        "asked to end: nothing new is accepted, what runs may go on for {} s",
-        grace.as_secs()
-    );
-    executions.close();
-    let end = async {
-        if timeout(grace, executions.idle()).await.is_err() {
-            tracing::info!("cancelling what still runs");
-            executions.cancel_all().await;
+    Open { stop, serving }
+}
+
+/// Reads the configuration again, and has the server take what it can of it.
+async fn reload(reloader: &mut Reloader) {
+    let read = config::load(std::env::args_os(), std::env::vars_os(), &Machine::this());
+    let config = match read {
+        Ok(Command::Serve(config)) => config,
+        // It is the command line that this server was started with.
+        Ok(_) => return,
+        Err(faults) => {
+            tracing::error!("the configuration is wrong, and the one from before counts: {faults}");
+            return;
         }
-        // Whoever waits is answered before nothing can be read any more.
-        stop.cancel();
-        serving.close().await;
-        executions.shut_down().await;
     };
-    tokio::select! {
-        () = end => Ok(()),
-        () = signals.any() => Err(Failure::Impatient),
+    match reloader.reload(&config).await {
+        Ok(reloaded) => tracing::info!("the configuration was read again: {reloaded}"),
+        Err(refused) => {
+            tracing::error!(
+                "the configuration is refused, and the one from before counts: {refused}"
+            );
+        }
     }
 }
 

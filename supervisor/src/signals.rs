@@ -10,6 +10,15 @@ pub struct Signals {
     hang_up: Signal,
 }
 
+/// What a server on HTTP is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To end.
+    End,
+    /// To read its configuration again.
+    Reload,
+}
+
 impl Signals {
     /// Starts to catch them.
     ///
@@ -21,6 +30,24 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for one that asks a server on HTTP to end; one that came before the call counts.
+    pub async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// The same, or for the one that asks it to read its configuration again.
+    pub async fn next(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
     }
 
     /// Waits for any of them; one that came before the call counts.

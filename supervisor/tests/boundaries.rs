@@ -48,7 +48,10 @@ fn only_in(directories: &[&str], words: &[&str]) {
 #[test]
 fn only_mcp_knows_the_wire_format_of_mcp() {
     only_in(&["mcp/"], &["rmcp::"]);
-    only_in(&["mcp/", "main.rs"], &["crate::mcp", "mcp_v8::mcp"]);
+    only_in(
+        &["mcp/", "main.rs", "reload.rs"],
+        &["crate::mcp", "mcp_v8::mcp"],
+    );
 }
 
 #[test]
@@ -70,7 +73,27 @@ fn only_what_clients_see_can_be_serialised() {
 #[test]
 fn only_the_transport_writes_to_standard_output() {
     only_in(
-        &["mcp/stdio/", "main.rs", "errands/"],
+        &["mcp/stdio/", "main.rs", "errand/"],
         &["stdout()", "println!", "print!("],
+    );
+}
+
+#[test]
+fn only_metrics_and_the_page_that_shows_them_know_the_registry() {
+    only_in(
+        &["metrics/", "http/metrics.rs"],
+        &["prometheus_client::registry"],
+    );
+}
+
+#[test]
+fn only_telemetry_knows_the_library_of_traces() {
+    only_in(
+        &["telemetry/"],
+        &[
+            "opentelemetry::",
+            "opentelemetry_otlp::",
+            "opentelemetry_sdk::",
+        ],
     );
 }

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
-    CancelledBy, Conflict, End, Error, ExecutionsConfig, FailureKind, ListRequest, Retention,
-    State, Status,
+    CancelledBy, Check, CheckState, Conflict, End, Error, ExecutionsConfig, FailureKind,
+    ListRequest, Retention, State, Status,
 };
 use support::{
     Executions, Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start,
@@ -334,6 +334,15 @@ async fn a_store_that_cannot_write_is_reported_and_recovers() {
         refused.to_string().contains("cannot be recorded"),
         "{refused}"
     );
+    let unready = executions.readiness().await;
+    assert!(!unready.is_ready());
+    assert!(
+        unready.0.contains(&(Check::Store, CheckState::Failing)),
+        "{unready:?}"
+    );
+    let figures = executions.figures().store;
+    assert_eq!(figures.trouble.get(), 1);
+    assert!(figures.given_up.get() >= 1);
     // The same story later, when only the store is left to tell it.
     let later = executions.get(id).await.unwrap();
     assert_eq!(failure(&later).0, FailureKind::Server);
@@ -347,6 +356,8 @@ async fn a_store_that_cannot_write_is_reported_and_recovers() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(result(&ended(&executions, next).await), "3");
+    assert!(executions.readiness().await.is_ready());
+    assert_eq!(figures.trouble.get(), 0);
     executions.shut_down().await;
 }
 

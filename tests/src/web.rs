@@ -9,6 +9,7 @@
 //! /count                       how many bytes came
 //! /redirect/<status>/<path>    to /<path>
 //! /away/<status>/<host>/<path> to the same port of another host
+//! /v1/traces                   nothing, as a collector of traces
 //! /never                       nothing, until the client goes
 //! ```
 
@@ -141,6 +142,10 @@ fn serve(stream: &TcpStream, port: u16, shared: &Shared) -> io::Result<()> {
         ["away", status, host, to] => {
             let to = format!("http://{host}:{port}/{to}");
             answer(stream, status, &[("location", to)], b"moved")
+        }
+        ["v1", "traces"] => {
+            let protobuf = ("content-type", "application/x-protobuf".to_owned());
+            answer(stream, "200 OK", &[protobuf], b"")
         }
         ["never"] => {
             let left = input.read(&mut [0; 1]);

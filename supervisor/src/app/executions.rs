@@ -11,11 +11,13 @@ use tokio_util::task::TaskTracker;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
+use super::readiness::Disks;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
+use crate::metrics::{ByTenant, ExecutionFigures};
 use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
 use crate::tenant::Tenant;
 use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
@@ -32,9 +34,10 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
-    pub(super) defaults: Limits,
+    defaults: Mutex<Limits>,
     pub(super) mode: Mode,
-    probed: Probed,
+    pub(super) probed: Probed,
+    pub(super) disks: Disks,
     pub(super) tasks: TaskTracker,
     live: Mutex<Live>,
     /// Told when the last driver has gone.
@@ -118,16 +121,18 @@ impl Executions {
                     spawner,
                     heaps,
                     broker: config.broker,
+                    figures: ExecutionFigures::new(ByTenant::new([Tenant::local().name()])),
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                 },
                 admission: Admission::new(config.max_concurrent, config.queue_length_max),
-                defaults: Limits {
+                defaults: Mutex::new(Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
-                },
+                }),
                 mode,
                 probed,
+                disks: Disks::of(&config.state),
                 tasks,
                 live: Mutex::default(),
                 emptied: Notify::new(),
@@ -154,6 +159,10 @@ impl Executions {
 }
 
 impl Shared {
+    pub(super) fn defaults(&self) -> MutexGuard<'_, Limits> {
+        self.defaults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

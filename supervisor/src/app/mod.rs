@@ -6,6 +6,7 @@ mod follow;
 mod garbage;
 mod input;
 mod load;
+mod readiness;
 mod request;
 mod sessions;
 mod standing;
@@ -20,6 +21,7 @@ pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,
 };
 pub use load::Load;
+pub use readiness::{Check, CheckState, Readiness};
 pub use request::{
     HeapChoice, HeapList, HeapQuery, ListPage, ListRequest, RunRequest, SessionList,
     SessionsRequest, SnapshotsRequest,
@@ -33,12 +35,14 @@ pub use crate::workers::{
 
 pub use crate::heaps::{
     AwsVariables, CachePlace, HeapError, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId,
+    reach as reach_heaps,
 };
 pub use crate::tenant::{MalformedTenant, Tenant};
 
 pub use crate::store::{
-    CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
-    HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
-    MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
-    StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
+    CancelledBy, DatabaseFound, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount,
+    HeapEnd, HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName,
+    MalformedTagKey, MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName,
+    Status, StoreLoad, StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
+    inspect as inspect_database, sqlite_version,
 };

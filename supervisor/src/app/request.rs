@@ -21,6 +21,20 @@ pub struct RunRequest {
     pub tags: Tags,
 }
 
+impl RunRequest {
+    /// This source, and nothing else said.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            heap_memory_max_mb: None,
+            execution_timeout_secs: None,
+            heap: None,
+            session: None,
+            tags: Tags::default(),
+        }
+    }
+}
+
 /// Which heap an execution starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeapChoice {

@@ -1,25 +1,42 @@
 //! How a server stands as a whole: whether it accepts, how much goes on, and how it ends.
 
-use super::error::Unavailable;
+use mcp_v8_protocol::PROTOCOL_VERSION;
+
 use super::executions::Executions;
 use super::load::Load;
-use crate::store::{CancelledBy, Status};
+use crate::metrics::{Build, Figures};
+use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
 impl Executions {
-    /// Whether executions are accepted.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn readiness(&self) -> Result<(), Unavailable> {
-        if self.shared.live().is_closing {
-            return Err(Unavailable::ShuttingDown);
+    /// What all parts count.
+    pub fn figures(&self) -> Figures {
+        let services = &self.shared.services;
+        let pool = services.spawner.figures().cloned();
+        let heaps = services.heaps.as_ref().map(|heaps| heaps.figures().clone());
+        let broker = services.broker.as_ref();
+        Figures {
+            executions: services.figures.clone(),
+            pool: pool.unwrap_or_default(),
+            store: services.store.figures().clone(),
+            heaps: heaps.unwrap_or_default(),
+            fetch: broker
+                .map(|broker| broker.figures().clone())
+                .unwrap_or_default(),
         }
-        match self.shared.services.store.trouble() {
-            Some(trouble) => Err(Unavailable::Store {
-                problem: trouble.to_string(),
-            }),
-            None => Ok(()),
+    }
+
+    /// Which programs these are.
+    pub fn build(&self) -> Build {
+        Build {
+            v8: self.v8_version().to_owned(),
+            protocol: PROTOCOL_VERSION.to_string(),
+            sqlite: sqlite_version().to_owned(),
         }
+    }
+
+    /// How much there is of the store. It asks the file system, and so may block.
+    pub fn store_load(&self) -> StoreLoad {
+        self.shared.services.store.load()
     }
 
     /// How much is going on.
@@ -42,6 +59,11 @@ impl Executions {
             queued,
             ended: self.shared.ended.all(),
         }
+    }
+
+    /// Gives these limits, from now on, to those who do not ask.
+    pub fn set_defaults(&self, limits: Limits) {
+        *self.shared.defaults() = limits;
     }
 
     /// Accepts nothing more. What was accepted goes on.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::Instrument as _;
 
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
@@ -13,9 +14,11 @@ use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::Mode;
 use super::validate;
 use crate::execution::admission::Refusal;
+use crate::execution::course;
 use crate::execution::driver::{self, Driver, Task};
 use crate::execution::outcome;
 use crate::limits;
+use crate::metrics::LimitName;
 use crate::store::{
     CancelledBy, ExecutionId, IdMatches, OutputPage, PageRequest, Status, Store, StoreError,
     Stored, View,
@@ -57,7 +60,26 @@ impl Workspace {
     /// # Errors
     /// [`Error::Overloaded`], [`Error::Unavailable`].
     pub fn admits(&self) -> Result<(), Error> {
-        self.shared.admission.look().map_err(refused)
+        self.shared
+            .admission
+            .look()
+            .map_err(|why| self.refused(why))
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Full {
+                slots,
+                queue_length,
+            } => {
+                self.shared.services.figures.hit(LimitName::QueueLength);
+                Error::Overloaded {
+                    running: slots,
+                    queue_length,
+                }
+            }
+            Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        }
     }
 
     /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
@@ -68,7 +90,7 @@ impl Workspace {
     /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
-        let limits = validate::run(&request, shared.defaults, shared.mode)?;
+        let limits = validate::run(&request, *shared.defaults(), shared.mode)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
@@ -80,7 +102,7 @@ impl Workspace {
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;
         }
-        let ticket = shared.admission.enter().map_err(refused)?;
+        let ticket = shared.admission.enter().map_err(|why| self.refused(why))?;
         let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
@@ -92,6 +114,7 @@ impl Workspace {
             session: request.session,
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
+        let span = course::span_of(&view);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
@@ -122,11 +145,12 @@ impl Workspace {
         };
         let token = shared.tasks.token();
         drop(live);
-        tokio::spawn(async move {
+        let driving = async move {
             let _token = token;
             let _leave = leave;
             driver.run().await;
-        });
+        };
+        tokio::spawn(driving.instrument(span));
         Ok(id)
     }
 
@@ -349,18 +373,5 @@ impl Drop for Leave {
         if live.drivers.is_empty() {
             self.shared.emptied.notify_waiters();
         }
-    }
-}
-
-fn refused(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::Full {
-            slots,
-            queue_length,
-        } => Error::Overloaded {
-            running: slots,
-            queue_length,
-        },
-        Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
     }
 }

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::fetch::FetchFlags;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
+use super::telemetry::TelemetryFlags;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
@@ -49,6 +50,10 @@ Examples:
       Serve HTTP on this machine: MCP at http://127.0.0.1:8080/mcp, the API below /api.
   mcp-v8 --policy-dir policies --fetch-header 'host=api.example.com,header=x-api-key,value=${API_KEY}'
       Let scripts make the requests that the policies allow; those to this host get a key.
+  mcp-v8 doctor --config /etc/mcp-v8.toml
+      Try everything that a server with these settings needs, and say what to do.
+  mcp-v8 --check-config --config /etc/mcp-v8.toml
+      Show what a configuration comes to.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
       Add it to Claude Code.
 ";
@@ -251,11 +256,15 @@ struct Cli {
     #[arg(long, value_name = "FILE", help_heading = OPERATION)]
     worker_path: Option<OsString>,
 
-    /// How much the log on standard error says: off, error, warn, info or debug.
+    #[command(flatten)]
+    telemetry: TelemetryFlags,
+
+    /// Check the configuration, print what it comes to, and end.
     ///
-    /// Code and its output are never logged.
-    #[arg(long, value_name = "LEVEL", help_heading = OPERATION)]
-    log_level: Option<OsString>,
+    /// Reads the files that it names (certificates, policies, headers, modules), starts nothing and asks
+    /// nobody. Secrets are not shown. Exits with 0 when a server could be started with it, else with 2.
+    #[arg(long, help_heading = OPERATION)]
+    check_config: bool,
 
     /// A TOML file with settings: one "name = value" a line, named as the flags.
     #[arg(long, value_name = "FILE", help_heading = OPERATION)]
@@ -274,6 +283,8 @@ pub(super) struct CommandLine {
     pub(super) config: Option<PathBuf>,
     /// Whether only the jail is to be shown.
     pub(super) check_sandbox: bool,
+    /// Whether only the configuration is to be shown.
+    pub(super) check_config: bool,
     /// What is to be done instead of serving.
     pub(super) task: Option<Task>,
 }
@@ -399,7 +410,11 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
         (Setting::WorkerPath, cli.worker_path),
-        (Setting::LogLevel, cli.log_level),
+        (Setting::LogLevel, cli.telemetry.log_level),
+        (Setting::LogFormat, cli.telemetry.log_format),
+        (Setting::OtlpEndpoint, cli.telemetry.otlp_endpoint),
+        (Setting::OtlpHeadersFile, cli.telemetry.otlp_headers_file),
+        (Setting::OtlpSampleRatio, cli.telemetry.otlp_sample_ratio),
     ];
     let lists = [
         (Setting::FetchHeader, cli.fetch.fetch_header),
@@ -424,6 +439,7 @@ fn said(cli: Cli) -> CommandLine {
         raw,
         config: cli.config,
         check_sandbox: cli.check_sandbox,
+        check_config: cli.check_config,
         task: cli.errand.map(Task::from),
     }
 }
@@ -470,7 +486,9 @@ mod tests {
         let mut flags: Vec<&str> = command
             .get_arguments()
             .filter_map(Arg::get_long)
-            .filter(|flag| !["help", "version", "config", "check-sandbox"].contains(flag))
+            .filter(|flag| {
+                !["help", "version", "config", "check-config", "check-sandbox"].contains(flag)
+            })
             .collect();
         let mut names = Setting::ALL.map(Setting::name).to_vec();
         flags.sort_unstable();

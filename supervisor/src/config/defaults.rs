@@ -20,6 +20,7 @@ pub(super) fn shown(setting: Setting) -> String {
         | Setting::TlsKey
         | Setting::FetchHeader
         | Setting::FetchHeaderConfig
+        | Setting::OtlpHeadersFile
         | Setting::WasmModule
         | Setting::WasmConfig => "none".to_owned(),
         Setting::PolicyDir | Setting::OpaUrl => "none: scripts make no requests".to_owned(),
@@ -56,5 +57,8 @@ pub(super) fn shown(setting: Setting) -> String {
         Setting::WorkerStart => WorkerStart::default().name().to_owned(),
         Setting::WorkerPath => "mcp-v8-worker beside this program".to_owned(),
         Setting::LogLevel => "info".to_owned(),
+        Setting::LogFormat => "text".to_owned(),
+        Setting::OtlpEndpoint => "none: no traces are sent".to_owned(),
+        Setting::OtlpSampleRatio => "1: all of them".to_owned(),
     }
 }

@@ -34,6 +34,20 @@ pub(super) enum Errand {
         #[arg(long)]
         sole_database: bool,
     },
+    /// Try everything that a server with these settings needs, say what to do about it, and end.
+    ///
+    /// Looks at the sandbox, the limits of this machine, the places where things are kept, the clock, the
+    /// programs' versions, policies, certificates and S3, and runs a script from end to end. It takes the
+    /// flags, variables and configuration file of the server (flags stand before its name), works beside one that runs, and changes
+    /// nothing but files of its own that it removes again.
+    ///
+    /// Exit codes: 0 nothing fails, 1 something does, 2 the configuration is wrong.
+    #[command(after_help = DOCTOR_AFTER_HELP)]
+    Doctor {
+        /// Print a JSON document instead of a list.
+        #[arg(long)]
+        json: bool,
+    },
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
@@ -69,6 +83,16 @@ Examples:
       The same after a session database was lost: what only that one needed can go.
 ";
 
+const DOCTOR_AFTER_HELP: &str = "\
+Examples:
+  mcp-v8 doctor
+      Could a server on standard input and output run here?
+  mcp-v8 --http-port 8443 --tls-cert server.pem --tls-key server.key doctor
+      Could one that serves HTTPS?
+  mcp-v8 doctor --config /etc/mcp-v8.toml --json
+      The same of a configuration, for a program.
+";
+
 const CHECK_AFTER_HELP: &str = "\
 Examples:
   echo '{\"url\": \"https://api.example.com/v1/items\"}' | mcp-v8 policy check --policy-dir policies --input -
@@ -77,8 +101,8 @@ Examples:
       Ask a remote OPA.
 ";
 
-/// Whether errands have a setting besides: where everything is and how long it is kept, and where the
-/// policies are.
+/// Whether a setting can be said behind an errand's name too: where everything is and how long it is kept,
+/// and where the policies are. All others are said before it.
 pub(super) fn is_of_errands(setting: Setting) -> bool {
     NEEDS_STATE.contains(&setting)
         || matches!(
@@ -92,11 +116,25 @@ pub(super) fn is_of_errands(setting: Setting) -> bool {
         )
 }
 
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// A list for people.
+    Text,
+    /// A JSON document.
+    Json,
+}
+
 /// What is to be done instead of serving.
 #[derive(Debug)]
 pub(super) enum Task {
     /// Collect garbage so.
     CollectGarbage(GarbageOptions),
+    /// Try everything that a server needs.
+    Doctor {
+        /// How it is told.
+        format: ReportFormat,
+    },
     /// Ask the policies about the request in this file.
     CheckPolicy {
         /// The file; `-` for standard input.
@@ -114,6 +152,13 @@ impl From<Errand> for Task {
                 is_dry_run: dry_run,
                 is_sole_database: sole_database,
             }),
+            Errand::Doctor { json } => Self::Doctor {
+                format: if json {
+                    ReportFormat::Json
+                } else {
+                    ReportFormat::Text
+                },
+            },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
         }
     }

@@ -6,6 +6,7 @@
 
 mod cli;
 mod defaults;
+mod effective;
 mod environment;
 mod errand;
 mod fault;
@@ -16,6 +17,7 @@ pub mod raw;
 mod resolve;
 mod setting;
 mod state;
+mod telemetry;
 mod wasm_config;
 mod wasm_modules;
 
@@ -27,6 +29,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+pub use effective::{Effective, changed, effective};
+pub use errand::ReportFormat;
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 pub use wasm_config::ListFault;
@@ -39,7 +43,7 @@ use crate::app::{
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LogOptions, TraceOptions};
 
 /// Where heaps are kept when nobody says.
 pub const DIRECTORY_PATH_DEFAULT: &str = "/tmp/mcp-v8-heaps";
@@ -86,10 +90,14 @@ pub struct Config {
     pub executions: ExecutionsConfig,
     /// Whether scripts may make requests, and which.
     pub fetch: Option<FetchOptions>,
-    /// How much the log says.
-    pub log_level: LogLevel,
+    /// What the log is like.
+    pub log: LogOptions,
+    /// Where traces go, if they go anywhere.
+    pub traces: Option<TraceOptions>,
     /// What the operator should know, though nothing is wrong.
     pub notes: Vec<Note>,
+    /// What was said, and where: all of the above comes from it.
+    pub said: raw::Raw,
 }
 
 /// How clients reach the server.
@@ -314,8 +322,17 @@ pub enum Command {
         fetch: Box<FetchOptions>,
         /// The file with the request; `-` for standard input.
         input: PathBuf,
-        /// How much the log says.
-        log_level: LogLevel,
+        /// What the log is like.
+        log: LogOptions,
+    },
+    /// Check what this configuration names, show what it comes to, and end.
+    CheckConfig(Box<Config>),
+    /// Try everything that a server with this configuration needs, and end.
+    Doctor {
+        /// The configuration.
+        config: Box<Config>,
+        /// How it is told.
+        format: ReportFormat,
     },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
@@ -358,14 +375,21 @@ pub fn load(
             let config = Box::new(config);
             return Ok(Command::CollectGarbage { config, options });
         }
+        Some(Task::Doctor { format }) => {
+            let config = Box::new(config);
+            return Ok(Command::Doctor { config, format });
+        }
         Some(Task::CheckPolicy { input }) => {
             let fetch = config.fetch.ok_or(Faults(vec![Fault::NothingAsked]))?;
             return Ok(Command::CheckPolicy {
                 fetch: Box::new(fetch),
                 input,
-                log_level: config.log_level,
+                log: config.log,
             });
         }
+    }
+    if command_line.check_config {
+        return Ok(Command::CheckConfig(Box::new(config)));
     }
     Ok(if command_line.check_sandbox {
         Command::CheckSandbox {

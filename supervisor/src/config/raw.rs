@@ -109,6 +109,14 @@ impl Raw {
         self
     }
 
+    /// Takes over what another says of a setting, also when that is nothing.
+    pub fn take_from(&mut self, other: &Self, setting: Setting) {
+        match other.said.get(&setting) {
+            Some(said) => self.said.insert(setting, said.clone()),
+            None => self.said.remove(&setting),
+        };
+    }
+
     /// What was said about this.
     pub fn get(&self, setting: Setting) -> Option<&Said> {
         self.said.get(&setting)

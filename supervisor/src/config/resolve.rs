@@ -14,7 +14,7 @@ use super::{
 };
 use crate::app::{EngineTier, ExecutionsConfig, Jail, Retention, SandboxMode, WorkerStart};
 use crate::limits;
-use crate::telemetry::LogLevel;
+use crate::telemetry::LogOptions;
 
 /// Judges what was said. `faults` are those that were found while reading.
 pub(super) fn resolve(
@@ -67,14 +67,20 @@ pub(super) fn resolve(
     };
     let transport = resolver.transport(&mut notes);
     let fetch = resolver.fetch();
-    let log_level = resolver.log_level();
+    let log = LogOptions {
+        level: resolver.log_level(),
+        format: resolver.log_format(),
+    };
+    let traces = resolver.traces();
     if resolver.faults.is_empty() {
         Ok(Config {
             transport,
             executions,
             fetch,
-            log_level,
+            log,
+            traces,
             notes,
+            said: raw.clone(),
         })
     } else {
         Err(Faults(resolver.faults))
@@ -170,16 +176,6 @@ impl Resolver<'_> {
         }
     }
 
-    fn log_level(&mut self) -> LogLevel {
-        let expected = "one of off, error, warn, info, debug";
-        self.word(
-            Setting::LogLevel,
-            LogLevel::Info,
-            expected,
-            LogLevel::from_name,
-        )
-    }
-
     fn jail(&mut self) -> Jail {
         Jail {
             sandbox: self.word(
@@ -198,7 +194,7 @@ impl Resolver<'_> {
     }
 
     /// One of a few words.
-    fn word<T>(
+    pub(super) fn word<T>(
         &mut self,
         setting: Setting,
         default: T,

@@ -84,6 +84,14 @@ pub enum Setting {
     WorkerPath,
     /// How much the log says.
     LogLevel,
+    /// How its lines are written.
+    LogFormat,
+    /// The collector that traces are sent to.
+    OtlpEndpoint,
+    /// The file with headers for it.
+    OtlpHeadersFile,
+    /// The part of traces that is sent.
+    OtlpSampleRatio,
 }
 
 /// The prefix of every environment variable that is read.
@@ -94,7 +102,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 43] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -134,6 +142,10 @@ impl Setting {
         Self::WorkerStart,
         Self::WorkerPath,
         Self::LogLevel,
+        Self::LogFormat,
+        Self::OtlpEndpoint,
+        Self::OtlpHeadersFile,
+        Self::OtlpSampleRatio,
     ];
 
     /// The name: `--name` on the command line, `name = ...` in the file.
@@ -178,6 +190,10 @@ impl Setting {
             Self::WorkerStart => "worker-start",
             Self::WorkerPath => "worker-path",
             Self::LogLevel => "log-level",
+            Self::LogFormat => "log-format",
+            Self::OtlpEndpoint => "otlp-endpoint",
+            Self::OtlpHeadersFile => "otlp-headers-file",
+            Self::OtlpSampleRatio => "otlp-sample-ratio",
         }
     }
 

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use super::*;
 use crate::app::{State, StorePlace};
 use crate::limits;
+use crate::telemetry::LogLevel;
 
 mod fetch;
 mod http;
 mod state;
+mod telemetry;
 mod wasm_modules;
 
 fn machine() -> Machine {
@@ -72,7 +74,7 @@ fn defaults_without_anything_said() {
         StorePlace::Directory(PathBuf::from("/tmp/mcp-v8-sessions"))
     );
     assert!(matches!(executions.state, State::Stateful { .. }));
-    assert_eq!(config.log_level, LogLevel::Info);
+    assert_eq!(config.log.level, LogLevel::Info);
     assert!(config.notes.is_empty());
 }
 
@@ -189,6 +191,10 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("worker-start", "exec", "\"exec\""),
         ("worker-path", "/x/worker", "\"/x/worker\""),
         ("log-level", "debug", "\"debug\""),
+        ("log-format", "json", "\"json\""),
+        ("otlp-endpoint", "http://x:4318", "\"http://x:4318\""),
+        ("otlp-headers-file", "/x/headers", "\"/x/headers\""),
+        ("otlp-sample-ratio", "0.5", "0.5"),
     ];
     assert_eq!(values.len(), Setting::ALL.len());
     for (name, text, toml) in values {
@@ -207,6 +213,7 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::FetchAllowPrivate | Setting::FetchHeader | Setting::FetchHeaderConfig => {
                 &["--policy-dir=/x"]
             }
+            Setting::OtlpHeadersFile | Setting::OtlpSampleRatio => &["--otlp-endpoint=http://x"],
             _ => &[],
         };
         let with =
@@ -220,7 +227,17 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::TlsCert | Setting::TlsKey => config(&["--http-port=1"], &[]),
             _ => with(&[], &[]),
         };
-        let shown = |config: &Config| format!("{config:?}");
+        // But for where it was said.
+        let shown = |config: &Config| {
+            let said = raw::Raw::default();
+            format!(
+                "{:?}",
+                Config {
+                    said,
+                    ..config.clone()
+                }
+            )
+        };
         assert_eq!(shown(&by_flag), shown(&by_variable), "{name}");
         assert_eq!(shown(&by_flag), shown(&by_file), "{name}");
         // This one allows what is otherwise a fault.

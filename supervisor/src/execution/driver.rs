@@ -18,30 +18,12 @@ use super::heap::Heap;
 use super::held::{Held, become_ready};
 use super::outcome::Given;
 use super::output::Output;
+pub use super::services::Services;
 use super::state::{Settling, State};
-use crate::fetch::Broker;
-use crate::heaps::Heaps;
 use crate::limits;
-use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
+use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Tags, View};
 use crate::tenant::Tenant;
-use crate::workers::{Exit, Spawner, Word};
-
-/// What drivers share.
-#[derive(Debug, Clone)]
-pub struct Services {
-    /// Where ends and output go.
-    pub store: Store,
-    /// Where workers come from.
-    pub spawner: Spawner,
-    /// Where heaps are kept; `None` where they are not.
-    pub heaps: Option<Heaps>,
-    /// Who makes the requests of scripts; `None` where they may make none.
-    pub broker: Option<Broker>,
-    /// How long a worker may take to say Hello.
-    pub hello_timeout: Duration,
-    /// How long an execution may wait for a slot.
-    pub queue_wait_max: Duration,
-}
+use crate::workers::{Exit, Word};
 
 /// Everybody else's ends of an execution.
 #[derive(Debug)]
@@ -146,16 +128,22 @@ impl Driver {
     /// dropped, the worker is killed and reaped.
     pub async fn run(mut self) {
         let mut state = State::Queued;
+        let mut course = self.services.course();
         let mut answers = VecDeque::new();
         loop {
             let event = match answers.pop_front() {
                 Some(event) => event,
                 None => self.next_event(&state).await,
             };
+            course.hear(&event, &state, self.given);
             let (next, effects) = state.on(event, self.given);
             state = next;
+            course.reach(&state);
             for effect in effects {
                 answers.extend(self.perform(*effect, &state).await);
+                if *effect == Effect::Publish {
+                    course.known(&self.view.borrow());
+                }
             }
             if let State::Ended(_) = state {
                 break;

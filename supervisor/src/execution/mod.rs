@@ -6,6 +6,7 @@
 //! * `heap`: the heap that it continues, and the one that it leaves.
 //! * `heap_loss`: why a heap was not saved, in words.
 //! * [`admission`]: slots and the queue before them.
+//! * `course`: what is counted of it, and the spans of its phases.
 //! * `alarm`: what an operator has to hear of a death.
 //! * [`modules`]: whether V8 takes the WebAssembly modules that the operator preloads.
 //! * [`probe`]: whether workers can be started at all.
@@ -15,6 +16,7 @@
 
 pub mod admission;
 mod alarm;
+pub(crate) mod course;
 pub mod driver;
 pub mod event;
 mod exchanges;
@@ -25,4 +27,5 @@ pub mod modules;
 pub mod outcome;
 mod output;
 pub mod probe;
+mod services;
 pub mod state;

@@ -12,6 +12,7 @@ use super::connect::Unreachable;
 use super::injection::NoValue;
 use super::redirect::Astray;
 use super::request::Malformed;
+use crate::metrics::FetchFailure;
 use crate::policy::Denied;
 
 /// Why an exchange failed.
@@ -75,6 +76,24 @@ pub(super) enum Trouble {
 }
 
 impl Failure {
+    /// What it is counted as.
+    pub(super) fn kind(&self) -> FetchFailure {
+        match self {
+            Self::Malformed(_) => FetchFailure::Malformed,
+            Self::Requests(_)
+            | Self::OpenOfTenant(_)
+            | Self::OpenOfAll(_)
+            | Self::RequestBytes(_)
+            | Self::ResponseBytes(_)
+            | Self::BodyLength { .. } => FetchFailure::Limit,
+            Self::Denied(_) => FetchFailure::Denied,
+            Self::NoValue(_) => FetchFailure::Injection,
+            Self::Astray(_) => FetchFailure::Redirect,
+            Self::Trouble { trouble, .. } => trouble.kind(),
+            Self::Internal => FetchFailure::Internal,
+        }
+    }
+
     /// What the script is told.
     pub(super) fn text(&self) -> String {
         let mut text = self.to_string();
@@ -88,6 +107,23 @@ impl Trouble {
         Failure::Trouble {
             place: place.to_owned(),
             trouble: self,
+        }
+    }
+
+    fn kind(&self) -> FetchFailure {
+        match self {
+            Self::Unreachable(_) => FetchFailure::Unreachable,
+            Self::Tls(_) => FetchFailure::Tls,
+            Self::ConnectTimeout(_) | Self::HeadTimeout(_) | Self::PieceTimeout(_) => {
+                FetchFailure::Timeout
+            }
+            Self::OversizedHead => FetchFailure::Limit,
+            Self::Reset
+            | Self::Incomplete
+            | Self::NotHttp(_)
+            | Self::Status(_)
+            | Self::Coding(_)
+            | Self::Broken(_) => FetchFailure::Broken,
         }
     }
 

@@ -39,12 +39,13 @@ mod upload;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_v8_protocol::fetch::{CallStep, ExchangeId, FetchCall, FetchReply, ReplyStep, Request};
 use rustls::RootCertStore;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 pub use self::bounds::Bounds;
 pub use self::connect::{Resolver, SystemResolver};
@@ -59,9 +60,11 @@ use self::transfer::Transfer;
 use self::upload::Piece;
 use self::words::Words;
 use crate::limits::FETCH_WORDS_LENGTH;
+use crate::metrics::FetchFigures;
 use crate::outbound::{system_authorities, trusting};
 use crate::policy::Policy;
 use crate::store::ExecutionId;
+use crate::telemetry::TRACED;
 use crate::tenant::Tenant;
 
 /// What all executions share. Cheap to clone.
@@ -72,10 +75,25 @@ pub struct Broker {
 
 #[derive(Debug)]
 struct Shared {
-    rules: Arc<dyn Rules>,
-    allow_private: bool,
+    orders: Mutex<Orders>,
     bounds: Bounds,
     pools: Pools,
+    figures: FetchFigures,
+}
+
+/// What the operator has said of requests.
+#[derive(Debug, Clone)]
+struct Orders {
+    rules: Arc<dyn Rules>,
+    allow_private: bool,
+}
+
+impl Shared {
+    /// What counts for a request that is made now.
+    fn orders(&self) -> Orders {
+        let orders = self.orders.lock();
+        orders.unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The network as requests see it.
@@ -168,14 +186,32 @@ impl Broker {
     pub fn obeying(rules: Arc<dyn Rules>, network: Network) -> Result<Self, NoTls> {
         let tls = trusting(network.authorities)?;
         let shared = Shared {
-            rules,
-            allow_private: network.allow_private,
+            orders: Mutex::new(Orders {
+                rules,
+                allow_private: network.allow_private,
+            }),
             pools: Pools::new(tls, network.resolver, &network.bounds),
             bounds: network.bounds,
+            figures: FetchFigures::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Goes by this from now on, also for what is under way: each hop of a request is asked for anew.
+    pub fn replace(&self, policy: Policy, injection: Injection, allow_private: bool) {
+        let orders = Orders {
+            rules: Arc::new(Configured { policy, injection }),
+            allow_private,
+        };
+        let current = self.shared.orders.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) = orders;
+    }
+
+    /// What it counts.
+    pub fn figures(&self) -> &FetchFigures {
+        &self.shared.figures
     }
 
     /// The exchanges of a new execution.
@@ -251,7 +287,8 @@ impl Exchanges {
             words: Words::of(id, self.speaker.clone()),
             pulls: Arc::clone(&pulls),
         };
-        let task = tokio::spawn(transfer.run(request, sent));
+        let span = tracing::info_span!(target: TRACED, "fetch");
+        let task = tokio::spawn(transfer.run(request, sent).instrument(span));
         let running = Running {
             pieces,
             pulls,

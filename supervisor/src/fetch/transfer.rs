@@ -13,6 +13,8 @@ use hyper::body::{Body as _, Incoming};
 use mcp_v8_protocol::fetch::{Redirect, ReplyStep, Request as Wanted};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::address::Reach;
 use super::answer;
@@ -22,11 +24,14 @@ use super::failure::{Failure, Trouble};
 use super::pools::Share;
 use super::redirect::{self, Hop};
 use super::request::{self, Body};
+use super::rules::Rules;
 use super::upload::{Moved, Piece, Upload, pump};
 use super::words::Words;
 use super::{Requester, Shared};
+use crate::metrics::{Decision, Label as _};
 use crate::outbound::AGENT;
-use crate::policy::Asked;
+use crate::policy::{Asked, Denied, Permit};
+use crate::telemetry::TRACED;
 
 /// What an exchange works with.
 #[derive(Debug)]
@@ -46,13 +51,21 @@ type Start = oneshot::Sender<mpsc::Sender<Piece>>;
 impl Transfer {
     /// Goes on until the last word is said.
     pub(super) async fn run(self, wanted: Wanted, pieces: mpsc::Receiver<Piece>) {
+        let _open = Open::new(&self.shared);
         let done = AssertUnwindSafe(self.exchange(wanted, pieces));
         let last = match done.catch_unwind().await {
             Ok(Ok(())) => ReplyStep::End,
-            Ok(Err(failure)) => ReplyStep::Failed(failure.text()),
-            Err(_panic) => ReplyStep::Failed(Failure::Internal.text()),
+            Ok(Err(failure)) => self.fail(&failure),
+            Err(_panic) => self.fail(&Failure::Internal),
         };
         self.words.say(last).await;
+    }
+
+    fn fail(&self, failure: &Failure) -> ReplyStep {
+        let kind = failure.kind();
+        self.shared.figures.failures.of(kind).inc();
+        Span::current().record("error.type", kind.name());
+        ReplyStep::Failed(failure.text())
     }
 
     async fn exchange(&self, wanted: Wanted, pieces: mpsc::Receiver<Piece>) -> Result<(), Failure> {
@@ -111,7 +124,7 @@ impl Transfer {
     /// Makes one request: policy, injection, connection.
     async fn ask(&self, hop: &Hop, start: Option<Start>) -> Result<Response<Incoming>, Failure> {
         self.budget.ask()?;
-        let rules = &self.shared.rules;
+        let orders = self.shared.orders();
         let asked = Asked {
             tenant: self.requester.tenant.clone(),
             session: self.requester.session.clone(),
@@ -119,12 +132,17 @@ impl Transfer {
             url: hop.target.url.clone(),
             headers: hop.headers.clone(),
         };
-        let permit = rules.decide(&asked).await?;
+        let permit = self.decide(&orders.rules, &asked).await?;
         let injected = match hop.is_downgraded {
             true => HeaderMap::new(),
-            false => rules.headers_for(&hop.method, &hop.target.url).await?,
+            false => {
+                orders
+                    .rules
+                    .headers_for(&hop.method, &hop.target.url)
+                    .await?
+            }
         };
-        let reach = match self.shared.allow_private || permit.private_addresses {
+        let reach = match orders.allow_private || permit.private_addresses {
             true => Reach::Any,
             false => Reach::Public,
         };
@@ -134,13 +152,37 @@ impl Transfer {
         *request.uri_mut() = hop.target.uri.clone();
         *request.headers_mut() = headers(hop, &injected);
         let client = self.shared.pools.client(&self.share, reach);
+        let figures = &self.shared.figures;
+        figures.requests.inc();
+        let began = Instant::now();
         let sending = client.send(request);
         let trouble = match self.in_time(&moved, sending).await {
-            Some(Ok(response)) => return Ok(response),
+            Some(Ok(response)) => {
+                figures.head_time.time(began.elapsed());
+                return Ok(response);
+            }
             Some(Err(error)) => Trouble::of_sending(&error, self.shared.bounds.connect_wait),
             None => Trouble::HeadTimeout(self.shared.bounds.head_wait),
         };
         Err(trouble.at(hop.target.place()))
+    }
+
+    /// Asks the policies.
+    async fn decide(&self, rules: &Arc<dyn Rules>, asked: &Asked) -> Result<Permit, Denied> {
+        let began = Instant::now();
+        let span = tracing::info_span!(target: TRACED, "policy", decision = Empty);
+        let deciding = rules.decide(asked).instrument(span.clone());
+        let decided = deciding.await;
+        let decision = match &decided {
+            Ok(_) => Decision::Allowed,
+            Err(Denied::ByRule { .. }) => Decision::Denied,
+            Err(Denied::Unanswered { .. }) => Decision::Failed,
+        };
+        let figures = &self.shared.figures;
+        figures.decision_time.time(began.elapsed());
+        figures.decisions.of(decision).inc();
+        span.record("decision", decision.name());
+        decided
     }
 
     fn upload(&self, body: &Body, start: Option<Start>, moved: &Moved) -> Result<Upload, Failure> {
@@ -148,6 +190,7 @@ impl Transfer {
             Body::None => Ok(Upload::Whole(None)),
             Body::Whole(bytes) => {
                 self.budget.send(bytes.len())?;
+                self.shared.figures.sent_bytes.inc_by(bytes.len() as u64);
                 Ok(Upload::Whole(
                     Some(bytes.clone()).filter(|all| !all.is_empty()),
                 ))
@@ -196,8 +239,26 @@ impl Transfer {
                 return Ok(());
             };
             self.budget.decode(piece.len())?;
+            let received = &self.shared.figures.received_bytes;
+            received.inc_by(piece.len() as u64);
             self.words.say(ReplyStep::Data(piece)).await;
         }
+    }
+}
+
+/// An exchange that is counted as long as it is under way.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.figures.open.inc();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.figures.open.dec();
     }
 }
 

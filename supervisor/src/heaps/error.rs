@@ -13,6 +13,12 @@ use crate::limits::HEAP_BYTES_MAX;
 /// Why heaps cannot be kept at all.
 #[derive(Debug, thiserror::Error)]
 pub enum HeapsOpenError {
+    /// The place does not answer.
+    #[error("{why}")]
+    Unreachable {
+        /// What it said instead.
+        why: String,
+    },
     /// The directory cannot be used.
     #[error(
         "the directory {} cannot be used for heaps: {source}; name another, or run --stateless",

@@ -44,6 +44,7 @@ use self::envelope::{Label, Refusal};
 use self::key::SealKey;
 use self::recent::Recent;
 use crate::limits;
+use crate::metrics::{FoundIn, HeapFigures};
 use crate::tenant::Tenant;
 
 /// Stored heaps. Clones are cheap and share everything.
@@ -57,6 +58,7 @@ struct Inner {
     key_file: PathBuf,
     recent: Recent,
     hands: Semaphore,
+    figures: HeapFigures,
 }
 
 /// What heaps are sealed with, and for.
@@ -115,7 +117,13 @@ impl Heaps {
             key_file: config.key_file,
             recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
             hands: Semaphore::new(limits::HEAPS_IN_HAND_MAX),
+            figures: HeapFigures::default(),
         })))
+    }
+
+    /// What is counted of them.
+    pub fn figures(&self) -> &HeapFigures {
+        &self.0.figures
     }
 
     /// Keeps a heap. It is durable when this returns.
@@ -134,7 +142,12 @@ impl Heaps {
         let name = BlobName::new(tenant, id);
         let stored_bytes = blob.len() as u64;
         let put = inner.blobs.put(name, blob).await;
-        put.map_err(|error| unavailable(Doing::Keeping(id), &error))?;
+        put.map_err(|error| {
+            inner.figures.failures.inc();
+            unavailable(Doing::Keeping(id), &error)
+        })?;
+        inner.figures.put.inc();
+        inner.figures.put_bytes.inc_by(stored_bytes);
         inner.recent.keep(name, snapshot);
         Ok(Stored { id, stored_bytes })
     }
@@ -147,6 +160,7 @@ impl Heaps {
         let inner = &self.0;
         let name = BlobName::new(tenant, id);
         if let Some(snapshot) = inner.recent.get(name) {
+            inner.figures.fetched.of(FoundIn::Memory).inc();
             return Ok(snapshot);
         }
         let _hand = inner.hand().await;
@@ -160,7 +174,13 @@ impl Heaps {
         if is_refused && inner.blobs.doubt(name).await {
             found = inner.look(tenant, name).await;
         }
-        let snapshot = found?;
+        let snapshot = found.inspect_err(|error| {
+            inner.figures.fetched.of(FoundIn::Nowhere).inc();
+            if matches!(error, HeapError::Unavailable { .. }) {
+                inner.figures.failures.inc();
+            }
+        })?;
+        inner.figures.fetched.of(FoundIn::Place).inc();
         inner.recent.keep(name, snapshot.clone());
         Ok(snapshot)
     }
@@ -224,6 +244,8 @@ impl Heaps {
         let is_gone = deleted.map_err(|error| unavailable(Doing::Removing(heap.id), &error))?;
         if is_gone {
             inner.recent.forget(name);
+            inner.figures.removed.inc();
+            inner.figures.removed_bytes.inc_by(heap.stored_bytes);
         }
         Ok(is_gone)
     }
@@ -255,7 +277,10 @@ impl Inner {
     async fn look(&self, tenant: &Tenant, name: BlobName) -> Result<Snapshot, HeapError> {
         let id = name.id;
         let blob = match self.blobs.get(name).await {
-            Ok(Some(blob)) => blob,
+            Ok(Some(blob)) => {
+                self.figures.fetched_bytes.inc_by(blob.len() as u64);
+                blob
+            }
             Ok(None) => return Err(HeapError::Unknown { id }),
             Err(BlobError::Oversized) => {
                 let why = Damage::Long;
@@ -297,6 +322,26 @@ impl Seal {
         let build = &self.build;
         Label { tenant, build, id }
     }
+}
+
+/// Whether the place where heaps are kept answers. Nothing is made or changed there.
+///
+/// # Errors
+/// [`HeapsOpenError`] where it does not.
+pub async fn reach(place: &HeapPlace) -> Result<(), HeapsOpenError> {
+    let HeapPlace::S3 {
+        bucket, variables, ..
+    } = place
+    else {
+        return Ok(());
+    };
+    let bucket = Bucket::open(bucket.clone(), variables)?;
+    let nothing = BlobName::new(&Tenant::local(), HeapId::of(b""));
+    let answered = bucket.size(nothing).await;
+    answered.map_err(|error| HeapsOpenError::Unreachable {
+        why: error.to_string(),
+    })?;
+    Ok(())
 }
 
 fn unavailable(doing: Doing, error: &BlobError) -> HeapError {

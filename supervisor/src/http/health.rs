@@ -1,40 +1,70 @@
-//! Whether the server lives, and whether it can serve. Whoever asks names no host and has no rights.
+//! Whether the server lives, and whether it can serve. Whoever asks names no host and has no rights, so
+//! that answers name checks and their states, and nothing else.
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use super::error::HttpError;
-use super::error_code::ErrorCode;
-use super::refusal::Refusal;
-use crate::app::{Executions, Unavailable};
+use crate::app::{CheckState, Executions, Readiness};
 
-/// `/healthz` is answered as long as anything is; `/readyz` says whether executions are accepted.
+/// `/healthz` says whether the server has to be started again; `/readyz` whether executions are accepted
+/// and can be expected to run.
 pub(super) fn router(executions: Executions) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive).with_state(executions.clone()))
         .route("/readyz", get(ready).with_state(executions))
         .method_not_allowed_fallback(async || HttpError::WrongMethod)
 }
 
-async fn ready(State(executions): State<Executions>) -> Response {
-    match executions.readiness() {
-        Ok(()) => "ready\n".into_response(),
-        Err(Unavailable::ShuttingDown) => SHUTTING_DOWN.response(),
-        Err(error) => {
-            tracing::debug!(%error, "not ready");
-            NO_STORE.response()
-        }
+async fn alive(State(executions): State<Executions>) -> Response {
+    if executions.lives() {
+        answer(StatusCode::OK, "{\"status\":\"alive\"}\n".to_owned())
+    } else {
+        answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{\"status\":\"dead\"}\n".to_owned(),
+        )
     }
 }
 
-const SHUTTING_DOWN: Refusal = Refusal {
-    code: ErrorCode::ShuttingDown,
-    message: "the server is shutting down",
-};
+async fn ready(State(executions): State<Executions>) -> Response {
+    let readiness = executions.readiness().await;
+    let status = if readiness.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    answer(status, shown(&readiness))
+}
 
-const NO_STORE: Refusal = Refusal {
-    code: ErrorCode::StoreUnavailable,
-    message: "executions cannot be recorded; the server's log says why",
-};
+/// All of it is out of this program's own words, which need no escape in JSON.
+fn shown(readiness: &Readiness) -> String {
+    let word = if readiness.is_ready() {
+        "ready"
+    } else {
+        "unready"
+    };
+    let checks: Vec<String> = readiness
+        .0
+        .iter()
+        .map(|(check, state): &(_, CheckState)| {
+            format!("\"{}\":\"{}\"", check.name(), state.name())
+        })
+        .collect();
+    format!(
+        "{{\"status\":\"{word}\",\"checks\":{{{}}}}}\n",
+        checks.join(",")
+    )
+}
+
+fn answer(status: StatusCode, body: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, body).into_response()
+}

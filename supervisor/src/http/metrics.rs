@@ -9,18 +9,16 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use tokio::task::spawn_blocking;
 
 use super::connections::Connections;
 use crate::app::Executions;
-
-/// The content type of the text (OpenMetrics 1.0).
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::metrics::{self, Exposition};
 
 /// The bounds of the histogram of answers, in seconds. Waits last up to 50.
 const SECONDS: [f64; 12] = [
@@ -36,48 +34,50 @@ type Labels<const N: usize> = [(&'static str, String); N];
 /// All figures. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
-    registry: Arc<Registry>,
+    exposition: Arc<Exposition>,
     requests: Family<Labels<3>, Counter>,
     seconds: Family<Labels<1>, Histogram>,
 }
 
 impl Metrics {
     pub(super) fn new(executions: Executions, connections: Connections) -> Self {
-        let mut registry = Registry::with_prefix("mcp_v8");
+        let mut exposition = Exposition::new(&executions.figures(), &executions.build());
         let requests = Family::default();
-        registry.register(
+        exposition.add(
             "http_requests",
             "Requests that were answered, by method, route and status",
             requests.clone(),
         );
         let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
         let seconds = Family::new_with_constructor(histogram);
-        registry.register(
+        exposition.add(
             "http_request_seconds",
             "Seconds until an answer began, by route",
             seconds.clone(),
         );
-        registry.register_collector(Box::new(Standing {
+        exposition.add_collector(Box::new(Standing {
             executions,
             connections,
+            since: Instant::now(),
         }));
         Self {
-            registry: Arc::new(registry),
+            exposition: Arc::new(exposition),
             requests,
             seconds,
         }
     }
 }
 
-/// The text with all figures.
+/// The text with all figures. Some are asked of the file system, which may take its time.
 pub(super) async fn show(State(metrics): State<Metrics>) -> Response {
-    let mut shown = String::new();
-    match text::encode(&mut shown, &metrics.registry) {
-        Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], shown).into_response(),
-        Err(error) => {
+    let shown = spawn_blocking(move || metrics.exposition.text()).await;
+    match shown {
+        Ok(Ok(text)) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(Err(error)) => {
             tracing::error!(%error, "the figures cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn count(
 }
 
 /// The method, out of those that mean anything here.
-fn method(method: &Method) -> &'static str {
+pub(super) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -124,12 +124,25 @@ fn method(method: &Method) -> &'static str {
 struct Standing {
     executions: Executions,
     connections: Connections,
+    since: Instant,
 }
 
 impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let load = self.executions.load();
+        let store = self.executions.store_load();
+        let database_bytes = usize::try_from(store.database_bytes).unwrap_or(usize::MAX);
         let gauges = [
+            (
+                "store_writes_queued",
+                "Writes that wait for the session database",
+                store.queued,
+            ),
+            (
+                "store_database_bytes",
+                "What the session database takes on disk, with its journal",
+                database_bytes,
+            ),
             ("executions_running", "Executions that run", load.running),
             (
                 "executions_queued",
@@ -146,6 +159,14 @@ impl Collector for Standing {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
+        let uptime = ConstGauge::new(self.since.elapsed().as_secs_f64());
+        let help = "Seconds since the server began to listen";
+        uptime.encode(encoder.encode_descriptor(
+            "uptime_seconds",
+            help,
+            None,
+            uptime.metric_type(),
+        )?)?;
         let ended = ConstCounter::new(0_u64);
         let help = "Executions that ended, by how";
         let mut family =

@@ -20,9 +20,10 @@ mod refusal;
 pub mod rest;
 mod server;
 mod tls;
+mod trace;
 
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;
 pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{TlsError, TlsFiles, Validity};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, rest};
+use super::{health, rest, trace};
 use crate::app::Executions;
 use crate::auth::Caller;
 use crate::limits;
@@ -202,6 +202,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
         .layer(Extension(Caller::local()))
+        .layer(from_fn(trace::follow))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

@@ -12,6 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::time::{MissedTickBehavior, interval};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use crate::limits;
 
@@ -60,9 +62,26 @@ pub enum TlsError {
         /// Why.
         problem: rustls::Error,
     },
+    /// When it is valid cannot be read from the certificate.
+    #[error("{path} does not say when it is valid: {problem}", path = path.display())]
+    Undated {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        problem: x509_cert::der::Error,
+    },
     /// The versions of TLS are not to be had.
     #[error("TLS is not to be had: {0}")]
     Protocol(rustls::Error),
+}
+
+/// When a certificate is valid, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// From then on.
+    pub from_secs: u64,
+    /// Until then.
+    pub until_secs: u64,
 }
 
 /// The certificate in use.
@@ -144,6 +163,26 @@ impl TlsFiles {
     fn look(&self) -> Option<Seen> {
         let look = |path: &Path| path.metadata().ok().map(|found| mark(&found));
         Some([look(&self.certificate)?, look(&self.key)?])
+    }
+
+    /// Reads the files as a server would; when the server's own certificate is valid.
+    ///
+    /// # Errors
+    /// [`TlsError`] when they cannot be used.
+    pub fn validity(&self) -> Result<Validity, TlsError> {
+        let loaded = self.load()?;
+        let own = loaded.cert.first().ok_or_else(|| TlsError::NoCertificate {
+            path: self.certificate.clone(),
+        })?;
+        let certificate = Certificate::from_der(own).map_err(|problem| TlsError::Undated {
+            path: self.certificate.clone(),
+            problem,
+        })?;
+        let validity = certificate.tbs_certificate().validity();
+        Ok(Validity {
+            from_secs: validity.not_before.to_unix_duration().as_secs(),
+            until_secs: validity.not_after.to_unix_duration().as_secs(),
+        })
     }
 
     fn load(&self) -> Result<CertifiedKey, TlsError> {

@@ -24,6 +24,7 @@ pub mod sse;
 pub mod stdio;
 mod tasks;
 mod tools;
+mod trace;
 
 pub use events::Pace;
 pub use posted::BodyLimits;

@@ -1,6 +1,6 @@
 //! The server as MCP sees it: who it is, its tools, their calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::request::Parts;
 use rmcp::model::{
@@ -13,13 +13,14 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
+use tracing::Instrument as _;
 
 use super::answers::Answers;
 use super::calls::{Answer, Call, CallError};
 use super::era::{identity, is_modern, stamp};
 use super::instructions::instructions;
 use super::tools::{Defaults, ToolList, ToolName};
-use super::{completion, resources, tasks};
+use super::{completion, resources, tasks, trace};
 use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode, Workspace};
 use crate::auth::Caller;
@@ -28,9 +29,33 @@ use crate::auth::Caller;
 #[derive(Debug, Clone)]
 pub struct Server {
     callers: Callers,
-    tools: Arc<ToolList>,
     answers: Answers,
+    face: Arc<RwLock<Arc<Face>>>,
+}
+
+/// What clients are told of it.
+#[derive(Debug)]
+struct Face {
+    tools: ToolList,
     config: ServerConfig,
+}
+
+impl Face {
+    fn new(defaults: Defaults, mode: Mode) -> Self {
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_resources()
+            .enable_tasks()
+            .enable_tools()
+            .build();
+        let config = ServerConfig::new(capabilities)
+            .with_server_info(identity())
+            .with_instructions(instructions(defaults, mode));
+        Self {
+            tools: ToolList::new(defaults, mode),
+            config,
+        }
+    }
 }
 
 /// Whom a server serves.
@@ -42,35 +67,44 @@ enum Callers {
     OfRequests(Executions),
 }
 
+impl Callers {
+    fn mode(&self) -> Mode {
+        match self {
+            Self::One(workspace) => workspace.mode(),
+            Self::OfRequests(executions) => executions.mode(),
+        }
+    }
+}
+
 impl Server {
     /// For one client, who is the only one that reaches it.
     pub fn for_one(workspace: Workspace, defaults: Defaults) -> Self {
-        let mode = workspace.mode();
-        Self::new(Callers::One(workspace), mode, defaults)
+        Self::new(Callers::One(workspace), defaults)
     }
 
     /// For requests over HTTP that come with their [`Caller`]; others are refused.
     pub fn for_callers(executions: Executions, defaults: Defaults) -> Self {
-        let mode = executions.mode();
-        Self::new(Callers::OfRequests(executions), mode, defaults)
+        Self::new(Callers::OfRequests(executions), defaults)
     }
 
-    fn new(callers: Callers, mode: Mode, defaults: Defaults) -> Self {
-        let capabilities = ServerCapabilities::builder()
-            .enable_completions()
-            .enable_resources()
-            .enable_tasks()
-            .enable_tools()
-            .build();
-        let config = ServerConfig::new(capabilities)
-            .with_server_info(identity())
-            .with_instructions(instructions(defaults, mode));
+    fn new(callers: Callers, defaults: Defaults) -> Self {
+        let face = Face::new(defaults, callers.mode());
         Self {
             callers,
-            tools: Arc::new(ToolList::new(defaults, mode)),
             answers: Answers::new(),
-            config,
+            face: Arc::new(RwLock::new(Arc::new(face))),
         }
+    }
+
+    /// Tells clients of these defaults from now on.
+    pub fn set_defaults(&self, defaults: Defaults) {
+        let face = Arc::new(Face::new(defaults, self.callers.mode()));
+        *self.face.write().unwrap_or_else(PoisonError::into_inner) = face;
+    }
+
+    fn face(&self) -> Arc<Face> {
+        let face = self.face.read();
+        Arc::clone(&face.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the caller of a request can see and do.
@@ -89,7 +123,7 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        self.config.clone()
+        self.face().config.clone()
     }
 
     /// Tells older clients nothing of extensions: they have no tasks like these.
@@ -110,7 +144,9 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         one_page("tools/list", request)?;
-        Ok(ListToolsResult::with_all_items(self.tools.all().to_vec()))
+        Ok(ListToolsResult::with_all_items(
+            self.face().tools.all().to_vec(),
+        ))
     }
 
     async fn call_tool(
@@ -118,18 +154,21 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let mode = self.tools.mode();
+        let face = self.face();
+        let mode = face.tools.mode();
         let tool = match ToolName::from_name(&request.name) {
             Some(tool) if tool.is_there(mode) => tool,
             found => return Err(unknown_tool(found, &request.name, mode)),
         };
         let call = Call {
             workspace: &self.workspace(&context)?,
-            tools: &self.tools,
+            tools: &face.tools,
             answers: &self.answers,
             context: &context,
         };
-        let result = match call.perform(tool, request.arguments).await {
+        let span = trace::of_call(tool, &context);
+        let performed = call.perform(tool, request.arguments);
+        let result = match performed.instrument(span).await {
             Ok(Answer::Task(view)) => return Ok(tasks::created(&view, &context).into()),
             Ok(Answer::Complete(value, room)) => {
                 let result = CallToolResult::structured(value);
@@ -144,7 +183,8 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools
+        self.face()
+            .tools
             .all()
             .iter()
             .find(|tool| tool.name == name)

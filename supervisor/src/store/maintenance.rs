@@ -52,8 +52,20 @@ pub(super) fn cutoff(
         .optional()
 }
 
-/// Removes some executions up to the cutoff, with their output; `true` when there may be more.
-pub(super) fn remove_some(connection: &mut Connection, cutoff: Cutoff) -> rusqlite::Result<bool> {
+/// What one step of a removal did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Removed {
+    /// Executions that are gone.
+    pub(super) count: u64,
+    /// Whether that was all of them.
+    pub(super) is_all: bool,
+}
+
+/// Removes some executions up to the cutoff, with their output.
+pub(super) fn remove_some(
+    connection: &mut Connection,
+    cutoff: Cutoff,
+) -> rusqlite::Result<Removed> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let doomed: Vec<i64> = transaction
         .prepare_cached(
@@ -75,7 +87,10 @@ pub(super) fn remove_some(connection: &mut Connection, cutoff: Cutoff) -> rusqli
             .execute([seq])?;
     }
     transaction.commit()?;
-    Ok(doomed.len() == RETENTION_BATCH_LENGTH as usize)
+    Ok(Removed {
+        count: doomed.len() as u64,
+        is_all: doomed.len() < RETENTION_BATCH_LENGTH as usize,
+    })
 }
 
 /// Ends what dead servers have left unfinished on this database.

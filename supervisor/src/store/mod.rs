@@ -11,6 +11,7 @@
 mod doomed;
 mod error;
 mod garbage;
+mod inspect;
 mod keep;
 mod maintenance;
 mod page;
@@ -25,7 +26,7 @@ mod tags;
 mod write;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -37,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
+pub use inspect::{DatabaseFound, inspect};
 pub use keep::Keep;
 pub use read::{ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
@@ -52,6 +54,7 @@ use self::place::Place;
 use self::write::{Applied, Write};
 use self::writer::{Command, Waiter, Writer};
 use crate::limits;
+use crate::metrics::StoreFigures;
 use crate::tenant::Tenant;
 
 /// Where executions are kept.
@@ -110,6 +113,17 @@ pub struct Store {
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
     owner: i64,
+    figures: StoreFigures,
+    database: Arc<Path>,
+}
+
+/// How much there is of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLoad {
+    /// Writes that wait for the writer.
+    pub queued: usize,
+    /// What the database takes on disk with its journal, in bytes.
+    pub database_bytes: u64,
 }
 
 /// The connections that read.
@@ -139,6 +153,8 @@ impl Store {
             permits: Arc::new(Semaphore::new(limits::STORE_READERS)),
             idle: Mutex::new(idle?),
         };
+        let database: Arc<Path> = place.database().into();
+        let figures = StoreFigures::default();
         let (commands, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH);
         let (healthy, health) = watch::channel(None);
         let writer = Writer {
@@ -149,6 +165,7 @@ impl Store {
             owner,
             retention,
             health: healthy,
+            figures: figures.clone(),
         };
         start_thread(writer).map_err(OpenError::Thread)?;
         Ok(Self {
@@ -156,7 +173,32 @@ impl Store {
             health,
             readers: Arc::new(readers),
             owner,
+            figures,
+            database,
         })
+    }
+
+    /// Whether its writer works, or has ended.
+    pub fn lives(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
+    /// What it counts.
+    pub fn figures(&self) -> &StoreFigures {
+        &self.figures
+    }
+
+    /// How much there is of it. It asks the file system, and so may block.
+    pub fn load(&self) -> StoreLoad {
+        let of = |suffix: &str| {
+            let mut path = self.database.as_os_str().to_owned();
+            path.push(suffix);
+            std::fs::metadata(path).map_or(0, |about| about.len())
+        };
+        StoreLoad {
+            queued: self.commands.max_capacity() - self.commands.capacity(),
+            database_bytes: of("") + of("-wal"),
+        }
     }
 
     /// Why the last write failed, until one succeeds.
@@ -323,6 +365,11 @@ impl Readers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The version of SQLite.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 fn start_thread(writer: Writer) -> std::io::Result<()> {

@@ -67,6 +67,11 @@ impl Place {
         }
     }
 
+    /// The file of the database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.directory.join(DATABASE_NAME)
+    }
+
     /// Opens the database for its one writer.
     pub(super) fn open_writer(&self) -> Result<Connection, OpenError> {
         let connection = self.open()?;
@@ -95,7 +100,7 @@ impl Place {
 
     fn open(&self) -> Result<Connection, rusqlite::Error> {
         let connection = Connection::open_with_flags(
-            self.directory.join(DATABASE_NAME),
+            self.database(),
             OpenFlags::SQLITE_OPEN_READ_WRITE
                 | OpenFlags::SQLITE_OPEN_CREATE
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -7,6 +7,9 @@ use super::error::OpenError;
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
 const MIGRATIONS: [&str; 4] = [EXECUTIONS, STATE, GARBAGE, TENANTS];
 
+/// The newest version.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
     -- never given twice: an execution of a server that is gone belongs to nobody else.

@@ -17,6 +17,7 @@ use super::maintenance::{self, Cutoff};
 use super::place::{OwnerLock, Place};
 use super::write::{Applied, Write};
 use crate::limits;
+use crate::metrics::StoreFigures;
 
 /// Somebody who waits for a commit, and wants to know whether it changed anything.
 pub(super) type Waiter = oneshot::Sender<Result<Applied, StoreError>>;
@@ -44,6 +45,7 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
     /// The last failure, until a write succeeds.
     pub(super) health: watch::Sender<Option<StoreError>>,
+    pub(super) figures: StoreFigures,
 }
 
 /// Commands that are committed together.
@@ -158,6 +160,7 @@ impl Writer {
         if writes.is_empty() {
             return Ok(());
         }
+        self.figures.batch.count(writes.len());
         if let Ok(applied) = self.write_patiently(&writes) {
             self.set_health(None);
             for ((_, waiter), applied) in writes.into_iter().zip(applied) {
@@ -175,6 +178,7 @@ impl Writer {
             let one = self.write(std::slice::from_ref(&(write, None)));
             if let Err(error) = &one {
                 tracing::error!(%error, "a write to the session database was given up");
+                self.figures.given_up.inc();
                 self.set_health(Some(error.clone()));
                 result = Err(error.clone());
             }
@@ -199,6 +203,7 @@ impl Writer {
                 Err(error) => {
                     tracing::warn!(%error, tries_left, "the session database did not take a write");
                     tries_left -= 1;
+                    self.figures.retries.inc();
                     std::thread::sleep(limits::WRITER_RETRY_PAUSE);
                 }
             }
@@ -207,6 +212,7 @@ impl Writer {
 
     /// One transaction: all of them, or nothing.
     fn write(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<Vec<Applied>, StoreError> {
+        let began = Instant::now();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -216,11 +222,13 @@ impl Writer {
             .collect();
         let applied = applied?;
         transaction.commit()?;
+        self.figures.commit.time(began.elapsed());
         Ok(applied)
     }
 
     fn set_health(&self, error: Option<StoreError>) {
         if error.is_some() || self.is_failing() {
+            self.figures.trouble.set(i64::from(error.is_some()));
             self.health.send_replace(error);
         }
     }
@@ -270,8 +278,12 @@ impl Writer {
     fn remove_some(&mut self, upkeep: &mut Upkeep) {
         let Some(cutoff) = upkeep.removal else { return };
         match maintenance::remove_some(&mut self.connection, cutoff) {
-            Ok(true) => {}
-            Ok(false) => upkeep.removal = None,
+            Ok(removed) => {
+                self.figures.expired.inc_by(removed.count);
+                if removed.is_all {
+                    upkeep.removal = None;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "expired executions could not be removed");
                 upkeep.removal = None;

@@ -18,6 +18,7 @@ use super::spawn::{Begun, SpawnError};
 use super::turnover::Turnover;
 use super::zygote::{ForkError, Health, Zygote, ZygoteError};
 use crate::limits;
+use crate::metrics::Replacement;
 
 /// Why a worker was not parked.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +201,7 @@ impl Keeper {
         let missing = self.shared.missing(coming, serving.generation).min(room);
         for _ in 0..missing {
             serving.forks += 1;
+            self.shared.figures.forks.inc();
             let (zygote, generation) = (serving.zygote.clone(), serving.generation);
             let (shop, hello_timeout) = (self.shop.clone(), self.hello_timeout);
             let origin = Origin::Forked {
@@ -215,6 +217,14 @@ impl Keeper {
         let generation = self.next;
         self.next = Generation(generation.0 + 1);
         tracing::debug!(generation = generation.0, "a fork server serves");
+        let figures = &self.shared.figures;
+        if self.serving.is_some() {
+            figures.replaced.of(Replacement::Age).inc();
+        }
+        figures.is_serving.set(1);
+        figures
+            .generation
+            .set(i64::try_from(generation.0).unwrap_or(i64::MAX));
         // The one before forks no more, and ends with the last of its workers.
         self.serving = Some(Serving {
             zygote,
@@ -231,6 +241,8 @@ impl Keeper {
             .saturating_mul(1 << self.failures.min(10))
             .min(limits::ZYGOTE_RETRY_PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
+        self.shared.figures.start_failures.inc();
+        self.shared.vitals.ill();
         self.retry_at = self.retry_at.max(Instant::now() + pause);
         let meanwhile = match (&self.serving, self.refuge) {
             (Some(_), _) => "the one before forks on, and another one is tried later",
@@ -285,6 +297,9 @@ impl Keeper {
     fn give_up(&mut self) {
         if let Some(serving) = self.serving.take() {
             let health = serving.zygote.health();
+            let figures = &self.shared.figures;
+            figures.is_serving.set(0);
+            figures.replaced.of(replacement(health)).inc();
             tracing::debug!(
                 generation = serving.generation.0,
                 ?health,
@@ -303,6 +318,7 @@ impl Keeper {
         let serving = serving.filter(|serving| serving.generation == generation);
         match (parked, serving) {
             (Ok(ready), serving) => {
+                self.shared.vitals.well();
                 self.refuge = Refuge::seen_from(&ready, self.shop.jail().sandbox);
                 if let Some(serving) = serving {
                     serving.failures = 0;
@@ -318,6 +334,8 @@ impl Keeper {
             (Err(ParkError::Fork(ForkError::Retired)), _) | (Err(_), None) => {}
             (Err(error), Some(serving)) => {
                 serving.failures += 1;
+                self.shared.figures.park_failures.inc();
+                self.shared.vitals.ill();
                 tracing::warn!(%error, "a worker could not be parked");
                 if serving.failures >= limits::ZYGOTE_FAILURES_MAX {
                     self.give_up();
@@ -330,6 +348,7 @@ impl Keeper {
     /// Has a worker executed, as if there were no fork servers.
     fn execute_for(&mut self, waiting: Waiting) {
         let shop = self.shop.clone();
+        self.shared.figures.executed.inc();
         self.executing.spawn(async move {
             let begun = match shop.worker() {
                 Ok(mut executing) => executing.started().await.map(Begun::Fresh),
@@ -338,6 +357,17 @@ impl Keeper {
             // Who no longer waits gets nothing: the worker is dropped, killed and reaped.
             let _nobody_waits = waiting.grant.send(begun);
         });
+    }
+}
+
+/// Why a fork server in this state is given up.
+fn replacement(health: Health) -> Replacement {
+    match health {
+        Health::Serving => Replacement::Barren,
+        Health::Suspect { .. } => Replacement::Suspect,
+        Health::Worn => Replacement::Worn,
+        Health::Hung => Replacement::Hung,
+        Health::Gone => Replacement::Ended,
     }
 }
 

@@ -20,7 +20,9 @@ use super::launch::Ready;
 use super::shop::Shop;
 use super::spawn::{Begun, SpawnError};
 use super::turnover::Turnover;
+use super::vitals::Vitals;
 use crate::limits;
+use crate::metrics::{PoolFigures, Supply};
 
 /// The pool. Clones share it; the last of them ends it.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub(super) struct Shared {
     shelf: Mutex<Shelf>,
     /// Wakes the keeper.
     pub(super) wake: Notify,
+    pub(super) figures: PoolFigures,
+    pub(super) vitals: Vitals,
 }
 
 /// Ready workers, or those who wait for them; never both.
@@ -103,7 +107,7 @@ impl Awaited {
 
 impl Pool {
     /// Opens it, and begins to fill it.
-    pub(super) fn open(shop: Shop, config: PoolConfig) -> Self {
+    pub(super) fn open(shop: Shop, config: PoolConfig, vitals: Vitals) -> Self {
         let shared = Arc::new(Shared {
             shelf: Mutex::new(Shelf {
                 parked: VecDeque::new(),
@@ -112,6 +116,8 @@ impl Pool {
                 is_closed: false,
             }),
             wake: Notify::new(),
+            figures: PoolFigures::default(),
+            vitals,
         });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -126,13 +132,18 @@ impl Pool {
         }
     }
 
+    /// What it counts.
+    pub(super) fn figures(&self) -> &PoolFigures {
+        &self.shared.figures
+    }
+
     pub(super) fn program(&self) -> &Path {
         self.shop.program()
     }
 
     /// Takes a worker, or a place among those who wait.
     pub(super) fn request(&self) -> Result<Awaited, SpawnError> {
-        let (awaited, dead) = self.shared.shelf().take()?;
+        let (awaited, dead) = self.shared.take()?;
         self.shared.wake.notify_one();
         drop(dead);
         Ok(awaited)
@@ -155,6 +166,25 @@ impl Shared {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn take(&self) -> Result<(Awaited, Vec<Parked>), SpawnError> {
+        let mut shelf = self.shelf();
+        let taken = shelf.take()?;
+        self.show(&shelf);
+        drop(shelf);
+        let supply = match taken.0 {
+            Awaited::Here(_) => Supply::Parked,
+            Awaited::Coming(_) => Supply::Awaited,
+        };
+        self.figures.given.of(supply).inc();
+        Ok(taken)
+    }
+
+    fn show(&self, shelf: &Shelf) {
+        let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        self.figures.parked.set(length(shelf.parked.len()));
+        self.figures.waiting.set(length(shelf.waiting.len()));
+    }
+
     /// What is there and who waits. `coming` are being made, for `generation`.
     pub(super) fn missing(&self, coming: usize, generation: Generation) -> usize {
         let shelf = self.shelf();
@@ -168,13 +198,19 @@ impl Shared {
 
     /// Gives a worker to the first who waits, or puts it on the shelf.
     pub(super) fn put(&self, ready: Ready, generation: Generation) {
-        let dropped = self.shelf().put(Parked { ready, generation });
+        let mut shelf = self.shelf();
+        let dropped = shelf.put(Parked { ready, generation });
+        self.show(&shelf);
+        drop(shelf);
         drop(dropped);
     }
 
     /// Throws out the dead, the spare, and, when one is named, all workers up to that generation.
     pub(super) fn sweep(&self, passed: Duration, condemned: Option<Generation>) {
-        let dropped = self.shelf().sweep(passed, condemned);
+        let mut shelf = self.shelf();
+        let dropped = shelf.sweep(passed, condemned);
+        self.show(&shelf);
+        drop(shelf);
         drop(dropped);
     }
 

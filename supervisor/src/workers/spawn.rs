@@ -16,6 +16,8 @@ use super::proc;
 use super::process::Process;
 use super::shop::{Executing, Kind, Shop};
 use super::turnover::Turnover;
+use super::vitals::Vitals;
+use crate::metrics::PoolFigures;
 
 /// Why no worker process was started.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +122,7 @@ pub struct Spawner {
     source: Source,
     groups: Groups,
     modules: ModuleFile,
+    vitals: Vitals,
 }
 
 #[derive(Debug, Clone)]
@@ -144,6 +147,7 @@ impl Spawner {
             modules: config.modules.clone(),
         };
         let shop = Shop::open(kind, groups.clone())?;
+        let vitals = Vitals::default();
         let source = match config.start {
             WorkerStart::Exec => Source::Exec(shop),
             WorkerStart::Zygote => {
@@ -152,13 +156,14 @@ impl Spawner {
                     hello_timeout: config.hello_timeout,
                     turnover: config.turnover,
                 };
-                Source::Pool(Pool::open(shop, pool))
+                Source::Pool(Pool::open(shop, pool, vitals.clone()))
             }
         };
         Ok(Self {
             source,
             groups,
             modules: config.modules,
+            vitals,
         })
     }
 
@@ -180,12 +185,26 @@ impl Spawner {
             source,
             groups,
             modules,
+            vitals: Vitals::default(),
         })
     }
 
     /// What a worker may have resident of preloaded modules, beside all else, in bytes.
     pub fn module_bytes(&self) -> u64 {
         self.modules.resident_bytes_max()
+    }
+
+    /// Whether workers can be had.
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// What the pool counts; `None` where there is none.
+    pub fn figures(&self) -> Option<&PoolFigures> {
+        match &self.source {
+            Source::Exec(_) => None,
+            Source::Pool(pool) => Some(pool.figures()),
+        }
     }
 
     /// The program that it starts.

@@ -1,4 +1,4 @@
-//! `mcp-v8 --check-sandbox`.
+//! Shows what becomes of a worker's jail on this machine.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -8,11 +8,11 @@ use std::process::{ExitCode, Stdio};
 
 use mcp_v8::app::{Jail, WorkerStart, control_groups};
 
-use super::complain;
+use crate::complain;
 
 /// Has a worker's program take its jail and say what became of it, after what this program does
 /// itself.
-pub(crate) fn check(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
+pub(crate) fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode {
     let groups = control_groups();
     let state = if groups.are_on { "on" } else { "off" };
     // In the columns of the worker's own lines.

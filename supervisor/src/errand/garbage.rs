@@ -1,4 +1,4 @@
-//! `mcp-v8 gc`.
+//! Collects garbage once, and says what became of it.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,11 +7,12 @@ use mcp_v8::app::{GarbageError, GarbageOptions, Neighbours, collect_garbage};
 use mcp_v8::config::Config;
 use mcp_v8::gc::Told;
 
-use super::{complain, start_log};
+use crate::{complain, start_log, tell};
 
 /// Collects garbage once, and says what became of it.
 pub(crate) fn collect(config: Config, options: GarbageOptions) -> ExitCode {
-    start_log(&config);
+    let _log = start_log(config.log, None);
+    tell(&config.notes);
     let executions = &config.executions;
     let collected = tokio::runtime::Builder::new_current_thread()
         .enable_all()

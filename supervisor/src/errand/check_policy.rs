@@ -1,14 +1,14 @@
-//! `mcp-v8 policy check`.
+//! Asks the policies about one request, and says what each says.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mcp_v8::fetch::options::FetchOptions;
-use mcp_v8::policy::{Policy, PolicyError, check as asking};
-use mcp_v8::telemetry::LogLevel;
+use mcp_v8::policy::{Policy, PolicyError, check};
+use mcp_v8::telemetry::LogOptions;
 
-use super::{EXIT_CONFIGURATION, complain, log_at};
+use crate::{EXIT_CONFIGURATION, complain, start_log};
 
 /// Why no policy can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ enum NoCheck {
     #[error("{path} is not a request: {problem}", path = .path.display())]
     Input {
         path: PathBuf,
-        problem: asking::InputError,
+        problem: check::InputError,
     },
     #[error("{0}")]
     Policy(#[from] PolicyError),
@@ -30,8 +30,8 @@ enum NoCheck {
 }
 
 /// Asks the policies about one request, and says what each says.
-pub(crate) fn check(fetch: FetchOptions, input: &Path, log_level: LogLevel) -> ExitCode {
-    log_at(log_level);
+pub(crate) fn check_policy(fetch: FetchOptions, input: &Path, log: LogOptions) -> ExitCode {
+    let _log = start_log(log, None);
     match checked(fetch, input) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -48,7 +48,7 @@ fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
         path: path.to_owned(),
         problem,
     })?;
-    let asked = asking::read(&text).map_err(|problem| NoCheck::Input {
+    let asked = check::read(&text).map_err(|problem| NoCheck::Input {
         path: path.to_owned(),
         problem,
     })?;
@@ -60,7 +60,7 @@ fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
         Ok::<_, PolicyError>(policy.verdicts(&asked).await)
     })?;
     runtime.shutdown_background();
-    let told = asking::Told {
+    let told = check::Told {
         asked: &asked,
         verdicts: &verdicts,
         allow_private: fetch.allow_private,
@@ -70,7 +70,7 @@ fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
 }
 
 fn request_text(path: &Path) -> std::io::Result<Vec<u8>> {
-    let most = asking::INPUT_BYTES_MAX as u64 + 1;
+    let most = check::INPUT_BYTES_MAX as u64 + 1;
     let mut text = Vec::new();
     if path == Path::new("-") {
         std::io::stdin().take(most).read_to_end(&mut text)?;
@@ -79,8 +79,8 @@ fn request_text(path: &Path) -> std::io::Result<Vec<u8>> {
             .take(most)
             .read_to_end(&mut text)?;
     }
-    if text.len() > asking::INPUT_BYTES_MAX {
-        let problem = format!("it is larger than {} bytes", asking::INPUT_BYTES_MAX);
+    if text.len() > check::INPUT_BYTES_MAX {
+        let problem = format!("it is larger than {} bytes", check::INPUT_BYTES_MAX);
         return Err(std::io::Error::other(problem));
     }
     Ok(text)

@@ -1,0 +1,13 @@
+//! What the program does instead of serving, when it is told to.
+
+mod check_config;
+mod check_policy;
+mod check_sandbox;
+mod doctor;
+mod garbage;
+
+pub(crate) use check_config::check_config;
+pub(crate) use check_policy::check_policy;
+pub(crate) use check_sandbox::check_sandbox;
+pub(crate) use doctor::doctor;
+pub(crate) use garbage::collect;

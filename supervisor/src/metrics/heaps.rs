@@ -1,0 +1,72 @@
+//! What stored heaps count.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use super::by::{By, label};
+
+label! {
+    /// Where a heap was found.
+    FoundIn, "in":
+        /// In this server's memory.
+        Memory = "memory",
+        /// Where heaps are kept.
+        Place = "place",
+        /// Nowhere, or it cannot be used.
+        Nowhere = "nowhere",
+}
+
+/// What stored heaps count. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct HeapFigures {
+    /// Heaps that were put.
+    pub put: Counter,
+    /// What they take, sealed, in bytes.
+    pub put_bytes: Counter,
+    /// Heaps that were asked for.
+    pub fetched: By<FoundIn, Counter>,
+    /// What came from the place where they are kept, sealed, in bytes.
+    pub fetched_bytes: Counter,
+    /// Heaps that could not be put or fetched.
+    pub failures: Counter,
+    /// Heaps that were removed.
+    pub removed: Counter,
+    /// What they took, in bytes.
+    pub removed_bytes: Counter,
+}
+
+impl HeapFigures {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("heaps_put", "Heaps that were kept", self.put.clone());
+        registry.register(
+            "heaps_put_bytes",
+            "Bytes of heaps that were kept, sealed",
+            self.put_bytes.clone(),
+        );
+        registry.register(
+            "heaps_fetched",
+            "Heaps that were asked for, by where they were found",
+            self.fetched.clone(),
+        );
+        registry.register(
+            "heaps_fetched_bytes",
+            "Bytes of heaps that came from where they are kept, sealed",
+            self.fetched_bytes.clone(),
+        );
+        registry.register(
+            "heaps_failures",
+            "Heaps that could not be kept or fetched because their place failed",
+            self.failures.clone(),
+        );
+        registry.register(
+            "heaps_removed",
+            "Heaps that nothing needed and that were removed",
+            self.removed.clone(),
+        );
+        registry.register(
+            "heaps_removed_bytes",
+            "Bytes of heaps that were removed",
+            self.removed_bytes.clone(),
+        );
+    }
+}
