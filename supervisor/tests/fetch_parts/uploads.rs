@@ -2,20 +2,24 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use mcp_v8_protocol::fetch::{CallStep, RequestBody};
+use mcp_v8_protocol::fetch::{CallStep, ReplyStep, RequestBody};
 use rcgen::{CertifiedKey, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
-use super::client::{PATIENCE, Worker, World, get, post};
+use super::client::{PATIENCE, Worker, get, header, post};
 use super::servers::{Server, listen};
 use super::tls::{acceptor, https, identity, trusting};
 
@@ -26,40 +30,73 @@ const BODY_BYTES: usize = 64 << 10;
 /// What may be more in memory afterwards: far less than these bodies.
 const LEFT_BYTES_MAX: usize = UPLOADS * BODY_BYTES / 8;
 
-/// The bodies that a server has and does not read.
-type Unread = Arc<Mutex<Vec<Incoming>>>;
+/// What a server has seen: heads, and bodies that it does not read.
+#[derive(Debug, Default)]
+struct Seen {
+    heads: AtomicUsize,
+    unread: Mutex<Vec<Incoming>>,
+}
 
-/// Gives the head of an answer at `/head`, and nothing anywhere else; reads no body, and over HTTP/2 has
-/// no room for one.
-async fn reading_nothing(identity: &CertifiedKey<KeyPair>, protocols: &[&str]) -> (Server, Unread) {
+/// Gives the head of an answer at `/head`, and nothing anywhere else, and reads no body. Over HTTP/2 there
+/// is no room for one; over HTTP/1.1 what comes is not even deciphered.
+async fn reading_nothing(
+    identity: &CertifiedKey<KeyPair>,
+    protocols: &[&str],
+) -> (Server, Arc<Seen>) {
     let acceptor = acceptor(identity, protocols);
-    let unread = Unread::default();
-    let kept = Arc::clone(&unread);
+    let seen = Arc::<Seen>::default();
+    let shared = Arc::clone(&seen);
     let server = listen(move |stream| {
-        let (acceptor, kept) = (acceptor.clone(), Arc::clone(&kept));
+        let (acceptor, seen) = (acceptor.clone(), Arc::clone(&shared));
         async move {
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
-            let answer = service_fn(move |request: Request<Incoming>| {
-                let kept = Arc::clone(&kept);
-                async move {
-                    let has_head = request.uri().path() == "/head";
-                    kept.lock().unwrap().push(request.into_body());
-                    if !has_head {
-                        std::future::pending::<()>().await;
-                    }
-                    let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
-                    Ok::<_, Infallible>(Response::new(StreamBody::new(never)))
-                }
-            });
-            let mut server = auto::Builder::new(TokioExecutor::new());
-            server.http2().initial_stream_window_size(0);
-            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+            match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => serve_second(stream, seen).await,
+                _ => serve_first(stream, &seen).await,
+            }
         }
     })
     .await;
-    (server, unread)
+    (server, seen)
+}
+
+async fn serve_first(mut stream: TlsStream<TcpStream>, seen: &Seen) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else {
+            return;
+        };
+        head.push(byte);
+    }
+    if head.starts_with(b"POST /head ") {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    seen.heads.fetch_add(1, Ordering::SeqCst);
+    let (mut wire, _) = stream.into_inner();
+    let _ = tokio::io::copy(&mut wire, &mut tokio::io::sink()).await;
+}
+
+async fn serve_second(stream: TlsStream<TcpStream>, seen: Arc<Seen>) {
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let has_head = request.uri().path() == "/head";
+            seen.unread.lock().unwrap().push(request.into_body());
+            seen.heads.fetch_add(1, Ordering::SeqCst);
+            if !has_head {
+                std::future::pending::<()>().await;
+            }
+            let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            Ok::<_, Infallible>(Response::new(StreamBody::new(never)))
+        }
+    });
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server.initial_stream_window_size(0);
+    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
 }
 
 /// What this process has: tasks, descriptors, bytes.
@@ -91,35 +128,29 @@ impl Held {
 }
 
 /// Begins an upload, and gives it up once the server has the head, or has answered.
-async fn give_up(
-    worker: &mut Worker,
-    url: String,
-    body: RequestBody,
-    has_head: bool,
-    seen: &Unread,
-) {
-    let before = seen.lock().unwrap().len();
+async fn give_up(worker: &mut Worker, url: String, body: RequestBody, has_head: bool, seen: &Seen) {
+    let before = seen.heads.load(Ordering::SeqCst);
     let id = worker.open(post(url, body.clone()));
     if let RequestBody::Stream { .. } = body {
         worker.hear().await;
         worker.say(id, CallStep::Send(vec![7; BODY_BYTES]));
     }
     let arrived = async {
-        while seen.lock().unwrap().len() == before {
+        while seen.heads.load(Ordering::SeqCst) == before {
             sleep(Duration::from_millis(1)).await;
         }
     };
     timeout(PATIENCE, arrived).await.unwrap();
     if has_head {
         // Pieces may be asked for before.
-        while let mcp_v8_protocol::fetch::ReplyStep::More = worker.hear().await.step {}
+        while let ReplyStep::More = worker.hear().await.step {}
     }
     worker.say(id, CallStep::Abort);
 }
 
 async fn leave_nothing(protocols: &[&str]) {
     let identity = identity("good.test");
-    let (server, unread) = reading_nothing(&identity, protocols).await;
+    let (server, seen) = reading_nothing(&identity, protocols).await;
     let world = trusting(&identity);
     let before = Held::now();
     for at in 0..UPLOADS {
@@ -129,9 +160,9 @@ async fn leave_nothing(protocols: &[&str]) {
             _ => RequestBody::Stream { length: None },
         };
         let url = format!("{}{path}", https(&server, "good.test"));
-        give_up(&mut world.worker(), url, body, has_head, &unread).await;
+        give_up(&mut world.worker(), url, body, has_head, &seen).await;
     }
-    unread.lock().unwrap().clear();
+    seen.unread.lock().unwrap().clear();
     let gone = async {
         while !Held::now().is_back_at(before) {
             sleep(Duration::from_millis(50)).await;
@@ -157,10 +188,15 @@ async fn a_body_goes_over_http_1_and_what_has_none_over_http_2() {
     let server = super::tls::secure(&identity, &["h2"]).await;
     let world = trusting(&identity);
     let url = https(&server, "good.test");
-    world.worker().fetch(get(url.as_str())).await.unwrap();
-    let empty = post(url.as_str(), RequestBody::Whole(Vec::new()));
-    world.worker().fetch(empty).await.unwrap();
-    let full = post(url.as_str(), RequestBody::Whole(vec![1]));
-    let why = world.worker().fetch(full).await.unwrap_err();
-    assert!(why.contains("TLS failed"), "{why}");
+    for (request, version) in [
+        (get(url.as_str()), "HTTP/2.0"),
+        (
+            post(url.as_str(), RequestBody::Whole(Vec::new())),
+            "HTTP/2.0",
+        ),
+        (post(url.as_str(), RequestBody::Whole(vec![1])), "HTTP/1.1"),
+    ] {
+        let (response, _) = world.worker().fetch(request).await.unwrap();
+        assert_eq!(header(&response, "x-version"), Some(version));
+    }
 }
