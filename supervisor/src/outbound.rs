@@ -28,19 +28,32 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
 }
 
-/// Whom the system trusts, or who is in the file that `SSL_CERT_FILE` names.
+/// What names other authorities than the system's.
+const NAMING_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Whom the system trusts, or who is in the file that `SSL_CERT_FILE` names. A system that has nobody, as a
+/// container without files, is lent those of Mozilla that this program was built with.
 ///
 /// # Errors
-/// Why there is nobody, in the system's words.
+/// Why there is nobody, in the system's words, where others were named.
 pub(crate) fn system_authorities() -> Result<RootCertStore, String> {
-    let mut authorities = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
+    let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(found.certs);
-    if authorities.is_empty() {
+    if !authorities.is_empty() {
+        return Ok(authorities);
+    }
+    // Whoever named some wants no others.
+    let is_named = |name: &&str| std::env::var_os(name).is_some();
+    if NAMING_VARIABLES.iter().any(is_named) {
         let why = found.errors.first().map(ToString::to_string);
         return Err(why.unwrap_or_else(|| "there are none".to_owned()));
     }
-    Ok(authorities)
+    Ok(bundled_authorities())
+}
+
+fn bundled_authorities() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
 }
 
 /// TLS that believes these authorities.
@@ -85,4 +98,14 @@ pub(crate) fn causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_authorities_is_lent_some() {
+        assert!(bundled_authorities().len() > 50);
+    }
 }

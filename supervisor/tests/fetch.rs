@@ -18,3 +18,5 @@ mod requests;
 mod servers;
 #[path = "fetch_parts/tls.rs"]
 mod tls;
+#[path = "fetch_parts/uploads.rs"]
+mod uploads;

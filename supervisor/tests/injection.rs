@@ -88,11 +88,12 @@ async fn a_header_goes_to_its_host_and_methods_only() {
     let two = pairs(&[("x-key", "two")]);
     for (method, url, expected) in [
         ("GET", "https://api.example.com/", &one),
-        ("DELETE", "http://API.example.com:8080/x", &one),
+        ("DELETE", "https://API.example.com:8080/x", &one),
         ("GET", "https://example.org/", &two),
         ("POST", "https://a.b.example.org/", &two),
         ("PUT", "https://example.org/", &vec![]),
         ("GET", "https://example.com/", &vec![]),
+        ("GET", "http://api.example.com/", &vec![]),
         ("GET", "https://xapi.example.com/", &vec![]),
         ("GET", "https://evil.test/?api.example.com", &vec![]),
     ] {
@@ -101,6 +102,41 @@ async fn a_header_goes_to_its_host_and_methods_only() {
             expected,
             "{method} {url}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_header_goes_over_http_only_to_this_machine_or_where_its_rule_says_so() {
+    let injection = open(&[
+        "host=h,header=x-a,value=1",
+        "host=h,header=x-b,value=2,scheme=http",
+        "host=h,header=x-c,value=3,scheme=HTTP;https,port=80;8443",
+        "host=127.0.0.1,header=x-d,value=4",
+    ])
+    .await;
+    for (url, expected) in [
+        ("https://h/", &[("x-a", "1")][..]),
+        ("https://h:8443/", &[("x-a", "1"), ("x-c", "3")]),
+        ("http://h/", &[("x-b", "2"), ("x-c", "3")]),
+        ("http://h:8080/", &[("x-b", "2")]),
+        ("http://127.0.0.1:9/", &[("x-d", "4")]),
+    ] {
+        let found = headers(&injection, "GET", url).await;
+        assert_eq!(found, pairs(expected), "{url}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let text = json!([
+        {"host": "h", "scheme": ["http"], "port": [80], "headers": {"x-a": "file"}},
+    ]);
+    let options = InjectionOptions {
+        rules: Vec::new(),
+        file: Some(file(directory.path(), &text.to_string())),
+    };
+    let injection = Injection::open(options, &environment).await.unwrap();
+    let found = headers(&injection, "GET", "http://h/").await;
+    assert_eq!(found, pairs(&[("x-a", "file")]));
+    for url in ["https://h/", "http://h:81/"] {
+        assert!(headers(&injection, "GET", url).await.is_empty(), "{url}");
     }
 }
 
@@ -124,7 +160,7 @@ async fn values_hold_commas_and_equals_signs_and_fields_stand_in_any_order() {
         ),
     ] {
         let injection = open(&[rule]).await;
-        let found = headers(&injection, "GET", "http://h/").await;
+        let found = headers(&injection, "GET", "https://h/").await;
         assert_eq!(found, pairs(&[("x-a", value)]), "{rule}");
     }
 }
@@ -143,7 +179,7 @@ async fn rules_of_file_and_flags_are_merged_and_the_last_one_counts() {
     ]);
     options.file = Some(file(directory.path(), &text.to_string()));
     let injection = Injection::open(options, &environment).await.unwrap();
-    let found = headers(&injection, "GET", "http://h/").await;
+    let found = headers(&injection, "GET", "https://h/").await;
     let expected = [
         ("x-a", "flag"),
         ("x-b", "later in the file"),
@@ -151,7 +187,7 @@ async fn rules_of_file_and_flags_are_merged_and_the_last_one_counts() {
         ("x-d", "last"),
     ];
     assert_eq!(found, pairs(&expected));
-    let found = headers(&injection, "PUT", "http://h/").await;
+    let found = headers(&injection, "PUT", "https://h/").await;
     assert_eq!(found[1], ("x-b".to_owned(), "file".to_owned()));
 }
 
@@ -165,7 +201,7 @@ async fn a_value_in_a_file_is_read_again_when_it_changes() {
         path.display()
     );
     let injection = open(&[&rule]).await;
-    let found = || headers(&injection, "GET", "http://h/");
+    let found = || headers(&injection, "GET", "https://h/");
     assert_eq!(found().await, pairs(&[("x-a", "Bearer one!")]));
     fs::write(&path, "another\r\n").unwrap();
     assert_eq!(found().await, pairs(&[("x-a", "Bearer another!")]));
@@ -183,7 +219,7 @@ async fn a_value_that_cannot_be_had_any_more_is_an_error_and_never_the_old_one()
     fs::write(&path, CANARY).unwrap();
     let rule = format!("host=h,header=x-a,value=${{file:{}}}", path.display());
     let injection = open(&[&rule]).await;
-    let url = Url::parse("http://h/").unwrap();
+    let url = Url::parse("https://h/").unwrap();
     let break_it: [fn(&Path); 4] = [
         |path| fs::remove_file(path).unwrap(),
         |path| fs::write(path, "").unwrap(),
@@ -209,7 +245,7 @@ async fn a_value_that_cannot_be_had_any_more_is_an_error_and_never_the_old_one()
     let waited = tokio::time::timeout(Duration::from_secs(5), waited).await;
     assert!(waited.unwrap().is_err());
     // Where no rule applies, nothing is missing.
-    let other = Url::parse("http://other/").unwrap();
+    let other = Url::parse("https://other/").unwrap();
     assert!(
         injection
             .headers_for(&Method::GET, &other)
@@ -259,6 +295,17 @@ fn rules_on_the_command_line_that_mean_nothing_are_told_without_what_was_written
             "host=h,header=a,value=b,methods=CANARY-7f3a GET",
             "methods are not names",
         ),
+        (
+            "host=h,header=a,value=b,scheme=CANARY-7f3a",
+            "scheme is not http",
+        ),
+        ("host=h,header=a,value=b,scheme=", "scheme is not http"),
+        (
+            "host=h,header=a,value=b,port=CANARY-7f3a",
+            "port is not a number",
+        ),
+        ("host=h,header=a,value=b,port=0", "port is not a number"),
+        ("host=h,header=a,value=b,port=65536", "port is not a number"),
         ("host=h,header=a,value=${CANARY-7f3a", "without a }"),
         (
             "host=h,header=a,value=${CANARY-7f3a}",
@@ -373,6 +420,14 @@ async fn a_file_that_means_nothing_is_told_without_what_is_written_there() {
             "methods is not an array",
         ),
         (
+            "[{\"host\": \"h\", \"scheme\": \"CANARY-7f3a\", \"headers\": {\"a\": \"b\"}}]",
+            "scheme is not an array of texts",
+        ),
+        (
+            "[{\"host\": \"h\", \"port\": [\"CANARY-7f3a\"], \"headers\": {\"a\": \"b\"}}]",
+            "port is not a number",
+        ),
+        (
             "[{\"host\": \"h\", \"headers\": {\"Host\": \"CANARY-7f3a\"}}]",
             "the header host is the server's own",
         ),
@@ -439,7 +494,7 @@ async fn secrets_are_in_no_debug_text_and_in_no_input_of_a_policy() {
     assert!(!format!("{options:?}").contains(CANARY), "{options:?}");
     let parts = options.open_with(&environment).await.unwrap();
     assert!(!format!("{parts:?}").contains(CANARY), "{parts:?}");
-    let url = Url::parse("http://h/").unwrap();
+    let url = Url::parse("https://h/").unwrap();
     let error = parts
         .injection
         .headers_for(&Method::GET, &url)

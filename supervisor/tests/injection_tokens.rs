@@ -168,6 +168,31 @@ async fn a_token_that_has_ended_is_never_used() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_not_believed_is_given_up_unless_it_is_new() {
+    let server = server(|number| token(&format!("t{number}"), 3600)).await;
+    let injection = injection(&server.url).await;
+    let url = Url::parse("https://api.example.com/").unwrap();
+    let given = async || injection.headers_for(&Method::GET, &url).await.unwrap();
+    let first = given().await;
+    for _ in 0..20 {
+        injection.refused(&Method::GET, &url, &first);
+        assert_eq!(given().await, first);
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    let elsewhere = Url::parse("https://other.example.com/").unwrap();
+    injection.refused(&Method::GET, &elsewhere, &first);
+    assert_eq!(given().await, first);
+    for _ in 0..20 {
+        // Those who were refused with the first one do not cost the second.
+        injection.refused(&Method::GET, &url, &first);
+        assert_eq!(authorization(&injection).await.unwrap(), "Bearer t2");
+    }
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_is_left_alone_for_a_while_and_asked_again_later() {
     let server = server(|number| match number {
         1 => Reply::Answer(400, r#"{"error": "invalid_scope"}"#.to_owned()),

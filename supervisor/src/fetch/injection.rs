@@ -1,14 +1,17 @@
 //! Which headers a request gets on its way out, that its script never sees.
 //!
-//! A rule is for a host, or a domain with all beneath it, and may be for some methods only. It holds for
-//! any scheme: over http its secrets are read by whoever can listen. Of several rules that give the same
+//! A rule is for a host, or a domain with all beneath it, and may be for some methods, schemes or ports
+//! only. Unless it names a scheme its headers go over https, and over http to this machine: elsewhere
+//! whoever listens would have them. Of several rules that give the same
 //! header the last one counts, those of `--fetch-header` after those of the file.
 
 mod file;
 mod host;
 mod rule;
+mod secret_file;
 mod token;
 mod value;
+mod ways;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ use self::host::HostPattern;
 use self::rule::{Gives, Methods};
 use self::token::TokenSource;
 use self::value::Value;
+use self::ways::Ways;
 use crate::limits::{HEADER_RULES_BYTES_MAX, HEADER_RULES_MAX};
 use crate::upstream::{Upstream, UpstreamError};
 
@@ -92,6 +96,7 @@ pub struct Injection(Arc<[Rule]>);
 struct Rule {
     host: HostPattern,
     methods: Methods,
+    ways: Ways,
     headers: Vec<(HeaderName, Source)>,
 }
 
@@ -141,7 +146,12 @@ impl Injection {
         let upstream = Upstream::new(urls)?;
         let mut rules = Vec::new();
         for (place, rule) in written {
-            match Rule::open(rule, environment, &upstream) {
+            if rule.ways.are_read() {
+                tracing::warn!(
+                    "{place}: its headers go over http, where whoever listens reads them"
+                );
+            }
+            match Rule::open(rule, environment, &upstream).await {
                 Ok(rule) => rules.push(rule),
                 Err(problem) => faults.push(RuleFault { place, problem }),
             }
@@ -161,8 +171,7 @@ impl Injection {
     pub async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
         let mut headers = HeaderMap::new();
         // From the last to the first: what is there already wins, and the others are not looked up.
-        let fitting = self.0.iter().rev();
-        for rule in fitting.filter(|rule| rule.methods.fit(method) && rule.host.fits(url)) {
+        for rule in self.0.iter().rev().filter(|rule| rule.fits(method, url)) {
             for (name, source) in rule.headers.iter().rev() {
                 if headers.contains_key(name) {
                     continue;
@@ -177,32 +186,50 @@ impl Injection {
         }
         Ok(headers)
     }
+
+    /// The server answered that it does not believe these headers: a token that is among them is not
+    /// given again, unless it is new.
+    pub fn refused(&self, method: &Method, url: &Url, given: &HeaderMap) {
+        for rule in self.0.iter().filter(|rule| rule.fits(method, url)) {
+            for (name, source) in &rule.headers {
+                if let (Source::Token(source), Some(value)) = (source, given.get(name)) {
+                    source.refused(value);
+                }
+            }
+        }
+    }
 }
 
 impl Rule {
-    fn open(
+    fn fits(&self, method: &Method, url: &Url) -> bool {
+        self.methods.fit(method) && self.host.fits(url) && self.ways.fit(url)
+    }
+
+    async fn open(
         rule: HeaderRule,
         environment: Environment<'_>,
         upstream: &Upstream,
     ) -> Result<Self, RuleError> {
         let headers = match rule.gives {
-            Gives::Headers(headers) => {
-                let headers = headers.into_iter().map(|(header, template)| {
-                    match template.open(environment) {
-                        Ok(value) => Ok((header, Source::Value(value))),
-                        Err(problem) => Err(RuleError::Value { header, problem }),
+            Gives::Headers(templates) => {
+                let mut headers = Vec::new();
+                for (header, template) in templates {
+                    match template.open(environment).await {
+                        Ok(value) => headers.push((header, Source::Value(value))),
+                        Err(problem) => return Err(RuleError::Value { header, problem }),
                     }
-                });
-                headers.collect::<Result<_, _>>()?
+                }
+                headers
             }
             Gives::Token(options) => {
-                let source = TokenSource::open(options, environment, upstream.clone())?;
+                let source = TokenSource::open(options, environment, upstream.clone()).await?;
                 vec![(AUTHORIZATION, Source::Token(source))]
             }
         };
         Ok(Self {
             host: rule.host,
             methods: rule.methods,
+            ways: rule.ways,
             headers,
         })
     }

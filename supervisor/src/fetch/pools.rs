@@ -1,5 +1,9 @@
 //! Connections that are kept: of each tenant its own, and those that may lead to special addresses
 //! apart from those that may not.
+//!
+//! HTTP/2 is for requests without a body. What a server does not take of a body would stay in the
+//! connection after its exchange, which others may use; a connection of HTTP/1.1 has one exchange at a
+//! time, and ends with it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -50,13 +54,35 @@ pub(super) struct Pools {
 pub(super) struct Share {
     open: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
-    clients: Mutex<Clients>,
+    clients: Mutex<HashMap<Lane, HttpClient>>,
 }
 
-#[derive(Default)]
-struct Clients {
-    public: Option<HttpClient>,
-    any: Option<HttpClient>,
+/// Which connections a request may go over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Lane {
+    /// Where they may lead to.
+    pub(super) reach: Reach,
+    /// What is spoken there.
+    pub(super) versions: Versions,
+}
+
+/// The versions of HTTP that may be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Versions {
+    /// HTTP/1.1.
+    First,
+    /// That and, over TLS, HTTP/2.
+    Both,
+}
+
+impl Versions {
+    /// Those for a request with such a body.
+    pub(super) fn of(upload: &Upload) -> Self {
+        match upload.is_end_stream() {
+            true => Self::Both,
+            false => Self::First,
+        }
+    }
 }
 
 /// Sends requests over kept connections. Clones share them.
@@ -118,43 +144,43 @@ impl Pools {
         })
     }
 
-    /// The client of a tenant for requests that may go so far.
-    pub(super) fn client(&self, share: &Share, reach: Reach) -> HttpClient {
+    /// The client of a tenant for requests that may go so.
+    pub(super) fn client(&self, share: &Share, lane: Lane) -> HttpClient {
         if self.connections.available_permits() == 0 {
             self.give_up_idle();
         }
         let mut clients = lock(&share.clients);
-        let client = match reach {
-            Reach::Public => &mut clients.public,
-            Reach::Any => &mut clients.any,
-        };
+        let client = clients.entry(lane);
         client
-            .get_or_insert_with(|| self.connect_as(share, reach))
+            .or_insert_with(|| self.connect_as(share, lane))
             .clone()
     }
 
     /// Connections that carry a request live on, and are not kept afterwards.
     fn give_up_idle(&self) {
         for share in lock(&self.tenants).values() {
-            *lock(&share.clients) = Clients::default();
+            lock(&share.clients).clear();
         }
     }
 
-    fn connect_as(&self, share: &Share, reach: Reach) -> HttpClient {
+    fn connect_as(&self, share: &Share, lane: Lane) -> HttpClient {
         let mut tls = self.tls.clone();
         tls.resumption = Resumption::in_memory_sessions(TLS_SESSIONS);
-        let connector = HttpsConnectorBuilder::new()
+        let tcp = Tcp {
+            reach: lane.reach,
+            resolver: Arc::clone(&self.resolver),
+            lookups: Arc::clone(&share.lookups),
+            lookups_of_all: Arc::clone(&self.lookups),
+            connections: Arc::clone(&self.connections),
+        };
+        let builder = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(Tcp {
-                reach,
-                resolver: Arc::clone(&self.resolver),
-                lookups: Arc::clone(&share.lookups),
-                lookups_of_all: Arc::clone(&self.lookups),
-                connections: Arc::clone(&self.connections),
-            });
+            .enable_http1();
+        let connector = match lane.versions {
+            Versions::First => builder.wrap_connector(tcp),
+            Versions::Both => builder.enable_http2().wrap_connector(tcp),
+        };
         let headers_max = u32::try_from(HEADERS_BYTES_MAX + 32 * HEADERS_MAX).unwrap_or(u32::MAX);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

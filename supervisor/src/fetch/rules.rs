@@ -23,6 +23,9 @@ pub trait Rules: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`NoValue`] when a rule applies and its value cannot be had.
     async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue>;
+
+    /// As [`Injection::refused`].
+    fn refused(&self, method: &Method, url: &Url, given: &HeaderMap);
 }
 
 /// What the operator configured.
@@ -40,5 +43,8 @@ impl Rules for Configured {
 
     async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
         self.injection.headers_for(method, url).await
+    }
+    fn refused(&self, method: &Method, url: &Url, given: &HeaderMap) {
+        self.injection.refused(method, url, given);
     }
 }

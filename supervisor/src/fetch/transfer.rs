@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE,
+    USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -21,7 +22,7 @@ use super::answer;
 use super::budget::Budget;
 use super::decode::{ACCEPTED, Coding, Content};
 use super::failure::{Failure, Trouble};
-use super::pools::Share;
+use super::pools::{Lane, Share, Versions};
 use super::redirect::{self, Hop};
 use super::request::{self, Body};
 use super::rules::Rules;
@@ -147,11 +148,16 @@ impl Transfer {
             false => Reach::Public,
         };
         let moved = Moved::now();
-        let mut request = Request::new(self.upload(&hop.body, start, &moved)?);
+        let upload = self.upload(&hop.body, start, &moved)?;
+        let lane = Lane {
+            reach,
+            versions: Versions::of(&upload),
+        };
+        let mut request = Request::new(upload);
         *request.method_mut() = hop.method.clone();
         *request.uri_mut() = hop.target.uri.clone();
         *request.headers_mut() = headers(hop, &injected);
-        let client = self.shared.pools.client(&self.share, reach);
+        let client = self.shared.pools.client(&self.share, lane);
         let figures = &self.shared.figures;
         figures.requests.inc();
         let began = Instant::now();
@@ -159,6 +165,11 @@ impl Transfer {
         let trouble = match self.in_time(&moved, sending).await {
             Some(Ok(response)) => {
                 figures.head_time.time(began.elapsed());
+                // Only what the script did not give itself was sent.
+                let is_ours = !hop.headers.contains_key(AUTHORIZATION);
+                if response.status() == StatusCode::UNAUTHORIZED && is_ours {
+                    rules.refused(&hop.method, &hop.target.url, &injected);
+                }
                 return Ok(response);
             }
             Some(Err(error)) => Trouble::of_sending(&error, self.shared.bounds.connect_wait),

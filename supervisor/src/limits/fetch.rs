@@ -38,6 +38,10 @@ pub const HEADER_RULES_BYTES_MAX: usize = 1 << 20;
 pub const HEADER_VALUE_BYTES_MAX: usize = 16 << 10;
 /// How long a file with such a value may take to be read.
 pub const HEADER_FILE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Files with such values that are looked at at once. Each takes a thread, for as long as the system likes.
+pub const HEADER_FILES_AT_ONCE_MAX: usize = 64;
+/// How often it is logged of a file that it cannot be read.
+pub const HEADER_FILE_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a server may take to give a token.
 pub const TOKEN_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer of such a server, in bytes.
@@ -48,6 +52,8 @@ pub const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long before its end a token is renewed, unless that is more than half of its time.
 pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(30);
+/// How long a token is new: no other is asked for instead of it, whoever does not believe it.
+pub const TOKEN_NEW: Duration = Duration::from_secs(10);
 /// How long a server that gave no token is not asked again.
 pub const TOKEN_RETRY_PAUSE: Duration = Duration::from_secs(2);
 

@@ -33,6 +33,8 @@ pub(crate) struct Book {
     pub(crate) private: Vec<&'static str>,
     /// Host, name and value of what is injected.
     pub(crate) injected: Vec<(&'static str, &'static str, &'static str)>,
+    /// URLs where what was injected was not believed, with its names.
+    pub(crate) refused: Vec<(String, Vec<String>)>,
     /// Every question, in order.
     pub(crate) asked: Vec<Asked>,
 }
@@ -68,6 +70,12 @@ impl Rules for TestRules {
             }
         }
         Ok(headers)
+    }
+
+    fn refused(&self, _: &Method, url: &Url, given: &HeaderMap) {
+        let names = given.keys().map(ToString::to_string).collect();
+        let mut book = self.0.lock().unwrap();
+        book.refused.push((url.to_string(), names));
     }
 }
 

@@ -258,3 +258,20 @@ async fn a_worker_that_breaks_the_rules_is_found_out() {
     };
     assert!(worker.exchanges.call(call).is_err());
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_believe_what_was_injected_is_told_to_the_rules() {
+    let server =
+        answering(|_| b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    let world = World::new();
+    world.book().injected = vec![("127.0.0.1", "authorization", "Bearer t")];
+    let mut worker = world.worker();
+    let url = server.url("/");
+    let own = with_headers(get(url.as_str()), &[("authorization", "Bearer own")]);
+    worker.fetch(own).await.unwrap();
+    assert!(world.book().refused.is_empty(), "that was the script's own");
+    let (response, _) = worker.fetch(get(url.as_str())).await.unwrap();
+    assert_eq!(response.status, 401, "it is not tried again");
+    let names = vec!["authorization".to_owned()];
+    assert_eq!(world.book().refused, [(url, names)]);
+}

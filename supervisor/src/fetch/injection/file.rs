@@ -14,10 +14,11 @@ use url::Url;
 use super::host::HostPattern;
 use super::rule::{Gives, HeaderRule, Methods, RuleError, TokenOptions, header_of};
 use super::value::Template;
+use super::ways::Ways;
 use crate::policy::is_server;
 
-const RULE_KEYS: [&str; 4] = ["host", "methods", "headers", "oauth"];
-const RULE_KEYS_SHOWN: &str = "host, methods, headers, oauth";
+const RULE_KEYS: [&str; 6] = ["host", "methods", "scheme", "port", "headers", "oauth"];
+const RULE_KEYS_SHOWN: &str = "host, methods, scheme, port, headers, oauth";
 const TOKEN_KEYS: [&str; 4] = ["token_url", "client_id", "client_secret", "scope"];
 const TOKEN_KEYS_SHOWN: &str = "token_url, client_id, client_secret, scope";
 
@@ -28,9 +29,11 @@ pub(super) fn rules(entry: &Value) -> Result<Vec<HeaderRule>, RuleError> {
     let host = text(entry, "host")?.ok_or(RuleError::Missing("host"))?;
     let host = HostPattern::parse(host.trim())?;
     let methods = methods(entry)?;
+    let ways = ways(entry)?;
     let rule = |gives| HeaderRule {
         host: host.clone(),
         methods: methods.clone(),
+        ways: ways.clone(),
         gives,
     };
     let mut rules = Vec::new();
@@ -47,18 +50,43 @@ pub(super) fn rules(entry: &Value) -> Result<Vec<HeaderRule>, RuleError> {
 }
 
 fn methods(entry: &Map<String, Value>) -> Result<Methods, RuleError> {
-    let Some(methods) = entry.get("methods") else {
-        return Ok(Methods::All);
+    match texts(entry, "methods")? {
+        None => Ok(Methods::All),
+        Some(names) => Methods::parse(names.into_iter()),
+    }
+}
+
+fn ways(entry: &Map<String, Value>) -> Result<Ways, RuleError> {
+    let mut ways = Ways::default();
+    if let Some(names) = texts(entry, "scheme")? {
+        ways = ways.with_schemes(names.into_iter())?;
+    }
+    if let Some(ports) = entry.get("port") {
+        let ports = ports.as_array().ok_or(RuleError::Shape {
+            field: "port",
+            expected: "an array of numbers",
+        })?;
+        let ports = ports.iter().map(Value::as_u64);
+        ways = ways.with_ports(ports.map(|port| u16::try_from(port?).ok()))?;
+    }
+    Ok(ways)
+}
+
+fn texts<'a>(
+    object: &'a Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<Vec<&'a str>>, RuleError> {
+    let Some(value) = object.get(field) else {
+        return Ok(None);
     };
-    let names = methods.as_array().and_then(|methods| {
-        let names = methods.iter().map(Value::as_str);
-        names.collect::<Option<Vec<&str>>>()
+    let texts = value.as_array().and_then(|all| {
+        let texts = all.iter().map(Value::as_str);
+        texts.collect::<Option<Vec<&str>>>()
     });
-    let names = names.ok_or(RuleError::Shape {
-        field: "methods",
+    texts.map(Some).ok_or(RuleError::Shape {
+        field,
         expected: "an array of texts",
-    })?;
-    Methods::parse(names.into_iter())
+    })
 }
 
 fn headers(named: &Value) -> Result<Vec<(http::HeaderName, Template)>, RuleError> {

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::host::{HostError, HostPattern};
 use super::value::{Template, ValueError};
+use super::ways::Ways;
 
 /// Headers that say how a message travels, or where to: they are the supervisor's.
 const FORBIDDEN: [&str; 13] = [
@@ -24,13 +25,14 @@ const FORBIDDEN: [&str; 13] = [
 ];
 
 /// The names of the fields in a rule on the command line.
-const FIELDS: [&str; 4] = ["host", "header", "value", "methods"];
+const FIELDS: [&str; 6] = ["host", "header", "value", "methods", "scheme", "port"];
 
 /// A rule as it was written: its values have not been looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderRule {
     pub(super) host: HostPattern,
     pub(super) methods: Methods,
+    pub(super) ways: Ways,
     pub(super) gives: Gives,
 }
 
@@ -61,7 +63,9 @@ pub(super) enum Methods {
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// It does not begin with a field.
-    #[error("it is not host=...,header=...,value=...[,methods=GET;POST]")]
+    #[error(
+        "it is not host=...,header=...,value=...[,methods=GET;POST][,scheme=http;https][,port=8443]"
+    )]
     Malformed,
     /// A field is missing.
     #[error("{0} is missing")]
@@ -77,6 +81,12 @@ pub enum RuleError {
     /// The methods are none.
     #[error("methods are not names of methods, as GET")]
     Methods,
+    /// The schemes are none.
+    #[error("scheme is not http, https or both")]
+    Scheme,
+    /// The ports are none.
+    #[error("port is not a number from 1 to 65535, or several")]
+    Port,
     /// The header is none.
     #[error("the header is not the name of a header, as x-api-key")]
     Header,
@@ -121,7 +131,7 @@ pub enum RuleError {
 }
 
 impl HeaderRule {
-    /// Reads `host=..,header=..,value=..[,methods=GET;POST]`, in any order. At a comma only one of these
+    /// Reads `host=..,header=..,value=..[,methods=GET;POST][,scheme=http;https][,port=8443]`, in any order. At a comma only one of these
     /// names begins a new field: values may hold commas and equals signs.
     ///
     /// # Errors
@@ -141,9 +151,18 @@ impl HeaderRule {
             Some(names) => Methods::parse(names.split(';'))?,
             None => Methods::All,
         };
+        let mut ways = Ways::default();
+        if let Some(names) = one("scheme")? {
+            ways = ways.with_schemes(names.split(';'))?;
+        }
+        if let Some(numbers) = one("port")? {
+            let numbers = numbers.split(';').map(|number| number.trim().parse().ok());
+            ways = ways.with_ports(numbers)?;
+        }
         Ok(Self {
             host: HostPattern::parse(host.trim())?,
             methods,
+            ways,
             gives: Gives::Headers(vec![header_of(header.trim(), value)?]),
         })
     }

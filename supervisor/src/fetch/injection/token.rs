@@ -72,6 +72,7 @@ struct Client {
 struct Token {
     /// Marked as sensitive, so that it is not shown.
     header: HeaderValue,
+    asked_at: Instant,
     renewed_at: Instant,
     ends_at: Instant,
 }
@@ -85,21 +86,20 @@ struct Refusal {
 type Flight = OwnedMutexGuard<Option<Refusal>>;
 
 impl TokenSource {
-    pub(super) fn open(
+    pub(super) async fn open(
         options: TokenOptions,
         environment: Environment<'_>,
         upstream: Upstream,
     ) -> Result<Self, RuleError> {
-        let open = |field, template: super::value::Template| {
-            let opened = template.open(environment);
-            opened.map_err(|problem| RuleError::Client { field, problem })
-        };
+        let problem = |field| move |problem| RuleError::Client { field, problem };
+        let id = options.client_id.open(environment).await;
+        let secret = options.client_secret.open(environment).await;
         Ok(Self {
             client: Arc::new(Client {
                 upstream,
                 url: options.url,
-                id: open("client_id", options.client_id)?,
-                secret: open("client_secret", options.client_secret)?,
+                id: id.map_err(problem("client_id"))?,
+                secret: secret.map_err(problem("client_secret"))?,
                 scope: options.scope,
             }),
             kept: Arc::default(),
@@ -124,6 +124,19 @@ impl TokenSource {
         // It goes on when this future is dropped: those who wait get its answer.
         let asked = self.ask(flight).await;
         asked.unwrap_or(Err(NoToken::Unreachable))
+    }
+
+    /// Somebody was given this and does not believe it: the next request gets another token. One that is
+    /// new is kept, so that who believes none does not have one asked for at each request.
+    pub(super) fn refused(&self, header: &HeaderValue) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_that = kept.as_ref().is_some_and(|token| {
+            let is_new = Instant::now() < token.asked_at + limits::TOKEN_NEW;
+            token.header == header && !is_new
+        });
+        if is_that {
+            *kept = None;
+        }
     }
 
     /// The token, as long as it is good.
@@ -220,6 +233,7 @@ fn token(body: &[u8], asked_at: Instant) -> Option<Token> {
     header.set_sensitive(true);
     Some(Token {
         header,
+        asked_at,
         renewed_at: asked_at + lifetime - limits::TOKEN_RENEWED_BEFORE.min(lifetime / 2),
         ends_at: asked_at + lifetime,
     })

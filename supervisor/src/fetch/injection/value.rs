@@ -3,17 +3,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::HeaderValue;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
-use crate::limits::{HEADER_FILE_TIMEOUT, HEADER_VALUE_BYTES_MAX};
+use super::secret_file::SecretFile;
+use crate::limits::HEADER_VALUE_BYTES_MAX;
 
 /// The environment, as far as it is asked.
 pub type Environment<'a> = &'a (dyn Fn(&str) -> Option<OsString> + Sync);
@@ -23,6 +20,10 @@ pub type Environment<'a> = &'a (dyn Fn(&str) -> Option<OsString> + Sync);
 pub(super) struct Secret(String);
 
 impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.0
     }
@@ -77,7 +78,7 @@ pub enum ValueError {
     NoVariable(String),
     /// The file cannot be read.
     #[error("its value is in the file {path}, which cannot be read: {problem}", path = .0.display(), problem = .1)]
-    NoFile(PathBuf, io::Error),
+    NoFile(PathBuf, Arc<io::Error>),
 }
 
 impl Template {
@@ -113,12 +114,12 @@ impl Template {
     }
 
     /// With what is in the environment, and files as they stand; whatever is missing is an error.
-    pub(super) fn open(self, environment: Environment<'_>) -> Result<Value, ValueError> {
+    pub(super) async fn open(self, environment: Environment<'_>) -> Result<Value, ValueError> {
         let parts = self.0.into_iter().map(|piece| piece.open(environment));
         let value = Value(parts.collect::<Result<_, _>>()?);
-        let whole = value.text(|file| {
-            let read = file.read();
-            read.map_err(|problem| ValueError::NoFile(file.path.clone(), problem))
+        let whole = value.text().await.map_err(|missing| {
+            let Missing { file, error } = missing;
+            ValueError::NoFile(file.path.clone(), error)
         })?;
         whole.header().map(|_| value).ok_or(ValueError::Unfit)
     }
@@ -147,10 +148,7 @@ impl Piece {
                 let text = text.filter(|text| !text.is_empty());
                 Part::Fixed(Secret(text.ok_or(ValueError::NoVariable(name))?))
             }
-            Self::File(path) => Part::File(Arc::new(SecretFile {
-                path,
-                known: Mutex::default(),
-            })),
+            Self::File(path) => Part::File(SecretFile::at(path)),
         })
     }
 }
@@ -162,7 +160,13 @@ pub(super) struct Value(Vec<Part>);
 #[derive(Debug)]
 enum Part {
     Fixed(Secret),
-    File(Arc<SecretFile>),
+    File(SecretFile),
+}
+
+/// A file without the value that it should have.
+struct Missing<'a> {
+    file: &'a SecretFile,
+    error: Arc<io::Error>,
 }
 
 /// Why a value cannot be had now. It may be shown to scripts: it names no file.
@@ -177,96 +181,24 @@ pub(super) enum NotNow {
 impl Value {
     /// The value as it is now.
     pub(super) async fn get(&self) -> Result<Secret, NotNow> {
-        let mut files = Vec::new();
-        for part in &self.0 {
-            if let Part::File(file) = part {
-                files.push(SecretFile::now(file).await?);
-            }
-        }
-        let mut files = files.into_iter();
-        self.text(|_| files.next().ok_or(NotNow::Unreadable))
-    }
-
-    fn text<E>(&self, mut of: impl FnMut(&SecretFile) -> Result<Secret, E>) -> Result<Secret, E> {
-        let mut whole = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Fixed(secret) => whole.push_str(secret.text()),
-                Part::File(file) => whole.push_str(of(file)?.text()),
-            }
-        }
-        Ok(Secret(whole))
-    }
-}
-
-/// What tells one state of a file from another.
-type Mark = (u64, i64, i64, u64);
-
-/// A file with a value, which is read again when it has changed.
-#[derive(Debug)]
-struct SecretFile {
-    path: PathBuf,
-    known: Mutex<Option<(Mark, Secret)>>,
-}
-
-impl SecretFile {
-    /// Not on this thread: the file may be far away.
-    async fn now(this: &Arc<Self>) -> Result<Secret, NotNow> {
-        let file = Arc::clone(this);
-        let reading = timeout(HEADER_FILE_TIMEOUT, spawn_blocking(move || file.read()));
-        let read = match reading.await {
-            Ok(Ok(read)) => read,
-            Ok(Err(_)) | Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        read.map_err(|error| {
-            let path = this.path.display();
-            tracing::warn!("{path}, which has the value of a header, cannot be read: {error}");
+        self.text().await.map_err(|Missing { file, error }| {
+            file.complain(&error);
             NotNow::Unreadable
         })
     }
 
-    fn read(&self) -> io::Result<Secret> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = mark(&self.path.metadata()?);
-        match &*known {
-            Some((mark, secret)) if *mark == seen => Ok(secret.clone()),
-            _ => {
-                let secret = Secret(read(&self.path)?);
-                *known = Some((seen, secret.clone()));
-                Ok(secret)
+    async fn text(&self) -> Result<Secret, Missing<'_>> {
+        let mut whole = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Fixed(secret) => whole.push_str(secret.text()),
+                Part::File(file) => {
+                    let found = file.now().await;
+                    let secret = found.map_err(|error| Missing { file, error })?;
+                    whole.push_str(secret.text());
+                }
             }
         }
+        Ok(Secret(whole))
     }
-}
-
-/// The whole file, without line ends behind the last line.
-fn read(path: &Path) -> io::Result<String> {
-    // A pipe would be waited for.
-    let mut options = OpenOptions::new();
-    let file: File = options
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = String::new();
-    let most = HEADER_VALUE_BYTES_MAX as u64 + 1;
-    let not_text = |error: io::Error| match error.kind() {
-        io::ErrorKind::InvalidData => io::Error::other("it is not text"),
-        _ => error,
-    };
-    file.take(most)
-        .read_to_string(&mut text)
-        .map_err(not_text)?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    match text.len() {
-        0 => Err(io::Error::other("it is empty")),
-        length if length > HEADER_VALUE_BYTES_MAX => Err(io::Error::other("it is too large")),
-        _ => Ok(text),
-    }
-}
-
-fn mark(found: &Metadata) -> Mark {
-    (found.ino(), found.mtime(), found.mtime_nsec(), found.len())
 }
