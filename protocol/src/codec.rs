@@ -315,7 +315,7 @@ fn check_reply(step: &ReplyStep) -> Result<(), DecodeError> {
         ReplyStep::Opened(response) => check_response(response),
         ReplyStep::Data(bytes) => chunk_size("Data", bytes),
         ReplyStep::Failed(why) => text("Failed", why, limits::FETCH_ERROR_BYTES_MAX),
-        ReplyStep::More | ReplyStep::End => Ok(()),
+        ReplyStep::More | ReplyStep::Again | ReplyStep::End => Ok(()),
     }
 }
 

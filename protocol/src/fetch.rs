@@ -4,7 +4,7 @@
 //! worker                                  supervisor
 //!   Open ───────────────────────────────▶  policy, injection, connection
 //!   Send*, as often as it was asked ────▶  ◀── More* (one for each piece of body that has room)
-//!   SendEnd ────────────────────────────▶
+//!   SendEnd ────────────────────────────▶  ◀── Again (a redirect: the whole body once more)
 //!                                          ◀── Opened, or Failed (the last word)
 //!   Pull* (room for one piece) ─────────▶  ◀── Data* (at most one for each Pull), End or Failed
 //!   Abort (the last word) ──────────────▶
@@ -92,8 +92,9 @@ pub enum RequestBody {
     /// All of it, at most [`crate::limits::BODY_CHUNK_BYTES_MAX`]: it can be sent again to where a
     /// redirect leads.
     Whole(Vec<u8>),
-    /// Pieces that follow, of this length together where it is known. A redirect that would need it
-    /// again fails the exchange.
+    /// Pieces that follow, of this length together where it is known. Of a known length, they can be
+    /// sent again to where a redirect leads ([`ReplyStep::Again`]); without, such a redirect fails the
+    /// exchange.
     Stream {
         /// The length, in bytes.
         length: Option<u64>,
@@ -123,6 +124,9 @@ pub enum ReplyStep {
     /// The exchange failed: the last word of it. The script's promise or stream rejects with a
     /// `TypeError` of this text, at most [`crate::limits::FETCH_ERROR_BYTES_MAX`].
     Failed(String),
+    /// The body of the request is to begin anew, where its length is known. Every piece that was asked
+    /// for has come before that, so that none of before is taken for one of after.
+    Again,
 }
 
 /// The head of a response.

@@ -35,4 +35,4 @@ pub mod zygote;
 
 /// The version of this conversation, sent in [`message::Hello`]. It grows with every change of a
 /// message, a frame or a phase; supervisor and worker of different versions refuse each other.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;

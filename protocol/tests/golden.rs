@@ -25,7 +25,7 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], golden: &[(&s
 
 #[test]
 fn the_version_is_the_one_that_these_bytes_belong_to() {
-    assert_eq!(PROTOCOL_VERSION, 3);
+    assert_eq!(PROTOCOL_VERSION, 4);
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn fetch_call() -> impl Strategy<Value = FromWorker> {
 fn fetch_reply() -> impl Strategy<Value = ToWorker> {
     let step = prop_oneof![
         Just(ReplyStep::More),
+        Just(ReplyStep::Again),
         response().prop_map(ReplyStep::Opened),
         piece().prop_map(ReplyStep::Data),
         Just(ReplyStep::End),

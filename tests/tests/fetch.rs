@@ -268,6 +268,13 @@ fn redirects_are_followed_shown_or_refused_as_asked() {
         );
         assert_eq!(result_of(&mut server, &code), format!("{method} {body}"));
     }
+    // More than goes at once: it is sent again from its beginning.
+    let from = web.url("/redirect/308/count");
+    let code = format!(
+        "const r = await fetch('{from}', {{method: 'POST', body: new Blob([new Uint8Array(3e6)])}});
+         [r.redirected, await r.text()].join()"
+    );
+    assert_eq!(result_of(&mut server, &code), "true,3000000");
     server.finish();
 }
 

@@ -398,6 +398,21 @@ fn a_signal_ends_a_request_at_each_stage() {
 }
 
 #[test]
+fn a_request_that_waits_for_room_lets_its_stream_go() {
+    let ran = run(
+        "const control = new AbortController(), all = new AbortController(), seen = [];
+         for (let i = 0; i < 100; i++) fetch('http://a.test/', { signal: all.signal }).catch(() => {});
+         const body = new ReadableStream({ cancel: (why) => void seen.push(why) });
+         const waiting = fetch('http://b.test/', { method: 'POST', body, duplex: 'half', signal: control.signal });
+         setTimeout(() => control.abort('mine'), 1);
+         try { await waiting } catch (e) { seen.push(e) }
+         all.abort(); seen.join()",
+        |_, _| Answer::Silence,
+    );
+    assert_eq!(ran.value, "mine,mine");
+}
+
+#[test]
 fn cancelling_a_body_aborts_its_exchange() {
     let ran = run(
         "const one = await fetch('http://a.test/'); await one.body.cancel();
@@ -599,7 +614,7 @@ fn redirects_are_the_supervisors_and_the_flag_is_told() {
 fn data_and_blob_urls_need_no_supervisor() {
     let ran = run(
         "const seen = [];
-         for (const url of ['data:,a%20b', 'data:text/html;charset=utf-8;base64,w6k=', 'data:;x=y,z', 'data:nonsense,1']) {
+         for (const url of ['data:,a%20b', 'data:text/html;charset=utf-8;base64,w6k=', 'data:;x=y,z', 'data:nonsense,1', 'data:text/a; base64 ,eA==']) {
            const r = await fetch(url); seen.push(r.headers.get('content-type'), await r.text());
          }
          const url = URL.createObjectURL(new Blob(['blob'], { type: 'a/b' }));
@@ -612,7 +627,7 @@ fn data_and_blob_urls_need_no_supervisor() {
     assert_eq!(
         ran.value,
         "text/plain;charset=US-ASCII|a b|text/html;charset=utf-8|é|text/plain;x=y|z|\
-         text/plain;charset=US-ASCII|1|a/b|blob|TypeError|TypeError|TypeError|TypeError|TypeError|TypeError|TypeError"
+         text/plain;charset=US-ASCII|1|text/a|x|a/b|blob|TypeError|TypeError|TypeError|TypeError|TypeError|TypeError|TypeError"
     );
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::exit::ExitCode;
 use mcp_v8_protocol::fetch::{CallStep, FetchCall, FetchReply, ReplyStep, Response};
+use mcp_v8_protocol::limits::BODY_CHUNK_BYTES_MAX;
 use mcp_v8_protocol::message::{
     Confinement, ExecutionLimits, Finished, FromWorker, Grants, HeapUse, Start, ToWorker,
 };
@@ -26,6 +27,11 @@ const LIMITS: ExecutionLimits = ExecutionLimits {
     cpu_seconds: 60,
     snapshot_bytes: 0,
 };
+
+/// In front of a message: how long it is.
+const LENGTH_BYTES: usize = 4;
+/// What says which step it is.
+const TAG_BYTES: usize = 4;
 
 struct Lenient;
 
@@ -95,6 +101,28 @@ impl Supervisor {
 
     fn reply(&mut self, exchange: u32, step: ReplyStep) {
         self.say(&ToWorker::Fetch(FetchReply { exchange, step }));
+    }
+
+    /// A piece that no codec would write.
+    fn unchecked_data(&mut self, bytes: usize) {
+        let mut step = 2_u32.to_le_bytes().to_vec();
+        step.extend(u64::try_from(bytes).unwrap().to_le_bytes());
+        step.resize(step.len() + bytes, 7);
+        self.unchecked(&step);
+    }
+
+    /// A reply for the first exchange, whose step is these bytes.
+    fn unchecked(&mut self, step: &[u8]) {
+        let end = ToWorker::Fetch(FetchReply {
+            exchange: 0,
+            step: ReplyStep::End,
+        });
+        let mut frame = encode(&end).unwrap();
+        frame.truncate(frame.len() - TAG_BYTES);
+        frame.extend(step);
+        let length = u32::try_from(frame.len() - LENGTH_BYTES).unwrap();
+        frame[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+        self.to_worker.write_all(&frame).unwrap();
     }
 
     fn hear(&mut self) -> FromWorker {
@@ -193,6 +221,64 @@ fn replies_that_come_in_one_write_are_taken_one_by_one_between_timers() {
 }
 
 #[test]
+fn a_body_that_is_wanted_again_is_sent_from_its_beginning() {
+    const PIECES: usize = 3;
+    let source = "const body = new Uint8Array(3 * 65536).map((_, at) => at >> 16);
+        await (await fetch('http://a.test/', { method: 'POST', body })).text()";
+    let mut supervisor = Supervisor::of(source, GRANTED);
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    for asked in [0, 1, PIECES, PIECES + 1] {
+        for at in 0..asked {
+            supervisor.reply(0, ReplyStep::More);
+            let expected = match u8::try_from(at) {
+                Ok(at) if usize::from(at) < PIECES => {
+                    CallStep::Send(vec![at; BODY_CHUNK_BYTES_MAX])
+                }
+                _ => CallStep::SendEnd,
+            };
+            assert_eq!(supervisor.call(), (0, expected), "{at} of {asked}");
+        }
+        if asked <= PIECES {
+            supervisor.reply(0, ReplyStep::Again);
+        }
+    }
+    supervisor.reply(0, opened(200));
+    assert_eq!(supervisor.call(), (0, CallStep::Pull));
+    supervisor.reply(0, ReplyStep::End);
+    assert_eq!(supervisor.result(), "");
+}
+
+#[test]
+fn room_that_no_body_needs_is_left() {
+    let mut supervisor = Supervisor::of(GET, GRANTED);
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    for _ in 0..1000 {
+        supervisor.reply(0, ReplyStep::More);
+    }
+    supervisor.reply(0, opened(200));
+    assert_eq!(supervisor.call(), (0, CallStep::Pull));
+    supervisor.reply(0, ReplyStep::End);
+    assert_eq!(supervisor.result(), "");
+}
+
+#[test]
+fn room_for_more_than_there_is_left_gets_one_end() {
+    let source = "const body = new ReadableStream({ start(it) { it.enqueue(new Uint8Array(3)); it.close() } });
+        await (await fetch('http://a.test/', { method: 'POST', body, duplex: 'half' })).text()";
+    let mut supervisor = Supervisor::of(source, GRANTED);
+    assert!(matches!(supervisor.call(), (0, CallStep::Open(_))));
+    for _ in 0..10 {
+        supervisor.reply(0, ReplyStep::More);
+    }
+    assert_eq!(supervisor.call(), (0, CallStep::Send(vec![0; 3])));
+    assert_eq!(supervisor.call(), (0, CallStep::SendEnd));
+    supervisor.reply(0, opened(200));
+    assert_eq!(supervisor.call(), (0, CallStep::Pull));
+    supervisor.reply(0, ReplyStep::End);
+    assert_eq!(supervisor.result(), "");
+}
+
+#[test]
 fn a_script_that_fails_while_requests_are_open_has_failed() {
     let source = "fetch('http://a.test/'); setTimeout(() => { throw new Error('mine') }, 1); 1";
     let mut supervisor = Supervisor::of(source, GRANTED);
@@ -250,6 +336,20 @@ const BREACHES: &[(&str, Breach)] = &[
     ("data that was not asked for", |it| {
         it.reply(0, opened(200));
         it.reply(0, ReplyStep::Data(vec![1]));
+    }),
+    ("a piece of nothing", |it| it.unchecked_data(0)),
+    ("a piece that is too large", |it| {
+        it.unchecked_data(BODY_CHUNK_BYTES_MAX + 1);
+    }),
+    ("a step that there is not", |it| {
+        it.unchecked(&99_u32.to_le_bytes());
+    }),
+    ("a body again that was none", |it| {
+        it.reply(0, ReplyStep::Again);
+    }),
+    ("a body again, too late", |it| {
+        it.reply(0, opened(200));
+        it.reply(0, ReplyStep::Again);
     }),
     ("going away", |it| {
         let (_, write) = pipe().unwrap();

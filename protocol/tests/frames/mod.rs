@@ -38,6 +38,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         reply(ReplyStep::Data(vec![1, 2, 3])),
         reply(ReplyStep::End),
         reply(ReplyStep::Failed("no".into())),
+        reply(ReplyStep::Again),
     ]
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
     };
     vec![
         FromWorker::Hello(Hello {
-            protocol_version: 3,
+            protocol_version: 4,
             worker_version: "0.1.0".into(),
             v8_version: "15.0".into(),
             heap_build: "b".into(),
@@ -153,13 +154,14 @@ pub(crate) const TO_WORKER: &[(&str, &str)] = &[
         "fetch_failed",
         "16000000 01000000 07000000 04000000 0200000000000000 6e6f",
     ),
+    ("again", "0c000000 01000000 07000000 05000000"),
 ];
 
 /// Name and frame of every message of [`from_worker`].
 pub(crate) const FROM_WORKER: &[(&str, &str)] = &[
     (
         "hello",
-        "32000000 00000000 03000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
+        "32000000 00000000 04000000 0500000000000000 302e312e30 0400000000000000 31352e30 \
          0100000000000000 62 0100000100000100",
     ),
     ("console", "0f000000 01000000 0300000000000000 c3a40a"),

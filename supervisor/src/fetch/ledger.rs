@@ -89,6 +89,7 @@ impl Ledger {
                 Sending::Asked(pieces) => *pieces += 1,
                 Sending::Over => return false,
             },
+            ReplyStep::Again => standing.sending = Sending::Asked(0),
             ReplyStep::Opened(_) => {}
             ReplyStep::Data(_) => standing.pulls = standing.pulls.saturating_sub(1),
             ReplyStep::End | ReplyStep::Failed(_) => {

@@ -91,6 +91,20 @@ fn a_piece_is_sent_only_when_it_was_asked_for() {
 }
 
 #[test]
+fn a_body_that_is_wanted_again_begins_anew() {
+    let mut ledger = Ledger::default();
+    let piece = || call(0, CallStep::Send(vec![0]));
+    assert_eq!(ledger.heard(&stream(0)), Ok(Verdict::Legal));
+    assert!(ledger.told(&reply(0, ReplyStep::More)));
+    let end = call(0, CallStep::SendEnd);
+    assert_eq!(ledger.heard(&end), Ok(Verdict::Legal));
+    assert!(ledger.told(&reply(0, ReplyStep::Again)));
+    assert!(ledger.told(&reply(0, ReplyStep::More)));
+    assert_eq!(ledger.heard(&piece()), Ok(Verdict::Legal));
+    assert!(ledger.heard(&piece()).is_err());
+}
+
+#[test]
 fn a_request_without_a_stream_sends_nothing() {
     for body in [RequestBody::None, RequestBody::Whole(vec![1])] {
         let mut ledger = Ledger::default();

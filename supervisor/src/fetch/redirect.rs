@@ -32,7 +32,7 @@ pub(super) enum Astray {
     Ambiguous(String),
     #[error("more than {FETCH_REDIRECTS_MAX} redirects, the last from {0}")]
     TooMany(String),
-    #[error("{0} redirects a request whose body has gone in pieces, and cannot be sent again")]
+    #[error("{0} redirects a request whose body is a stream, and cannot be sent again")]
     SpentBody(String),
 }
 
@@ -84,15 +84,9 @@ pub(super) fn after(
         followed: hop.followed + 1,
         ..hop.clone()
     };
-    // Of a length that is known, it was no stream to the script: it has only gone in pieces.
-    let can_go_on = match next.body {
-        Body::None | Body::Whole(_) => true,
-        Body::Stream { length } => {
-            status == StatusCode::SEE_OTHER
-                || (length.is_some() && becomes_get(status, &hop.method))
-        }
-    };
-    if !can_go_on {
+    // Of a length that is known, it was no stream to the script, whose worker has it still.
+    let is_spent = matches!(next.body, Body::Stream { length: None });
+    if is_spent && status != StatusCode::SEE_OTHER {
         return Err(Astray::SpentBody(from()));
     }
     if becomes_get(status, &hop.method) {

@@ -12,7 +12,7 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use mcp_v8_protocol::fetch::{Redirect, ReplyStep, Request as Wanted};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -26,7 +26,7 @@ use super::pools::{Lane, Share, Versions};
 use super::redirect::{self, Hop};
 use super::request::{self, Body};
 use super::rules::Rules;
-use super::upload::{Moved, Piece, Upload, pump};
+use super::upload::{Moved, Piece, Pump, Upload};
 use super::words::Words;
 use super::{Requester, Shared};
 use crate::metrics::{Decision, Label as _};
@@ -46,8 +46,8 @@ pub(super) struct Transfer {
     pub(super) pulls: Arc<Semaphore>,
 }
 
-/// Where the body's pieces are to go, once there is somebody to take them.
-type Start = oneshot::Sender<mpsc::Sender<Piece>>;
+/// Where the body's pieces are to go, for each connection that is to take them.
+type Takers = mpsc::Sender<mpsc::Sender<Piece>>;
 
 impl Transfer {
     /// Goes on until the last word is said.
@@ -89,9 +89,16 @@ impl Transfer {
             followed: 0,
             is_downgraded: false,
         };
-        let (start, asked) = oneshot::channel();
-        let mut sending = pin!(pump(asked, pieces, length, &self.words, &self.budget));
-        let mut whole = pin!(self.answer(first, mode, start));
+        let (takers, asked) = mpsc::channel(1);
+        let pump = Pump {
+            takers: asked,
+            pieces,
+            length,
+            words: &self.words,
+            budget: &self.budget,
+        };
+        let mut sending = pin!(pump.run());
+        let mut whole = pin!(self.answer(first, mode, takers));
         tokio::select! {
             biased;
             sent = &mut sending => sent?,
@@ -101,15 +108,15 @@ impl Transfer {
     }
 
     /// Gets the response and hands it on.
-    async fn answer(&self, mut hop: Hop, mode: Redirect, start: Start) -> Result<(), Failure> {
-        let mut start = Some(start);
+    async fn answer(&self, mut hop: Hop, mode: Redirect, takers: Takers) -> Result<(), Failure> {
         let response = loop {
-            let response = self.ask(&hop, start.take()).await?;
+            let response = self.ask(&hop, &takers).await?;
             match redirect::after(&hop, mode, response.status(), response.headers())? {
                 Some(next) => hop = next,
                 None => break response,
             }
         };
+        drop(takers);
         let (parts, body) = response.into_parts();
         let place = hop.target.place();
         let coding = match body.is_end_stream() || is_bodiless(&hop.method, parts.status) {
@@ -123,7 +130,7 @@ impl Transfer {
     }
 
     /// Makes one request: policy, injection, connection.
-    async fn ask(&self, hop: &Hop, start: Option<Start>) -> Result<Response<Incoming>, Failure> {
+    async fn ask(&self, hop: &Hop, takers: &Takers) -> Result<Response<Incoming>, Failure> {
         self.budget.ask()?;
         let orders = self.shared.orders();
         let asked = Asked {
@@ -148,7 +155,7 @@ impl Transfer {
             false => Reach::Public,
         };
         let moved = Moved::now();
-        let upload = self.upload(&hop.body, start, &moved)?;
+        let upload = self.upload(&hop.body, takers, &moved).await?;
         let lane = Lane {
             reach,
             versions: Versions::of(&upload),
@@ -196,7 +203,7 @@ impl Transfer {
         decided
     }
 
-    fn upload(&self, body: &Body, start: Option<Start>, moved: &Moved) -> Result<Upload, Failure> {
+    async fn upload(&self, body: &Body, takers: &Takers, moved: &Moved) -> Result<Upload, Failure> {
         match body {
             Body::None => Ok(Upload::Whole(None)),
             Body::Whole(bytes) => {
@@ -208,10 +215,8 @@ impl Transfer {
             }
             Body::Stream { length } => {
                 let (to, pieces) = mpsc::channel(1);
-                // A stream is sent once: a redirect that needs it again has failed the exchange.
-                if let Some(start) = start {
-                    let _ = start.send(to);
-                }
+                // The other end is there as long as this exchange.
+                let _ = takers.send(to).await;
                 Ok(Upload::Stream {
                     pieces,
                     length: *length,

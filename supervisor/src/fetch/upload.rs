@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use mcp_v8_protocol::fetch::ReplyStep;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::budget::Budget;
@@ -108,39 +108,74 @@ impl Body for Upload {
     }
 }
 
-/// Asks the worker for a piece whenever the connection has room for one. `asked` says when there is a
-/// connection to be, and where pieces go.
-pub(super) async fn pump(
-    asked: oneshot::Receiver<mpsc::Sender<Piece>>,
-    mut pieces: mpsc::Receiver<Piece>,
-    length: Option<u64>,
-    words: &Words,
-    budget: &Budget,
-) -> Result<(), Failure> {
-    let Ok(taker) = asked.await else {
-        return Ok(());
-    };
-    let mut sent: u64 = 0;
-    // When nobody reads any more, the answer does not depend on the rest.
-    while let Ok(room) = taker.reserve().await {
-        words.say(ReplyStep::More).await;
-        let Some(piece) = pieces.recv().await else {
-            return Ok(());
-        };
-        let is_end = matches!(piece, Piece::End);
-        if let Piece::Bytes(bytes) = &piece {
-            sent += bytes.len() as u64;
-            budget.send(bytes.len())?;
+/// Asks the worker for a piece whenever a connection has room for one. After a redirect, all of them go
+/// again to the next.
+pub(super) struct Pump<'a> {
+    /// Where pieces go: to one connection after the other.
+    pub(super) takers: mpsc::Receiver<mpsc::Sender<Piece>>,
+    /// What the worker sends.
+    pub(super) pieces: mpsc::Receiver<Piece>,
+    /// What it has announced.
+    pub(super) length: Option<u64>,
+    pub(super) words: &'a Words,
+    pub(super) budget: &'a Budget,
+}
+
+/// How the sending to one connection ended.
+enum Poured {
+    /// It takes nothing more.
+    Done,
+    /// Another is to have the body, from its beginning.
+    Interrupted(mpsc::Sender<Piece>),
+}
+
+impl Pump<'_> {
+    /// Goes on until no connection will want the body.
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let mut next = self.takers.recv().await;
+        while let Some(taker) = next {
+            next = match self.pour(taker).await? {
+                Poured::Interrupted(other) => Some(other),
+                Poured::Done => self.takers.recv().await,
+            };
+            if next.is_some() {
+                self.words.say(ReplyStep::Again).await;
+            }
         }
-        if let Some(announced) = length
-            && (sent > announced || is_end && sent < announced)
-        {
-            return Err(Failure::BodyLength { announced, sent });
-        }
-        room.send(piece);
-        if is_end {
-            break;
+        Ok(())
+    }
+
+    /// What was asked for has always come before another connection has its turn.
+    async fn pour(&mut self, taker: mpsc::Sender<Piece>) -> Result<Poured, Failure> {
+        let mut sent: u64 = 0;
+        loop {
+            let room = tokio::select! {
+                biased;
+                Some(other) = self.takers.recv() => return Ok(Poured::Interrupted(other)),
+                room = taker.reserve() => room,
+            };
+            // When nobody reads any more, the answer does not depend on the rest.
+            let Ok(room) = room else {
+                return Ok(Poured::Done);
+            };
+            self.words.say(ReplyStep::More).await;
+            let Some(piece) = self.pieces.recv().await else {
+                return Ok(Poured::Done);
+            };
+            let is_end = matches!(piece, Piece::End);
+            if let Piece::Bytes(bytes) = &piece {
+                sent += bytes.len() as u64;
+                self.budget.send(bytes.len())?;
+            }
+            if let Some(announced) = self.length
+                && (sent > announced || is_end && sent < announced)
+            {
+                return Err(Failure::BodyLength { announced, sent });
+            }
+            room.send(piece);
+            if is_end {
+                return Ok(Poured::Done);
+            }
         }
     }
-    Ok(())
 }

@@ -268,17 +268,18 @@ impl Worker {
     /// Sends a body in pieces, one for each that is asked for, and gets the answer.
     pub(crate) async fn upload(&mut self, request: Request, pieces: Vec<Vec<u8>>) -> Answer {
         let id = self.open(request);
-        let mut pieces = pieces.into_iter();
+        let mut rest = pieces.iter();
         let mut head = None;
         let mut body = Vec::new();
         loop {
             let reply = self.hear().await;
             assert_eq!(reply.exchange, id);
             match reply.step {
-                ReplyStep::More => match pieces.next() {
-                    Some(piece) => self.say(id, CallStep::Send(piece)),
+                ReplyStep::More => match rest.next() {
+                    Some(piece) => self.say(id, CallStep::Send(piece.clone())),
                     None => self.say(id, CallStep::SendEnd),
                 },
+                ReplyStep::Again => rest = pieces.iter(),
                 ReplyStep::Opened(response) => {
                     head = Some(response);
                     self.say(id, CallStep::Pull);

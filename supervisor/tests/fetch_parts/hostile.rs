@@ -297,7 +297,7 @@ async fn aborts_at_random_leave_nothing_behind() {
                         ReplyStep::End => drop(open.swap_remove(at)),
                         ReplyStep::Failed(why) => panic!("{why}"),
                         ReplyStep::Opened(_) => {}
-                        ReplyStep::More => panic!("there is no body"),
+                        ReplyStep::More | ReplyStep::Again => panic!("there is no body"),
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! What goes out and what comes back.
 
 use mcp_v8_protocol::fetch::{CallStep, FetchCall, Redirect, RequestBody};
-use mcp_v8_protocol::limits::URL_BYTES_MAX;
+use mcp_v8_protocol::limits::{BODY_CHUNK_BYTES_MAX, URL_BYTES_MAX};
 
 use super::client::{World, get, header, post, with_headers};
 use super::servers::{answering, lines, ok, redirect};
@@ -197,13 +197,58 @@ async fn a_whole_body_goes_along_and_other_modes_do_not_follow() {
     error.redirect = Redirect::Error;
     let why = world.worker().fetch(error).await.unwrap_err();
     assert!(why.contains("redirect mode"), "{why}");
-    let stream = post(server.url("/a"), RequestBody::Stream { length: Some(3) });
-    let why = world
-        .worker()
-        .upload(stream, vec![b"abc".to_vec()])
-        .await
-        .unwrap_err();
-    assert!(why.contains("cannot be sent again"), "{why}");
+}
+
+/// Takes so many bytes of a body, and then redirects from `/a`, or answers with the size of it all.
+async fn redirecting_after(taken: usize, size: usize) -> super::servers::Server {
+    super::servers::listen(move |mut stream| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        while let Some(head) = super::servers::head(&mut stream).await {
+            let is_first = head.contains(" /a ");
+            let mut body = vec![0; if is_first { taken } else { size }];
+            stream.read_exact(&mut body).await.unwrap();
+            assert!(body.iter().all(|byte| *byte == 7));
+            let answer = match is_first {
+                true => redirect(307, "/b"),
+                false => ok("", body.len().to_string().as_bytes()),
+            };
+            stream.write_all(&answer).await.unwrap();
+            if taken < size && is_first {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_body_of_a_known_length_goes_along_in_pieces_from_its_beginning() {
+    const PIECES: usize = 64;
+    let pieces = || vec![vec![7; BODY_CHUNK_BYTES_MAX]; PIECES];
+    let size = PIECES * BODY_CHUNK_BYTES_MAX;
+    for taken in [0, 1, size / 2, size] {
+        let server = redirecting_after(taken, size).await;
+        let world = World::new();
+        let length = Some(size as u64);
+        let stream = post(server.url("/a"), RequestBody::Stream { length });
+        match world.worker().upload(stream, pieces()).await {
+            Ok((response, body)) => {
+                assert!(response.is_redirected);
+                assert_eq!(body, size.to_string().as_bytes(), "{taken}");
+            }
+            // A server that goes away may be seen to go before it is heard.
+            Err(why) => assert!(taken < size, "{taken}: {why}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_an_unknown_length_is_gone() {
+    let server = redirecting_after(3, 3).await;
+    let world = World::new();
+    let stream = post(server.url("/a"), RequestBody::Stream { length: None });
+    let uploaded = world.worker().upload(stream, vec![vec![7; 3]]).await;
+    assert!(uploaded.is_err());
 }
 
 #[tokio::test]

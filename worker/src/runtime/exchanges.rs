@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use mcp_v8_protocol::fetch::{ExchangeId, ReplyStep};
+use mcp_v8_protocol::fetch::{ExchangeId, ReplyStep, RequestBody};
 use mcp_v8_protocol::limits::EXCHANGES_OPEN_MAX;
 
 /// All of them, by number.
@@ -17,8 +17,10 @@ pub(crate) struct Exchanges {
     is_crowded: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Standing {
+    /// Whether the body of the request comes in pieces that can be sent again.
+    is_repeatable: bool,
     /// Whether the head of the response has come.
     is_opened: bool,
     /// Pieces of the response that were asked for and have not come.
@@ -31,6 +33,12 @@ pub(crate) enum Misstep {
     /// The head of a response, twice.
     #[error("a response was opened twice")]
     OpenedTwice,
+    /// A body is wanted again that cannot be sent again.
+    #[error("the body of a request was asked for again that is not there any more")]
+    Unrepeatable,
+    /// A body is wanted again after the response has begun.
+    #[error("the body of a request was asked for again after the response was opened")]
+    LateRepetition,
     /// A piece of a response that nobody asked for.
     #[error("a piece of a response came that was not asked for")]
     UnaskedData,
@@ -42,14 +50,19 @@ pub(crate) enum Misstep {
 impl Exchanges {
     /// Begins one. `None` when there is no room for it, until another ends; or when a script has used
     /// up all numbers.
-    pub(crate) fn begin(&mut self) -> Option<ExchangeId> {
+    pub(crate) fn begin(&mut self, body: &RequestBody) -> Option<ExchangeId> {
         if self.open.len() >= EXCHANGES_OPEN_MAX {
             self.is_crowded = true;
             return None;
         }
         let id = self.next;
         self.next = id.checked_add(1)?;
-        self.open.insert(id, Standing::default());
+        let standing = Standing {
+            is_repeatable: matches!(body, RequestBody::Stream { length: Some(_) }),
+            is_opened: false,
+            pulls: 0,
+        };
+        self.open.insert(id, standing);
         Some(id)
     }
 
@@ -79,6 +92,9 @@ impl Exchanges {
         };
         match step {
             ReplyStep::More => {}
+            ReplyStep::Again if standing.is_opened => return Err(Misstep::LateRepetition),
+            ReplyStep::Again if !standing.is_repeatable => return Err(Misstep::Unrepeatable),
+            ReplyStep::Again => {}
             ReplyStep::Opened(_) if standing.is_opened => return Err(Misstep::OpenedTwice),
             ReplyStep::Opened(_) => standing.is_opened = true,
             ReplyStep::Data(_) => match standing.pulls.checked_sub(1) {
@@ -134,7 +150,7 @@ mod tests {
     #[test]
     fn a_script_lives_for_a_response_and_for_what_it_asked_of_one() {
         let mut exchanges = Exchanges::default();
-        let id = exchanges.begin().unwrap();
+        let id = exchanges.begin(&RequestBody::None).unwrap();
         assert!(exchanges.is_any_awaited());
         assert_eq!(exchanges.heard(id, &opened()), Ok(true));
         assert!(exchanges.is_any_open() && !exchanges.is_any_awaited());
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn what_comes_for_nobody_is_dropped() {
         let mut exchanges = Exchanges::default();
-        let id = exchanges.begin().unwrap();
+        let id = exchanges.begin(&RequestBody::None).unwrap();
         assert!(exchanges.abort(id) && !exchanges.abort(id));
         for step in [opened(), data(), ReplyStep::More, ReplyStep::End] {
             assert_eq!(exchanges.heard(id, &step), Ok(false));
@@ -160,7 +176,7 @@ mod tests {
     #[test]
     fn a_supervisor_that_says_what_nobody_asked_for_is_found_out() {
         let mut exchanges = Exchanges::default();
-        let id = exchanges.begin().unwrap();
+        let id = exchanges.begin(&RequestBody::None).unwrap();
         let early = exchanges.heard(id, &ReplyStep::End);
         assert_eq!(early, Err(Misstep::EarlyEnd));
         assert_eq!(exchanges.heard(id, &data()), Err(Misstep::UnaskedData));
@@ -169,12 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_sent_again_that_is_known_and_before_the_response() {
+        let mut exchanges = Exchanges::default();
+        let known = RequestBody::Stream { length: Some(9) };
+        let id = exchanges.begin(&known).unwrap();
+        assert_eq!(exchanges.heard(id, &ReplyStep::Again), Ok(true));
+        assert_eq!(exchanges.heard(id, &ReplyStep::Again), Ok(true));
+        assert_eq!(exchanges.heard(id, &opened()), Ok(true));
+        let late = exchanges.heard(id, &ReplyStep::Again);
+        assert_eq!(late, Err(Misstep::LateRepetition));
+        for body in [
+            RequestBody::None,
+            RequestBody::Whole(vec![1]),
+            RequestBody::Stream { length: None },
+        ] {
+            let id = exchanges.begin(&body).unwrap();
+            let gone = exchanges.heard(id, &ReplyStep::Again);
+            assert_eq!(gone, Err(Misstep::Unrepeatable));
+        }
+    }
+
+    #[test]
     fn no_more_are_open_than_there_may_be() {
         let mut exchanges = Exchanges::default();
-        let ids: Vec<_> = std::iter::from_fn(|| exchanges.begin()).collect();
+        let ids: Vec<_> = std::iter::from_fn(|| exchanges.begin(&RequestBody::None)).collect();
         assert_eq!(ids.len(), EXCHANGES_OPEN_MAX);
         assert!(exchanges.take_crowded() && !exchanges.take_crowded());
         assert!(exchanges.abort(ids[3]));
-        assert_eq!(exchanges.begin().map(|id| id as usize), Some(ids.len()));
+        assert_eq!(
+            exchanges.begin(&RequestBody::None).map(|id| id as usize),
+            Some(ids.len())
+        );
     }
 }

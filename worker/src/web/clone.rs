@@ -16,6 +16,9 @@ pub(crate) fn ops() -> Vec<Op> {
 /// Objects that V8 does not know (Blob, DOMException): collected on the way in, their clones handed
 /// out on the way back, by their place in the stream.
 struct Hosts {
+    /// What objects of the web's classes bear, once there is one. They have no clones but those that
+    /// their class makes.
+    interface: Option<v8::Global<v8::Symbol>>,
     brand: v8::Global<v8::Symbol>,
     clone: v8::Global<v8::Function>,
     cloned: RefCell<Vec<v8::Global<v8::Object>>>,
@@ -60,6 +63,12 @@ impl v8::ValueSerializerImpl for Writer<'_> {
         if wasm::is_ours(scope, object) {
             return Some(true);
         }
+        if let Some(interface) = &self.0.interface {
+            let interface = v8::Local::new(scope, interface);
+            if object.has_own_property(scope, interface.into())? {
+                return Some(true);
+            }
+        }
         object.has(scope, brand.into())
     }
 
@@ -93,7 +102,7 @@ impl v8::ValueDeserializerImpl for Reader<'_> {
     }
 }
 
-/// `op_structured_clone(value, transfer, brand, cloneHostObject)`. Throws an object with the brand,
+/// `op_structured_clone(value, transfer, brand, cloneHostObject, interfaceBrand)`. Throws an object with the brand,
 /// which holds the reason, for what cannot be cloned.
 fn structured_clone<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -106,7 +115,9 @@ fn structured_clone<'s>(
     ) else {
         return throw_type_error(scope, "op_structured_clone takes a brand and a function");
     };
+    let interface = v8::Local::<v8::Symbol>::try_from(args.get(4)).ok();
     let hosts = Hosts {
+        interface: interface.map(|brand| v8::Global::new(scope, brand)),
         brand: v8::Global::new(scope, brand),
         clone: v8::Global::new(scope, clone),
         cloned: RefCell::default(),

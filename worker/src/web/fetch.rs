@@ -72,7 +72,7 @@ fn open(
     };
     match request {
         Ok(request) => {
-            let begun = state.exchanges.borrow_mut().begin();
+            let begun = state.exchanges.borrow_mut().begin(&request.body);
             match begun {
                 Some(id) => {
                     say(&state, id, CallStep::Open(request));
@@ -246,6 +246,7 @@ pub(crate) fn deliver(
         vec![v8::Integer::new_from_unsigned(scope, *exchange).into()];
     match step {
         ReplyStep::More => arguments.push(text(scope, "more")?),
+        ReplyStep::Again => arguments.push(text(scope, "again")?),
         ReplyStep::End => arguments.push(text(scope, "end")?),
         ReplyStep::Failed(why) => {
             arguments.extend([text(scope, "failed")?, text(scope, why)?]);

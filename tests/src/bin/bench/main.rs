@@ -2,7 +2,8 @@
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
 //! error when a target is missed. With `http` first it measures the API under load and nothing else, each
 //! load for 60 seconds, or as many as `--seconds` says; with `heaps` first, executions that keep their
-//! heaps, and with `fetch` first, requests of scripts over HTTP.
+//! heaps, and with `fetch` first, requests of scripts over HTTP; with
+//! `web` first, what the classes of fetch cost a worker.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -19,6 +20,7 @@ mod statistics;
 mod stress;
 mod talk;
 mod target;
+mod web;
 mod worker;
 
 use std::io::Write;
@@ -39,6 +41,8 @@ const HTTP: &str = "http";
 const HEAPS: &str = "heaps";
 /// Measures requests of scripts over HTTP, and nothing else.
 const FETCH: &str = "fetch";
+/// Measures what the classes of fetch cost a worker, and nothing else.
+const WEB: &str = "web";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
 /// How long each load takes, in seconds.
@@ -58,6 +62,7 @@ enum Subject {
     Http(Duration),
     Heaps,
     Fetch,
+    Web,
     /// Everything but the API and requests of scripts.
     Everything,
 }
@@ -65,10 +70,11 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let first = words.next_if(|word| [HTTP, HEAPS, FETCH].contains(&word.as_str()));
+        let first = words.next_if(|word| [HTTP, HEAPS, FETCH, WEB].contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
             Some(HEAPS) => Subject::Heaps,
+            Some(WEB) => Subject::Web,
             Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
@@ -82,7 +88,8 @@ impl Arguments {
                     words.next();
                 }
                 _ => {
-                    let usage = format!("[{HTTP} [{SECONDS} N] | {HEAPS} | {FETCH}] [{CHECK}]");
+                    let usage =
+                        format!("[{HTTP} [{SECONDS} N] | {HEAPS} | {FETCH} | {WEB}] [{CHECK}]");
                     return Err(format!("{usage}; found: {word}"));
                 }
             }
@@ -98,6 +105,7 @@ fn main() -> std::io::Result<ExitCode> {
         Subject::Http(time) => under_load(time, cores),
         Subject::Heaps => heaps_alone(cores),
         Subject::Fetch => fetch_alone(cores),
+        Subject::Web => web_alone(cores),
         Subject::Everything => all(cores),
     };
     writeln!(std::io::stdout(), "{report:#}")?;
@@ -139,6 +147,15 @@ fn fetch_alone(cores: usize) -> (Value, Vec<Target>) {
     let report = json!({
         "machine": machine(cores),
         "fetch": fetch::measure(),
+    });
+    (report, Vec::new())
+}
+
+/// What the classes of fetch cost a worker.
+fn web_alone(cores: usize) -> (Value, Vec<Target>) {
+    let report = json!({
+        "machine": machine(cores),
+        "web": web::measure(),
     });
     (report, Vec::new())
 }

@@ -34,8 +34,13 @@ impl Talk {
 
     /// `1 + 1`, there and back.
     pub(crate) fn run(&mut self) {
+        self.run_that("1 + 1", Grants::default());
+    }
+
+    /// A script whose value is 2, with what it may ask for.
+    pub(crate) fn run_that(&mut self, source: &str, grants: Grants) {
         let start = ToWorker::Start(Start {
-            source: "1 + 1".to_owned(),
+            source: source.to_owned(),
             limits: ExecutionLimits {
                 heap_bytes: HEAP_BYTES,
                 buffer_bytes: HEAP_BYTES,
@@ -43,7 +48,7 @@ impl Talk {
                 snapshot_bytes: 0,
             },
             heap: HeapUse::Discard,
-            grants: Grants::default(),
+            grants,
         });
         let frame = encode(&start).expect("within the limits");
         self.to_worker.write_all(&frame).expect("it reads");

@@ -1,6 +1,6 @@
 //! The real worker, executed or forked, with its whole jail.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use e2e::home::program;
 use e2e::processes;
 use e2e::worker::{Started, spawn};
 use e2e::zygote::Zygote;
+use mcp_v8_protocol::message::Grants;
 use mcp_v8_protocol::zygote::{Ending, Exited};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -129,4 +130,50 @@ fn parked_bytes(zygote: &mut Zygote, pid: Pid) -> Option<u64> {
     let bytes = mean_bytes(workers.iter().map(|entry| entry.pid.unsigned_abs()));
     drop(parked);
     bytes
+}
+
+/// Executes workers, one for each script.
+pub(crate) struct Executing {
+    path: PathBuf,
+}
+
+impl Executing {
+    pub(crate) fn new() -> Self {
+        Self {
+            path: program("mcp-v8-worker"),
+        }
+    }
+
+    /// The CPU time of a worker that runs this.
+    pub(crate) fn run(&mut self, source: &str, grants: Grants) -> Duration {
+        let before = children_cpu();
+        let (child, mut talk) = execute(&self.path);
+        talk.run_that(source, grants);
+        end(child, talk);
+        children_cpu().saturating_sub(before)
+    }
+}
+
+/// Has workers forked, one for each script.
+pub(crate) struct Forking {
+    zygote: Zygote,
+    pid: Pid,
+}
+
+impl Forking {
+    pub(crate) fn new() -> Self {
+        let zygote = Zygote::start(&program("mcp-v8-worker"), &[]).expect("the fork server serves");
+        let pid = Pid::from_raw(zygote.child.id().cast_signed());
+        Self { zygote, pid }
+    }
+
+    /// The CPU time of a worker that runs this, and of the fork server for it.
+    pub(crate) fn run(&mut self, source: &str, grants: Grants) -> Duration {
+        let before = processes::cpu(self.pid);
+        let forked = self.zygote.fork().expect("it forks");
+        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
+        talk.run_that(source, grants);
+        let worker = spent(self.zygote.exited().expect("it tells"));
+        worker + processes::cpu(self.pid).saturating_sub(before)
+    }
 }

@@ -1,7 +1,8 @@
 // What requests and responses have in common: their bodies.
 //
 // A body is bytes in parts that are all there, or something that is pulled from, or a stream. The first
-// two become a stream only when a script asks for it: the script of the streams is large.
+// two become a stream only when a script asks for it: the script of the streams is large. Parts stay
+// beside their stream, so that a request can be sent once more.
 (function () {
 const { core, primordials } = __bootstrap;
 const {
@@ -10,6 +11,7 @@ const {
   JSONParse,
   ObjectDefineProperties,
   ObjectPrototypeIsPrototypeOf,
+  PromisePrototypeThen,
   TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength,
   TypedArrayPrototypeSet,
@@ -46,9 +48,9 @@ function bodyOfParts(parts) {
   return { __proto__: null, parts, puller: null, stream: null, length, isUsed: false };
 }
 
-// `length` is null where it is not known.
-function bodyOfStream(stream, length) {
-  return { __proto__: null, parts: null, puller: null, stream, length, isUsed: false };
+// `parts` and `length` are null where they are not known.
+function bodyOfStream(stream, parts, length) {
+  return { __proto__: null, parts, puller: null, stream, length, isUsed: false };
 }
 
 // `puller` has `pull()`, which promises bytes or, at the end, undefined; and `cancel(reason)`. What
@@ -64,7 +66,7 @@ function extract(init, prefix) {
     if (streams.isReadableStreamLocked(init) || streams.isReadableStreamDisturbed(init)) {
       throw new TypeError(`${prefix}: the stream is locked, or has been read from`);
     }
-    return { body: bodyOfStream(init, null), type: null };
+    return { body: bodyOfStream(init, null, null), type: null };
   }
   if (isBlob(init)) {
     const { getParts } = core.loadExtScript("ext:deno_web/09_file.js");
@@ -124,16 +126,22 @@ function newStream(body) {
   if (puller !== null) {
     puller.onError = (error) => readableByteStreamControllerError(controllerOfStream, error);
   }
-  body.parts = null;
   body.puller = null;
   return stream;
 }
 
+// As a stream is that was read to its end: by a reader that keeps it.
 function usedStream() {
-  const { readableStreamClose, readableStreamDisturb, ReadableStream } = loadStreams();
+  const {
+    acquireReadableStreamDefaultReader,
+    readableStreamClose,
+    readableStreamDisturb,
+    ReadableStream,
+  } = loadStreams();
   const stream = new ReadableStream({ __proto__: null });
   readableStreamDisturb(stream);
   readableStreamClose(stream);
+  acquireReadableStreamDefaultReader(stream);
   return stream;
 }
 
@@ -167,12 +175,12 @@ function isUnusable(body) {
 }
 
 function clone(body) {
-  if (body.parts !== null) return bodyOfParts(body.parts);
+  if (body.stream === null && body.parts !== null) return bodyOfParts(body.parts);
   const [one, other] = new primordials.SafeArrayIterator(
     loadStreams().readableStreamTee(streamOf(body), true),
   );
   body.stream = one;
-  return bodyOfStream(other, body.length);
+  return bodyOfStream(other, body.parts, body.length);
 }
 
 // The same body for another owner; the first has used it then.
@@ -181,10 +189,10 @@ function handOver(body) {
   if (body.stream !== null) {
     taken.stream = loadStreams().createProxy(body.stream);
   } else {
-    body.parts = null;
     body.puller = null;
     body.isUsed = true;
   }
+  body.parts = null;
   return taken;
 }
 
@@ -203,10 +211,10 @@ function joined(parts) {
 
 // All bytes, which are the caller's.
 async function collect(body) {
-  if (body.stream !== null) return await loadStreams().readableStreamCollectIntoUint8Array(body.stream);
-  const { parts, puller } = body;
-  body.isUsed = true;
+  const { parts, puller, stream } = body;
   body.parts = null;
+  if (stream !== null) return await loadStreams().readableStreamCollectIntoUint8Array(stream);
+  body.isUsed = true;
   if (puller === null) {
     const bytes = joined(parts);
     return parts.length === 1 ? op_crypto_copy(bytes) : bytes;
@@ -317,6 +325,13 @@ function mixinBody(prototype, recordOf) {
   });
 }
 
+// What is not read any more is not to be made.
+function cancel(body, reason) {
+  if (body === null || body.stream === null) return;
+  const cancelled = loadStreams().readableStreamCancel(body.stream, reason);
+  PromisePrototypeThen(cancelled, () => {}, () => {});
+}
+
 // Adds the type of a body to headers that have none.
 function addType(headers, type) {
   if (type !== null && combined(headers, "content-type") === null) {
@@ -328,6 +343,7 @@ return {
   addType,
   bodyOfParts,
   bodyOfPuller,
+  cancel,
   clone,
   extract,
   handOver,

@@ -331,7 +331,8 @@ const core = {
   isTypedArray: ops.op_is_typed_array,
   encode: ops.op_encode,
   decode: ops.op_decode,
-  structuredClone: (value, transfer) => ops.op_structured_clone(value, transfer, hostObjectBrand, cloneHostObject),
+  structuredClone: (value, transfer) =>
+    ops.op_structured_clone(value, transfer, hostObjectBrand, cloneHostObject, internals.webidlBrand),
   registerCloneableResource(type, deserialize) {
     cloners[type] = deserialize;
   },

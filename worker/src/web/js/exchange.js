@@ -27,7 +27,7 @@ const {
   op_fetch_send_end,
 } = core.ops;
 
-const { joined, PIECE_BYTES_MAX, pullParts } = core.loadExtScript("ext:mcp_v8/body.js");
+const { cancel, joined, PIECE_BYTES_MAX, pullParts } = core.loadExtScript("ext:mcp_v8/body.js");
 
 // How much of a response is read ahead, in bytes, before what comes of its last piece.
 const AHEAD_BYTES_MAX = 64 * 1024;
@@ -105,6 +105,7 @@ function begin(exchange) {
     if (body !== null && !isWhole(body)) exchange.sender = senderOf(body);
   } catch (error) {
     finish(exchange, error);
+    letGo(exchange, error);
   }
   return true;
 }
@@ -144,8 +145,20 @@ function abort(exchange, reason) {
   }
   exchange.ahead = [];
   finish(exchange, reason);
-  exchange.sender?.cancel(reason);
+  letGo(exchange, reason);
   beginWaiting();
+}
+
+// Nobody sends the body of the request any more.
+function letGo(exchange, reason) {
+  const { body, sender } = exchange;
+  if (sender === null) {
+    cancel(body, reason);
+  } else {
+    sender.cancel(reason);
+  }
+  exchange.body = null;
+  exchange.sender = null;
 }
 
 // ---- the body of the response --------------------------------------------------------------------
@@ -195,10 +208,11 @@ function take(exchange, bytes) {
 
 const isWhole = (body) => body.parts !== null && body.length <= PIECE_BYTES_MAX;
 
+// The length is that of parts: only these can be sent again.
 function announced(body) {
   if (body === null) return null;
   if (isWhole(body)) return joined(body.parts);
-  return body.length ?? -1;
+  return body.parts === null ? -1 : body.length;
 }
 
 // `next(send)` calls `send` with the next piece, or with undefined at the end, now or later; or fails
@@ -287,6 +301,9 @@ function takeReply(id, step, ...more) {
         sendOn(exchange);
       }
       break;
+    case "again":
+      exchange.sender = senderOf(exchange.body);
+      break;
     case "opened":
       exchange.isOpened = true;
       exchange.opened({
@@ -306,7 +323,7 @@ function takeReply(id, step, ...more) {
     default: {
       const error = step === "end" ? undefined : new Failure(more[0]);
       finish(exchange, error);
-      exchange.sender?.cancel(errorOf(error));
+      letGo(exchange, errorOf(error));
       beginWaiting();
     }
   }
@@ -319,7 +336,9 @@ function refuseWaiting() {
       "Too many requests are open. Each is until the body of its response was read to its end: read " +
         "or cancel the bodies before you make more requests",
     );
-    finish(ArrayPrototypeShift(waiting), error);
+    const exchange = ArrayPrototypeShift(waiting);
+    finish(exchange, error);
+    letGo(exchange, errorOf(error));
   }
 }
 

@@ -19,7 +19,7 @@ const {
 
 const webidl = core.loadExtScript("ext:deno_webidl/00_webidl.js");
 const { copyOf, entryOf, linesOf, listFromLines } = core.loadExtScript("ext:mcp_v8/headers.js");
-const { bodyOfParts, bodyOfPuller } = core.loadExtScript("ext:mcp_v8/body.js");
+const { bodyOfParts, bodyOfPuller, cancel } = core.loadExtScript("ext:mcp_v8/body.js");
 const { recordOf, Request } = core.loadExtScript("ext:mcp_v8/request.js");
 const { isBodiless, makeResponse } = core.loadExtScript("ext:mcp_v8/response.js");
 const exchanges = core.loadExtScript("ext:mcp_v8/exchange.js");
@@ -135,10 +135,13 @@ function percentDecoded(text) {
   return TypedArrayPrototypeSubarray(bytes, 0, length);
 }
 
+const blanksAround = new SafeRegExp(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g);
 const base64Pattern = new SafeRegExp(/; *base64$/i);
 
 function decodedBase64(bytes) {
   const { atob } = core.loadExtScript("ext:deno_web/05_base64.js");
+  // A mark of the order of bytes, which decoding drops, is no base64.
+  if (bytes[0] > 127) throw new TypeError("The data URL is not valid base64");
   let binary;
   try {
     binary = atob(core.decode(bytes));
@@ -150,10 +153,10 @@ function decodedBase64(bytes) {
   return decoded;
 }
 
-function fetchData(url) {
+function fetchData(url, method) {
   const comma = StringPrototypeIndexOf(url, ",");
   if (comma === -1) throw new TypeError("The data URL has no comma");
-  let type = StringPrototypeSlice(url, 5, comma);
+  let type = StringPrototypeReplace(StringPrototypeSlice(url, 5, comma), blanksAround, "");
   let bytes = percentDecoded(StringPrototypeSlice(url, comma + 1));
   if (RegExpPrototypeExec(base64Pattern, type) !== null) {
     type = StringPrototypeReplace(type, base64Pattern, "");
@@ -163,7 +166,7 @@ function fetchData(url) {
   const { parseMimeType, serializeMimeType } = core.loadExtScript("ext:deno_web/01_mimesniff.js");
   const mimeType = parseMimeType(type);
   const shown = mimeType === null ? "text/plain;charset=US-ASCII" : serializeMimeType(mimeType);
-  return localResponse(url, [entryOf("content-type", shown)], [bytes]);
+  return localResponse(url, [entryOf("content-type", shown)], method === "HEAD" ? null : [bytes]);
 }
 
 function fetchBlob(url, method) {
@@ -176,6 +179,7 @@ function fetchBlob(url, method) {
   ], getParts(blob));
 }
 
+// `parts` is null where there is no body.
 function localResponse(url, headers, parts) {
   return makeResponse({
     type: "basic",
@@ -183,7 +187,7 @@ function localResponse(url, headers, parts) {
     statusText: "OK",
     headers,
     guard: "immutable",
-    body: bodyOfParts(parts),
+    body: parts === null ? null : bodyOfParts(parts),
   });
 }
 
@@ -197,7 +201,7 @@ async function fetch(input, init = undefined) {
   const { source } = record;
   if (source !== null && loadSignals().isAborted(source)) {
     const reason = loadSignals().reasonOf(source);
-    cancelStream(record.body, reason);
+    cancel(record.body, reason);
     throw reason;
   }
   const scheme = RegExpPrototypeExec(schemePattern, record.url)[0];
@@ -206,18 +210,12 @@ async function fetch(input, init = undefined) {
     case "https:":
       return await fetchOverHttp(record);
     case "data:":
-      return fetchData(withoutFragment(record.url));
+      return fetchData(withoutFragment(record.url), record.method);
     case "blob:":
       return fetchBlob(withoutFragment(record.url), record.method);
     default:
       throw new TypeError(`fetch knows http, https, data and blob, not '${scheme}'`);
   }
-}
-
-function cancelStream(body, reason) {
-  if (body === null || body.stream === null) return;
-  const { readableStreamCancel } = core.loadExtScript("ext:deno_web/06_streams.js");
-  PromisePrototypeThen(readableStreamCancel(body.stream, reason), nothing, nothing);
 }
 
 return { fetch };

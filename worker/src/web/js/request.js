@@ -3,6 +3,7 @@
 const { core, primordials } = __bootstrap;
 const {
   ObjectGetOwnPropertyDescriptor,
+  ObjectKeys,
   ObjectPrototypeIsPrototypeOf,
   RegExpPrototypeTest,
   SafeRegExp,
@@ -142,6 +143,11 @@ function referrerFrom(referrer, prefix) {
 function takeInit(record, init, prefix) {
   if (init.window !== undefined && init.window !== null) {
     throw new TypeError(`${prefix}: there are no windows here`);
+  }
+  // Who makes a request of another says anew where it comes from.
+  if (ObjectKeys(init).length > 0) {
+    record.referrer = "about:client";
+    record.referrerPolicy = "";
   }
   if (init.mode === "navigate") throw new TypeError(`${prefix}: a script does not navigate`);
   if (init.referrer !== undefined) record.referrer = referrerFrom(init.referrer, prefix);

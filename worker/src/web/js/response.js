@@ -87,9 +87,9 @@ class Response {
   static json(data, init = undefined) {
     const prefix = "Failed to execute 'json' on 'Response'";
     webidl.requiredArguments(arguments.length, 1, prefix);
+    init = webidl.converters.ResponseInit(init, prefix, "Argument 2");
     const text = JSONStringify(data);
     if (text === undefined) throw new TypeError(`${prefix}: the value has no JSON`);
-    init = webidl.converters.ResponseInit(init, prefix, "Argument 2");
     const extracted = { body: bodyOfParts([core.encode(text)]), type: "application/json" };
     return new Response(making, recordFrom(init, extracted, prefix));
   }

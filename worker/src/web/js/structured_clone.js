@@ -15,14 +15,18 @@ function markNotSerializable(prototype) {
   ObjectDefineProperty(prototype, notSerializable, { __proto__: null, value: true });
 }
 
-function structuredClone(value, options) {
+// Made at the first use, as what it is made of.
+let toOptions;
+
+function structuredClone(value, options = undefined) {
   const webidl = core.loadExtScript("ext:deno_webidl/00_webidl.js");
   const { DOMException } = core.loadExtScript("ext:deno_web/01_dom_exception.js");
   const prefix = "Failed to execute 'structuredClone'";
   webidl.requiredArguments(arguments.length, 1, prefix);
-  const transfer = options?.transfer === undefined
-    ? []
-    : webidl.converters["sequence<object>"](options.transfer, prefix, "transfer");
+  toOptions ??= webidl.createDictionaryConverter("StructuredSerializeOptions", [
+    { key: "transfer", converter: webidl.converters["sequence<object>"] },
+  ]);
+  const { transfer = [] } = toOptions(options, prefix, "Argument 2");
   if (typeof value === "object" && value !== null && value[notSerializable] === true) {
     throw new DOMException("Cannot clone object of unsupported type.", "DataCloneError");
   }

@@ -1,0 +1,126 @@
+await about("writing", async () => {
+  const seen = [];
+  const stream = new WritableStream({ start: () => void seen.push("start"), write: (piece) => void seen.push(piece), close: () => void seen.push("close") });
+  same(seen, ["start"], "start is called at once");
+  const writer = stream.getWriter();
+  same([stream.locked, writer.desiredSize], [true, 1], "locks");
+  same(await writer.ready, undefined, "is ready");
+  same(await writer.write("a"), undefined, "write gives nothing");
+  await Promise.all([writer.write("b"), writer.write(undefined)]);
+  same(await writer.close(), undefined, "close gives nothing");
+  same(seen, ["start", "a", "b", undefined, "close"], "in order");
+  same(await writer.closed, undefined, "is closed");
+  same(writer.desiredSize, 0, "wants nothing");
+  await rejects(TypeError, writer.write("c"), "nothing after close");
+  await rejects(TypeError, writer.close(), "no second close");
+  writer.releaseLock();
+  throws(TypeError, () => writer.desiredSize, "a released writer has no size");
+  await rejects(TypeError, writer.write(1), "writes nothing");
+  await rejects(TypeError, writer.closed, "its closed rejects");
+  await rejects(TypeError, writer.ready, "its ready rejects");
+  await rejects(TypeError, writer.close(), "it does not close");
+  await rejects(TypeError, writer.abort(), "nor abort");
+  same(stream.locked, false, "releases");
+});
+
+await about("making", async () => {
+  for (const name of ["start", "write", "close", "abort"]) for (const bad of [1, "x", {}, null]) throws(TypeError, () => new WritableStream({ [name]: bad }), `${name}: ${show(bad)}`);
+  throws(RangeError, () => new WritableStream({ type: "bytes" }), "a type");
+  throws(TypeError, () => new WritableStream(null), "null");
+  for (const bad of [-1, NaN]) throws(RangeError, () => new WritableStream({}, { highWaterMark: bad }), `mark ${bad}`);
+  const error = new Error("mine");
+  throws(error, () => new WritableStream({ start() { throw error; } }), "start that throws");
+  await rejects(error, new WritableStream({ start: () => Promise.reject(error) }).getWriter().write(1), "start that rejects");
+  throws(TypeError, () => new WritableStreamDefaultController(), "a controller is not made");
+  throws(TypeError, () => new WritableStreamDefaultWriter(), "a writer needs a stream");
+  same(new WritableStreamDefaultWriter(new WritableStream()).desiredSize, 1, "and has one");
+  throws(TypeError, () => { const it = new WritableStream(); it.getWriter(); it.getWriter(); }, "one writer at a time");
+});
+
+await about("back-pressure", async () => {
+  let go;
+  const stream = new WritableStream({ write: () => new Promise((done) => go = done) }, { highWaterMark: 2 });
+  const writer = stream.getWriter();
+  same(writer.desiredSize, 2, "room for two");
+  await tick();
+  const first = writer.write(1);
+  same(writer.desiredSize, 1, "for one");
+  writer.write(2);
+  same(writer.desiredSize, 0, "for none");
+  let isReady = false;
+  writer.ready.then(() => isReady = true);
+  await tick();
+  same(isReady, false, "is not ready");
+  go();
+  await first;
+  await tick();
+  same([isReady, writer.desiredSize], [true, 1], "is ready again");
+  go();
+  const sized = new WritableStream({}, { highWaterMark: 10, size: (piece) => piece.length }).getWriter();
+  sized.write("abcd");
+  same(sized.desiredSize, 6, "sizes are asked");
+  const error = new Error("mine");
+  const bad = new WritableStream({}, { size() { throw error; } }).getWriter();
+  await rejects(error, bad.write(1), "a size that throws");
+  same(bad.desiredSize, null, "fails the stream");
+});
+
+await about("failing", async () => {
+  const error = new Error("mine");
+  for (const write of [() => { throw error; }, () => Promise.reject(error)]) {
+    const writer = new WritableStream({ write }).getWriter();
+    await rejects(error, writer.write(1), "a write that fails");
+    await rejects(error, writer.write(2), "fails the next");
+    await rejects(error, writer.closed, "closed rejects");
+    await rejects(error, writer.ready, "ready rejects");
+    same(writer.desiredSize, null, "has no size");
+    await rejects(TypeError, writer.close(), "no close any more");
+  }
+  const closing = new WritableStream({ close: () => Promise.reject(error) }).getWriter();
+  await rejects(error, closing.close(), "a close that fails");
+  await rejects(error, closing.closed, "closed rejects then");
+  let control;
+  const stream = new WritableStream({ start: (it) => void (control = it) });
+  const writer = stream.getWriter();
+  control.error(error);
+  await rejects(error, writer.closed, "the controller fails it");
+  control.error("again");
+  await rejects(error, writer.write(1), "once");
+  yes(control.signal instanceof AbortSignal, "the controller has a signal");
+});
+
+await about("aborting", async () => {
+  const reasons = [];
+  const stream = new WritableStream({ abort: (why) => void reasons.push(why) });
+  same(await stream.abort("why"), undefined, "gives nothing");
+  same(reasons, ["why"], "tells the sink");
+  const late = stream.getWriter();
+  await rejects("why", late.closed, "the reason stays");
+  late.releaseLock();
+  same(await stream.abort("again"), undefined, "again is nothing");
+  same(reasons, ["why"], "nor told");
+  let go, control;
+  const slow = new WritableStream({ start: (it) => void (control = it), write: () => new Promise((done) => go = done), abort: (why) => void reasons.push(why) });
+  const writer = slow.getWriter();
+  await tick();
+  const writing = writer.write(1);
+  const waiting = writer.write(2);
+  const aborting = writer.abort("stop");
+  same([control.signal.aborted, control.signal.reason], [true, "stop"], "the signal comes at once");
+  await tick();
+  same(reasons.length, 1, "the sink is told when the write has ended");
+  go();
+  same(await writing, undefined, "that write goes well");
+  await rejects("stop", waiting, "what waits does not");
+  await aborting;
+  same(reasons, ["why", "stop"], "then");
+  const error = new Error("mine");
+  await rejects(error, new WritableStream({ abort() { throw error; } }).abort(), "an abort that throws");
+  const locked = new WritableStream();
+  locked.getWriter();
+  await rejects(TypeError, locked.abort(), "a locked one");
+  await rejects(TypeError, locked.close(), "nor closed");
+  const closed = new WritableStream();
+  await closed.close();
+  same(await closed.abort(), undefined, "after close nothing comes");
+});
