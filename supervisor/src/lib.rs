@@ -22,6 +22,7 @@
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
 //! * [`gc`]: what `mcp-v8 gc` says.
+//! * [`supervision`]: what a service manager is told.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;
@@ -38,6 +39,7 @@ mod outbound;
 pub mod policy;
 pub mod signals;
 pub mod store;
+pub mod supervision;
 pub mod telemetry;
 pub mod upstream;
 pub mod workers;

@@ -25,6 +25,7 @@ use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::policy::{Policy, PolicyError, check};
 use mcp_v8::signals::Signals;
+use mcp_v8::supervision;
 use mcp_v8::telemetry::{self, LogLevel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -327,7 +328,9 @@ async fn listen(
         Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
     };
     let serving = listening.serve(executions.clone(), mcp);
+    supervision::accepting();
     signals.any().await;
+    supervision::ending();
     tracing::info!(
         "asked to end: nothing new is accepted, what runs may go on for {} s",
         grace.as_secs()
