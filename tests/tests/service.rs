@@ -72,7 +72,10 @@ fn without_a_service_manager_nothing_is_missing() {
     let server = HttpServer::spawn(command);
     assert_eq!(server.run("6 * 7")["result"], "42");
     let warned = || server.process.log().contains("service manager");
-    assert!(processes::within(PATIENCE, warned), "an operator would look");
+    assert!(
+        processes::within(PATIENCE, warned),
+        "an operator would look"
+    );
 }
 
 /// What the program prints, from nothing but these words.
@@ -92,11 +95,14 @@ fn a_real_bash_completes_flags_and_commands() {
     let home = Home::new();
     fs::write(home.path("completions"), printed(&["completions", "bash"])).expect("our directory");
     let complete = |words: &str, current: &str| {
-        // As bash itself calls it: the words of the line, the one that is typed, and the list that comes back.
+        // As bash itself calls it: the words of the line, the one that is typed, the one before, and the list
+        // that comes back. `compopt` is about a completion under way.
         let script = format!(
-            "source completions; COMP_WORDS=({words} '{current}'); \
-             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _mcp-v8 mcp-v8 '{current}' ''; \
-             printf '%s\\n' \"${{COMPREPLY[@]}}\""
+            "source completions; compopt() {{ :; }}; \
+             [[ $(complete -p mcp-v8) =~ -F\\ ([^ ]+) ]]; COMP_WORDS=({words} '{current}'); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             ${{BASH_REMATCH[1]}} mcp-v8 '{current}' \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]-}}\""
         );
         let output = Command::new("bash")
             .args(["--norc", "-uc", &script])
@@ -140,7 +146,10 @@ fn a_manual_is_rendered_without_a_complaint() {
     assert!(version.status.success());
     let home = Home::new();
     for words in printed(&["man", "--list"]).lines() {
-        let words: Vec<&str> = ["man"].into_iter().chain(words.split_whitespace()).collect();
+        let words: Vec<&str> = ["man"]
+            .into_iter()
+            .chain(words.split_whitespace())
+            .collect();
         let path = home.path("page.1");
         fs::write(&path, printed(&words)).expect("our directory");
         let output = Command::new("man")
@@ -150,12 +159,18 @@ fn a_manual_is_rendered_without_a_complaint() {
             .output()
             .expect("it was there just now");
         let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && complaints.is_empty(), "{words:?}: {complaints}");
+        assert!(
+            output.status.success() && complaints.is_empty(),
+            "{words:?}: {complaints}"
+        );
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains("SYNOPSIS"), "{text}");
         // The examples keep their lines.
         if words.len() == 1 {
-            assert!(text.contains("\n         mcp-v8 --http-port 8080"), "{text}");
+            assert!(
+                text.contains("\n         mcp-v8 --http-port 8080"),
+                "{text}"
+            );
         }
     }
 }

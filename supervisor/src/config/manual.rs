@@ -30,6 +30,7 @@ pub(super) fn write(paper: &Paper) -> Result<Told, Faults> {
     let mut command = cli::command().mut_args(hinted);
     let mut text = Vec::new();
     match paper {
+        Paper::Completions(Shell::Bash) => return Ok(Told::Show(for_bash(command))),
         Paper::Completions(shell) => {
             let name = command.get_name().to_owned();
             clap_complete::generate(*shell, &mut command, name, &mut text);
@@ -44,6 +45,21 @@ pub(super) fn write(paper: &Paper) -> Result<Told, Faults> {
         Paper::Contents => text = listed(&command, "").into_bytes(),
     }
     Ok(Told::Show(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// What bash completes by. The generator takes a dash in the program's name for the mark between a command and
+/// one within it, and would find no command in its own list: so it gets a name without, which is then put
+/// right where bash is told whom this is for.
+fn for_bash(mut command: Command) -> String {
+    let name = command.get_name().to_owned();
+    let stand_in = name.replace('-', "_");
+    let mut text = Vec::new();
+    clap_complete::generate(Shell::Bash, &mut command, stand_in.as_str(), &mut text);
+    let text = String::from_utf8_lossy(&text);
+    text.replace(
+        &format!("-o default {stand_in}\n"),
+        &format!("-o default {name}\n"),
+    )
 }
 
 /// Tells a shell which values are paths.
