@@ -30,6 +30,7 @@
 //! * [`telemetry`]: the log, and traces.
 //! * [`metrics`]: what is counted, under which names.
 //! * [`gc`]: what `mcp-v8 gc` says.
+//! * [`supervision`]: what a service manager is told.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;
@@ -51,6 +52,7 @@ pub mod quota;
 pub mod reload;
 pub mod signals;
 pub mod store;
+pub mod supervision;
 pub mod telemetry;
 pub mod tenant;
 pub mod upstream;

@@ -20,6 +20,7 @@ use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::reload::{DefaultLimits, FetchRules, Reloader};
 use mcp_v8::signals::{Asked, Signals};
+use mcp_v8::supervision;
 use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -220,6 +221,7 @@ impl Service {
             grace,
         } = self;
         let serving = open(listening, server, &executions);
+        supervision::accepting();
         loop {
             match signals.next().await {
                 Asked::End => break,
@@ -229,6 +231,7 @@ impl Service {
                 },
             }
         }
+        supervision::ending();
         tracing::info!(
             "asked to end: nothing new is accepted, what runs may go on for {} s",
             grace.as_secs()

@@ -446,7 +446,7 @@ fn said(cli: Cli) -> CommandLine {
 
 /// The command with the default and the variable of each flag in its help. They are written here
 /// and not by clap, which would read the variables itself and mix up the order of the sources.
-fn command() -> clap::Command {
+pub(super) fn command() -> clap::Command {
     let mut command = Cli::command();
     for setting in Setting::ALL {
         let note = format!(

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap_complete::Shell;
 
+use super::manual::Paper;
 use super::setting::Setting;
 use super::state::NEEDS_STATE;
 use crate::app::GarbageOptions;
@@ -51,6 +53,26 @@ pub(super) enum Errand {
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
+    /// Print what a shell completes the command line by, and end.
+    ///
+    /// Packages and scripts/install put it where the shell looks; for one shell alone:
+    /// source <(mcp-v8 completions bash).
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print a page of the manual, in the language of man, and end.
+    ///
+    /// To read it: mcp-v8 man | man -l -
+    Man {
+        /// The command that the page is about; without, it is about the server.
+        #[arg(conflicts_with = "list")]
+        command: Vec<String>,
+
+        /// Print the commands that have a page, one a line, instead. The first line is empty: the server's.
+        #[arg(long)]
+        list: bool,
+    },
 }
 
 /// What can be done with policies.
@@ -140,6 +162,8 @@ pub(super) enum Task {
         /// The file; `-` for standard input.
         input: PathBuf,
     },
+    /// Write this about the command line.
+    Write(Paper),
 }
 
 impl From<Errand> for Task {
@@ -160,6 +184,9 @@ impl From<Errand> for Task {
                 },
             },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
+            Errand::Completions { shell } => Self::Write(Paper::Completions(shell)),
+            Errand::Man { list: true, .. } => Self::Write(Paper::Contents),
+            Errand::Man { command, .. } => Self::Write(Paper::Page(command)),
         }
     }
 }

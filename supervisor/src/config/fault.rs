@@ -15,6 +15,14 @@ pub enum Fault {
     /// The command line cannot be read.
     #[error("{0}")]
     Usage(String),
+    /// There is no page of the manual about it.
+    #[error("there is no page about \"{given}\"; there is one about: {known}")]
+    NoPage {
+        /// What was asked for.
+        given: String,
+        /// What there is.
+        known: String,
+    },
     /// The configuration file cannot be read.
     #[error("{origin}: cannot read {path}: {problem}", path = path.display())]
     Unreadable {

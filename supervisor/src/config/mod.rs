@@ -13,6 +13,7 @@ mod fault;
 mod fetch;
 mod file;
 mod http;
+mod manual;
 pub mod raw;
 mod resolve;
 mod setting;
@@ -353,6 +354,11 @@ pub fn load(
         Ok(command_line) => command_line,
         Err(text) => return Ok(Command::Show(text)),
     };
+    // What is written about the command line depends on no setting.
+    let task = match command_line.task {
+        Some(Task::Write(paper)) if faults.is_empty() => return manual::write(&paper),
+        task => task,
+    };
     let environment = environment::read(variables);
     let file = match (command_line.config, environment.config) {
         (Some(path), _) => file::read(&path, "--config", &mut faults),
@@ -366,8 +372,9 @@ pub fn load(
         .map(|name| Note::UnknownVariable { name })
         .collect();
     let config = resolve::resolve(&raw, machine, faults, notes)?;
-    match command_line.task {
-        None => {}
+    match task {
+        // With faults, which are told by now.
+        None | Some(Task::Write(_)) => {}
         Some(Task::CollectGarbage(options)) => {
             if config.executions.state == State::Stateless {
                 return Err(Faults(vec![Fault::NothingKept]));

@@ -102,7 +102,7 @@ impl SealKey {
         if !about.is_file() {
             return Err(malformed());
         }
-        if about.mode() & 0o077 != 0 {
+        if is_public(about.mode(), about.uid()) {
             return Err(KeyError::Public {
                 path: path.to_owned(),
                 mode: about.mode() & 0o777,
@@ -123,6 +123,14 @@ impl SealKey {
         let bytes = hex::read(digits).ok_or_else(malformed)?;
         Ok(Self::new(&bytes))
     }
+}
+
+/// Whether others than its owner can read or change a file of this mode. Where root owns it, its group may
+/// read: root has then said who that is, and service managers (systemd's credentials, Kubernetes' secrets)
+/// hand secrets on in this way.
+fn is_public(mode: u32, owner: u32) -> bool {
+    let harmless = if owner == 0 { 0o740 } else { 0o700 };
+    mode & 0o777 & !harmless != 0
 }
 
 /// Shows that a key file is in use.
@@ -285,7 +293,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heap.key");
         SealKey::load_or_make(&path).unwrap();
-        for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o644] {
+        for mode in [0o660, 0o604, 0o620, 0o602, 0o610, 0o644] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = SealKey::load_or_make(&path).unwrap_err();
             assert!(matches!(error, KeyError::Public { .. }), "{error}");
@@ -293,6 +301,18 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         SealKey::load_or_make(&path).unwrap();
+    }
+
+    #[test]
+    fn the_group_may_read_what_root_owns_and_nothing_else() {
+        for mode in [0o600, 0o400, 0o440, 0o640] {
+            assert!(!is_public(mode, 0), "{mode:o}");
+            assert_eq!(is_public(mode, 1000), mode & 0o040 != 0, "{mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o620, 0o610, 0o660, 0o602, 0o601] {
+            assert!(is_public(mode, 0), "{mode:o}");
+            assert!(is_public(mode, 1000), "{mode:o}");
+        }
     }
 
     #[test]
