@@ -76,7 +76,7 @@ async fn unneeded_ids(store: &Store) -> Vec<HeapId> {
 }
 
 async fn accept(store: &Store, view: View) {
-    store.reserve().await.unwrap().accept(view);
+    store.reserve().await.unwrap().accept(view, String::new());
     store.flush().await.unwrap();
 }
 

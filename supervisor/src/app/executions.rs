@@ -190,8 +190,10 @@ impl Executions {
             tenant: self.tenant(),
             input_heap,
             session: request.session,
+            source_bytes: request.source.len() as u64,
             ..driver::accepted(id, limits)
         };
+        let code = request.source.clone();
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
@@ -213,7 +215,7 @@ impl Executions {
                 cancel: Some(handles.cancel),
             },
         );
-        room.accept(view);
+        room.accept(view, code);
         let leave = Leave {
             shared: Arc::clone(shared),
             id,
@@ -399,7 +401,7 @@ impl Executions {
 
     /// Waits until what happened before this call can be read. What could not be written is missed
     /// by others: here what is there can still be read.
-    async fn settle(&self) -> Result<(), Error> {
+    pub(super) async fn settle(&self) -> Result<(), Error> {
         match self.shared.services.store.flush().await {
             Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
             Ok(()) | Err(_) => Ok(()),

@@ -8,6 +8,7 @@ mod input;
 mod load;
 mod request;
 mod sessions;
+mod source;
 mod standing;
 mod start;
 mod validate;
@@ -37,6 +38,6 @@ pub use crate::heaps::{
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
     HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
-    MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
+    MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Source, Status,
     StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
 };

@@ -20,7 +20,7 @@ use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, rest};
+use super::{console, health, rest};
 use crate::app::Executions;
 use crate::limits;
 
@@ -191,6 +191,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         metrics,
     } = layers;
     let cors = guard.cors();
+    let guard = from_fn_with_state(Arc::new(guard), guard::check);
     let guarded = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .merge(rest::router(executions.clone()))
@@ -201,9 +202,11 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
         .layer(cors)
-        .layer(from_fn_with_state(Arc::new(guard), guard::check));
+        .layer(guard.clone());
     Router::new()
         .merge(health::router(executions))
+        // It holds nothing: whoever may call the API may have it, and says who he is when it calls.
+        .merge(console::router().layer(guard))
         .merge(guarded)
         .layer(from_fn_with_state(metrics, metrics::count))
 }

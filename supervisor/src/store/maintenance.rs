@@ -52,7 +52,7 @@ pub(super) fn cutoff(
         .optional()
 }
 
-/// Removes some executions up to the cutoff, with their output; `true` when there may be more.
+/// Removes some executions up to the cutoff, with their code and output; `true` when there may be more.
 pub(super) fn remove_some(connection: &mut Connection, cutoff: Cutoff) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let doomed: Vec<i64> = transaction
@@ -69,6 +69,9 @@ pub(super) fn remove_some(connection: &mut Connection, cutoff: Cutoff) -> rusqli
     for seq in &doomed {
         transaction
             .prepare_cached("DELETE FROM output WHERE execution = ?1")?
+            .execute([seq])?;
+        transaction
+            .prepare_cached("DELETE FROM sources WHERE execution = ?1")?
             .execute([seq])?;
         transaction
             .prepare_cached("DELETE FROM executions WHERE seq = ?1")?

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 3] = [EXECUTIONS, STATE, GARBAGE];
+const MIGRATIONS: [&str; 4] = [EXECUTIONS, STATE, GARBAGE, SOURCES];
 
 const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
@@ -124,6 +124,17 @@ const GARBAGE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// Code has a table of its own: the row of an execution is written again at each step and each piece of
+/// output, and would take its code along.
+const SOURCES: &str = "
+    ALTER TABLE executions ADD COLUMN source_bytes INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE sources (
+        execution INTEGER PRIMARY KEY,
+        code TEXT NOT NULL
+    ) STRICT;
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len();
@@ -159,7 +170,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 9);
+        assert_eq!(tables, 10);
     }
 
     #[test]
