@@ -10,10 +10,10 @@ import * as sessions from "./sessions.js";
 const FIGURES_MS = 5000;
 
 const ROUTES = [
-  [/^\/$/, executions, "Executions", "#/"],
-  [/^\/executions\/([0-9a-f-]{36})$/i, execution, "Execution", "#/"],
-  [/^\/sessions(?:\/(.+))?$/, sessions, "Sessions", "#/sessions"],
-  [/^\/run$/, run, "Run", "#/run"],
+	[/^\/$/, executions, "Executions", "#/"],
+	[/^\/executions\/([0-9a-f-]{36})$/i, execution, "Execution", "#/"],
+	[/^\/sessions(?:\/(.+))?$/, sessions, "Sessions", "#/sessions"],
+	[/^\/run$/, run, "Run", "#/run"],
 ];
 
 let current = new AbortController();
@@ -21,110 +21,89 @@ let stateful = null;
 
 /** Whether the server keeps heaps. It is asked once. */
 async function mode() {
-  stateful ??= await call("api/sessions?limit=1").then(() => true, (error) => {
-    if (error.code === "stateless") return false;
-    if (error instanceof SignedOut) throw error;
-    return null;
-  });
-  byId("sessions-link").hidden = stateful === false;
-  return stateful !== false;
-}
-
-function decoded(part) {
-  try {
-    return part && decodeURIComponent(part);
-  } catch {
-    return part;
-  }
+	stateful ??= await call("api/sessions?limit=1").then(() => true, (error) => {
+		if (error.code === "stateless") return false;
+		if (error instanceof SignedOut) throw error;
+		return null;
+	});
+	byId("sessions-link").hidden = stateful === false;
+	return stateful !== false;
 }
 
 async function show() {
-  current.abort();
-  current = new AbortController();
-  const { signal } = current;
-  const main = byId("main");
-  const [path, query] = (location.hash.slice(1) || "/").split("?");
-  const [pattern, module, title, tab] = ROUTES.find(([one]) => one.test(path)) ?? [/^/, null, "Nothing here", ""];
-  document.title = `${title} \u2013 mcp-v8`;
-  for (const link of document.querySelectorAll("header nav a")) {
-    if (link.getAttribute("href") === tab) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
-  main.replaceChildren();
-  if (!module) {
-    main.append(el("h1", {}, "Nothing here"), el("p", {}, el("a", { href: "#/" }, "To the executions")));
-    return;
-  }
-  try {
-    await module.view(main, pattern.exec(path).slice(1).map(decoded), signal, new URLSearchParams(query), mode);
-  } catch (error) {
-    if (signal.aborted) return;
-    main.append(el("h1", {}, title), el("p", { class: "fault", role: "alert" }, error.message),
-      el("button", { type: "button", onclick: show }, "Try again"));
-  }
+	current.abort();
+	current = new AbortController();
+	const { signal } = current;
+	const main = byId("main");
+	const [path, query] = (location.hash.slice(1) || "/").split("?");
+	const [pattern, module, title, tab] = ROUTES.find(([one]) => one.test(path)) ?? [/^/, null, "Nothing here", ""];
+	document.title = `${title} \u2013 mcp-v8`;
+	for (const link of document.querySelectorAll("header nav a")) {
+		if (link.getAttribute("href") === tab) link.setAttribute("aria-current", "page");
+		else link.removeAttribute("aria-current");
+	}
+	main.replaceChildren();
+	if (!module) {
+		main.append(el("h1", {}, "Nothing here"), el("p", {}, el("a", { href: "#/" }, "To the executions")));
+		return;
+	}
+	try {
+		const found = pattern.exec(path).slice(1).map((part) => part && decodeURIComponent(part));
+		await module.view(main, found, signal, new URLSearchParams(query), mode);
+	} catch (error) {
+		if (signal.aborted) return;
+		main.append(el("h1", {}, title), el("p", { class: "fault", role: "alert" }, error.message),
+			el("button", { type: "button", onclick: show }, "Try again"));
+	}
 }
 
 /** Asks the reader for a token. */
 function askToken(wasRefused) {
-  const dialog = byId("sign-in");
-  const fault = byId("sign-in-fault");
-  const token = byId("token");
-  fault.hidden = !wasRefused;
-  fault.textContent = "The server does not know this token.";
-  token.value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((answer) => {
-    dialog.addEventListener("close", () => {
-      const given = token.value.trim();
-      token.value = "";
-      const isToken = dialog.returnValue === "in" && /^[\x21-\x7e]+$/.test(given);
-      answer(isToken ? given : null);
-      tellSignedIn();
-    }, { once: true });
-  });
+	const dialog = byId("sign-in");
+	const token = byId("token");
+	byId("sign-in-fault").textContent = wasRefused ? "The server does not know this token." : "";
+	token.value = "";
+	dialog.returnValue = "";
+	dialog.showModal();
+	return new Promise((answer) => {
+		dialog.addEventListener("close", () => {
+			const given = token.value.trim();
+			token.value = "";
+			const isToken = dialog.returnValue === "in" && /^[\x21-\x7e]+$/.test(given);
+			answer(isToken ? given : null);
+			tellSignedIn();
+		}, { once: true });
+	});
 }
 
 function tellSignedIn() {
-  // A moment later: the token is kept by who has asked for it.
-  setTimeout(() => { byId("sign-out").hidden = !isSignedIn(); });
-}
-
-/** The sum of a figure's series, out of the text of OpenMetrics. */
-function figure(text, name) {
-  const found = [...text.matchAll(new RegExp(`^mcp_v8_${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))];
-  return found.length ? found.reduce((sum, [, value]) => sum + Number(value), 0) : null;
+	// A moment later: the token is kept by who has asked for it.
+	setTimeout(() => { byId("sign-out").hidden = !isSignedIn(); });
 }
 
 async function figures() {
-  const text = await glance("metrics", AbortSignal.timeout(FIGURES_MS)).catch(() => undefined);
-  const trouble = byId("trouble");
-  trouble.hidden = text !== undefined;
-  if (text === undefined) trouble.textContent = "The server does not answer. This page tries again.";
-  const shown = [["running", "executions_running"], ["queued", "executions_queued"], ["ended", "executions_ended_total"]]
-    .map(([name, series]) => [name, text ? figure(text, series) : null])
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => el("span", {}, el("b", {}, value.toLocaleString("en")), ` ${name}`));
-  byId("figures").hidden = shown.length === 0;
-  byId("figures").replaceChildren(...shown);
+	const text = await glance("metrics", AbortSignal.timeout(FIGURES_MS)).catch(() => undefined);
+	byId("trouble").textContent = text === undefined ? "The server does not answer. This page tries again." : "";
+	const found = [...(text ?? "").matchAll(/^mcp_v8_executions_(running|queued) (\d+)$/gm)];
+	byId("figures").replaceChildren(...found.map(([, name, value]) => el("span", {}, el("b", {}, value), ` ${name}`)));
 }
 
 onSignIn(askToken);
 byId("sign-in-not").addEventListener("click", () => byId("sign-in").close());
 byId("sign-out").addEventListener("click", () => {
-  signOut();
-  tellSignedIn();
-  stateful = null;
-  show();
+	signOut();
+	tellSignedIn();
+	stateful = null;
+	show();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  byId("main").focus();
+	event.preventDefault();
+	byId("main").focus();
 });
 window.addEventListener("hashchange", async () => {
-  await Promise.race([show(), new Promise((wake) => { setTimeout(wake, 50); })]);
-  // Who goes on by keyboard begins at the new view.
-  if (!byId("main").contains(document.activeElement)) byId("main").focus();
+	await Promise.race([show(), new Promise((wake) => { setTimeout(wake, 50); })]);
+	// Who goes on by keyboard begins at the new view.
+	if (!byId("main").contains(document.activeElement)) byId("main").focus();
 });
 tellSignedIn();
 show();

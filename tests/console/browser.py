@@ -276,7 +276,7 @@ class Checks:
             tab.open(f"/executions/{ended['execution_id']}")
             log = tab.role("region", "Console output")
             expect(log).to_contain_text("line 30000")
-            expect(tab.role("region", "Output", exact=True)).to_contain_text("here are the last")
+            expect(tab.role("region", "Output", exact=True)).to_contain_text("the last 1,000 lines")
             holds(log.locator(".line").count() <= 1001, "all lines are there")
             holds(log.evaluate("log => log.scrollTop + log.clientHeight > log.scrollHeight - 10"), "it is not at its end")
             with tab.page.expect_download() as saved:
@@ -354,8 +354,7 @@ class Checks:
 
     # Sessions.
 
-    def make_sessions(self):
-        session = "forecast"
+    def make_session(self, session):
         self.api.run("function mean(xs) { return xs.reduce((a, b) => a + b) / xs.length }", session=session, tags={"step": "base"})
         base = self.latest(session)
         self.api.run("const days = [3, 5, 8, 13];", session=session, heap=base)
@@ -365,13 +364,14 @@ class Checks:
         trend = self.latest(session)
         self.api.run("const days = [1, 1, 2, 3];", session=session, heap=base)
         self.api.run("const forecast = trend.at(-1) + 2;", session=session, heap=trend)
-        return session, base
+        return base
 
     def latest(self, session):
         return self.api.ask("GET", f"/api/sessions/{session}/snapshots")["entries"][-1]["output_heap"]
 
     def check_sessions_are_graphs(self):
-        session, base = self.make_sessions()
+        session = "graph"
+        base = self.make_session(session)
         with self.tab() as tab:
             tab.open("/sessions")
             tab.role("link", session).click()
@@ -379,7 +379,7 @@ class Checks:
             expect(tab.role("img", name=re.compile("Graph: 6 heaps, 5 steps"))).to_be_visible()
             expect(tab.page.locator("circle.dot")).to_have_count(6)
             expect(tab.page.locator("path.edge.down")).to_have_count(5)
-            expect(tab.page.locator(".title .note")).to_contain_text("6 steps, 6 heaps, 2 branches")
+            expect(tab.page.locator(".title .note")).to_contain_text("6 steps, 6 heaps, 2 branch points")
             equal(len({dot.get_attribute("cx") for dot in tab.page.locator("circle").all()}), 3, "lanes")
             expect(tab.page.get_by_text("model=trend")).to_be_visible()
             expect(tab.page.locator(".heap-line").first).to_contain_text("latest")
@@ -404,6 +404,10 @@ class Checks:
             expect(line).not_to_contain_text("owner")
             tab.role("button", "Run from here").click()
             expect(tab.page.get_by_label("Start from heap")).to_have_value(base)
+            tab.type_and_run("\nmean(1, 2, 3)")
+            tab.role("button", "<anonymous>:2:1").click()
+            selected = tab.page.evaluate("(({ value, selectionStart, selectionEnd }) => value.slice(selectionStart, selectionEnd))(document.activeElement)")
+            equal(selected, "mean(1, 2, 3)", "the line of the error")
             tab.type_and_run("mean([1, 2, 3])")
             expect(tab.role("region", "Result", exact=True)).to_contain_text("2")
             expect(tab.page.locator(".facts")).to_contain_text(base[:10])
@@ -549,7 +553,7 @@ class Checks:
         ended = self.api.run("console.log('x'.repeat(500)); null.x")
         # 1280 pixels at four times the size (WCAG 1.4.10).
         with self.tab(viewport={"width": 320, "height": 640}) as tab:
-            for path in ["/", f"/executions/{ended['execution_id']}", "/sessions/forecast", "/run"]:
+            for path in ["/", f"/executions/{ended['execution_id']}", "/sessions/graph", "/run"]:
                 tab.open(path)
                 tab.role("heading", level=1).wait_for()
                 tab.page.wait_for_timeout(300)
@@ -559,6 +563,7 @@ class Checks:
 
     def check_pictures_for_the_documents(self):
         """The two pictures of docs/console.md."""
+        self.make_session("forecast")
         ended = self.api.run(
             "interface Order { id: number; items: { price: number }[] }\n\n"
             "function total(order: Order): number {\n"
@@ -569,7 +574,7 @@ class Checks:
         )
         for name, path, wait in [
             ("console-error", f"/executions/{ended['execution_id']}", lambda tab: tab.page.locator("mark").wait_for()),
-            ("console-session", "/sessions/forecast", lambda tab: tab.page.get_by_text("model=mean").wait_for()),
+            ("console-session", "/sessions/forecast", self.choose_approved),
         ]:
             scheme = SCHEMES[name == "console-session"]
             with self.tab(color_scheme=scheme, viewport={"width": 1000, "height": 640}) as tab:
@@ -578,6 +583,10 @@ class Checks:
                 expect(tab.page.locator("#figures")).to_contain_text("running")
                 tab.page.evaluate("document.activeElement.blur()")
                 tab.picture(name)
+
+    def choose_approved(self, tab):
+        tab.page.locator(".heap-line", has_text="approved").click()
+        tab.page.get_by_label("Tags").wait_for()
 
     def all(self):
         for name in dir(self):

@@ -14,7 +14,7 @@ use super::files::FILES;
 use super::*;
 
 /// What the whole may have, in bytes: it is loaded at once.
-const BYTES_MAX: usize = 60_000;
+const BYTES_MAX: usize = 60 << 10;
 
 async fn ask(method: &str, path: &str, known: Option<&HeaderValue>) -> Response {
     let mut request = Request::builder().method(method).uri(path);
