@@ -551,9 +551,10 @@ class Checks:
 
     def check_small_windows_are_enough(self):
         ended = self.api.run("console.log('x'.repeat(500)); null.x")
+        self.make_session("small")
         # 1280 pixels at four times the size (WCAG 1.4.10).
         with self.tab(viewport={"width": 320, "height": 640}) as tab:
-            for path in ["/", f"/executions/{ended['execution_id']}", "/sessions/graph", "/run"]:
+            for path in ["/", f"/executions/{ended['execution_id']}", "/sessions/small", "/run"]:
                 tab.open(path)
                 tab.role("heading", level=1).wait_for()
                 tab.page.wait_for_timeout(300)
@@ -577,7 +578,7 @@ class Checks:
             ("console-session", "/sessions/forecast", self.choose_approved),
         ]:
             scheme = SCHEMES[name == "console-session"]
-            with self.tab(color_scheme=scheme, viewport={"width": 1000, "height": 640}) as tab:
+            with self.tab(color_scheme=scheme, viewport={"width": 1000, "height": 780}) as tab:
                 tab.open(path)
                 wait(tab)
                 expect(tab.page.locator("#figures")).to_contain_text("running")
