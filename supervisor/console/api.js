@@ -9,8 +9,7 @@ const TOKEN = "mcp-v8-token";
 export class Refused extends Error {
 	constructor(status, code, message) {
 		super(message);
-		this.status = status;
-		this.code = code;
+		Object.assign(this, { status, code });
 	}
 }
 

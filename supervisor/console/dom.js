@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, properties, children) {
 	for (const [name, value] of Object.entries(properties ?? {})) {
-		if (value === undefined || value === null || value === false) continue;
+		if ((value ?? false) === false) continue;
 		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
 		else element.setAttribute(name, value === true ? "" : value);
 	}
@@ -12,13 +12,10 @@ function fill(element, properties, children) {
 	return element;
 }
 
-/** An HTML element. Properties are attributes, and listeners where they begin with "on". */
-export const el = (tag, properties, ...children) =>
-	fill(document.createElement(tag), properties, children);
+/** An element. Properties are attributes, and listeners where they begin with "on". */
+export const el = (tag, properties, ...children) => fill(document.createElement(tag), properties, children);
 
-/** The same, of SVG. */
-export const svg = (tag, properties, ...children) =>
-	fill(document.createElementNS(SVG, tag), properties, children);
+export const svg = (tag, properties, ...children) => fill(document.createElementNS(SVG, tag), properties, children);
 
 export const byId = (id) => document.getElementById(id);
 
@@ -43,17 +40,13 @@ export const isEnd = (status) => status !== "queued" && status !== "running";
 
 /** A status in words, beside its shape. */
 export function badge(status) {
-	const shape = svg("path", { d: SHAPES[status] ?? "" });
-	const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, shape);
-	const known = SHAPES[status] ? status : "unknown";
-	return el("span", { class: `badge ${known}` }, icon, status.replace("_", " "));
+	const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: SHAPES[status] }));
+	return el("span", { class: `badge ${status}` }, icon, status.replace("_", " "));
 }
 
-export const button = (text, onclick, properties) =>
-	el("button", { type: "button", onclick, ...properties }, text);
+export const button = (text, onclick, more) => el("button", { type: "button", onclick, ...more }, text);
 
-export const quiet = (text, onclick, properties) =>
-	button(text, onclick, { class: "quiet", ...properties });
+export const quiet = (text, onclick, more) => button(text, onclick, { class: "quiet", ...more });
 
 export const note = (text) => el("p", { class: "note" }, text);
 

@@ -5,7 +5,6 @@ export class EventParser {
 	constructor() {
 		this.rest = "";
 		this.lastId = null;
-		this.isFirst = true;
 		this.clear();
 	}
 
@@ -16,10 +15,6 @@ export class EventParser {
 
 	/** The events ({name, data, id}) that end in this piece. */
 	push(piece) {
-		if (this.isFirst && piece !== "") {
-			this.isFirst = false;
-			piece = piece.replace(/^\ufeff/, "");
-		}
 		const text = this.rest + piece;
 		// A carriage return at the end may be half of an end of line.
 		const whole = text.endsWith("\r") ? text.slice(0, -1) : text;

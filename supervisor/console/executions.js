@@ -19,8 +19,7 @@ function row({ execution_id: id, status, submitted_at: submitted, started_at: st
 
 class List {
 	constructor(status, signal) {
-		this.status = status;
-		this.signal = signal;
+		Object.assign(this, { status, signal });
 		this.cursors = [null];
 		this.rows = new Map();
 		this.body = el("tbody");

@@ -1,7 +1,7 @@
 // Which view is shown, and what is around it.
 
 import { SignedOut, call, glance, isSignedIn, onSignIn, signOut } from "./api.js";
-import { byId, el, poll } from "./dom.js";
+import { button, byId, el, poll } from "./dom.js";
 import * as execution from "./execution.js";
 import * as executions from "./executions.js";
 import * as run from "./run.js";
@@ -14,6 +14,7 @@ const ROUTES = [
 	[/^\/executions\/([0-9a-f-]{36})$/i, execution, "Execution", "#/"],
 	[/^\/sessions(?:\/(.+))?$/, sessions, "Sessions", "#/sessions"],
 	[/^\/run$/, run, "Run", "#/run"],
+	[/^/, { view: (main) => main.append(el("h1", {}, "Nothing here")) }, "Nothing here"],
 ];
 
 let current = new AbortController();
@@ -36,24 +37,20 @@ async function show() {
 	const { signal } = current;
 	const main = byId("main");
 	const [path, query] = (location.hash.slice(1) || "/").split("?");
-	const [pattern, module, title, tab] = ROUTES.find(([one]) => one.test(path)) ?? [/^/, null, "Nothing here", ""];
+	const [pattern, { view }, title, tab] = ROUTES.find(([one]) => one.test(path));
 	document.title = `${title} \u2013 mcp-v8`;
 	for (const link of document.querySelectorAll("header nav a")) {
 		if (link.getAttribute("href") === tab) link.setAttribute("aria-current", "page");
 		else link.removeAttribute("aria-current");
 	}
 	main.replaceChildren();
-	if (!module) {
-		main.append(el("h1", {}, "Nothing here"), el("p", {}, el("a", { href: "#/" }, "To the executions")));
-		return;
-	}
 	try {
 		const found = pattern.exec(path).slice(1).map((part) => part && decodeURIComponent(part));
-		await module.view(main, found, signal, new URLSearchParams(query), mode);
+		await view(main, found, signal, new URLSearchParams(query), mode);
 	} catch (error) {
 		if (signal.aborted) return;
 		main.append(el("h1", {}, title), el("p", { class: "fault", role: "alert" }, error.message),
-			el("button", { type: "button", onclick: show }, "Try again"));
+			button("Try again", show));
 	}
 }
 

@@ -11,14 +11,12 @@ const CHARS_MAX = 256 * 1024;
 const TAIL_BYTES = 512 * 1024;
 const PAGE_BYTES = 1024 * 1024;
 
-const LEVEL = /^\[(ERROR|WARN|INFO)\] /;
+const LEVEL = /^\[(ERROR|WARN)\] /;
 
-/** Shows the output of an execution in `place`; `onEnd` gets the execution once it is over. */
+/** The output of an execution; `onEnd` gets the execution once it is over. */
 export class Output {
 	constructor(id, execution, { onEnd, signal }) {
-		this.id = id;
-		this.onEnd = onEnd;
-		this.signal = signal;
+		Object.assign(this, { id, onEnd, signal });
 		this.lines = new Lines(LINE_CHARS_MAX);
 		this.waiting = [];
 		this.chars = 0;
@@ -75,25 +73,20 @@ export class Output {
 			log.append(this.tail);
 		}
 		if (isAtEnd) log.scrollTop = log.scrollHeight;
-		this.tell();
-	}
-
-	line(text) {
-		this.chars += text.length;
-		const level = LEVEL.exec(text)?.[1].toLowerCase();
-		return el("div", { class: level ? `line ${level}` : "line" }, text || "\u00a0");
-	}
-
-	tell() {
 		const last = this.isCut || this.start > 0 ? "the last " : "";
 		this.note.textContent = `${bytes(this.total)}, ${last}${some(this.log.childElementCount, "line")}`;
 		this.all.hidden = false;
 	}
 
+	line(text) {
+		const shown = text || "\u00a0";
+		this.chars += shown.length;
+		return el("div", { class: `line ${LEVEL.exec(text)?.[1] ?? ""}` }, shown);
+	}
+
 	end(execution) {
 		this.show();
 		if (this.total === 0) {
-			this.log.hidden = true;
 			this.note.textContent = "It wrote nothing";
 		} else if (execution.output_truncated) {
 			this.note.textContent += "; the server has dropped what came behind";

@@ -20,8 +20,7 @@ function editor(code, run) {
 	field.addEventListener("keydown", (event) => {
 		const { key } = event;
 		if (key === "Enter" && (event.ctrlKey || event.metaKey)) {
-			event.preventDefault();
-			run();
+			run(event);
 		} else if (key === "Tab" && !event.shiftKey && !isLeaving) {
 			event.preventDefault();
 			// The one way that can be undone.
@@ -42,7 +41,7 @@ function editor(code, run) {
 
 // Its name, label and help, and what else the field has; whether only a server with heaps has it.
 const FIELDS = [
-	["session", "Session", "lists the heap that it leaves", { maxlength: 128, list: "session-names" }, true],
+	["session", "Session", "lists the heap that it leaves", { maxlength: 128 }, true],
 	["heap", "Start from heap", "an id, latest, or empty: fresh", {}, true],
 	["tags", "Tags", "key=value, key=value", {}, true],
 	["heap_memory_max_mb", "Heap limit, MB", "4 to 64", { type: "number", min: 4, max: 64 }],
@@ -53,30 +52,21 @@ class RunBox {
 	constructor(isStateful, signal) {
 		this.signal = signal;
 		const kept = draft();
-		this.editor = editor(kept.code ?? "", () => this.run());
+		this.editor = editor(kept.code ?? "", (event) => this.run(event));
 		this.inputs = new Map();
 		const fields = FIELDS.filter(([, , , , needsHeaps]) => isStateful || !needsHeaps).map(([name, label, help, more]) => {
-			const input = el("input", { id: name, autocomplete: "off", spellcheck: "false", "aria-describedby": `${name}-help`, ...more });
+			const input = el("input", { id: name, autocomplete: "off", "aria-describedby": `${name}-help`, ...more });
 			input.value = kept[name] ?? "";
 			this.inputs.set(name, input);
 			return el("div", {}, el("label", { for: name }, label), input, el("p", { class: "note", id: `${name}-help` }, help));
 		});
-		const names = el("datalist", { id: "session-names" });
 		this.fault = fault();
 		this.result = el("div");
 		this.button = el("button", { class: "main" }, "Run ", el("kbd", {}, "Ctrl Enter"));
-		const submit = (event) => {
-			event.preventDefault();
-			this.run();
-		};
-		this.element = el("form", { novalidate: true, onsubmit: submit }, el("h1", {}, "Run"),
+		this.element = el("form", { novalidate: true, onsubmit: (event) => this.run(event) }, el("h1", {}, "Run"),
 			el("label", { for: "code", class: "unseen" }, "JavaScript or TypeScript"), this.editor.element,
-			el("p", { class: "note", id: "code-help" }, "JavaScript or TypeScript. Tab indents; press Escape, then Tab to leave the field."),
-			el("div", { class: "fields" }, fields, names), this.fault, this.button, this.result);
-		if (isStateful) {
-			call("api/sessions?limit=50", { signal })
-				.then(({ sessions }) => names.append(...sessions.map((name) => el("option", { value: name }))), () => {});
-		}
+			el("p", { class: "note", id: "code-help" }, "Tab indents; press Escape, then Tab to leave the field."),
+			el("div", { class: "fields" }, fields), this.fault, this.button, this.result);
 	}
 
 	values() {
@@ -93,7 +83,8 @@ class RunBox {
 		return request;
 	}
 
-	async run() {
+	async run(event) {
+		event.preventDefault();
 		if (this.button.disabled) return;
 		this.button.disabled = true;
 		this.fault.textContent = "";

@@ -81,8 +81,7 @@ function heapPanel(row, tags, { onTags, onRun }) {
 
 class Graph {
 	constructor(session, signal) {
-		this.session = session;
-		this.signal = signal;
+		Object.assign(this, { session, signal });
 		this.tags = new Map();
 		this.chips = new Map();
 		this.note = note();

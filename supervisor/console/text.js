@@ -50,26 +50,16 @@ export function ago(time, now = Date.now()) {
 	return new Date(time).toISOString().slice(0, 10);
 }
 
-const PLACE = /<anonymous>:(\d{1,7}):(\d{1,7})/g;
-
-/** An error's text in pieces: text, and places in the code ({text, line, column}), at most `most`. */
-export function places(error, most = 100) {
-	const pieces = [];
-	let end = 0;
-	for (const found of error.matchAll(PLACE)) {
-		if (most-- === 0) break;
-		pieces.push({ text: error.slice(end, found.index) });
-		pieces.push({ text: found[0], line: Number(found[1]), column: Number(found[2]) });
-		end = found.index + found[0].length;
-	}
-	pieces.push({ text: error.slice(end) });
-	return pieces.filter((piece) => piece.text !== "");
-}
+/** An error's text in pieces: text, and places in the code ({text, line, column}). */
+export const places = (error) => error.split(/(<anonymous>:\d{1,7}:\d{1,7})/).filter(Boolean).map((text) => {
+	const [, line, column] = /^<anonymous>:(\d+):(\d+)$/.exec(text) ?? [];
+	return line ? { text, line: Number(line), column: Number(column) } : { text };
+});
 
 /** Where in the code an error happened: the first place of its stack, which is not one in its message. */
 export function position(error) {
 	const stack = /^ {4}at .*<anonymous>:\d{1,7}:\d{1,7}\)?$[^]*/m.exec(error ?? "");
-	return places(stack?.[0] ?? error ?? "", 1).find((piece) => piece.line) ?? null;
+	return places(stack?.[0] ?? error ?? "").find((piece) => piece.line) ?? null;
 }
 
 // A word as it is, or in quotes where it would be read as something else.
