@@ -123,10 +123,10 @@ async fn code_of_another_tenant_is_unknown() {
     let changed = other.execute("UPDATE executions SET tenant = 'other'", []);
     assert_eq!(changed.unwrap(), 1);
     let path = format!("/api/executions/{id}/source");
-    let told = api.get(&path).await.error(404, "unknown_execution");
+    let told = api.get(&path).await.error(404, "execution_not_found");
     let unknown = "00000000-0000-4000-8000-000000000000";
     let path = format!("/api/executions/{unknown}/source");
-    let wanted = api.get(&path).await.error(404, "unknown_execution");
+    let wanted = api.get(&path).await.error(404, "execution_not_found");
     assert_eq!(told.replace(id, unknown), wanted);
 }
 
