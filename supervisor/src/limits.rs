@@ -330,7 +330,7 @@ pub const STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How many ended executions are kept.
 pub const RETENTION_COUNT_DEFAULT: u64 = 20_000;
-/// How many bytes of results, errors and output of ended executions are kept.
+/// How many bytes of code, results, errors and output of ended executions are kept.
 pub const RETENTION_BYTES_DEFAULT: u64 = 2 << 30;
 /// How long a heap that nothing needs is kept after its last use.
 pub const HEAP_RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);

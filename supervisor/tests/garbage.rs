@@ -156,7 +156,8 @@ async fn what_nothing_needs_goes_and_what_is_needed_stays() {
         input_heap: Some(running),
         ..accepted()
     };
-    yard.store.reserve().await.unwrap().accept(view);
+    let room = yard.store.reserve().await.unwrap();
+    room.accept(view, String::new());
     yard.store.flush().await.unwrap();
     for heap in [tagged, listed, running, old] {
         yard.age(heap);

@@ -169,6 +169,43 @@ async fn a_wrong_method_is_told_so_in_one_form_everywhere() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_there_for_those_who_may_call() {
+    for surface in [Surface::Streamable, Surface::Legacy] {
+        let served = Served::with(surface, narrow).await;
+        // It takes no room that executions and requests need, nor needs any.
+        served.fill().await;
+        let page = served.ask("GET /console").await;
+        assert_eq!(page.status(), "200", "{page:?}");
+        assert!(page.body.starts_with("<!doctype html>"), "{page:?}");
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(page.header("access-control-allow-origin").is_empty());
+        let code = served.ask("GET /console/main.js").await;
+        assert_eq!(
+            code.header("content-type"),
+            "text/javascript; charset=utf-8"
+        );
+        assert_eq!(served.ask("GET /console/nothing").await.code(), "not_found");
+        for (from, host, refused) in [
+            ("x: y", "evil.example", "foreign_host"),
+            ("origin: http://evil.example", "localhost", "foreign_origin"),
+            ("sec-fetch-site: cross-site", "localhost", "foreign_origin"),
+        ] {
+            let line = format!(
+                "GET /console HTTP/1.1\r\nhost: {host}\r\n{from}\r\nconnection: close\r\n\r\n"
+            );
+            let mut stream = served.connect().await;
+            stream.write_all(line.as_bytes()).await.unwrap();
+            let answer = answer(&mut stream).await;
+            assert_eq!((answer.status(), answer.code().as_str()), ("403", refused));
+        }
+        served.executions.cancel_all().await;
+        served.end().await;
+    }
+}
+
 /// The head of a request to run something.
 fn run_head(bytes: usize) -> String {
     format!(

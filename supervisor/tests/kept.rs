@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, ExecutionId, HeapChoice, HeapEnd, HeapId, HeapRetention, PageRequest, Retention,
-    RunRequest, Status, StorePlace, Tenant, View,
+    RunRequest, Source, Status, StorePlace, Tenant, View,
 };
 use mcp_v8::store::{EntryRange, Store, UnneededHeap};
 use support::{
@@ -76,7 +76,7 @@ async fn unneeded_ids(store: &Store) -> Vec<HeapId> {
 }
 
 async fn accept(store: &Store, view: View) {
-    store.reserve().await.unwrap().accept(view);
+    store.reserve().await.unwrap().accept(view, String::new());
     store.flush().await.unwrap();
 }
 
@@ -427,6 +427,8 @@ async fn a_database_of_the_first_version_is_read_on() {
     ] {
         assert_eq!(get(number).await.1.status, status);
     }
+    let source = store.source(Tenant::local(), first).await.unwrap();
+    assert_eq!(source, Some(Source::NotKept));
     left_behind(&store, keep("one").in_session("s").tagged(&[("a", "b")])).await;
     assert_eq!(heaps_of(&neighbour, "s").await, [id("one")]);
     let listed = store.list(Tenant::local(), None, 10, None).await.unwrap();

@@ -242,7 +242,11 @@ async fn perform(store: &Store, model: &mut Model, act: Act) {
                 input_heap: Some(heap(input)),
                 ..accepted()
             };
-            store.reserve().await.unwrap().accept(view.clone());
+            store
+                .reserve()
+                .await
+                .unwrap()
+                .accept(view.clone(), String::new());
             store.flush().await.unwrap();
             model.known(of, input);
             model.running.push((of, input, view));

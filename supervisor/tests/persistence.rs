@@ -204,7 +204,7 @@ fn processes_of(program: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_executions_expire_with_their_output() {
+async fn old_executions_expire_with_their_code_and_output() {
     let home = Home::new();
     let executions = start(home.config()).await;
     let mut ids = Vec::new();
@@ -230,12 +230,12 @@ async fn old_executions_expire_with_their_output() {
     assert!(by_count.get(ids[139]).await.is_err());
     assert_eq!(result(&by_count.get(ids[140]).await.unwrap()), "140");
     by_count.shut_down().await;
-    assert_eq!(rows(&home, "output"), 10);
+    assert_eq!((rows(&home, "output"), rows(&home, "sources")), (10, 10));
 
-    // By size: "x\n", a three-digit result and its preview are 8 bytes each.
+    // By size: "x\n", a three-digit result and its preview are 8 bytes each, and their code is 16.
     let by_size = start(ExecutionsConfig {
         retention: Retention {
-            bytes_max: 3 * 8,
+            bytes_max: 3 * (8 + 16),
             ..Retention::default()
         },
         ..home.config()
@@ -256,7 +256,9 @@ async fn old_executions_expire_with_their_output() {
     .await;
     expire(&by_age, 0).await;
     by_age.shut_down().await;
-    assert_eq!((rows(&home, "executions"), rows(&home, "output")), (0, 0));
+    for table in ["executions", "output", "sources"] {
+        assert_eq!(rows(&home, table), 0, "{table}");
+    }
 }
 
 async fn expire(executions: &Executions, left: usize) {

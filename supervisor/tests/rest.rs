@@ -92,6 +92,45 @@ async fn a_wait_gives_the_end_with_the_output_or_what_there_is_when_it_runs_out(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_an_execution_is_there_as_it_was_submitted() {
+    for api in [Api::new().await, Api::stateless().await] {
+        // Before it has started, while it runs, and after its end.
+        let code = "sleep 60000\n\u{0}\u{202e}\u{1f680}\r\n";
+        let running = api.submit(code).await;
+        let path = format!("/api/executions/{running}/source");
+        let wanted = json!({"execution_id": running, "code": code});
+        assert_eq!(api.get(&path).await.ok(), wanted);
+        api.executions
+            .cancel(running.parse().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(api.get(&path).await.ok(), wanted);
+        let large = format!("finish 1\n{}", "x".repeat((1 << 20) - 9));
+        let ended = api.run(&large).await;
+        let id = ended["execution_id"].as_str().unwrap();
+        let got = api.get(&format!("/api/executions/{id}/source")).await.ok();
+        assert!(got["code"] == large.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_of_another_tenant_is_unknown() {
+    let api = Api::new().await;
+    let ended = api.run("finish 1").await;
+    let id = ended["execution_id"].as_str().unwrap();
+    let database = api.home.directory.path().join("data/executions.db");
+    let other = rusqlite::Connection::open(database).unwrap();
+    let changed = other.execute("UPDATE executions SET tenant = 'other'", []);
+    assert_eq!(changed.unwrap(), 1);
+    let path = format!("/api/executions/{id}/source");
+    let told = api.get(&path).await.error(404, "execution_not_found");
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    let path = format!("/api/executions/{unknown}/source");
+    let wanted = api.get(&path).await.error(404, "execution_not_found");
+    assert_eq!(told.replace(id, unknown), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_ends_only_its_wait() {
     let api = Api::stateless().await;
     let body = json!({"code": "sleep 300\nfinish 7", "wait_ms": 40_000});

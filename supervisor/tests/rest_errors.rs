@@ -455,7 +455,7 @@ async fn what_another_server_runs_cannot_be_cancelled_here() {
     let store = neighbour(&api.home).await;
     let view = accepted();
     let path = format!("/api/executions/{}/cancel", view.id);
-    store.reserve().await.unwrap().accept(view);
+    store.reserve().await.unwrap().accept(view, String::new());
     store.flush().await.unwrap();
     api.ask(request(Method::POST, &path, Body::empty()))
         .await

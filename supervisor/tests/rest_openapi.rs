@@ -16,10 +16,11 @@ use serde_json::Value;
 use support::assert_snapshot;
 
 /// The routes that were promised.
-const PROMISED: [&str; 13] = [
+const PROMISED: [&str; 14] = [
     "post /api/exec",
     "get /api/executions",
     "get /api/executions/{execution_id}",
+    "get /api/executions/{execution_id}/source",
     "get /api/executions/{execution_id}/output",
     "get /api/executions/{execution_id}/output/stream",
     "post /api/executions/{execution_id}/cancel",

@@ -284,7 +284,8 @@ async fn an_execution_of_another_server_is_followed_too() {
     let store = neighbour(&api.home).await;
     let view = accepted();
     let id = view.id;
-    store.reserve().await.unwrap().accept(view.clone());
+    let room = store.reserve().await.unwrap();
+    room.accept(view.clone(), String::new());
     store.flush().await.unwrap();
     let mut stream = Stream::open(&api, &id.to_string(), "", None).await;
     store.reserve().await.unwrap().append(Chunk {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::output::Output;
 use super::schema::one_of;
 use crate::app::{
-    End, ExecutionId, FailureKind, HeapEnd, ListPage, OutputPage, Status, Summary, View,
+    End, ExecutionId, FailureKind, HeapEnd, ListPage, OutputPage, Source, Status, Summary, View,
 };
 
 /// An execution, all of it but its output. Absent values are null.
@@ -118,6 +118,28 @@ impl From<View> for Execution {
             Some(End::Cancelled { .. } | End::TimedOut { .. }) | None => {}
         }
         execution
+    }
+}
+
+/// The code of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceCode {
+    /// The id.
+    pub execution_id: String,
+    /// The code, as it was submitted; null where it was not kept.
+    pub code: Option<String>,
+}
+
+impl SourceCode {
+    /// The code of this execution.
+    pub fn new(id: ExecutionId, source: Source) -> Self {
+        Self {
+            execution_id: id.to_string(),
+            code: match source {
+                Source::Kept(code) => Some(code),
+                Source::NotKept => None,
+            },
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::limits;
 pub use argument::ArgumentError;
 pub use clip::clip;
 pub use error::{Failed, Problem};
-pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen};
+pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen, SourceCode};
 pub use heaps::{
     DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
     QueryArguments, SetTagsArguments, TagMap,
@@ -29,7 +29,7 @@ pub use output::{Output, OutputPiece};
 pub use request::{
     CURSOR_CHARS_MAX, CancelArguments, FIRST_PAGE, GetArguments, ID_CHARS_MAX, ListArguments,
     MixedUnits, NoArguments, OFFSET_MAX, OutputArguments, RunArguments, STATE_ARGUMENTS,
-    StreamArguments, WAIT_MS_MAX,
+    SourceArguments, StreamArguments, WAIT_MS_MAX,
 };
 pub use sessions::{
     Entry, EntryField, FIELDS_CHARS_MAX, SessionList, SessionsArguments, Snapshots,

@@ -117,6 +117,15 @@ impl GetArguments {
     }
 }
 
+/// Read the code of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceArguments {
+    /// The execution_id that run_js returned.
+    #[schemars(length(min = 1, max = ID_CHARS_MAX))]
+    pub execution_id: String,
+}
+
 /// Read console output, by lines or by bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

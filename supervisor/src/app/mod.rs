@@ -9,6 +9,7 @@ mod load;
 mod readiness;
 mod request;
 mod sessions;
+mod source;
 mod standing;
 mod start;
 mod validate;
@@ -43,6 +44,6 @@ pub use crate::store::{
     CancelledBy, DatabaseFound, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount,
     HeapEnd, HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName,
     MalformedTagKey, MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName,
-    Status, StoreLoad, StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
+    Source, Status, StoreLoad, StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
     inspect as inspect_database, sqlite_version,
 };

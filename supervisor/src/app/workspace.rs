@@ -112,9 +112,11 @@ impl Workspace {
         let view = View {
             input_heap,
             session: request.session,
+            source_bytes: request.source.len() as u64,
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
         let span = course::span_of(&view);
+        let code = request.source.clone();
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
@@ -137,7 +139,7 @@ impl Workspace {
                 cancel: Some(handles.cancel),
             },
         );
-        room.accept(view);
+        room.accept(view, code);
         let leave = Leave {
             shared: Arc::clone(shared),
             id,
@@ -331,7 +333,7 @@ impl Workspace {
 
     /// Waits until what happened before this call can be read. What could not be written is missed
     /// by others: here what is there can still be read.
-    async fn settle(&self) -> Result<(), Error> {
+    pub(super) async fn settle(&self) -> Result<(), Error> {
         match self.shared.services.store.flush().await {
             Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
             Ok(()) | Err(_) => Ok(()),

@@ -132,7 +132,8 @@ struct Cli {
     #[arg(long, value_name = "COUNT", help_heading = STORAGE)]
     execution_retention_count: Option<OsString>,
 
-    /// How much of results, errors and output is kept, in MB (1 to 1048576); the oldest go first.
+    /// How much of code, results, errors and output is kept, in MB (1 to 1048576); the oldest go
+    /// first.
     #[arg(long, value_name = "MB", help_heading = STORAGE)]
     execution_retention_mb: Option<OsString>,
 

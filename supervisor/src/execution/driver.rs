@@ -78,6 +78,7 @@ pub fn accepted(id: ExecutionId, tenant: Tenant, limits: Limits) -> View {
         completed_at: None,
         end: None,
         limits,
+        source_bytes: 0,
         output_bytes: 0,
         output_truncated: false,
     }

@@ -175,6 +175,7 @@ impl Transfer {
                 // Only what the script did not give itself was sent.
                 let is_ours = !hop.headers.contains_key(AUTHORIZATION);
                 if response.status() == StatusCode::UNAUTHORIZED && is_ours {
+                    let rules = &orders.rules;
                     rules.refused(&hop.method, &hop.target.url, &injected);
                 }
                 return Ok(response);

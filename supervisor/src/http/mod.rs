@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
+//!                                     │        └─▶ console
 //!                                     └─────▶ health
 //! ```
 
 mod body;
 mod connections;
+mod console;
 mod error;
 mod error_code;
 mod guard;

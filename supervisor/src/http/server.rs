@@ -20,7 +20,7 @@ use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{health, rest, trace};
+use super::{console, health, rest, trace};
 use crate::app::Executions;
 use crate::auth::Caller;
 use crate::limits;
@@ -192,6 +192,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         metrics,
     } = layers;
     let cors = guard.cors();
+    let guard = from_fn_with_state(Arc::new(guard), guard::check);
     let guarded = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .merge(rest::router(executions.clone()))
@@ -204,9 +205,11 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .layer(Extension(Caller::local()))
         .layer(from_fn(trace::follow))
         .layer(cors)
-        .layer(from_fn_with_state(Arc::new(guard), guard::check));
+        .layer(guard.clone());
     Router::new()
         .merge(health::router(executions))
+        // It holds nothing: whoever may call the API may have it, and says who he is when it calls.
+        .merge(console::router().layer(guard))
         .merge(guarded)
         .layer(from_fn_with_state(metrics, metrics::count))
 }

@@ -61,7 +61,7 @@ pub(super) struct Removed {
     pub(super) is_all: bool,
 }
 
-/// Removes some executions up to the cutoff, with their output.
+/// Removes some executions up to the cutoff, with their code and output.
 pub(super) fn remove_some(
     connection: &mut Connection,
     cutoff: Cutoff,
@@ -81,6 +81,9 @@ pub(super) fn remove_some(
     for seq in &doomed {
         transaction
             .prepare_cached("DELETE FROM output WHERE execution = ?1")?
+            .execute([seq])?;
+        transaction
+            .prepare_cached("DELETE FROM sources WHERE execution = ?1")?
             .execute([seq])?;
         transaction
             .prepare_cached("DELETE FROM executions WHERE seq = ?1")?

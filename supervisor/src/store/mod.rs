@@ -22,6 +22,7 @@ mod recall;
 mod record;
 mod schema;
 mod session;
+mod source;
 mod tags;
 mod write;
 mod writer;
@@ -47,6 +48,7 @@ pub use record::{
     PageRequest, Status, Summary, View,
 };
 pub use session::{MalformedSessionName, SessionName};
+pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
 pub use write::Chunk;
 
@@ -76,14 +78,14 @@ impl StorePlace {
     }
 }
 
-/// How long ended executions are kept, with their output.
+/// How long ended executions are kept, with their code and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// At most so long after their end.
     pub age_max: Duration,
     /// At most so many.
     pub count_max: u64,
-    /// At most so many bytes of results, errors and output together.
+    /// At most so many bytes of code, results, errors and output together.
     pub bytes_max: u64,
 }
 
@@ -344,10 +346,11 @@ impl Store {
 pub struct Room<'a>(mpsc::Permit<'a, Command>);
 
 impl Room<'_> {
-    /// Records a new execution; durable within [`limits::WRITER_LINGER`] and a commit. A write that
+    /// Records a new execution with its code; durable within [`limits::WRITER_LINGER`] and a commit. A write that
     /// fails later shows in [`Store::trouble`].
-    pub fn accept(self, view: View) {
-        self.0.send(Command::Write(Write::Accept(view)));
+    pub fn accept(self, view: View, code: String) {
+        let write = Write::Accept(Box::new(view), code);
+        self.0.send(Command::Write(write));
     }
 
     /// Records that an execution has started.

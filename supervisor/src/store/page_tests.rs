@@ -33,9 +33,12 @@ impl Sample {
                 execution_timeout_secs: 30,
             },
             output_bytes: 0,
+            source_bytes: 0,
             output_truncated: false,
         };
-        Write::Accept(view.clone()).apply(&connection, 1).unwrap();
+        Write::Accept(Box::new(view.clone()), String::new())
+            .apply(&connection, 1)
+            .unwrap();
         let (mut start_byte, mut newlines_before) = (0, 0);
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             let chunk = Chunk {

@@ -34,7 +34,7 @@ pub(super) fn get(
         "SELECT owner, status, submitted_at, started_at, completed_at, heap_memory_max_mb,
              execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
              timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
-             tenant, session, input_heap
+             tenant, session, input_heap, source_bytes
          FROM executions WHERE id = ?1 AND tenant = ?2",
     )?;
     let mut rows = statement.query(params![id.0.as_bytes(), tenant.name()])?;
@@ -58,6 +58,7 @@ pub(super) fn get(
             heap_memory_max_mb: count(row, 5)?,
             execution_timeout_secs: count(row, 6)?,
         },
+        source_bytes: count(row, 21)?,
         output_bytes: count(row, 7)?,
         output_truncated: row.get(8)?,
         end: end(row, status)?,

@@ -137,6 +137,8 @@ pub struct View {
     pub end: Option<End>,
     /// What it was given.
     pub limits: Limits,
+    /// Its code, in bytes; 0 where the code was not kept.
+    pub source_bytes: u64,
     /// Console output that was kept, in bytes.
     pub output_bytes: u64,
     /// Whether output beyond [`crate::limits::OUTPUT_BYTES_MAX`] was dropped.

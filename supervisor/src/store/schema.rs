@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 4] = [EXECUTIONS, STATE, GARBAGE, TENANTS];
+const MIGRATIONS: [&str; 5] = [EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES];
 
 /// The newest version.
 pub(super) const NEWEST: usize = MIGRATIONS.len();
@@ -134,6 +134,17 @@ const TENANTS: &str = "
     CREATE INDEX executions_by_name ON executions (tenant, id);
 ";
 
+/// Code has a table of its own: the row of an execution is written again at each step and each piece of
+/// output, and would take its code along.
+const SOURCES: &str = "
+    ALTER TABLE executions ADD COLUMN source_bytes INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE sources (
+        execution INTEGER PRIMARY KEY,
+        code TEXT NOT NULL
+    ) STRICT;
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len();
@@ -169,7 +180,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 9);
+        assert_eq!(tables, 10);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::garbage::UnneededHeap;
 use super::keep::{Keep, Retag, TagChange, touch};
 use super::record::{CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Status, View};
 use super::session::SessionName;
+use super::source;
 use crate::heaps::HeapId;
 use crate::tenant::Tenant;
 
@@ -28,7 +29,8 @@ pub struct Chunk {
 /// One change of the database.
 #[derive(Debug)]
 pub(super) enum Write {
-    Accept(View),
+    /// A new execution, and its code.
+    Accept(Box<View>, String),
     Start(View),
     Output(Chunk),
     /// An end, and what is kept of it.
@@ -57,8 +59,8 @@ impl Write {
     /// What it adds to a transaction, in bytes, about.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Accept(_)
-            | Self::Start(_)
+            Self::Accept(_, code) => 256 + code.len(),
+            Self::Start(_)
             | Self::Touch(..)
             | Self::Forget(_)
             | Self::Doom(_)
@@ -80,8 +82,9 @@ impl Write {
 
     pub(super) fn apply(&self, connection: &Connection, owner: i64) -> rusqlite::Result<Applied> {
         match self {
-            Self::Accept(view) => {
+            Self::Accept(view, code) => {
                 write_view(connection, owner, view)?;
+                source::write(connection, view.id, code)?;
                 if let Some(heap) = view.input_heap {
                     touch(connection, &view.tenant, heap, view.submitted_at)?;
                 }
@@ -128,9 +131,9 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             "INSERT INTO executions (id, owner, status, submitted_at, started_at, completed_at,
                  heap_memory_max_mb, execution_timeout_secs, output_truncated, kept_bytes,
                  failure_kind, cancelled_by, timed_out_after_secs, text_truncated, preview, error,
-                 result, output_heap, heap_error, tenant, session, input_heap)
+                 result, output_heap, heap_error, tenant, session, input_heap, source_bytes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22)
+                 ?18, ?19, ?20, ?21, ?22, ?23)
              ON CONFLICT (id) DO UPDATE SET
                  status = ?3, started_at = ?5, completed_at = ?6, output_truncated = ?9,
                  kept_bytes = ?10, failure_kind = ?11, cancelled_by = ?12,
@@ -148,7 +151,7 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             integer(view.limits.heap_memory_max_mb),
             integer(view.limits.execution_timeout_secs),
             view.output_truncated,
-            integer(view.output_bytes + text_bytes(view)),
+            integer(view.source_bytes + view.output_bytes + text_bytes(view)),
             end.failure_kind,
             end.cancelled_by,
             end.timed_out_after_secs,
@@ -161,6 +164,7 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             view.tenant.name(),
             view.session.as_ref().map(SessionName::as_str),
             view.input_heap.as_ref().map(HeapId::as_bytes),
+            integer(view.source_bytes),
         ])?;
     Ok(changed > 0)
 }
@@ -205,7 +209,7 @@ pub(super) fn forget_owner(
     connection.execute(
         "UPDATE executions
          SET status = ?1, completed_at = ?2, failure_kind = ?3, error = ?4,
-             kept_bytes = output_bytes + length(?4)
+             kept_bytes = source_bytes + output_bytes + length(?4)
          WHERE completed_at IS NULL AND owner NOT IN (SELECT id FROM owners)",
         params![
             Status::Failed.name(),

@@ -367,6 +367,7 @@ pub(crate) fn accepted() -> View {
             execution_timeout_secs: 30,
         },
         output_bytes: 0,
+        source_bytes: 0,
         output_truncated: false,
     }
 }

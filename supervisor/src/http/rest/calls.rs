@@ -16,7 +16,7 @@ use crate::api::{
     Accepted, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, FIRST_PAGE,
     GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output,
     OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
-    SetTagsArguments, Snapshots, SnapshotsArguments, StreamArguments,
+    SetTagsArguments, Snapshots, SnapshotsArguments, SourceArguments, SourceCode, StreamArguments,
 };
 use crate::app::{ExecutionId, Executions, Workspace};
 use crate::auth::Caller;
@@ -62,6 +62,7 @@ impl Call<'_> {
             Operation::RunJs => self.run_js(form.read(sent).await?).await,
             Operation::ListExecutions => self.list(form.read(sent).await?).await,
             Operation::GetExecution => self.get_execution(form.read(sent).await?).await,
+            Operation::GetExecutionSource => self.source(form.read(sent).await?).await,
             Operation::GetExecutionOutput => self.output(form.read(sent).await?).await,
             Operation::StreamExecutionOutput => self.stream(sent).await,
             Operation::CancelExecution => self.cancel(form.read(sent).await?).await,
@@ -106,6 +107,12 @@ impl Call<'_> {
             Some(wait) => self.workspace.wait(id, wait).await?,
         };
         json(StatusCode::OK, &Execution::from(view))
+    }
+
+    async fn source(&self, arguments: SourceArguments) -> Answered {
+        let id = arguments.execution_id.parse()?;
+        let source = self.workspace.source(id).await?;
+        json(StatusCode::OK, &SourceCode::new(id, source))
     }
 
     async fn output(&self, arguments: OutputArguments) -> Answered {

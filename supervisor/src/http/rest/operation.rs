@@ -8,7 +8,8 @@ use crate::api::{
     CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
     GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output, OutputArguments,
     QueryArguments, RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments,
-    SetTagsArguments, Snapshots, SnapshotsArguments, StreamArguments, schema,
+    SetTagsArguments, Snapshots, SnapshotsArguments, SourceArguments, SourceCode, StreamArguments,
+    schema,
 };
 use crate::app::Mode;
 use crate::http::error_code::ErrorCode;
@@ -19,6 +20,7 @@ pub(super) enum Operation {
     RunJs,
     ListExecutions,
     GetExecution,
+    GetExecutionSource,
     GetExecutionOutput,
     StreamExecutionOutput,
     CancelExecution,
@@ -53,10 +55,11 @@ pub(super) struct Route {
 
 impl Operation {
     /// All of them, in the order of the description.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::RunJs,
         Self::ListExecutions,
         Self::GetExecution,
+        Self::GetExecutionSource,
         Self::GetExecutionOutput,
         Self::StreamExecutionOutput,
         Self::CancelExecution,
@@ -83,6 +86,7 @@ impl Operation {
             Self::RunJs => RUN_JS,
             Self::ListExecutions => LIST_EXECUTIONS,
             Self::GetExecution => GET_EXECUTION,
+            Self::GetExecutionSource => GET_EXECUTION_SOURCE,
             Self::GetExecutionOutput => GET_EXECUTION_OUTPUT,
             Self::StreamExecutionOutput => STREAM_EXECUTION_OUTPUT,
             Self::CancelExecution => CANCEL_EXECUTION,
@@ -176,6 +180,22 @@ const GET_EXECUTION: Route = Route {
         "The execution as it stands.",
         "Execution",
         schema::of_result::<Execution>,
+    )],
+    errors: &[ErrorCode::UnknownExecution],
+};
+
+const GET_EXECUTION_SOURCE: Route = Route {
+    name: "get_execution_source",
+    method: Method::GET,
+    path: "/api/executions/{execution_id}/source",
+    summary: "Read the code of an execution",
+    notes: "It is kept as long as the execution.",
+    arguments: schema::of_arguments::<SourceArguments>,
+    has_body: false,
+    answers: &[Answer::ok(
+        "Its code.",
+        "SourceCode",
+        schema::of_result::<SourceCode>,
     )],
     errors: &[ErrorCode::UnknownExecution],
 };
