@@ -11,16 +11,21 @@ use super::outcome::Given;
 use super::state::{Riddle, Settling, State};
 use crate::metrics::{DeathClass, ExecutionFigures, LimitName, Phase};
 use crate::store::{End, FailureKind, View};
-use crate::telemetry::{self, LOGGED, TRACED};
+use crate::telemetry::{self, LOGGED, TRACED, TraceParent};
 use crate::workers::{Death, Exit, LinkError, Vitals};
 
 /// The span of an execution: a part of what was asked by whoever submits it, and named in all that the
 /// log says of it.
 pub(crate) fn span_of(view: &View) -> Span {
+    let asked = TraceParent::of(&Span::current());
+    // Not a child of the span of what was asked, which would then last as long as this one does.
     let span = tracing::error_span!(
-        target: LOGGED, "execution", id = %view.id, tenant = %view.tenant, trace_id = Empty,
-        status = Empty
+        target: LOGGED, parent: None, "execution", id = %view.id, tenant = %view.tenant,
+        trace_id = Empty, status = Empty
     );
+    if let Some(asked) = asked {
+        asked.adopt(&span);
+    }
     if let Some(trace_id) = telemetry::trace_id(&span) {
         span.record("trace_id", trace_id);
     }

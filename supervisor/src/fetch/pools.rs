@@ -42,6 +42,7 @@ pub(super) struct Pools {
     open_max: usize,
     open_per_tenant: usize,
     connections: Arc<Semaphore>,
+    connections_max: usize,
     lookups: Arc<Semaphore>,
     tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
 }
@@ -85,6 +86,7 @@ impl Pools {
             open_max,
             open_per_tenant,
             connections: Arc::new(Semaphore::new(connections)),
+            connections_max: connections,
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_MAX)),
             tenants: Mutex::default(),
         }
@@ -106,6 +108,12 @@ impl Pools {
         });
         tenants.insert(tenant.clone(), Arc::clone(&share));
         share
+    }
+
+    /// Connections that are open.
+    pub(super) fn connections(&self) -> usize {
+        let free = self.connections.available_permits();
+        self.connections_max.saturating_sub(free)
     }
 
     /// A place for one more request.
