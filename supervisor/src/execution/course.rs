@@ -206,7 +206,7 @@ fn class(death: &Death) -> DeathClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Label as _;
+    use crate::metrics::{Build, Exposition, Figures};
 
     #[test]
     fn an_end_tells_of_its_limits() {
@@ -237,7 +237,22 @@ mod tests {
         course.reach(&State::Queued);
         course.reach(&State::Ended(End::TimedOut { after_secs: 1 }));
         course.reach(&State::Ended(End::TimedOut { after_secs: 1 }));
-        assert_eq!(figures.accepted.get(), 1);
-        assert_eq!(Phase::ALL.len(), 6);
+        let all = Figures {
+            executions: figures,
+            ..Figures::default()
+        };
+        let build = Build {
+            v8: String::new(),
+            protocol: String::new(),
+            sqlite: String::new(),
+        };
+        let shown = Exposition::new(&all, &build).text().unwrap();
+        for line in [
+            "mcp_v8_executions_accepted_total 1",
+            "mcp_v8_execution_phase_seconds_count{phase=\"queue\"} 1",
+            "mcp_v8_execution_phase_seconds_count{phase=\"run\"} 0",
+        ] {
+            assert!(shown.lines().any(|is| is == line), "{line}: {shown}");
+        }
     }
 }
