@@ -4,6 +4,7 @@ use mcp_v8_protocol::PROTOCOL_VERSION;
 
 use super::executions::Executions;
 use super::load::Load;
+use crate::fetch::Broker;
 use crate::metrics::{Build, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
@@ -32,6 +33,12 @@ impl Executions {
             protocol: PROTOCOL_VERSION.to_string(),
             sqlite: sqlite_version().to_owned(),
         }
+    }
+
+    /// Connections that are open for requests of scripts.
+    pub fn fetch_connections(&self) -> usize {
+        let broker = self.shared.services.broker.as_ref();
+        broker.map_or(0, Broker::connections)
     }
 
     /// How much there is of the store. It asks the file system, and so may block.

@@ -31,7 +31,7 @@ pub async fn examine(config: &Config, machine: &Machine) -> Report {
     report.extend(reach::traces(config));
     report.extend(reach::policies(config).await);
     report.extend(reach::bucket(config).await);
-    report.extend(programs::versions(config));
+    report.extend(programs::versions());
     report.extend(programs::execution(config).await);
     report
 }

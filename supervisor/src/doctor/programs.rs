@@ -73,7 +73,7 @@ pub(super) fn sandbox(config: &Config) -> Vec<Finding> {
 }
 
 /// Which programs these are.
-pub(super) fn versions(_config: &Config) -> Vec<Finding> {
+pub(super) fn versions() -> Vec<Finding> {
     vec![Finding::ok(
         "versions",
         format!(

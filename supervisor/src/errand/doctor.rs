@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use mcp_v8::config::{Config, Machine, ReportFormat};
+use mcp_v8::config::{Config, Machine, ReportFormat, Setting};
 use mcp_v8::doctor::{Grade, examine};
+use mcp_v8::telemetry::LogLevel;
 
 use crate::{complain, start_log};
 
@@ -20,7 +21,12 @@ pub(crate) fn doctor(config: &Config, format: ReportFormat) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let _log = start_log(config.log, None);
+    let mut log = config.log;
+    if config.said.get(Setting::LogLevel).is_none() {
+        // What a start says is not what was asked.
+        log.level = LogLevel::Warn;
+    }
+    let _log = start_log(log, None);
     let report = runtime.block_on(examine(config, &Machine::this()));
     runtime.shutdown_background();
     let text = match format {

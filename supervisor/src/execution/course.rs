@@ -11,16 +11,21 @@ use super::outcome::Given;
 use super::state::{Riddle, Settling, State};
 use crate::metrics::{DeathClass, ExecutionFigures, LimitName, Phase};
 use crate::store::{End, FailureKind, View};
-use crate::telemetry::{self, LOGGED, TRACED};
+use crate::telemetry::{self, LOGGED, TRACED, TraceParent};
 use crate::workers::{Death, Exit, LinkError, Vitals};
 
 /// The span of an execution: a part of what was asked by whoever submits it, and named in all that the
 /// log says of it.
 pub(crate) fn span_of(view: &View) -> Span {
+    let asked = TraceParent::of(&Span::current());
+    // Not a child of the span of what was asked, which would then last as long as this one does.
     let span = tracing::error_span!(
-        target: LOGGED, "execution", id = %view.id, tenant = %view.tenant, trace_id = Empty,
-        status = Empty
+        target: LOGGED, parent: None, "execution", id = %view.id, tenant = %view.tenant,
+        trace_id = Empty, status = Empty
     );
+    if let Some(asked) = asked {
+        asked.adopt(&span);
+    }
     if let Some(trace_id) = telemetry::trace_id(&span) {
         span.record("trace_id", trace_id);
     }
@@ -201,7 +206,7 @@ fn class(death: &Death) -> DeathClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Label as _;
+    use crate::metrics::{Build, Exposition, Figures};
 
     #[test]
     fn an_end_tells_of_its_limits() {
@@ -232,7 +237,22 @@ mod tests {
         course.reach(&State::Queued);
         course.reach(&State::Ended(End::TimedOut { after_secs: 1 }));
         course.reach(&State::Ended(End::TimedOut { after_secs: 1 }));
-        assert_eq!(figures.accepted.get(), 1);
-        assert_eq!(Phase::ALL.len(), 6);
+        let all = Figures {
+            executions: figures,
+            ..Figures::default()
+        };
+        let build = Build {
+            v8: String::new(),
+            protocol: String::new(),
+            sqlite: String::new(),
+        };
+        let shown = Exposition::new(&all, &build).text().unwrap();
+        for line in [
+            "mcp_v8_executions_accepted_total 1",
+            "mcp_v8_execution_phase_seconds_count{phase=\"queue\"} 1",
+            "mcp_v8_execution_phase_seconds_count{phase=\"run\"} 0",
+        ] {
+            assert!(shown.lines().any(|is| is == line), "{line}: {shown}");
+        }
     }
 }

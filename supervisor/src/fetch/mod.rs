@@ -209,6 +209,11 @@ impl Broker {
         *current.unwrap_or_else(PoisonError::into_inner) = orders;
     }
 
+    /// Connections to servers that are open.
+    pub fn connections(&self) -> usize {
+        self.shared.pools.connections()
+    }
+
     /// What it counts.
     pub fn figures(&self) -> &FetchFigures {
         &self.shared.figures

@@ -46,6 +46,7 @@ pub(super) struct Pools {
     open_max: usize,
     open_per_tenant: usize,
     connections: Arc<Semaphore>,
+    connections_max: usize,
     lookups: Arc<Semaphore>,
     tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
 }
@@ -111,6 +112,7 @@ impl Pools {
             open_max,
             open_per_tenant,
             connections: Arc::new(Semaphore::new(connections)),
+            connections_max: connections,
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_MAX)),
             tenants: Mutex::default(),
         }
@@ -132,6 +134,12 @@ impl Pools {
         });
         tenants.insert(tenant.clone(), Arc::clone(&share));
         share
+    }
+
+    /// Connections that are open.
+    pub(super) fn connections(&self) -> usize {
+        let free = self.connections.available_permits();
+        self.connections_max.saturating_sub(free)
     }
 
     /// A place for one more request.

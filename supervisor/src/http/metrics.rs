@@ -139,6 +139,11 @@ impl Collector for Standing {
                 store.queued,
             ),
             (
+                "fetch_connections_open",
+                "Connections that are open for requests of scripts",
+                self.executions.fetch_connections(),
+            ),
+            (
                 "store_database_bytes",
                 "What the session database takes on disk, with its journal",
                 database_bytes,
