@@ -222,9 +222,10 @@ class Checks:
             equal(Path(saved.value.path()).read_text(), code, "the file")
 
     def check_list_is_live(self):
+        first = self.api.run("1")["execution_id"]
         with self.tab() as tab:
             tab.open()
-            tab.role("table").wait_for()
+            tab.page.locator(f"#x-{first}").wait_for()
             running = self.api.submit(ENDLESS)
             row = tab.page.locator(f"#x-{running}")
             expect(row).to_contain_text("running")
@@ -518,7 +519,7 @@ class Checks:
         done = self.api.run("console.log('one');\n({ a: [1, 2, 3] })", session="axe")
         running = self.api.submit("console.log('on it');\nfor (;;) {}", execution_timeout_secs=300)
         self.api.run("1", session="axe", heap=done["heap"])
-        yield "the list", "/", lambda tab: tab.role("table").wait_for()
+        yield "the list", "/", lambda tab: tab.page.locator(f"#x-{running}").wait_for()
         yield "an empty list", "/?status=queued", lambda tab: tab.page.get_by_text("There is none").wait_for()
         yield "a failure", f"/executions/{ended['execution_id']}", lambda tab: tab.page.locator("mark").wait_for()
         yield "a success", f"/executions/{done['execution_id']}", lambda tab: tab.page.get_by_text("one", exact=True).wait_for()

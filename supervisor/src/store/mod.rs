@@ -355,7 +355,7 @@ impl Room<'_> {
 
     /// Records that an execution has started.
     pub fn start(self, view: View) {
-        self.0.send(Command::Write(Write::Start(view)));
+        self.0.send(Command::Write(Write::Start(Box::new(view))));
     }
 
     /// Records output.

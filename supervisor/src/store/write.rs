@@ -31,7 +31,7 @@ pub struct Chunk {
 pub(super) enum Write {
     /// A new execution, and its code.
     Accept(Box<View>, String),
-    Start(View),
+    Start(Box<View>),
     Output(Chunk),
     /// An end, and what is kept of it.
     End(Box<View>, Option<Box<Keep>>),
