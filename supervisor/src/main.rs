@@ -233,12 +233,12 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
         None => converse(server, executions, signals).await,
         Some((listening, grace)) => {
             let reloader = Reloader::new(said)
-                .add(DefaultLimits {
+                .with(DefaultLimits {
                     executions: executions.clone(),
                     server: server.clone(),
                 })
-                .add(FetchRules(broker))
-                .add_each(log);
+                .with(FetchRules(broker))
+                .with_each(log);
             let service = Service {
                 server,
                 executions,
