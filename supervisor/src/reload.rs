@@ -4,8 +4,8 @@
 //! [`Reload`] in the list; first all of them make ready, and only when none has an objection all of them
 //! change. So a configuration that is wrong anywhere changes nothing.
 //!
-//! To make one more setting reloadable: implement [`Reload`] for what holds it, and put the server together with it ([`Reloader::with`])
-//! in `main`.
+//! To make one more setting reloadable: implement [`Reload`] for what holds it, and add that to the
+//! server's [`Reloader`] in `main`.
 
 use async_trait::async_trait;
 
