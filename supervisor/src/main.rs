@@ -159,12 +159,12 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
         Some((listening, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
             let reloader = Reloader::new(said)
-                .add(DefaultLimits {
+                .with(DefaultLimits {
                     executions: executions.clone(),
                     server: server.clone(),
                 })
-                .add(FetchRules(broker))
-                .add_each(log);
+                .with(FetchRules(broker))
+                .with_each(log);
             let service = Service {
                 server,
                 executions,

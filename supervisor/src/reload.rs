@@ -4,8 +4,8 @@
 //! [`Reload`] in the list; first all of them make ready, and only when none has an objection all of them
 //! change. So a configuration that is wrong anywhere changes nothing.
 //!
-//! To make one more setting reloadable: implement [`Reload`] for what holds it, and [`Reloader::add`] it
-//! where the server is put together.
+//! To make one more setting reloadable: implement [`Reload`] for what holds it, and add that to the
+//! server's [`Reloader`] in `main`.
 
 use async_trait::async_trait;
 
@@ -99,16 +99,16 @@ impl Reloader {
 
     /// One more part.
     #[must_use]
-    pub fn add(mut self, part: impl Reload + 'static) -> Self {
+    pub fn with(mut self, part: impl Reload + 'static) -> Self {
         self.parts.push(Box::new(part));
         self
     }
 
     /// One more part, where there is one.
     #[must_use]
-    pub fn add_each(mut self, parts: impl IntoIterator<Item: Reload + 'static>) -> Self {
+    pub fn with_each(mut self, parts: impl IntoIterator<Item: Reload + 'static>) -> Self {
         for part in parts {
-            self = self.add(part);
+            self = self.with(part);
         }
         self
     }

@@ -57,7 +57,7 @@ impl Reload for Part {
 async fn what_has_changed_is_told_and_what_needs_a_restart_is_told_until_it_is_said_no_more() {
     let before = config(&["--execution-timeout", "3"]);
     let part = Part::default();
-    let mut reloader = Reloader::new(before.said.clone()).add(part.clone());
+    let mut reloader = Reloader::new(before.said.clone()).with(part.clone());
     let after = config(&["--execution-timeout", "4", "--max-queued-executions", "5"]);
     for changed in [vec![Setting::ExecutionTimeout], vec![]] {
         let reloaded = reloader.reload(&after).await.unwrap();
@@ -85,8 +85,8 @@ async fn one_objection_keeps_all_as_they_are() {
         },
     );
     let mut reloader = Reloader::new(before.said)
-        .add(willing.clone())
-        .add(unwilling);
+        .with(willing.clone())
+        .with(unwilling);
     let after = config(&["--execution-timeout", "4"]);
     let refused = reloader.reload(&after).await.unwrap_err();
     assert_eq!(refused.to_string(), "a part: not this one");

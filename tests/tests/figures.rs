@@ -60,8 +60,9 @@ fn the_documentation_names_every_figure_and_none_besides() {
     let mut documented = Families::new();
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        // Others are not about one figure.
         let [name, kind, _labels, help] = cells[..] else {
-            panic!("not four cells: {line}");
+            continue;
         };
         let name = name.trim_matches('`').to_owned();
         let is_new = documented

@@ -293,7 +293,9 @@ impl Exchanges {
             pulls: Arc::clone(&pulls),
         };
         let span = tracing::info_span!(target: TRACED, "fetch");
-        let task = tokio::spawn(transfer.run(request, sent).instrument(span));
+        // Within the execution's span too: the log names that one.
+        let run = transfer.run(request, sent).instrument(span);
+        let task = tokio::spawn(run.in_current_span());
         let running = Running {
             pieces,
             pulls,

@@ -77,11 +77,11 @@ impl<L: Label, M: EncodeMetric + TypedMetric> EncodeMetric for By<L, M> {
 macro_rules! label {
     (
         $(#[$about:meta])*
-        $name:ident, $key:literal: $($(#[$of_value:meta])* $value:ident = $text:literal,)+
+        $visible:vis $name:ident, $key:literal: $($(#[$of_value:meta])* $value:ident = $text:literal,)+
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
+        $visible enum $name {
             $($(#[$of_value])* $value,)+
         }
 

@@ -11,7 +11,7 @@ use super::tenants::ByTenant;
 
 label! {
     /// A part of an execution's life.
-    Phase, "phase":
+    pub Phase, "phase":
         /// It waits for a slot.
         Queue = "queue",
         /// Its worker is started, its heap is fetched.
@@ -28,7 +28,7 @@ label! {
 
 label! {
     /// How a worker ended that was not ended by the server.
-    DeathClass, "class":
+    pub DeathClass, "class":
         /// It exited without a result, as after a good end.
         Clean = "clean",
         /// A limit of memory.
@@ -57,7 +57,7 @@ label! {
 
 label! {
     /// A limit that an execution has met.
-    LimitName, "limit":
+    pub LimitName, "limit":
         /// Memory: V8's heap, buffers, or what is resident.
         Memory = "memory",
         /// The time of one execution.

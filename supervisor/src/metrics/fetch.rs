@@ -9,7 +9,7 @@ use super::histogram::Histogram;
 
 label! {
     /// What the policies said to a request.
-    Decision, "decision":
+    pub Decision, "decision":
         /// It may be made.
         Allowed = "allowed",
         /// It may not.
@@ -20,7 +20,7 @@ label! {
 
 label! {
     /// Why an exchange failed.
-    FetchFailure, "kind":
+    pub FetchFailure, "kind":
         /// The request is none.
         Malformed = "malformed",
         /// A limit of numbers or bytes.

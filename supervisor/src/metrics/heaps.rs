@@ -7,7 +7,7 @@ use super::by::{By, label};
 
 label! {
     /// Where a heap was found.
-    FoundIn, "in":
+    pub FoundIn, "in":
         /// In this server's memory.
         Memory = "memory",
         /// Where heaps are kept.

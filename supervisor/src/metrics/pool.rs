@@ -8,7 +8,7 @@ use super::by::{By, label};
 
 label! {
     /// Where an execution's worker came from.
-    Supply, "from":
+    pub Supply, "from":
         /// It was parked, and there at once.
         Parked = "parked",
         /// It had to be waited for.
@@ -17,7 +17,7 @@ label! {
 
 label! {
     /// Why a fork server made room for another one.
-    Replacement, "reason":
+    pub Replacement, "reason":
         /// It has served long enough.
         Age = "age",
         /// A worker of it died a suspicious death.

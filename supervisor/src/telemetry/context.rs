@@ -26,6 +26,9 @@ impl TraceParent {
     /// What a caller said; `None` where that is nothing, or not what the standard says. `said` finds the
     /// text of a name.
     pub fn read<'a>(said: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        if !said(TRACEPARENT).is_some_and(has_form) {
+            return None;
+        }
         let mut carrier = HashMap::new();
         for name in [TRACEPARENT, TRACESTATE] {
             if let Some(text) = said(name).filter(|text| text.len() <= TEXT_BYTES_MAX) {
@@ -52,6 +55,18 @@ impl TraceParent {
         // Refused only where nobody traces.
         let _untraced = span.set_parent(self.0);
     }
+}
+
+/// Whether a text has the lengths and letters that the standard asks for; the library takes shorter ids
+/// too. What they are is for it to judge.
+fn has_form(text: &str) -> bool {
+    let is_hex = |part: &str, length| {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        part.len() == length && part.bytes().all(is_digit)
+    };
+    let mut parts = text.splitn(5, '-');
+    let mut next_is = |length| parts.next().is_some_and(|part| is_hex(part, length));
+    next_is(2) && next_is(32) && next_is(16) && next_is(2)
 }
 
 /// The id of the trace that a span is a part of, as others write it; `None` where nobody traces.
