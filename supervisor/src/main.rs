@@ -6,13 +6,15 @@ mod errand;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_v8::app::{Executions, ExecutionsConfig, StartError, Tenant};
+use mcp_v8::auth::{AuthOptions, Authenticator, OpenError};
 use mcp_v8::config::{self, Command, Config, Machine, Note, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
-use mcp_v8::http::{BindError, Listening, Serving, Surface, raise_descriptors};
+use mcp_v8::http::{Access, BindError, Listening, Serving, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
@@ -40,6 +42,8 @@ enum Failure {
     #[error("cannot start: {0}")]
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
+    Auth(#[from] OpenError),
+    #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
     #[error("cannot start: {0}")]
     Traces(#[from] TraceError),
@@ -61,6 +65,10 @@ fn main() -> ExitCode {
         Ok(Command::CheckPolicy { fetch, input, log }) => errand::check_policy(*fetch, &input, log),
         Ok(Command::CheckConfig(config)) => errand::check_config(&config),
         Ok(Command::Doctor { config, format }) => errand::doctor(&config, format),
+        Ok(Command::NewToken {
+            tenant,
+            is_operator,
+        }) => errand::new_token(tenant, is_operator),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -128,9 +136,13 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
     let summary = config.summary();
     let mut signals = Signals::new()?;
     // An address that is taken is told before anything is started.
-    let place = match &config.transport {
+    let place = match config.transport {
         Transport::Stdio => None,
-        Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
+        Transport::Http(http) => Some((
+            Listening::bind(&http)?,
+            open_access(http.auth).await?,
+            http.shutdown_grace,
+        )),
     };
     let broker = match config.fetch {
         None => None,
@@ -156,7 +168,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
             let server = Server::for_one(executions.of(Tenant::local()), defaults);
             converse(server, executions, signals).await
         }
-        Some((listening, grace)) => {
+        Some((listening, access, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
             let reloader = Reloader::new(said)
                 .with(DefaultLimits {
@@ -171,9 +183,17 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
                 reloader,
                 grace,
             };
-            service.listen(listening, signals).await
+            service.listen(listening, access, signals).await
         }
     }
+}
+
+/// Who may call.
+async fn open_access(options: Option<AuthOptions>) -> Result<Access, OpenError> {
+    Ok(match options {
+        None => Access::Everybody,
+        Some(options) => Access::Tokens(Arc::new(Authenticator::open(options).await?)),
+    })
 }
 
 /// Who makes the requests of scripts. Within the runtime that serves: policies are looked at as long as it
@@ -213,14 +233,19 @@ struct Service {
 impl Service {
     /// Serves until a signal comes that asks for the end. Then nothing new is accepted, what runs may go
     /// on for a while, and what still runs after that is cancelled, which ends all waits.
-    async fn listen(self, listening: Listening, mut signals: Signals) -> Result<(), Failure> {
+    async fn listen(
+        self,
+        listening: Listening,
+        access: Access,
+        mut signals: Signals,
+    ) -> Result<(), Failure> {
         let Self {
             server,
             executions,
             mut reloader,
             grace,
         } = self;
-        let serving = open(listening, server, &executions);
+        let serving = open(listening, access, server, &executions);
         supervision::accepting();
         loop {
             match signals.next().await {
@@ -267,7 +292,7 @@ impl Open {
 }
 
 /// Begins to answer.
-fn open(listening: Listening, server: Server, executions: &Executions) -> Open {
+fn open(listening: Listening, access: Access, server: Server, executions: &Executions) -> Open {
     let url = listening.url();
     tracing::info!(
         "MCP at {}; API at {url}/api (described at {url}/api/openapi.json), {url}/healthz, \
@@ -279,7 +304,7 @@ fn open(listening: Listening, server: Server, executions: &Executions) -> Open {
         Surface::Streamable => mcp::http::router(server, StreamableConfig::default(), stop.clone()),
         Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
     };
-    let serving = listening.serve(executions.clone(), mcp);
+    let serving = listening.serve(executions.clone(), mcp, access);
     Open { stop, serving }
 }
 

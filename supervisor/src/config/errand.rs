@@ -9,6 +9,7 @@ use super::manual::Paper;
 use super::setting::Setting;
 use super::state::NEEDS_STATE;
 use crate::app::GarbageOptions;
+use crate::tenant::Tenant;
 
 /// What can be done instead of serving.
 #[derive(Debug, Subcommand)]
@@ -50,6 +51,9 @@ pub(super) enum Errand {
         #[arg(long)]
         json: bool,
     },
+    /// Work with the tokens of callers.
+    #[command(subcommand, arg_required_else_help = false)]
+    Token(TokenErrand),
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
@@ -72,6 +76,24 @@ pub(super) enum Errand {
         /// Print the commands that have a page, one a line, instead. The first line is empty: the server's.
         #[arg(long)]
         list: bool,
+    },
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenErrand {
+    /// Make a token, show it this once with its entry for the file of --auth-tokens, and end.
+    ///
+    /// Nothing is written anywhere: append the entry to the file, and give the token to its owner. The
+    /// entry holds the token's hash, from which nobody can tell the token.
+    New {
+        /// Whose it is: what one tenant has no other sees.
+        #[arg(long, value_name = "NAME")]
+        tenant: Tenant,
+
+        /// Its owner may read /metrics, which is of all tenants.
+        #[arg(long)]
+        operator: bool,
     },
 }
 
@@ -157,6 +179,13 @@ pub(super) enum Task {
         /// How it is told.
         format: ReportFormat,
     },
+    /// Make a token.
+    NewToken {
+        /// Whose it is.
+        tenant: Tenant,
+        /// Whether it is an operator's.
+        is_operator: bool,
+    },
     /// Ask the policies about the request in this file.
     CheckPolicy {
         /// The file; `-` for standard input.
@@ -182,6 +211,10 @@ impl From<Errand> for Task {
                 } else {
                     ReportFormat::Text
                 },
+            },
+            Errand::Token(TokenErrand::New { tenant, operator }) => Self::NewToken {
+                tenant,
+                is_operator: operator,
             },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
             Errand::Completions { shell } => Self::Write(Paper::Completions(shell)),

@@ -4,6 +4,7 @@
 //! these that says something counts, then the default. All faults are reported at once. Only `main`
 //! knows this module: each part of the server gets its own piece and nobody holds the whole.
 
+mod auth;
 mod cli;
 mod defaults;
 mod effective;
@@ -45,6 +46,7 @@ use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
 use crate::telemetry::{LogOptions, TraceOptions};
+use crate::tenant::Tenant;
 
 /// Where heaps are kept when nobody says.
 pub const DIRECTORY_PATH_DEFAULT: &str = "/tmp/mcp-v8-heaps";
@@ -226,6 +228,11 @@ pub enum Note {
         /// The address.
         host: IpAddr,
     },
+    /// Tokens go over the network as they are.
+    ReadableTokens {
+        /// The address.
+        host: IpAddr,
+    },
     /// A variable that looks like a setting and is none.
     UnknownVariable {
         /// Its name.
@@ -251,6 +258,11 @@ impl fmt::Display for Note {
                 f,
                 "whoever can reach {host} can run code here: the server does not ask who calls \
                  (--allow-unauthenticated)"
+            ),
+            Self::ReadableTokens { host } => write!(
+                f,
+                "tokens that are sent to {host} can be read on the way: give --tls-cert and --tls-key, \
+                 unless something in front of the server does TLS"
             ),
             Self::UnknownVariable { name } => write!(
                 f,
@@ -335,6 +347,13 @@ pub enum Command {
         /// How it is told.
         format: ReportFormat,
     },
+    /// Make a token, show it, and end.
+    NewToken {
+        /// Whose it is to be.
+        tenant: Tenant,
+        /// Whether who has it may see figures of all tenants.
+        is_operator: bool,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -354,9 +373,18 @@ pub fn load(
         Ok(command_line) => command_line,
         Err(text) => return Ok(Command::Show(text)),
     };
-    // What is written about the command line depends on no setting.
+    // These depend on no setting.
     let task = match command_line.task {
         Some(Task::Write(paper)) if faults.is_empty() => return manual::write(&paper),
+        Some(Task::NewToken {
+            tenant,
+            is_operator,
+        }) if faults.is_empty() => {
+            return Ok(Command::NewToken {
+                tenant,
+                is_operator,
+            });
+        }
         task => task,
     };
     let environment = environment::read(variables);
@@ -374,7 +402,7 @@ pub fn load(
     let config = resolve::resolve(&raw, machine, faults, notes)?;
     match task {
         // With faults, which are told by now.
-        None | Some(Task::Write(_)) => {}
+        None | Some(Task::Write(_) | Task::NewToken { .. }) => {}
         Some(Task::CollectGarbage(options)) => {
             if config.executions.state == State::Stateless {
                 return Err(Faults(vec![Fault::NothingKept]));

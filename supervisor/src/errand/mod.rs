@@ -5,9 +5,11 @@ mod check_policy;
 mod check_sandbox;
 mod doctor;
 mod garbage;
+mod new_token;
 
 pub(crate) use check_config::check_config;
 pub(crate) use check_policy::check_policy;
 pub(crate) use check_sandbox::check_sandbox;
 pub(crate) use doctor::doctor;
 pub(crate) use garbage::collect;
+pub(crate) use new_token::new_token;

@@ -2,11 +2,13 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
-//!                                     │        └─▶ console
-//!                                     └─────▶ health
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ access (caller) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
+//!                                     │                      ├─▶ metadata
+//!                                     │                      └─▶ console
+//!                                     └─▶ health
 //! ```
 
+mod access;
 mod body;
 mod connections;
 mod console;
@@ -16,6 +18,7 @@ mod guard;
 mod health;
 mod in_flight;
 mod listen;
+mod metadata;
 mod metrics;
 mod peer;
 mod refusal;
@@ -23,7 +26,9 @@ pub mod rest;
 mod server;
 mod tls;
 mod trace;
+mod until;
 
+pub use access::Access;
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;
