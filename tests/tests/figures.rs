@@ -22,7 +22,9 @@ fn families(text: &str) -> Families {
             families.entry(name.to_owned()).or_default().0 = kind.to_owned();
         }
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
-            families.entry(name.to_owned()).or_default().1 = help.to_owned();
+            // The library ends some of them, and not others.
+            let help = help.trim_end_matches('.').to_owned();
+            families.entry(name.to_owned()).or_default().1 = help;
         }
     }
     families
@@ -66,7 +68,7 @@ fn the_documentation_names_every_figure_and_none_besides() {
         };
         let name = name.trim_matches('`').to_owned();
         let is_new = documented
-            .insert(name, (kind.to_owned(), format!("{help}.")))
+            .insert(name, (kind.to_owned(), help.to_owned()))
             .is_none();
         assert!(is_new, "twice: {line}");
     }

@@ -15,7 +15,7 @@ use mcp_v8::limits;
 use mcp_v8::mcp::http::{StreamableConfig, router};
 use mcp_v8::mcp::sse::{self, SseConfig};
 use mcp_v8::mcp::{Defaults, Server};
-use mcp_v8::telemetry::{self, LogLevel};
+use mcp_v8::telemetry::{self, LogFormat, LogLevel, LogOptions};
 use tokio_util::sync::CancellationToken;
 
 use fixture::Fixture;
@@ -37,7 +37,11 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    telemetry::start(LogLevel::Warn)?;
+    let options = LogOptions {
+        level: LogLevel::Warn,
+        format: LogFormat::Text,
+    };
+    let _log = telemetry::start(options, None)?;
     let config = ExecutionsConfig {
         // The scripted worker does not fork.
         worker_start: WorkerStart::Exec,
