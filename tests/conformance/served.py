@@ -96,14 +96,14 @@ class Served:
 
 
 @contextmanager
-def served(program, mode):
+def served(program, mode, options=()):
     with tempfile.TemporaryDirectory(prefix="mcp-v8-conformance-") as scratch:
 
         def command(name):
             if mode == "stateless":
-                return [program, *LIMITS, "--stateless"]
+                return [program, *LIMITS, *options, "--stateless"]
             places = [f"--session-db-path={scratch}/{name}/data"]
-            return [program, *LIMITS, *places, f"--directory-path={scratch}/{name}/heaps"]
+            return [program, *LIMITS, *options, *places, f"--directory-path={scratch}/{name}/heaps"]
 
         listening = []
         try:
