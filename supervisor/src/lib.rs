@@ -22,17 +22,22 @@
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
+//! * [`audit`]: who did what, in a file that tells of every change to it.
+//! * [`key_file`]: files with a secret key.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod execution;
 pub mod fetch;
 pub mod gc;
 pub mod heaps;
+mod hex;
 pub mod http;
+pub mod key_file;
 pub mod limits;
 pub mod mcp;
 mod outbound;

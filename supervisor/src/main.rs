@@ -13,6 +13,7 @@ use mcp_v8::app::{
     Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
     WorkerStart, collect_garbage, control_groups,
 };
+use mcp_v8::audit::{self, Audit, AuditConfig, AuditError};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
@@ -44,6 +45,8 @@ enum Failure {
     #[error("cannot start: {0}")]
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
+    Audit(#[from] AuditError),
+    #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
     #[error("{0}")]
     Serve(#[from] ServeError),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
             input,
             log_level,
         }) => check_policy(*fetch, &input, log_level),
+        Ok(Command::VerifyAudit { audit, files }) => verify_audit(&audit, &files),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -105,6 +109,20 @@ fn tidy(config: Config, options: GarbageOptions) -> ExitCode {
         }
         Err(error) => {
             complain(&format!("mcp-v8: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads an audit log, and says whether it is what was written.
+fn verify_audit(audit: &AuditConfig, files: &[PathBuf]) -> ExitCode {
+    match audit::verify(&audit.path, &audit.key_file, files) {
+        Ok(verified) => {
+            let _nobody_reads = write!(std::io::stdout(), "{verified}");
+            ExitCode::SUCCESS
+        }
+        Err(broken) => {
+            complain(&format!("mcp-v8: {broken}\n"));
             ExitCode::FAILURE
         }
     }
@@ -269,8 +287,10 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => None,
         Some(options) => Some(open_broker(options).await?),
     };
+    let audit = open_audit(config.audit).await?;
     let config = ExecutionsConfig {
         broker,
+        audit,
         ..config.executions
     };
     let defaults = Defaults {
@@ -288,6 +308,15 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => converse(server, executions, signals).await,
         Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
     }
+}
+
+/// Where it is noted what happens.
+async fn open_audit(config: Option<AuditConfig>) -> Result<Audit, Failure> {
+    let Some(config) = config else {
+        return Ok(Audit::default());
+    };
+    let opened = tokio::task::spawn_blocking(move || Audit::open(&config)).await;
+    Ok(opened.map_err(std::io::Error::other)??)
 }
 
 /// Who makes the requests of scripts. Within the runtime that serves: policies are looked at as long as it

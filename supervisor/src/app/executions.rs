@@ -14,8 +14,10 @@ use super::error::{Conflict, Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::input;
 use super::load::EndCounts;
+use super::noted;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
+use super::tenants;
 use super::validate;
 use crate::execution::admission::{Admission, Refusal};
 use crate::execution::driver::{self, Driver, Services, Task};
@@ -102,6 +104,7 @@ impl Executions {
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let store = start::open_store(config.state.store(), config.retention).await?;
+        let quotas = start::quotas(config.tenant_limits, &store).await?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
@@ -118,8 +121,14 @@ impl Executions {
                     broker: config.broker,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
+                    quotas,
+                    audit: config.audit,
                 },
-                admission: Admission::new(config.max_concurrent, config.queue_length_max),
+                admission: Admission::new(
+                    config.max_concurrent,
+                    config.queue_length_max,
+                    config.sharing,
+                ),
                 defaults: Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
@@ -154,9 +163,15 @@ impl Executions {
     /// One that is submitted after it may still be refused.
     ///
     /// # Errors
-    /// [`Error::Overloaded`], [`Error::Unavailable`].
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`].
     pub fn admits(&self) -> Result<(), Error> {
-        self.shared.admission.look().map_err(refused)
+        let (shared, tenant) = (&self.shared, self.tenant());
+        let quotas = &shared.services.quotas;
+        shared.services.audit.ready()?;
+        let share = tenants::share(quotas.limits(&tenant));
+        shared.admission.look(&tenant, share).map_err(refused)?;
+        quotas.look(&tenant).map_err(Error::OverQuota)
     }
 
     /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
@@ -164,10 +179,30 @@ impl Executions {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
-    /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
-        let shared = &self.shared;
-        let limits = validate::run(&request, shared.defaults, shared.mode)?;
+        let audit = &self.shared.services.audit;
+        let code_sha256 = match audit.is_on() {
+            true => noted::code_hash(&request.source),
+            false => String::new(),
+        };
+        let accepted = self.accept(request, code_sha256.clone()).await;
+        if let Err(error) = &accepted {
+            self.note_refusal(error, code_sha256);
+        }
+        accepted
+    }
+
+    async fn accept(&self, request: RunRequest, code_sha256: String) -> Result<ExecutionId, Error> {
+        let (shared, tenant) = (&self.shared, self.tenant());
+        let own = shared.services.quotas.limits(&tenant);
+        let limits = validate::run(
+            &request,
+            tenants::defaults(shared.defaults, own),
+            shared.mode,
+        )?;
+        tenants::check(limits, own)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
@@ -177,9 +212,15 @@ impl Executions {
         self.admits()?;
         let input_heap = self.input_heap(&request).await?;
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
-            input::prepare(&shared.services.store, heaps, &self.tenant(), heap).await?;
+            input::prepare(&shared.services.store, heaps, &tenant, heap).await?;
         }
-        let ticket = shared.admission.enter().map_err(refused)?;
+        let ticket = shared
+            .admission
+            .enter(&tenant, tenants::share(own))
+            .map_err(refused)?;
+        // For its beginning and its end: both are noted, or it is not accepted.
+        let audit = &shared.services.audit;
+        let (begin_place, end_place) = (audit.place()?, audit.place()?);
         let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
@@ -187,7 +228,7 @@ impl Executions {
         // From here on nothing waits: a caller who goes away leaves nothing half accepted.
         let id = ExecutionId::random();
         let view = View {
-            tenant: self.tenant(),
+            tenant: tenant.clone(),
             input_heap,
             session: request.session,
             ..driver::accepted(id, limits)
@@ -198,6 +239,7 @@ impl Executions {
             Task {
                 source: request.source,
                 tags: request.tags,
+                end_place,
             },
             ticket,
         );
@@ -206,6 +248,9 @@ impl Executions {
         if live.is_closing {
             return Err(Error::Unavailable(Unavailable::ShuttingDown));
         }
+        let quotas = &shared.services.quotas;
+        quotas.accept(&tenant).map_err(Error::OverQuota)?;
+        begin_place.note(self.accepted(&view, code_sha256));
         live.drivers.insert(
             id,
             LiveExecution {
@@ -333,6 +378,7 @@ impl Executions {
             let _ = cancel.send(CancelledBy::Client);
         }
         let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
+        self.cancel_asked(id, is_first && view.status == Status::Cancelled);
         match view.status {
             Status::Cancelled if is_first => Ok(()),
             Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
@@ -454,6 +500,14 @@ fn refused(refusal: Refusal) -> Error {
             running: slots,
             queue_length,
         },
+        Refusal::OwnFull {
+            running,
+            queue_length,
+        } => Error::TenantFull {
+            running,
+            queue_length,
+        },
+        Refusal::QueueShared { waiting } => Error::QueueShared { waiting },
         Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
     }
 }

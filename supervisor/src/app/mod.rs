@@ -6,10 +6,12 @@ mod follow;
 mod garbage;
 mod input;
 mod load;
+mod noted;
 mod request;
 mod sessions;
 mod standing;
 mod start;
+mod tenants;
 mod validate;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
@@ -38,5 +40,5 @@ pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,
     HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName, MalformedTagKey,
     MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName, Status,
-    StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
+    StorePlace, Summary, TagKey, TaggedHeap, Tags, Usage, View,
 };

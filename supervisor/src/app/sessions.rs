@@ -74,8 +74,11 @@ impl Executions {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Unavailable`]: nothing has changed.
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
+        let place = self.shared.services.audit.place()?;
         let written = self.store().set_tags(self.tenant(), heap, tags).await;
-        found(heap, written)
+        found(heap, written)?;
+        place.note(self.tags_changed(heap, "set"));
+        Ok(())
     }
 
     /// Deletes these tags of a heap, or all of them. A tag that is not there is no error.
@@ -88,8 +91,11 @@ impl Executions {
         keys: Option<Vec<TagKey>>,
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
+        let place = self.shared.services.audit.place()?;
         let written = self.store().delete_tags(self.tenant(), heap, keys).await;
-        found(heap, written)
+        found(heap, written)?;
+        place.note(self.tags_changed(heap, "delete"));
+        Ok(())
     }
 
     /// The heaps that have all these tags, the newest first.

@@ -14,6 +14,11 @@ impl Executions {
         if self.shared.live().is_closing {
             return Err(Unavailable::ShuttingDown);
         }
+        if let Err(unwritable) = self.shared.services.audit.ready() {
+            return Err(Unavailable::Audit {
+                problem: unwritable.problem,
+            });
+        }
         match self.shared.services.store.trouble() {
             Some(trouble) => Err(Unavailable::Store {
                 problem: trouble.to_string(),
@@ -84,6 +89,7 @@ impl Executions {
         shared.tasks.close();
         shared.tasks.wait().await;
         shared.services.spawner.shut_down().await;
+        shared.services.audit.close().await;
         if let Err(error) = shared.services.store.close().await {
             tracing::debug!(%error, "the store was closed before");
         }

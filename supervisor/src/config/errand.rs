@@ -34,9 +34,28 @@ pub(super) enum Errand {
         #[arg(long)]
         sole_database: bool,
     },
+    /// Work with the audit log.
+    #[command(subcommand, arg_required_else_help = false)]
+    Audit(AuditErrand),
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
+}
+
+/// What can be done with the audit log.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditErrand {
+    /// Read the audit log, and say whether it is what was written.
+    ///
+    /// It is the one that --audit-log names, with the key of --audit-key-file, as flags, variables or in
+    /// the configuration file. A server may be writing it.
+    ///
+    /// Exit codes: 0 it is whole, 1 it is not (the first line that is wrong is named) or cannot be read, 2
+    /// the configuration is wrong.
+    Verify {
+        /// Read these files instead of all that belong to the log, the oldest first.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// What can be done with policies.
@@ -84,6 +103,8 @@ pub(super) fn is_of_errands(setting: Setting) -> bool {
         || matches!(
             setting,
             Setting::Stateless
+                | Setting::AuditLog
+                | Setting::AuditKeyFile
                 | Setting::LogLevel
                 | Setting::PolicyDir
                 | Setting::OpaUrl
@@ -97,6 +118,11 @@ pub(super) fn is_of_errands(setting: Setting) -> bool {
 pub(super) enum Task {
     /// Collect garbage so.
     CollectGarbage(GarbageOptions),
+    /// Verify the audit log.
+    VerifyAudit {
+        /// These files; none for all.
+        files: Vec<PathBuf>,
+    },
     /// Ask the policies about the request in this file.
     CheckPolicy {
         /// The file; `-` for standard input.
@@ -114,6 +140,7 @@ impl From<Errand> for Task {
                 is_dry_run: dry_run,
                 is_sole_database: sole_database,
             }),
+            Errand::Audit(AuditErrand::Verify { files }) => Self::VerifyAudit { files },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
         }
     }

@@ -4,6 +4,7 @@
 //! these that says something counts, then the default. All faults are reported at once. Only `main`
 //! knows this module: each part of the server gets its own piece and nobody holds the whole.
 
+mod audit;
 mod cli;
 mod defaults;
 mod environment;
@@ -16,6 +17,7 @@ pub mod raw;
 mod resolve;
 mod setting;
 mod state;
+mod tenants;
 mod wasm_config;
 mod wasm_modules;
 
@@ -36,6 +38,7 @@ use self::errand::Task;
 use crate::app::{
     ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WasmModule, WorkerStart,
 };
+use crate::audit::AuditConfig;
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
@@ -86,6 +89,8 @@ pub struct Config {
     pub executions: ExecutionsConfig,
     /// Whether scripts may make requests, and which.
     pub fetch: Option<FetchOptions>,
+    /// Where it is noted what happens.
+    pub audit: Option<AuditConfig>,
     /// How much the log says.
     pub log_level: LogLevel,
     /// What the operator should know, though nothing is wrong.
@@ -317,6 +322,13 @@ pub enum Command {
         /// How much the log says.
         log_level: LogLevel,
     },
+    /// Read an audit log, say whether it is what was written, and end.
+    VerifyAudit {
+        /// Where it is.
+        audit: AuditConfig,
+        /// The files to read, the oldest first; none for all.
+        files: Vec<PathBuf>,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -357,6 +369,10 @@ pub fn load(
             }
             let config = Box::new(config);
             return Ok(Command::CollectGarbage { config, options });
+        }
+        Some(Task::VerifyAudit { files }) => {
+            let audit = config.audit.ok_or(Faults(vec![Fault::NothingNoted]))?;
+            return Ok(Command::VerifyAudit { audit, files });
         }
         Some(Task::CheckPolicy { input }) => {
             let fetch = config.fetch.ok_or(Faults(vec![Fault::NothingAsked]))?;

@@ -63,16 +63,19 @@ pub(super) fn resolve(
             " seconds",
             limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
         ),
+        tenant_limits: resolver.tenant_limits(),
         ..ExecutionsConfig::new(worker_path, state)
     };
     let transport = resolver.transport(&mut notes);
     let fetch = resolver.fetch();
+    let audit = resolver.audit();
     let log_level = resolver.log_level();
     if resolver.faults.is_empty() {
         Ok(Config {
             transport,
             executions,
             fetch,
+            audit,
             log_level,
             notes,
         })

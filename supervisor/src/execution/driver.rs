@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mcp_v8_protocol::message::{ExecutionLimits, Start};
 use mcp_v8_protocol::mode::Mode;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::{Slot, Ticket};
 use super::alarm::{self, CodeHash, Deceased};
@@ -18,10 +18,13 @@ use super::heap::Heap;
 use super::held::{Held, become_ready};
 use super::outcome::Given;
 use super::output::Output;
+use super::spent::Spent;
 use super::state::{Settling, State};
+use crate::audit::{Audit, Place};
 use crate::fetch::Broker;
 use crate::heaps::{Heaps, Tenant};
 use crate::limits;
+use crate::quota::Quotas;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
 use crate::workers::{Exit, Spawner, Word};
 
@@ -36,6 +39,10 @@ pub struct Services {
     pub heaps: Option<Heaps>,
     /// Who makes the requests of scripts; `None` where they may make none.
     pub broker: Option<Broker>,
+    /// Where it is counted what tenants use.
+    pub quotas: Quotas,
+    /// Where it is noted what happens.
+    pub audit: Audit,
     /// How long a worker may take to say Hello.
     pub hello_timeout: Duration,
     /// How long an execution may wait for a slot.
@@ -66,6 +73,9 @@ pub struct Driver {
     view: watch::Sender<View>,
     held: Held,
     output: Output,
+    spent: Spent,
+    /// What became of a process that was reaped before its turn.
+    reaped: Option<Event>,
     requests: Requests,
     is_start_unwritten: bool,
     completed_at: Option<Timestamp>,
@@ -80,6 +90,8 @@ pub struct Task {
     pub source: String,
     /// What the heap that it leaves is tagged with.
     pub tags: Tags,
+    /// Where its end is noted.
+    pub end_place: Place,
 }
 
 /// A new execution as everybody sees it first.
@@ -97,6 +109,7 @@ pub fn accepted(id: ExecutionId, limits: Limits) -> View {
         limits,
         output_bytes: 0,
         output_truncated: false,
+        usage: None,
     }
 }
 
@@ -117,8 +130,14 @@ impl Driver {
                 Some(_) => Mode::Stateful,
             },
         };
-        let Task { source, tags } = task;
-        let output = Output::new(view.id);
+        let Task {
+            source,
+            tags,
+            end_place,
+        } = task;
+        let meter = services.quotas.meter(&view.tenant);
+        let output = Output::new(view.id, meter.clone());
+        let spent = Spent::new(meter, end_place);
         let (view, seen) = watch::channel(view);
         let driver = Self {
             deadline: Instant::now() + services.queue_wait_max,
@@ -134,6 +153,8 @@ impl Driver {
             view,
             held: Held::Nothing,
             output,
+            spent,
+            reaped: None,
             requests: Requests::Forbidden,
             is_start_unwritten: false,
             completed_at: None,
@@ -328,16 +349,16 @@ impl Driver {
             }
             Effect::StoreHeap => {
                 let view = self.view.borrow().clone();
-                Some(self.heap.store(self.services.heaps.as_ref(), &view).await)
+                Some(self.heap.store(&self.services, &view).await)
             }
             Effect::Kill => {
-                self.held.make_ending().await;
-                if let Held::Ending(process, _) = &self.held {
-                    process.kill();
-                }
+                self.kill().await;
                 None
             }
-            Effect::Reap => Some(self.reap().await),
+            Effect::Reap => Some(match self.reaped.take() {
+                Some(event) => event,
+                None => self.reap().await,
+            }),
             Effect::Commit => Some(self.commit(state).await),
             Effect::Publish => {
                 self.publish(state);
@@ -348,6 +369,25 @@ impl Driver {
                 self.ticket = None;
                 None
             }
+        }
+    }
+
+    /// Kills its process. What that has used can be read from one that lives; one that ends by itself
+    /// is reaped first, so that it is known before the end is written.
+    async fn kill(&mut self) {
+        self.held.make_ending().await;
+        let Held::Ending(process, _) = &self.held else {
+            return;
+        };
+        let used = process.used();
+        process.kill();
+        if used.is_some() {
+            self.spent.note(used);
+        } else if timeout(limits::USAGE_WAIT_MAX, process.exited())
+            .await
+            .is_ok()
+        {
+            self.reaped = Some(self.reap().await);
         }
     }
 
@@ -362,6 +402,7 @@ impl Driver {
             origin: process.origin(),
         };
         let exit = process.reap(limits::EXIT_GRACE).await;
+        self.spent.charge(exit.used);
         // A worker that was given nothing has not run anybody's code.
         let Some(errand) = errand else {
             return Event::Reaped(exit, Script::Unread);
@@ -402,6 +443,7 @@ impl Driver {
             slot.promise();
         }
         let view = self.ended(end.clone());
+        self.spent.tell(&view);
         self.view.send_replace(view);
     }
 
@@ -409,7 +451,7 @@ impl Driver {
         let Held::Ready(ready) = std::mem::replace(&mut self.held, Held::Nothing) else {
             return Some(Event::WorkerGone);
         };
-        self.requests = Requests::new(self.services.broker.as_ref(), &self.view.borrow());
+        self.requests = Requests::new(&self.services, &self.view.borrow());
         let start = Start {
             source: std::mem::take(&mut self.source),
             limits: ExecutionLimits {
@@ -470,6 +512,7 @@ impl Driver {
             status: end.status(),
             completed_at: Some(completed_at),
             end: Some(end),
+            usage: self.spent.usage(),
             ..self.view.borrow().clone()
         }
     }

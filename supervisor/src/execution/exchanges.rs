@@ -3,7 +3,8 @@
 use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
 use mcp_v8_protocol::message::Grants;
 
-use crate::fetch::{Breach, Broker, Exchanges, Requester};
+use super::driver::Services;
+use crate::fetch::{Breach, Exchanges, Requester};
 use crate::store::View;
 
 /// What a worker is killed for that makes requests which nobody has granted.
@@ -20,14 +21,16 @@ pub(super) enum Requests {
 
 impl Requests {
     /// Those of an execution that begins.
-    pub(super) fn new(broker: Option<&Broker>, execution: &View) -> Self {
-        let Some(broker) = broker else {
+    pub(super) fn new(services: &Services, execution: &View) -> Self {
+        let Some(broker) = &services.broker else {
             return Self::Forbidden;
         };
         Self::Granted(broker.exchanges(Requester {
             tenant: execution.tenant.clone(),
             session: execution.session.as_ref().map(ToString::to_string),
             execution: execution.id,
+            meter: services.quotas.meter(&execution.tenant),
+            audit: services.audit.clone(),
         }))
     }
 

@@ -12,7 +12,9 @@ use super::connect::Unreachable;
 use super::injection::NoValue;
 use super::redirect::Astray;
 use super::request::Malformed;
+use crate::audit::Unwritable;
 use crate::policy::Denied;
+use crate::quota::Excess;
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,10 @@ pub(super) enum Failure {
     BodyLength { announced: u64, sent: u64 },
     #[error("fetch: {0}")]
     Denied(#[from] Denied),
+    #[error("fetch: {0}")]
+    OverQuota(#[from] Excess),
+    #[error("fetch: what becomes of the request cannot be noted, so that it is not made: {0}")]
+    Unwritable(#[from] Unwritable),
     #[error("fetch: {0}")]
     NoValue(#[from] NoValue),
     #[error("fetch: {0}")]

@@ -119,7 +119,9 @@ impl Transfer {
             url: hop.target.url.clone(),
             headers: hop.headers.clone(),
         };
-        let permit = rules.decide(&asked).await?;
+        self.requester.count(&asked).await?;
+        let decided = rules.decide(&asked).await;
+        let permit = self.requester.witness(&asked, decided).await?;
         let injected = match hop.is_downgraded {
             true => HeaderMap::new(),
             false => rules.headers_for(&hop.method, &hop.target.url).await?,

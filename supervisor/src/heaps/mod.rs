@@ -13,7 +13,6 @@ mod build;
 mod config;
 mod envelope;
 mod error;
-mod hex;
 mod id;
 mod key;
 mod listing;
@@ -27,13 +26,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
+pub use crate::key_file::KeyError;
 pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
 pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
 pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
 pub use envelope::Damage;
 pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
-pub use key::KeyError;
 pub use listing::{ListedHeap, Listing};
 pub use snapshot::Snapshot;
 pub use tenant::{MalformedTenant, TENANT_BYTES_MAX, Tenant};
@@ -45,6 +44,7 @@ use self::blobs::{BlobError, BlobName, BlobStore};
 use self::envelope::{Label, Refusal};
 use self::key::SealKey;
 use self::recent::Recent;
+use crate::hex;
 use crate::limits;
 
 /// Stored heaps. Clones are cheap and share everything.

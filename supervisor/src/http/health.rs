@@ -22,6 +22,10 @@ async fn ready(State(executions): State<Executions>) -> Response {
     match executions.readiness() {
         Ok(()) => "ready\n".into_response(),
         Err(Unavailable::ShuttingDown) => SHUTTING_DOWN.response(),
+        Err(error @ Unavailable::Audit { .. }) => {
+            tracing::debug!(%error, "not ready");
+            NO_AUDIT.response()
+        }
         Err(error) => {
             tracing::debug!(%error, "not ready");
             NO_STORE.response()
@@ -32,6 +36,11 @@ async fn ready(State(executions): State<Executions>) -> Response {
 const SHUTTING_DOWN: Refusal = Refusal {
     code: ErrorCode::ShuttingDown,
     message: "the server is shutting down",
+};
+
+const NO_AUDIT: Refusal = Refusal {
+    code: ErrorCode::AuditUnavailable,
+    message: "the audit log cannot be written; the server's log says why",
 };
 
 const NO_STORE: Refusal = Refusal {

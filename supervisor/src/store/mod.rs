@@ -22,6 +22,7 @@ mod record;
 mod schema;
 mod session;
 mod tags;
+mod usage;
 mod write;
 mod writer;
 
@@ -42,10 +43,11 @@ pub use read::{ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
-    PageRequest, Status, Summary, View,
+    PageRequest, Status, Summary, Usage, View,
 };
 pub use session::{MalformedSessionName, SessionName};
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
+pub use usage::PastUse;
 pub use write::Chunk;
 
 use self::place::Place;

@@ -34,6 +34,7 @@ impl Sample {
             },
             output_bytes: 0,
             output_truncated: false,
+            usage: None,
         };
         Write::Accept(view.clone()).apply(&connection, 1).unwrap();
         let (mut start_byte, mut newlines_before) = (0, 0);

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 3] = [EXECUTIONS, STATE, GARBAGE];
+const MIGRATIONS: [&str; 4] = [EXECUTIONS, STATE, GARBAGE, USAGE];
 
 const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
@@ -124,6 +124,33 @@ const GARBAGE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+const USAGE: &str = "
+    -- What the worker used.
+    ALTER TABLE executions ADD COLUMN cpu_ms INTEGER;
+    ALTER TABLE executions ADD COLUMN peak_memory_bytes INTEGER;
+
+    -- What the heaps of each tenant take together, whoever adds or removes them.
+    CREATE TABLE heap_totals (
+        tenant TEXT PRIMARY KEY,
+        stored_bytes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO heap_totals (tenant, stored_bytes)
+        SELECT tenant, sum(stored_bytes) FROM heaps GROUP BY tenant;
+    CREATE TRIGGER heap_added AFTER INSERT ON heaps BEGIN
+        INSERT INTO heap_totals (tenant, stored_bytes) VALUES (new.tenant, new.stored_bytes)
+            ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + new.stored_bytes;
+    END;
+    CREATE TRIGGER heap_replaced AFTER UPDATE OF stored_bytes ON heaps BEGIN
+        UPDATE heap_totals SET stored_bytes = stored_bytes + new.stored_bytes - old.stored_bytes
+            WHERE tenant = new.tenant;
+    END;
+    CREATE TRIGGER heap_removed AFTER DELETE ON heaps BEGIN
+        UPDATE heap_totals SET stored_bytes = stored_bytes - old.stored_bytes
+            WHERE tenant = old.tenant;
+        DELETE FROM heap_totals WHERE tenant = old.tenant AND stored_bytes = 0;
+    END;
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len();
@@ -159,7 +186,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 9);
+        assert_eq!(tables, 10);
     }
 
     #[test]

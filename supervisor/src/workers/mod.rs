@@ -36,6 +36,7 @@ mod shop;
 mod spawn;
 mod strangers;
 mod turnover;
+mod usage;
 mod window;
 mod zygote;
 
@@ -49,3 +50,4 @@ pub use modules::{ModuleFile, WasmModule};
 pub use process::{Origin, Process};
 pub use spawn::{Begun, SpawnError, Spawner, SpawnerConfig, Spawning, WorkerStart};
 pub use turnover::Turnover;
+pub use usage::Used;

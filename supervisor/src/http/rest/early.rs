@@ -25,6 +25,7 @@ pub(in crate::http) async fn refuse(
     match executions.admits() {
         Err(error) if is_run => {
             pass_over(request.into_body());
+            executions.note_early_refusal(&error);
             HttpError::Refused(error).into_response()
         }
         Ok(()) | Err(_) => next.run(request).await,

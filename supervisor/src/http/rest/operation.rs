@@ -143,7 +143,10 @@ const RUN_JS: Route = Route {
         ErrorCode::HeapIncompatible,
         ErrorCode::HeapTooLarge,
         ErrorCode::Overloaded,
+        ErrorCode::TenantFull,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StoreUnavailable,
+        ErrorCode::AuditUnavailable,
         ErrorCode::HeapsUnavailable,
     ],
 };
