@@ -11,8 +11,10 @@
 //! * [`mcp`]: the Model Context Protocol and its transports (standard streams, Streamable HTTP, HTTP+SSE);
 //!   the only module that knows it.
 //! * [`http`]: connections, who is let in, the REST API.
+//! * [`auth`]: who calls.
 //! * [`api`]: JSON shapes, and conversions from the types of [`app`].
 //! * [`app`]: the use cases, with errors that know no transport.
+//! * [`tenant`]: whose everything is.
 //! * [`execution`]: the life of one execution: a pure state machine, and one task that obeys it.
 //! * [`workers`]: starting, hearing and ending worker processes, whose every byte is hostile.
 //! * [`store`]: executions and their output in SQLite, written by one thread.
@@ -30,6 +32,7 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod auth;
 pub mod config;
 pub mod execution;
 pub mod fetch;
@@ -46,5 +49,6 @@ pub mod quota;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+pub mod tenant;
 pub mod upstream;
 pub mod workers;

@@ -72,7 +72,7 @@ pub const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long the end of an execution waits for its worker to be gone, which has just ended by itself, so
 /// that what it used is told with the end.
 pub const USAGE_WAIT_MAX: Duration = Duration::from_millis(20);
-/// How long [`crate::app::Executions::cancel`] waits for the end that it asked for.
+/// How long [`crate::app::Workspace::cancel`] waits for the end that it asked for.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for the end of an execution in one call.
 pub const WAIT_MAX: Duration = Duration::from_secs(50);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mcp_v8::app::{
     Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
-    WorkerStart, collect_garbage, control_groups,
+    Tenant, WorkerStart, collect_garbage, control_groups,
 };
 use mcp_v8::audit::{self, Audit, AuditConfig, AuditError};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
@@ -303,10 +303,15 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
-    let server = Server::new(executions.clone(), defaults);
     match place {
-        None => converse(server, executions, signals).await,
-        Some((listening, grace)) => listen(listening, server, executions, signals, grace).await,
+        None => {
+            let server = Server::for_one(executions.of(Tenant::local()), defaults);
+            converse(server, executions, signals).await
+        }
+        Some((listening, grace)) => {
+            let server = Server::for_callers(executions.clone(), defaults);
+            listen(listening, server, executions, signals, grace).await
+        }
     }
 }
 
@@ -352,8 +357,20 @@ async fn listen(
     );
     let stop = CancellationToken::new();
     let mcp = match listening.surface() {
-        Surface::Streamable => mcp::http::router(server, StreamableConfig::default(), stop.clone()),
-        Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
+        Surface::Streamable => {
+            let config = StreamableConfig {
+                sharing: executions.sharing(),
+                ..StreamableConfig::default()
+            };
+            mcp::http::router(server, config, stop.clone())
+        }
+        Surface::Legacy => {
+            let config = SseConfig {
+                sharing: executions.sharing(),
+                ..SseConfig::default()
+            };
+            mcp::sse::router(server, config, stop.clone())
+        }
     };
     let serving = listening.serve(executions.clone(), mcp);
     signals.any().await;

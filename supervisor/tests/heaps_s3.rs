@@ -9,8 +9,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use heap_places::{Place, build, conformance, name, snapshot, tenant};
-use mcp_v8::heaps::{Damage, Doing, HeapError, HeapId, Heaps, HeapsOpenError, Tenant};
+use mcp_v8::heaps::{Damage, Doing, HeapError, HeapId, Heaps, HeapsOpenError};
 use mcp_v8::limits;
+use mcp_v8::tenant::Tenant;
 use s3_servers::proxy::{Fault, Proxy, encrypted};
 use s3_servers::{Moto, S3Place, S3s, Server as _};
 

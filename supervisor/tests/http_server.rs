@@ -7,12 +7,12 @@ mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use mcp_v8::app::{Executions, ExecutionsConfig};
+use mcp_v8::app::ExecutionsConfig;
 use mcp_v8::http::{AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
 use mcp_v8::mcp::{http, sse};
 use mcp_wire::stub::Stub;
 use serde_json::Value;
-use support::{Home, PATIENCE, start};
+use support::{Executions, Home, PATIENCE, start};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -57,7 +57,7 @@ impl Served {
             Surface::Legacy => sse::router(Stub::new(), sse::SseConfig::default(), stop),
         };
         Self {
-            serving: listening.serve(executions.clone(), mcp),
+            serving: listening.serve(executions.whole.clone(), mcp),
             executions,
             address,
             _home: home,

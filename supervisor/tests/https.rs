@@ -117,7 +117,7 @@ async fn a_certificate_is_served_and_replaced_while_the_server_runs() {
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     assert_eq!(listening.mcp_url(), format!("{url}/mcp"));
     let executions = start(home.config()).await;
-    let serving = listening.serve(executions.clone(), Router::new());
+    let serving = listening.serve(executions.whole.clone(), Router::new());
     let (answer, _) = get(&url, &[&first]).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
@@ -158,7 +158,7 @@ async fn who_does_not_speak_tls_is_not_answered() {
     let listening = bind(files).unwrap();
     let address = listening.url().strip_prefix("https://").unwrap().to_owned();
     let executions = start(home.config()).await;
-    let serving = listening.serve(executions.clone(), Router::new());
+    let serving = listening.serve(executions.whole.clone(), Router::new());
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")

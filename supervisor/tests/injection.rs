@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method};
 use mcp_v8::fetch::injection::{HeaderRule, Injection, InjectionOptions};
 use mcp_v8::fetch::options::FetchOptions;
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, PolicyOptions, input};
+use mcp_v8::tenant::Tenant;
 use serde_json::json;
 use url::Url;
 

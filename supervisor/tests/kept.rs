@@ -96,7 +96,10 @@ async fn an_end_and_all_that_is_kept_of_it_are_one_write() {
         let view = completed(accepted(), HeapEnd::Kept(keep.heap));
         let error = store.end(view.clone(), Some(keep)).await.unwrap_err();
         assert!(error.to_string().contains("on fire"), "{error}");
-        assert!(store.get(view.id).await.unwrap().is_none(), "{table}");
+        assert!(
+            store.get(Tenant::local(), view.id).await.unwrap().is_none(),
+            "{table}"
+        );
         let local = Tenant::local;
         assert!(!store.has_heap(local(), id("one")).await.unwrap());
         let sessions = store.sessions(local(), 10, None).await.unwrap();
@@ -375,7 +378,10 @@ async fn a_database_of_the_first_version_is_read_on() {
         let id: ExecutionId = format!("00000000-0000-4000-8000-{number:012}")
             .parse()
             .unwrap();
-        (id, store.get(id).await.unwrap().unwrap().view)
+        (
+            id,
+            store.get(Tenant::local(), id).await.unwrap().unwrap().view,
+        )
     };
     let (first, view) = get(1).await;
     assert_eq!(view.tenant, Tenant::local());
@@ -393,7 +399,11 @@ async fn a_database_of_the_first_version_is_read_on() {
         offset: 1,
         limit: 10,
     };
-    let output = store.output(first, lines).await.unwrap().unwrap();
+    let output = store
+        .output(Tenant::local(), first, lines)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(output.data, "hello");
     for (number, status) in [
         (2, Status::Failed),
@@ -406,7 +416,7 @@ async fn a_database_of_the_first_version_is_read_on() {
     }
     left_behind(&store, keep("one").in_session("s").tagged(&[("a", "b")])).await;
     assert_eq!(heaps_of(&neighbour, "s").await, [id("one")]);
-    let listed = store.list(None, 10, None).await.unwrap();
+    let listed = store.list(Tenant::local(), None, 10, None).await.unwrap();
     assert_eq!(listed.len(), 6);
     store.close().await.unwrap();
     neighbour.close().await.unwrap();

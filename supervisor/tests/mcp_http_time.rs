@@ -10,14 +10,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use mcp_v8::app::Executions;
 use mcp_v8::http::Peer;
 use mcp_v8::mcp::http::{SessionLimits, StreamableConfig, router};
 use mcp_v8::mcp::{Defaults, Pace, Server};
 use mcp_wire::stub::Stub;
 use mcp_wire::{Wire, call, cancel, get, initialize, legacy, modern, post};
 use serde_json::{Value, json};
-use support::{Home, children, eventually, start};
+use support::{Executions, Home, children, eventually, start};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Routes without sockets, so that time can stand still.
 fn direct(stub: &Stub, config: StreamableConfig) -> Wire {
-    Wire::Direct(router(stub.clone(), config, CancellationToken::new()))
+    Wire::direct(router(stub.clone(), config, CancellationToken::new()))
 }
 
 async fn loopback(stub: &Stub, config: StreamableConfig) -> Wire {
@@ -399,7 +398,7 @@ async fn when_the_server_stops_calls_are_answered_and_then_all_ends() {
 async fn a_call_that_does_not_end_does_not_hold_up_the_end_forever() {
     let stub = Stub::new();
     let stop = CancellationToken::new();
-    let wire = Wire::Direct(router(
+    let wire = Wire::direct(router(
         stub.clone(),
         StreamableConfig::default(),
         stop.clone(),
@@ -421,7 +420,7 @@ async fn real(home: &Home) -> (Executions, Wire) {
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
     };
-    let server = Server::new(executions.clone(), defaults);
+    let server = Server::for_callers(executions.whole.clone(), defaults);
     let config = keep_alive_often();
     let wire = Wire::loopback(router(server, config, CancellationToken::new())).await;
     (executions, wire)

@@ -504,7 +504,7 @@ async fn a_shutdown_ends_waits_with_an_answer() {
 async fn results_of_the_stateless_era_say_who_gave_them() {
     let home = Home::new();
     let executions = start(home.config()).await;
-    let mut client = Client::start(Server::new(executions.clone(), DEFAULTS));
+    let mut client = Client::start(Server::for_one(executions.workspace(), DEFAULTS));
     let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover",
                           "params": {"_meta": modern_meta()}});
     client.say(discover).await;
@@ -545,7 +545,7 @@ async fn a_real_client_lists_and_calls() {
     let executions = start(home.config()).await;
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let (reader, writer) = tokio::io::split(far);
-    let server = Server::new(executions.clone(), DEFAULTS);
+    let server = Server::for_one(executions.workspace(), DEFAULTS);
     let serving = tokio::spawn(serve(server, reader, writer, CancellationToken::new()));
     let client = ().serve(near).await.unwrap();
     let tools = client.list_all_tools().await.unwrap();

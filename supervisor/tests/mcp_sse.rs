@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use mcp_v8::app::Executions;
 use mcp_v8::mcp::sse::{SseConfig, router};
 use mcp_v8::mcp::{BodyLimits, Defaults, Pace, Server};
 use mcp_wire::stub::Stub;
 use mcp_wire::{LEGACY, Reply, Wire, call, cancel, initialize, say, say_bytes, sse};
 use rmcp::ServerHandler;
 use serde_json::{Value, json};
-use support::{Home, PATIENCE, children, eventually, start};
+use support::{Executions, Home, PATIENCE, children, eventually, start};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -336,7 +335,11 @@ async fn real(home: &Home) -> (Executions, Wire) {
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
     };
-    let wire = served(Server::new(executions.clone(), defaults), often()).await;
+    let wire = served(
+        Server::for_callers(executions.whole.clone(), defaults),
+        often(),
+    )
+    .await;
     (executions, wire)
 }
 

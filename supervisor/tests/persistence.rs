@@ -13,7 +13,8 @@ use mcp_v8::app::{
     State, Status,
 };
 use support::{
-    Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start, submit,
+    Executions, Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start,
+    submit,
 };
 
 const ALL: ListRequest = ListRequest {
@@ -120,7 +121,7 @@ async fn two_servers_on_one_directory_leave_each_other_alone() {
     one.shut_down().await;
 }
 
-async fn eventually_running(executions: &mcp_v8::app::Executions, id: mcp_v8::app::ExecutionId) {
+async fn eventually_running(executions: &Executions, id: mcp_v8::app::ExecutionId) {
     let begin = Instant::now();
     while executions.get(id).await.expect("it can be read").status != Status::Running {
         assert!(begin.elapsed() < PATIENCE, "it never runs");
@@ -258,7 +259,7 @@ async fn old_executions_expire_with_their_output() {
     assert_eq!((rows(&home, "executions"), rows(&home, "output")), (0, 0));
 }
 
-async fn expire(executions: &mcp_v8::app::Executions, left: usize) {
+async fn expire(executions: &Executions, left: usize) {
     let begin = Instant::now();
     while executions
         .list(ALL)

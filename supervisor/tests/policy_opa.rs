@@ -8,8 +8,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method};
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, Denied, OpaOptions, Permit, Policy, PolicyOptions, input};
+use mcp_v8::tenant::Tenant;
 use serde_json::{Value, json};
 use stand_in::{Reply, Request, StandIn};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method};
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, Denied, Policy, PolicyOptions};
+use mcp_v8::tenant::Tenant;
 use tempfile::TempDir;
 
 const HEAD: &str = "package mcp.fetch\n\ndefault allow := false\n\n";

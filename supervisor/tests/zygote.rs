@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcp_v8::app::{
-    Executions, ExecutionsConfig, FailureKind, SandboxMode, State, Status, Turnover, WorkerStart,
+    ExecutionsConfig, FailureKind, SandboxMode, State, Status, Turnover, WorkerStart,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{
-    PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy, lines, result,
-    run, start, submit,
+    Executions, PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy,
+    lines, result, run, start, submit,
 };
 
 /// The program of the worker, which is built beside the tests.

@@ -4,9 +4,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use mcp_v8::app::{Executions, ExecutionsConfig, FailureKind, Status, Turnover, WorkerStart};
+use mcp_v8::app::{ExecutionsConfig, FailureKind, Status, Turnover, WorkerStart};
 use support::{
-    Home, children, eventually, failure, grandchildren, own_children, result, run, start,
+    Executions, Home, children, eventually, failure, grandchildren, own_children, result, run,
+    start,
 };
 
 fn config(home: &Home, name: &str) -> ExecutionsConfig {

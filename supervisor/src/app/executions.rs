@@ -1,37 +1,29 @@
-//! The use cases over executions.
+//! All executions of a server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use mcp_v8_protocol::message::Confinement;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::error::{Conflict, Error, Internal, Unavailable};
+use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
-use super::input;
 use super::load::EndCounts;
-use super::noted;
-use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
-use super::tenants;
-use super::validate;
-use crate::execution::admission::{Admission, Refusal};
-use crate::execution::driver::{self, Driver, Services, Task};
+use crate::execution::admission::Admission;
+use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
-use crate::execution::outcome;
 use crate::execution::probe::{Probed, probe};
-use crate::limits;
-use crate::store::{
-    CancelledBy, ExecutionId, IdMatches, Limits, OutputPage, PageRequest, Status, Store,
-    StoreError, Stored, View,
-};
+use crate::quota::Sharing;
+use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
+use crate::tenant::Tenant;
 use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
 
-/// All executions of this server. Clones are cheap and share everything.
+/// All executions of this server, of all tenants: it starts, stands and ends as a whole. What can be done
+/// with executions is done by a tenant, in its [`super::Workspace`]. Clones are cheap and share
+/// everything.
 #[derive(Debug, Clone)]
 pub struct Executions {
     pub(super) shared: Arc<Shared>,
@@ -41,8 +33,9 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
-    defaults: Limits,
-    mode: Mode,
+    pub(super) defaults: Limits,
+    pub(super) mode: Mode,
+    sharing: Sharing,
     probed: Probed,
     pub(super) tasks: TaskTracker,
     live: Mutex<Live>,
@@ -62,9 +55,18 @@ pub(super) struct Live {
 
 #[derive(Debug)]
 pub(super) struct LiveExecution {
+    pub(super) tenant: Tenant,
     pub(super) view: watch::Receiver<View>,
     /// Taken by the first who cancels.
     pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
+}
+
+impl Live {
+    /// An execution of this tenant.
+    pub(super) fn of(&mut self, tenant: &Tenant, id: ExecutionId) -> Option<&mut LiveExecution> {
+        let execution = self.drivers.get_mut(&id);
+        execution.filter(|execution| execution.tenant == *tenant)
+    }
 }
 
 impl Executions {
@@ -134,6 +136,7 @@ impl Executions {
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 },
                 mode,
+                sharing: config.sharing,
                 probed,
                 tasks,
                 live: Mutex::default(),
@@ -154,361 +157,20 @@ impl Executions {
         self.shared.probed.confinement
     }
 
+    /// Whether there are several tenants.
+    pub fn sharing(&self) -> Sharing {
+        self.shared.sharing
+    }
+
     /// Whether anything is kept between executions.
     pub fn mode(&self) -> Mode {
         self.shared.mode
-    }
-
-    /// Whether an execution would be accepted now, whatever it is: a look that costs next to nothing.
-    /// One that is submitted after it may still be refused.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
-    /// [`Error::Unavailable`].
-    pub fn admits(&self) -> Result<(), Error> {
-        let (shared, tenant) = (&self.shared, self.tenant());
-        let quotas = &shared.services.quotas;
-        shared.services.audit.ready()?;
-        let share = tenants::share(quotas.limits(&tenant));
-        shared.admission.look(&tenant, share).map_err(refused)?;
-        quotas.look(&tenant).map_err(Error::OverQuota)
-    }
-
-    /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
-    /// before that.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
-    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
-    /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
-    pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
-        let audit = &self.shared.services.audit;
-        let code_sha256 = match audit.is_on() {
-            true => noted::code_hash(&request.source),
-            false => String::new(),
-        };
-        let accepted = self.accept(request, code_sha256.clone()).await;
-        if let Err(error) = &accepted {
-            self.note_refusal(error, code_sha256);
-        }
-        accepted
-    }
-
-    async fn accept(&self, request: RunRequest, code_sha256: String) -> Result<ExecutionId, Error> {
-        let (shared, tenant) = (&self.shared, self.tenant());
-        let own = shared.services.quotas.limits(&tenant);
-        let limits = validate::run(
-            &request,
-            tenants::defaults(shared.defaults, own),
-            shared.mode,
-        )?;
-        tenants::check(limits, own)?;
-        if let Some(trouble) = shared.services.store.trouble() {
-            return Err(Error::Unavailable(Unavailable::Store {
-                problem: trouble.to_string(),
-            }));
-        }
-        // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
-        self.admits()?;
-        let input_heap = self.input_heap(&request).await?;
-        if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
-            input::prepare(&shared.services.store, heaps, &tenant, heap).await?;
-        }
-        let ticket = shared
-            .admission
-            .enter(&tenant, tenants::share(own))
-            .map_err(refused)?;
-        // For its beginning and its end: both are noted, or it is not accepted.
-        let audit = &shared.services.audit;
-        let (begin_place, end_place) = (audit.place()?, audit.place()?);
-        let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
-        let room = room
-            .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
-            .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
-        // From here on nothing waits: a caller who goes away leaves nothing half accepted.
-        let id = ExecutionId::random();
-        let view = View {
-            tenant: tenant.clone(),
-            input_heap,
-            session: request.session,
-            ..driver::accepted(id, limits)
-        };
-        let (driver, handles) = Driver::new(
-            shared.services.clone(),
-            view.clone(),
-            Task {
-                source: request.source,
-                tags: request.tags,
-                end_place,
-            },
-            ticket,
-        );
-        let seen = handles.view.clone();
-        let mut live = shared.live();
-        if live.is_closing {
-            return Err(Error::Unavailable(Unavailable::ShuttingDown));
-        }
-        let quotas = &shared.services.quotas;
-        quotas.accept(&tenant).map_err(Error::OverQuota)?;
-        begin_place.note(self.accepted(&view, code_sha256));
-        live.drivers.insert(
-            id,
-            LiveExecution {
-                view: handles.view,
-                cancel: Some(handles.cancel),
-            },
-        );
-        room.accept(view);
-        let leave = Leave {
-            shared: Arc::clone(shared),
-            id,
-            view: seen,
-        };
-        let token = shared.tasks.token();
-        drop(live);
-        tokio::spawn(async move {
-            let _token = token;
-            let _leave = leave;
-            driver.run().await;
-        });
-        Ok(id)
-    }
-
-    /// The execution as it stands.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Internal`].
-    pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.live_view(id) {
-            Some(view) => Ok(view.borrow().clone()),
-            None => Ok(self.stored(id).await?.view),
-        }
-    }
-
-    /// The execution at its end, or as it stands when the wait ran out: it waits for
-    /// [`limits::WAIT_MAX`] at most. Dropping the future ends
-    /// the wait and nothing else.
-    ///
-    /// # Errors
-    /// As [`Executions::get`].
-    pub async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<View, Error> {
-        let until = Instant::now() + wait.min(limits::WAIT_MAX);
-        if let Some(mut view) = self.live_view(id) {
-            let ended = timeout_at(until, view.wait_for(|view| view.end.is_some())).await;
-            let has_driver = !matches!(ended, Ok(Err(_)));
-            drop(ended);
-            // Where the driver has gone without an end, the store says what is known.
-            if has_driver {
-                return Ok(view.borrow().clone());
-            }
-        }
-        loop {
-            let stored = self.stored(id).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            if stored.view.end.is_some() || left.is_zero() {
-                return Ok(stored.view);
-            }
-            // Another server on the same directory runs it.
-            sleep(left.min(limits::FOREIGN_POLL_INTERVAL)).await;
-        }
-    }
-
-    /// A page of the output, also while the execution runs.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a line offset of 0 and for limits out of range, and as
-    /// [`Executions::get`].
-    pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
-        validate::page(request)?;
-        let live = self.live_view(id).map(|view| view.borrow().status);
-        let store = &self.shared.services.store;
-        if live.is_some() {
-            self.settle().await?;
-        }
-        let page = store.output(id, request).await.map_err(unreadable)?;
-        let mut page = page.ok_or(Error::NotFound { id })?;
-        if !page.status.is_end() {
-            page.status = match live {
-                Some(status) => status,
-                None => self.stored(id).await?.view.status,
-            };
-        }
-        Ok(page)
-    }
-
-    /// A page to tell beside how an execution stands, which is no secret because its output cannot be
-    /// read now; the log says that.
-    pub async fn output_if_readable(
-        &self,
-        id: ExecutionId,
-        request: PageRequest,
-    ) -> Option<OutputPage> {
-        let page = self.output(id, request).await;
-        page.inspect_err(|error| tracing::warn!(%id, %error, "the output could not be read"))
-            .ok()
-    }
-
-    /// Kills the execution, or takes it out of the queue, and waits until its end is written.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when it has ended, also when it ended before the kill; and as
-    /// [`Executions::get`].
-    pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
-        let found = self
-            .shared
-            .live()
-            .drivers
-            .get_mut(&id)
-            .map(|execution| (execution.view.clone(), execution.cancel.take()));
-        let Some((view, cancel)) = found else {
-            let stored = self.stored(id).await?;
-            return Err(Error::Conflict(if stored.view.status.is_end() {
-                Conflict::NotRunning {
-                    id,
-                    status: stored.view.status,
-                }
-            } else {
-                Conflict::RunsElsewhere { id }
-            }));
-        };
-        drop(view);
-        let is_first = cancel.is_some();
-        if let Some(cancel) = cancel {
-            // A driver that does not listen any more has an end already.
-            let _ = cancel.send(CancelledBy::Client);
-        }
-        let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
-        self.cancel_asked(id, is_first && view.status == Status::Cancelled);
-        match view.status {
-            Status::Cancelled if is_first => Ok(()),
-            Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
-                Err(Error::Conflict(Conflict::NotRunning {
-                    id,
-                    status: view.status,
-                }))
-            }
-            Status::Queued | Status::Running => {
-                Err(Error::Unavailable(Unavailable::StillEnding { id }))
-            }
-        }
-    }
-
-    /// A page of the list, newest first.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
-    pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
-        let after = validate::list(&request)?;
-        let store = &self.shared.services.store;
-        self.settle().await?;
-        let mut found = store
-            .list(request.status, request.limit + 1, after)
-            .await
-            .map_err(unreadable)?;
-        let length = request.limit as usize;
-        let next_cursor = (found.len() > length)
-            .then(|| found.get(length - 1))
-            .flatten()
-            .map(|(position, _)| validate::cursor(*position));
-        found.truncate(length);
-        Ok(ListPage {
-            executions: found.into_iter().map(|(_, summary)| summary).collect(),
-            next_cursor,
-        })
-    }
-
-    /// The executions whose ids begin with this text: the newest, at most `limit`, and how many there
-    /// are.
-    ///
-    /// # Errors
-    /// [`Error::Internal`].
-    pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
-        self.settle().await?;
-        self.shared
-            .services
-            .store
-            .ids_beginning_with(self.tenant(), text, limit)
-            .await
-            .map_err(unreadable)
-    }
-
-    /// The view of an execution that has a driver here, as it changes.
-    pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
-        let live = self.shared.live();
-        let execution = live.drivers.get(&id)?;
-        Some(execution.view.clone())
-    }
-
-    pub(super) fn store(&self) -> &Store {
-        &self.shared.services.store
-    }
-
-    /// Waits until what happened before this call can be read. What could not be written is missed
-    /// by others: here what is there can still be read.
-    async fn settle(&self) -> Result<(), Error> {
-        match self.shared.services.store.flush().await {
-            Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    /// An execution that has no driver here, as the store knows it.
-    async fn stored(&self, id: ExecutionId) -> Result<Stored, Error> {
-        let stored = self.shared.services.store.get(id).await;
-        let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
-        // Its driver has gone, and the store never took its end.
-        if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
-            let end = outcome::lost();
-            stored.view.status = end.status();
-            stored.view.end = Some(end);
-        }
-        Ok(stored)
     }
 }
 
 impl Shared {
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes an execution out of the living, however its driver ends.
-#[derive(Debug)]
-struct Leave {
-    shared: Arc<Shared>,
-    id: ExecutionId,
-    view: watch::Receiver<View>,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.shared.ended.count(self.view.borrow().status);
-        let mut live = self.shared.live();
-        live.drivers.remove(&self.id);
-        if live.drivers.is_empty() {
-            self.shared.emptied.notify_waiters();
-        }
-    }
-}
-
-fn refused(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::Full {
-            slots,
-            queue_length,
-        } => Error::Overloaded {
-            running: slots,
-            queue_length,
-        },
-        Refusal::OwnFull {
-            running,
-            queue_length,
-        } => Error::TenantFull {
-            running,
-            queue_length,
-        },
-        Refusal::QueueShared { waiting } => Error::QueueShared { waiting },
-        Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::Error;
-use super::executions::Executions;
+use super::workspace::Workspace;
 use crate::limits;
 use crate::store::{ExecutionId, OutputPage, PageRequest, View};
 
@@ -12,7 +12,7 @@ use crate::store::{ExecutionId, OutputPage, PageRequest, View};
 /// view between two pieces: however slowly it is asked, it costs nothing.
 #[derive(Debug)]
 pub struct Follower {
-    executions: Executions,
+    workspace: Workspace,
     id: ExecutionId,
     offset: u64,
     /// Nothing is looked up before: what a script writes in a row comes in one piece.
@@ -37,15 +37,15 @@ struct Standing {
     news: Option<watch::Receiver<View>>,
 }
 
-impl Executions {
+impl Workspace {
     /// Follows the output from this byte on, or from the end that it has now where that is less.
     ///
     /// # Errors
-    /// As [`Executions::get`].
+    /// As [`Workspace::get`].
     pub async fn follow(&self, id: ExecutionId, byte_offset: u64) -> Result<Follower, Error> {
         let standing = self.standing(id).await?;
         Ok(Follower {
-            executions: self.clone(),
+            workspace: self.clone(),
             id,
             offset: byte_offset.min(standing.output_bytes),
             not_before: Instant::now(),
@@ -81,21 +81,21 @@ impl Follower {
     /// The next piece, once there is one; `None` after the end. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// As [`Executions::output`].
+    /// As [`Workspace::output`].
     pub async fn next(&mut self) -> Result<Option<Followed>, Error> {
         if self.is_over {
             return Ok(None);
         }
         loop {
             sleep_until(self.not_before).await;
-            let standing = self.executions.standing(self.id).await?;
+            let standing = self.workspace.standing(self.id).await?;
             self.not_before = Instant::now() + limits::STREAM_PAUSE;
             if standing.output_bytes > self.offset || standing.has_ended {
                 if let Some(page) = self.page().await? {
                     return Ok(Some(Followed::Output(page)));
                 }
                 if standing.has_ended {
-                    let view = self.executions.get(self.id).await?;
+                    let view = self.workspace.get(self.id).await?;
                     self.is_over = true;
                     return Ok(Some(Followed::End(Box::new(view))));
                 }
@@ -115,7 +115,7 @@ impl Follower {
             offset: self.offset,
             limit: limits::STREAM_PIECE_BYTES_MAX,
         };
-        let page = self.executions.output(self.id, request).await?;
+        let page = self.workspace.output(self.id, request).await?;
         // An empty page is of an output that is not stored up to here yet.
         if page.data.is_empty() {
             return Ok(None);

@@ -12,13 +12,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::start::{StartError, State, open_heaps_for, open_store};
-use crate::heaps::{
-    BuildId, HeapError, HeapId, HeapUser, Heaps, ListedHeap, MalformedBuildId, Tenant,
-};
+use crate::heaps::{BuildId, HeapError, HeapId, HeapUser, Heaps, ListedHeap, MalformedBuildId};
 use crate::limits;
 use crate::store::{
     DoomedHeap, Expiry, HeapCensus, HeapRetention, Retention, Store, StoreError, UnneededHeap,
 };
+use crate::tenant::Tenant;
 
 /// Looks for heaps that can go, and removes them.
 #[derive(Debug)]

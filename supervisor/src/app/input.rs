@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::error::{Error, Internal, Unavailable};
 use super::executions::unreadable;
-use crate::heaps::{HeapError, HeapId, Heaps, Tenant};
+use crate::heaps::{HeapError, HeapId, Heaps};
 use crate::limits;
 use crate::store::{Expiry, Store, StoreError, UnneededHeap};
+use crate::tenant::Tenant;
 
 /// Makes sure that a heap can be loaded, and that it is not collected before an execution that starts
 /// from it is written down.

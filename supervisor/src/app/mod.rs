@@ -13,6 +13,7 @@ mod standing;
 mod start;
 mod tenants;
 mod validate;
+mod workspace;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
@@ -26,6 +27,7 @@ pub use request::{
     SessionsRequest, SnapshotsRequest,
 };
 pub use start::{ExecutionsConfig, Mode, StartError, State};
+pub use workspace::Workspace;
 
 pub use crate::workers::{
     ControlGroups, EngineTier, Jail, SandboxMode, Turnover, WasmModule, WorkerStart, control_groups,
@@ -33,8 +35,8 @@ pub use crate::workers::{
 
 pub use crate::heaps::{
     AwsVariables, CachePlace, HeapError, HeapId, HeapPlace, HeapUser, HeapsConfig, MalformedHeapId,
-    Tenant,
 };
+pub use crate::tenant::{MalformedTenant, Tenant};
 
 pub use crate::store::{
     CancelledBy, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount, HeapEnd,

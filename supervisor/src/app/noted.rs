@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::{Error, Unavailable};
-use super::executions::Executions;
+use super::workspace::Workspace;
 use crate::audit::{Actor, Event, Unwritable};
 use crate::heaps::HeapId;
 use crate::hex::Hex;
@@ -14,7 +14,7 @@ pub(super) fn code_hash(source: &str) -> String {
     Hex(&Sha256::digest(source.as_bytes())).to_string()
 }
 
-impl Executions {
+impl Workspace {
     /// Who asks.
     pub(super) fn actor(&self) -> Actor {
         Actor {

@@ -1,16 +1,17 @@
 //! The use cases over what is kept between executions: heaps, sessions, tags.
 
 use super::error::{Error, Unavailable};
-use super::executions::{Executions, unreadable};
+use super::executions::unreadable;
 use super::request::{
     HeapChoice, HeapList, HeapQuery, RunRequest, SessionList, SessionsRequest, SnapshotsRequest,
 };
 use super::start::Mode;
 use super::validate;
-use crate::heaps::{HeapId, Tenant};
+use super::workspace::Workspace;
+use crate::heaps::HeapId;
 use crate::store::{EntriesPage, EntryRange, SessionName, StoreError, TagKey, Tags};
 
-impl Executions {
+impl Workspace {
     /// The sessions, the last begun first. A session is there from its first heap on.
     ///
     /// # Errors
@@ -21,7 +22,7 @@ impl Executions {
         let after = validate::sessions(&request)?;
         let store = self.store();
         let listed = store
-            .sessions(self.tenant(), request.limit, after)
+            .sessions(self.tenant().clone(), request.limit, after)
             .await
             .map_err(unreadable)?;
         Ok(SessionList {
@@ -49,7 +50,7 @@ impl Executions {
             with_code: request.with_code,
         };
         self.store()
-            .session_entries(self.tenant(), session.clone(), range)
+            .session_entries(self.tenant().clone(), session.clone(), range)
             .await
             .map_err(unreadable)?
             .ok_or(Error::UnknownSession { session })
@@ -62,7 +63,7 @@ impl Executions {
     pub async fn heap_tags(&self, heap: HeapId) -> Result<Tags, Error> {
         self.need_state("get_heap_tags")?;
         self.store()
-            .heap_tags(self.tenant(), heap)
+            .heap_tags(self.tenant().clone(), heap)
             .await
             .map_err(unreadable)?
             .ok_or(Error::UnknownHeap { heap })
@@ -75,7 +76,10 @@ impl Executions {
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
         let place = self.shared.services.audit.place()?;
-        let written = self.store().set_tags(self.tenant(), heap, tags).await;
+        let written = self
+            .store()
+            .set_tags(self.tenant().clone(), heap, tags)
+            .await;
         found(heap, written)?;
         place.note(self.tags_changed(heap, "set"));
         Ok(())
@@ -84,7 +88,7 @@ impl Executions {
     /// Deletes these tags of a heap, or all of them. A tag that is not there is no error.
     ///
     /// # Errors
-    /// As [`Executions::set_heap_tags`].
+    /// As [`Workspace::set_heap_tags`].
     pub async fn delete_heap_tags(
         &self,
         heap: HeapId,
@@ -92,7 +96,10 @@ impl Executions {
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
         let place = self.shared.services.audit.place()?;
-        let written = self.store().delete_tags(self.tenant(), heap, keys).await;
+        let written = self
+            .store()
+            .delete_tags(self.tenant().clone(), heap, keys)
+            .await;
         found(heap, written)?;
         place.note(self.tags_changed(heap, "delete"));
         Ok(())
@@ -108,7 +115,7 @@ impl Executions {
         let after = validate::heap_query(&query)?;
         let listed = self
             .store()
-            .heaps_by_tags(self.tenant(), query.tags, query.limit, after)
+            .heaps_by_tags(self.tenant().clone(), query.tags, query.limit, after)
             .await
             .map_err(unreadable)?;
         Ok(HeapList {
@@ -126,7 +133,7 @@ impl Executions {
             (Some(HeapChoice::Latest), None) => return Err(validate::latest_of_nothing()),
             (Some(HeapChoice::Latest), Some(session)) => self
                 .store()
-                .latest_heap(self.tenant(), session.clone())
+                .latest_heap(self.tenant().clone(), session.clone())
                 .await
                 .map_err(unreadable)?
                 .map(Some)
@@ -134,11 +141,6 @@ impl Executions {
                     session: session.clone(),
                 })?,
         })
-    }
-
-    /// Whose everything is on a server that does not tell its callers apart.
-    pub(super) fn tenant(&self) -> Tenant {
-        Tenant::local()
     }
 
     fn need_state(&self, what: &'static str) -> Result<(), Error> {

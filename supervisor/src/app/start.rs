@@ -6,13 +6,12 @@ use std::time::Duration;
 pub use mcp_v8_protocol::mode::Mode;
 
 use crate::audit::Audit;
-use crate::execution::admission::Sharing;
 use crate::execution::modules::ModulesError;
 use crate::execution::probe::ProbeError;
 use crate::fetch::Broker;
 use crate::heaps::{BuildId, HeapError, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
-use crate::quota::{Quotas, TenantLimits, Used};
+use crate::quota::{Quotas, Sharing, TenantLimits, Used};
 use crate::store::{HeapRetention, OpenError, Retention, Store, StoreError, StorePlace};
 use crate::workers::{Engine, Jail, Turnover, WasmModule, WorkerStart};
 

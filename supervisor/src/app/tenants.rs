@@ -1,12 +1,22 @@
 //! What a tenant may have of what all share.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use super::error::Error;
+use super::executions::Executions;
 use crate::execution::admission::Share;
 use crate::limits;
 use crate::quota::TenantLimits;
 use crate::store::Limits;
+use crate::tenant::Tenant;
+
+impl Executions {
+    /// Replaces the limits that tenants have of their own. What they have used stays.
+    pub fn allow(&self, own: HashMap<Tenant, TenantLimits>) {
+        self.shared.services.quotas.allow(own);
+    }
+}
 
 /// Its part of the slots and the queue.
 pub(super) fn share(tenant: TenantLimits) -> Share {

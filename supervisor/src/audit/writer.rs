@@ -98,6 +98,8 @@ impl Writer {
         if let Err(error) = self.anchor_file.sync() {
             tracing::error!(%error, "the anchor of the audit log could not be made durable");
         }
+        // Whoever hears of the end may open the log again.
+        drop(self);
         if let Some(closed) = closed {
             let _ = closed.send(());
         }

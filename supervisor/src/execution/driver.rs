@@ -1,6 +1,8 @@
 //! The task that owns one execution: it waits for what can happen, asks the machine, and does what
 //! the machine says. Nobody else writes to an execution.
 
+mod reaping;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -8,10 +10,10 @@ use jiff::Timestamp;
 use mcp_v8_protocol::message::{ExecutionLimits, Start};
 use mcp_v8_protocol::mode::Mode;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::admission::{Slot, Ticket};
-use super::alarm::{self, CodeHash, Deceased};
+use super::alarm::CodeHash;
 use super::event::{Effect, Event, NotReady, Script};
 use super::exchanges::Requests;
 use super::heap::Heap;
@@ -22,10 +24,11 @@ use super::spent::Spent;
 use super::state::{Settling, State};
 use crate::audit::{Audit, Place};
 use crate::fetch::Broker;
-use crate::heaps::{Heaps, Tenant};
+use crate::heaps::Heaps;
 use crate::limits;
 use crate::quota::Quotas;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Store, Tags, View};
+use crate::tenant::Tenant;
 use crate::workers::{Exit, Spawner, Word};
 
 /// What drivers share.
@@ -95,10 +98,10 @@ pub struct Task {
 }
 
 /// A new execution as everybody sees it first.
-pub fn accepted(id: ExecutionId, limits: Limits) -> View {
+pub fn accepted(id: ExecutionId, tenant: Tenant, limits: Limits) -> View {
     View {
         id,
-        tenant: Tenant::local(),
+        tenant,
         input_heap: None,
         session: None,
         status: Status::Queued,
@@ -370,68 +373,6 @@ impl Driver {
                 None
             }
         }
-    }
-
-    /// Kills its process. What that has used can be read from one that lives; one that ends by itself
-    /// is reaped first, so that it is known before the end is written.
-    async fn kill(&mut self) {
-        self.held.make_ending().await;
-        let Held::Ending(process, _) = &self.held else {
-            return;
-        };
-        let used = process.used();
-        process.kill();
-        if used.is_some() {
-            self.spent.note(used);
-        } else if timeout(limits::USAGE_WAIT_MAX, process.exited())
-            .await
-            .is_ok()
-        {
-            self.reaped = Some(self.reap().await);
-        }
-    }
-
-    async fn reap(&mut self) -> Event {
-        self.held.make_ending().await;
-        let Held::Ending(process, errand) = std::mem::replace(&mut self.held, Held::Nothing) else {
-            return Event::Reaped(Exit::unseen(), Script::MayHaveRun);
-        };
-        let deceased = Deceased {
-            execution: self.view.borrow().id,
-            code: self.code,
-            origin: process.origin(),
-        };
-        let exit = process.reap(limits::EXIT_GRACE).await;
-        self.spent.charge(exit.used);
-        // A worker that was given nothing has not run anybody's code.
-        let Some(errand) = errand else {
-            return Event::Reaped(exit, Script::Unread);
-        };
-        let script = match errand.unread() {
-            Some(start) => {
-                self.take_back(start);
-                Script::Unread
-            }
-            None => {
-                alarm::sound(deceased, &exit, u64::from(self.given.cpu_seconds()));
-                Script::MayHaveRun
-            }
-        };
-        Event::Reaped(exit, script)
-    }
-
-    /// Nobody has read it: the execution has not started, whatever was shown of it meanwhile.
-    fn take_back(&mut self, start: Start) {
-        self.source = start.source;
-        self.is_start_unwritten = false;
-        self.view.send_if_modified(|view| {
-            let is_open = view.end.is_none();
-            if is_open {
-                view.status = Status::Queued;
-                view.started_at = None;
-            }
-            is_open
-        });
     }
 
     fn publish(&mut self, state: &State) {

@@ -6,9 +6,10 @@ use tokio::time::timeout;
 
 use super::driver::Services;
 use super::event::Event;
-use crate::heaps::{HeapId, Heaps, Snapshot, Tenant};
+use crate::heaps::{HeapId, Heaps, Snapshot};
 use crate::limits;
 use crate::store::{End, HeapEnd, Keep, Tags, View};
+use crate::tenant::Tenant;
 
 /// As far as it has come.
 #[derive(Debug)]

@@ -60,12 +60,12 @@ use self::transfer::Transfer;
 use self::upload::Piece;
 use self::words::Words;
 use crate::audit::Audit;
-use crate::heaps::Tenant;
 use crate::limits::FETCH_WORDS_LENGTH;
 use crate::outbound::{system_authorities, trusting};
 use crate::policy::Policy;
 use crate::quota::Meter;
 use crate::store::ExecutionId;
+use crate::tenant::Tenant;
 
 /// What all executions share. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -25,8 +25,8 @@ use super::bounds::Bounds;
 use super::connect::{Resolver, Tcp, Wire};
 use super::failure::Failure;
 use super::upload::Upload;
-use crate::heaps::Tenant;
 use crate::limits;
+use crate::tenant::Tenant;
 
 type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<Wire>>, BoxError>;
 

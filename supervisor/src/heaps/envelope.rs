@@ -34,8 +34,8 @@ use sha2::{Digest as _, Sha256};
 use super::build::BuildId;
 use super::id::HeapId;
 use super::key::{KEY_NAME_BYTES, MAC_BYTES, SealKey};
-use super::tenant::Tenant;
 use crate::limits::HEAP_BYTES_MAX;
+use crate::tenant::{TENANT_BYTES_MAX, Tenant};
 
 const MAGIC: [u8; 8] = *b"\x89MCPV8H\n";
 const FORMAT: u16 = 1;
@@ -293,7 +293,7 @@ impl<'a> Rest<'a> {
 }
 
 const _: () = {
-    assert!(super::tenant::TENANT_BYTES_MAX <= TEXT_BYTES_MAX);
+    assert!(TENANT_BYTES_MAX <= TEXT_BYTES_MAX);
     assert!(super::build::BUILD_TEXT_BYTES_MAX <= TEXT_BYTES_MAX);
 };
 

@@ -18,7 +18,6 @@ mod key;
 mod listing;
 mod recent;
 mod snapshot;
-mod tenant;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +34,6 @@ pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
 pub use listing::{ListedHeap, Listing};
 pub use snapshot::Snapshot;
-pub use tenant::{MalformedTenant, TENANT_BYTES_MAX, Tenant};
 
 use self::blobs::cached::Cached;
 use self::blobs::directory::Directory;
@@ -46,6 +44,7 @@ use self::key::SealKey;
 use self::recent::Recent;
 use crate::hex;
 use crate::limits;
+use crate::tenant::Tenant;
 
 /// Stored heaps. Clones are cheap and share everything.
 #[derive(Debug, Clone)]

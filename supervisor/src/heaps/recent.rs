@@ -70,7 +70,8 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heaps::{HeapId, Tenant};
+    use crate::heaps::HeapId;
+    use crate::tenant::Tenant;
 
     #[test]
     fn what_was_not_used_longest_goes_first() {

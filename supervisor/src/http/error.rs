@@ -36,6 +36,8 @@ pub(super) enum HttpError {
     UnknownPath,
     #[error("this path has other methods: see the Allow header")]
     WrongMethod,
+    #[error("a request came here without its caller")]
+    NobodyCalls,
     #[error("the answer cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
     #[error("the event cannot be written: {0}")]
@@ -78,7 +80,7 @@ impl HttpError {
             Self::Refused(error) => refused(error),
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,
-            Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
+            Self::NobodyCalls | Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
         }
     }
 
@@ -86,7 +88,7 @@ impl HttpError {
     pub(super) fn shown(&self) -> Failed {
         let text = match self {
             Self::Refused(error) => told(error),
-            Self::Encode(_) | Self::Event(_) => hidden(FAILED, self),
+            Self::NobodyCalls | Self::Encode(_) | Self::Event(_) => hidden(FAILED, self),
             _ => self.to_string(),
         };
         Failed::new(self.code().name(), text)

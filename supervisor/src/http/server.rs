@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,6 +22,7 @@ use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::{health, rest};
 use crate::app::Executions;
+use crate::auth::Caller;
 use crate::limits;
 
 /// What an operator decides about HTTP.
@@ -200,6 +201,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
+        .layer(Extension(Caller::local()))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

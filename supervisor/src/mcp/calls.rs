@@ -20,7 +20,7 @@ use crate::api::{
     Output, OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
     SetTagsArguments, Snapshots, SnapshotsArguments, told,
 };
-use crate::app::{self, ExecutionId, Executions, MalformedExecutionId, View};
+use crate::app::{self, ExecutionId, MalformedExecutionId, View, Workspace};
 
 /// Why a call failed: always a result with `isError`, whose text the model reads.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ enum Wish {
 /// One call of a tool.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    pub(super) executions: &'a Executions,
+    pub(super) workspace: &'a Workspace,
     pub(super) tools: &'a ToolList,
     pub(super) answers: &'a Answers,
     pub(super) context: &'a RequestContext<RoleServer>,
@@ -122,12 +122,12 @@ impl Call<'_> {
 
     async fn run_js(&self, arguments: RunArguments, wish: Wish) -> Result<Answer, CallError> {
         // Not interrupted by a cancellation: what was accepted must be known to be cancelled.
-        let id = self.executions.submit(arguments.try_into()?).await?;
+        let id = self.workspace.submit(arguments.try_into()?).await?;
         let (Wish::Execution(wait) | Wish::End(wait)) = wish else {
             return structured(&Accepted::from(id));
         };
         let Some(view) = self.wait(id, wait).await? else {
-            if let Err(error) = self.executions.cancel(id).await {
+            if let Err(error) = self.workspace.cancel(id).await {
                 tracing::debug!(%id, %error, "a cancelled call left its execution as it was");
             }
             return Err(CallError::RunCancelled(id));
@@ -136,7 +136,7 @@ impl Call<'_> {
             Wish::End(_) if view.end.is_none() => Ok(Answer::Task(Box::new(view))),
             // What runs already is told of in any case.
             _ => match self.answers.room().await {
-                Ok(room) => large(&seen(self.executions, view).await, room),
+                Ok(room) => large(&seen(self.workspace, view).await, room),
                 Err(NoRoom) => structured(&Accepted::from(id)),
             },
         }
@@ -149,7 +149,7 @@ impl Call<'_> {
             seen.ok_or(CallError::WaitCancelled(id))?;
         }
         let room = self.answers.room().await?;
-        let view = self.executions.get(id).await?;
+        let view = self.workspace.get(id).await?;
         large(&Execution::from(view), room)
     }
 
@@ -157,12 +157,12 @@ impl Call<'_> {
         let page = arguments.page()?;
         let id = arguments.execution_id.parse()?;
         let room = self.answers.room().await?;
-        let page = self.executions.output(id, page).await?;
+        let page = self.workspace.output(id, page).await?;
         large(&Output::new(id, page), room)
     }
 
     async fn cancel(&self, arguments: CancelArguments) -> Result<Answer, CallError> {
-        self.executions
+        self.workspace
             .cancel(arguments.execution_id.parse()?)
             .await?;
         structured(&Done { ok: true })
@@ -170,44 +170,44 @@ impl Call<'_> {
 
     async fn list(&self, arguments: ListArguments) -> Result<Answer, CallError> {
         let room = self.answers.room().await?;
-        let page = self.executions.list(arguments.into()).await?;
+        let page = self.workspace.list(arguments.into()).await?;
         large(&ExecutionList::from(page), room)
     }
 
     async fn sessions(&self, arguments: SessionsArguments) -> Result<Answer, CallError> {
         let room = self.answers.room().await?;
-        let page = self.executions.list_sessions(arguments.into()).await?;
+        let page = self.workspace.list_sessions(arguments.into()).await?;
         large(&SessionList::from(page), room)
     }
 
     async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Answer, CallError> {
         let (session, request, fields) = arguments.request()?;
         let room = self.answers.room().await?;
-        let page = self.executions.session_snapshots(session, request).await?;
+        let page = self.workspace.session_snapshots(session, request).await?;
         large(&Snapshots::new(page, &fields), room)
     }
 
     async fn heap_tags(&self, arguments: GetTagsArguments) -> Result<Answer, CallError> {
-        let tags = self.executions.heap_tags(arguments.heap()?).await?;
+        let tags = self.workspace.heap_tags(arguments.heap()?).await?;
         structured(&HeapTags::from(tags))
     }
 
     async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Result<Answer, CallError> {
         let (heap, tags) = arguments.change()?;
-        self.executions.set_heap_tags(heap, tags).await?;
+        self.workspace.set_heap_tags(heap, tags).await?;
         structured(&Done { ok: true })
     }
 
     async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Result<Answer, CallError> {
         let (heap, keys) = arguments.change()?;
-        self.executions.delete_heap_tags(heap, keys).await?;
+        self.workspace.delete_heap_tags(heap, keys).await?;
         structured(&Done { ok: true })
     }
 
     async fn query_heaps(&self, arguments: QueryArguments) -> Result<Answer, CallError> {
         let query = arguments.try_into()?;
         let room = self.answers.room().await?;
-        let page = self.executions.query_heaps_by_tags(query).await?;
+        let page = self.workspace.query_heaps_by_tags(query).await?;
         large(&HeapList::from(page), room)
     }
 
@@ -216,7 +216,7 @@ impl Call<'_> {
     async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<Option<View>, app::Error> {
         let cancelled = &self.context.ct;
         let mut progress = Progress::new(self.context, wait);
-        let mut end = pin!(self.executions.wait(id, wait));
+        let mut end = pin!(self.workspace.wait(id, wait));
         loop {
             tokio::select! {
                 biased;
@@ -235,7 +235,7 @@ impl Call<'_> {
 
     /// Where an execution stands, as far as that is known.
     async fn standing(&self, id: ExecutionId) -> String {
-        match self.executions.get(id).await {
+        match self.workspace.get(id).await {
             Ok(view) => standing(&view),
             Err(error) => told(&error),
         }
@@ -243,8 +243,8 @@ impl Call<'_> {
 }
 
 /// An execution with its first output.
-pub(super) async fn seen(executions: &Executions, view: View) -> Seen {
-    let output = executions.output_if_readable(view.id, FIRST_PAGE).await;
+pub(super) async fn seen(workspace: &Workspace, view: View) -> Seen {
+    let output = workspace.output_if_readable(view.id, FIRST_PAGE).await;
     Seen::new(view, output)
 }
 

@@ -7,7 +7,7 @@ use rmcp::model::{
 use super::refusal::refused;
 use super::resource_uri::{EXECUTION_TEMPLATE, OUTPUT_TEMPLATE, TEMPLATE_VARIABLE};
 use crate::api::clip;
-use crate::app::{self, Executions};
+use crate::app::{self, Workspace};
 
 /// The most values of one completion.
 const VALUES_MAX: u32 = 100;
@@ -43,11 +43,11 @@ impl From<CompletionError> for ErrorData {
 
 /// The ids of executions that begin with what was typed, newest first.
 pub(super) async fn complete(
-    executions: &Executions,
+    workspace: &Workspace,
     request: CompleteRequestParams,
 ) -> Result<CompleteResult, CompletionError> {
     let typed = typed(request.r#ref, request.argument)?;
-    let found = executions.ids_beginning_with(&typed, VALUES_MAX).await?;
+    let found = workspace.ids_beginning_with(&typed, VALUES_MAX).await?;
     let mut completion = CompletionInfo::default();
     completion.has_more = Some(found.total > found.newest.len() as u64);
     completion.total = u32::try_from(found.total).ok();

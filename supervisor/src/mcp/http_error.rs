@@ -14,6 +14,8 @@ use crate::limits;
 pub(super) enum HttpError {
     #[error("the server is shutting down")]
     Stopping,
+    #[error("the server failed: a request came here without its caller")]
+    NobodyCalls,
     #[error("too many requests are being worked on: try again soon")]
     TooManyRequests,
     #[error("too many sessions are open: try again soon")]
@@ -50,6 +52,7 @@ impl HttpError {
             | Self::TooManySessions
             | Self::TooManyStreams
             | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NobodyCalls => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UnknownSession | Self::NoMethod(_) => StatusCode::NOT_FOUND,
             Self::EndedSession => StatusCode::GONE,
             Self::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,4 +1,4 @@
-//! Executions and their output as resources.
+//! Workspace and their output as resources.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::fit::{CONTENT_BYTES_MAX, beginning, escaped_bytes, twice_escaped_byte
 use super::refusal::refused;
 use super::resource_uri::{BadUri, EXECUTION_TEMPLATE, OUTPUT_TEMPLATE, ResourceUri};
 use crate::api::{Execution, FAILED, Output, clip, hidden};
-use crate::app::{self, ExecutionId, Executions, ListRequest, OutputPage, PageRequest, Summary};
+use crate::app::{self, ExecutionId, ListRequest, OutputPage, PageRequest, Summary, Workspace};
 use crate::limits;
 
 const JSON: &str = "application/json";
@@ -63,7 +63,7 @@ impl From<ResourceError> for ErrorData {
 
 /// A page of the list: executions, newest first, each with its output.
 pub(super) async fn list(
-    executions: &Executions,
+    workspace: &Workspace,
     cursor: Option<String>,
     context: &RequestContext<RoleServer>,
 ) -> Result<ListResourcesResult, ErrorData> {
@@ -72,7 +72,7 @@ pub(super) async fn list(
         limit: limits::LIST_LENGTH_DEFAULT,
         cursor,
     };
-    let page = executions.list(request).await.map_err(|e| refused(&e))?;
+    let page = workspace.list(request).await.map_err(|e| refused(&e))?;
     let resources = page.executions.iter().flat_map(describe).collect();
     let mut list = ListResourcesResult::with_all_items(resources);
     list.next_cursor = page.next_cursor;
@@ -120,13 +120,13 @@ pub(super) fn templates(context: &RequestContext<RoleServer>) -> ListResourceTem
 
 /// The content of a resource.
 pub(super) async fn read(
-    executions: &Executions,
+    workspace: &Workspace,
     uri: String,
     context: &RequestContext<RoleServer>,
 ) -> Result<ReadResourceResult, ResourceError> {
     let content = match uri.parse() {
-        Ok(ResourceUri::Execution(id)) => execution(executions, id, &uri).await,
-        Ok(ResourceUri::Output(id)) => output(executions, id, &uri).await,
+        Ok(ResourceUri::Execution(id)) => execution(workspace, id, &uri).await,
+        Ok(ResourceUri::Output(id)) => output(workspace, id, &uri).await,
         Err(problem) => return Err(ResourceError::Uri { uri, problem }),
     };
     let content = content.map_err(|error| match error {
@@ -152,11 +152,11 @@ struct Content {
 }
 
 async fn execution(
-    executions: &Executions,
+    workspace: &Workspace,
     id: ExecutionId,
     uri: &str,
 ) -> Result<Content, ResourceError> {
-    let view = executions.get(id).await?;
+    let view = workspace.get(id).await?;
     let is_final = view.status.is_end();
     let mut shape = Execution::from(view);
     let mut json = serde_json::to_string(&shape)?;
@@ -191,7 +191,7 @@ fn excess(text: &str) -> Option<usize> {
 }
 
 async fn output(
-    executions: &Executions,
+    workspace: &Workspace,
     id: ExecutionId,
     uri: &str,
 ) -> Result<Content, ResourceError> {
@@ -199,7 +199,7 @@ async fn output(
         offset: 0,
         limit: limits::PAGE_BYTES_MAX,
     };
-    let mut page = executions.output(id, first).await?;
+    let mut page = workspace.output(id, first).await?;
     let is_final = page.status.is_end();
     let kept = beginning(&page.data, CONTENT_BYTES_MAX, escaped_bytes).len();
     if kept < page.data.len() {
@@ -208,7 +208,7 @@ async fn output(
             offset: 0,
             limit: (kept as u64).max(1),
         };
-        page = executions.output(id, shorter).await?;
+        page = workspace.output(id, shorter).await?;
     }
     Ok(Content {
         parts: output_parts(id, uri, page)?,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
     CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
@@ -20,21 +21,41 @@ use super::instructions::instructions;
 use super::tools::{Defaults, ToolList, ToolName};
 use super::{completion, resources, tasks};
 use crate::api::{FAILED, clip, hidden, told};
-use crate::app::{self, Executions, Mode};
+use crate::app::{self, Executions, Mode, Workspace};
+use crate::auth::Caller;
 
 /// One server; clones share everything.
 #[derive(Debug, Clone)]
 pub struct Server {
-    executions: Executions,
+    callers: Callers,
     tools: Arc<ToolList>,
     answers: Answers,
     config: ServerConfig,
 }
 
+/// Whom a server serves.
+#[derive(Debug, Clone)]
+enum Callers {
+    /// One for all requests.
+    One(Workspace),
+    /// Whoever is named by the layer that has let a request in.
+    OfRequests(Executions),
+}
+
 impl Server {
-    /// Over these executions.
-    pub fn new(executions: Executions, defaults: Defaults) -> Self {
+    /// For one client, who is the only one that reaches it.
+    pub fn for_one(workspace: Workspace, defaults: Defaults) -> Self {
+        let mode = workspace.mode();
+        Self::new(Callers::One(workspace), mode, defaults)
+    }
+
+    /// For requests over HTTP that come with their [`Caller`]; others are refused.
+    pub fn for_callers(executions: Executions, defaults: Defaults) -> Self {
         let mode = executions.mode();
+        Self::new(Callers::OfRequests(executions), mode, defaults)
+    }
+
+    fn new(callers: Callers, mode: Mode, defaults: Defaults) -> Self {
         let capabilities = ServerCapabilities::builder()
             .enable_completions()
             .enable_resources()
@@ -45,10 +66,23 @@ impl Server {
             .with_server_info(identity())
             .with_instructions(instructions(defaults, mode));
         Self {
-            executions,
+            callers,
             tools: Arc::new(ToolList::new(defaults, mode)),
             answers: Answers::new(),
             config,
+        }
+    }
+
+    /// What the caller of a request can see and do.
+    fn workspace(&self, context: &RequestContext<RoleServer>) -> Result<Workspace, ErrorData> {
+        match &self.callers {
+            Callers::One(workspace) => Ok(workspace.clone()),
+            Callers::OfRequests(executions) => {
+                let parts = context.extensions.get::<Parts>();
+                let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
+                let caller = caller.ok_or_else(nobody_calls)?;
+                Ok(executions.of(caller.tenant().clone()))
+            }
         }
     }
 }
@@ -90,7 +124,7 @@ impl ServerHandler for Server {
             found => return Err(unknown_tool(found, &request.name, mode)),
         };
         let call = Call {
-            executions: &self.executions,
+            workspace: &self.workspace(&context)?,
             tools: &self.tools,
             answers: &self.answers,
             context: &context,
@@ -123,7 +157,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        resources::list(&self.executions, cursor, &context).await
+        resources::list(&self.workspace(&context)?, cursor, &context).await
     }
 
     async fn list_resource_templates(
@@ -140,8 +174,9 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let workspace = self.workspace(&context)?;
         let room = self.answers.room().await?;
-        let read = resources::read(&self.executions, request.uri, &context).await?;
+        let read = resources::read(&workspace, request.uri, &context).await?;
         room.made(&read, &context)?;
         Ok(read.into())
     }
@@ -151,7 +186,8 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let mut completed = completion::complete(&self.executions, request).await?;
+        let workspace = self.workspace(&context)?;
+        let mut completed = completion::complete(&workspace, request).await?;
         completed.meta = stamp(&context);
         Ok(completed)
     }
@@ -162,8 +198,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         need_tasks("tasks/get", &context)?;
+        let workspace = self.workspace(&context)?;
         let room = self.answers.room().await?;
-        let got = tasks::get(&self.executions, request, &context).await?;
+        let got = tasks::get(&workspace, request, &context).await?;
         room.made(&got, &context)?;
         Ok(got)
     }
@@ -174,7 +211,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         need_tasks("tasks/update", &context)?;
-        Ok(tasks::update(&self.executions, request).await?)
+        Ok(tasks::update(&self.workspace(&context)?, request).await?)
     }
 
     async fn cancel_task(
@@ -183,7 +220,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         need_tasks("tasks/cancel", &context)?;
-        Ok(tasks::cancel(&self.executions, request).await?)
+        Ok(tasks::cancel(&self.workspace(&context)?, request).await?)
     }
 
     /// Requests that the library could not read as what their method says come here too.
@@ -216,6 +253,12 @@ impl ServerHandler for Server {
             _ => no_method(&method),
         })
     }
+}
+
+/// A request has got past the layer that names its caller: a fault of ours, and no reason to serve it.
+fn nobody_calls() -> ErrorData {
+    let error = "a request came here without its caller";
+    ErrorData::internal_error(hidden(FAILED, &error), None)
 }
 
 fn no_method(method: &str) -> ErrorData {

@@ -19,7 +19,7 @@ use super::era::{is_modern, stamp};
 use super::refusal::refused;
 use crate::api::arguments::Object;
 use crate::api::{FAILED, clip, hidden};
-use crate::app::{self, Conflict, End, ExecutionId, Executions, Status, Unavailable, View};
+use crate::app::{self, Conflict, End, ExecutionId, Status, Unavailable, View, Workspace};
 use crate::limits;
 
 /// How long `run_js` waits for the end of an execution before it gives a task, when the call does not
@@ -95,19 +95,19 @@ pub(super) fn created(view: &View, context: &RequestContext<RoleServer>) -> Crea
 
 /// Where a task stands, with its result once there is one.
 pub(super) async fn get(
-    executions: &Executions,
+    workspace: &Workspace,
     request: GetTaskParams,
     context: &RequestContext<RoleServer>,
 ) -> Result<GetTaskResult, TaskError> {
     let id = known(request.task_id)?;
-    let view = executions.get(id).await.map_err(TaskError::of(id))?;
+    let view = workspace.get(id).await.map_err(TaskError::of(id))?;
     let task = task(&view);
     let payload = match view.status {
         Status::Queued | Status::Running => TaskPayload::Working,
         Status::Cancelled => TaskPayload::Cancelled,
         // A script's failure is a result.
         Status::Completed | Status::Failed | Status::TimedOut => TaskPayload::Completed {
-            result: result(executions, view, context).await?,
+            result: result(workspace, view, context).await?,
         },
     };
     let mut found = GetTaskResult::new(DetailedTask::new(task, payload));
@@ -117,11 +117,11 @@ pub(super) async fn get(
 
 /// What `run_js` would have given if it had waited for the end.
 async fn result(
-    executions: &Executions,
+    workspace: &Workspace,
     view: View,
     context: &RequestContext<RoleServer>,
 ) -> Result<Object, TaskError> {
-    let seen = serde_json::to_value(seen(executions, view).await)?;
+    let seen = serde_json::to_value(seen(workspace, view).await)?;
     let result = CallToolResult::structured(seen).with_meta(stamp(context));
     match serde_json::to_value(result)? {
         Value::Object(result) => Ok(result),
@@ -131,11 +131,11 @@ async fn result(
 
 /// Cancels a task. One that has ended stays as it is, and that is no error.
 pub(super) async fn cancel(
-    executions: &Executions,
+    workspace: &Workspace,
     request: CancelTaskParams,
 ) -> Result<(), TaskError> {
     let id = known(request.task_id)?;
-    match executions.cancel(id).await {
+    match workspace.cancel(id).await {
         Ok(())
         | Err(app::Error::Conflict(Conflict::NotRunning { .. }))
         // It was asked to end, and polling shows when it has.
@@ -146,11 +146,11 @@ pub(super) async fn cancel(
 
 /// Takes answers to what a task has asked for. No execution asks for anything, so they are ignored.
 pub(super) async fn update(
-    executions: &Executions,
+    workspace: &Workspace,
     request: UpdateTaskParams,
 ) -> Result<(), TaskError> {
     let id = known(request.task_id)?;
-    executions.get(id).await.map_err(TaskError::of(id))?;
+    workspace.get(id).await.map_err(TaskError::of(id))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Asked, Permit, Verdict, judge};
-use crate::heaps::Tenant;
+use crate::tenant::Tenant;
 
 /// The largest request that is read, in bytes.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;

@@ -56,7 +56,7 @@ fn parts(url: &Url) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heaps::Tenant;
+    use crate::tenant::Tenant;
     use http::{HeaderValue, Method};
 
     fn asked(url: &str) -> Asked {

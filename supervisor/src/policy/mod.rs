@@ -20,8 +20,8 @@ pub use self::opa::{OPA_FETCH_POLICY_DEFAULT, OpaOptions, OpaOptionsError};
 pub(crate) use self::opa::{is_policy, is_server};
 use self::rego::Rego;
 pub use self::rego::RegoError;
-use crate::heaps::Tenant;
 use crate::limits;
+use crate::tenant::Tenant;
 use crate::upstream::{AskError, UpstreamError};
 
 /// A request that a script wants to have made.

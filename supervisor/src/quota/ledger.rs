@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::excess::{Excess, HeapsFull, Quota};
 use super::limits::TenantLimits;
 use super::window::Window;
-use crate::heaps::Tenant;
 use crate::limits::{HOUR_WINDOW, MINUTE_WINDOW, TENANTS_REMEMBERED_MAX};
+use crate::tenant::Tenant;
 
 const MB: u64 = 1 << 20;
 const MILLIS_PER_SEC: u64 = 1000;

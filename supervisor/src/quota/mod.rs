@@ -7,12 +7,14 @@
 //! * [`limits`]: the limits, as an operator writes them.
 //! * `window`: a rolling sum in a fixed amount of memory.
 //! * `ledger`: what was used, for a bounded number of tenants; pure.
+//! * `crowd`: places that tenants share.
 //! * `excess`: what a tenant is told that has used all of it.
 //!
 //! What is checked before it is used up (executions, requests, output) never exceeds its limit. What is
 //! known only afterwards (CPU time, heaps) may, by what was under way when it was reached; until it is
 //! below again nothing new is accepted, or kept.
 
+mod crowd;
 mod excess;
 mod ledger;
 pub mod limits;
@@ -22,13 +24,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use crowd::{Crowd, Member, Sharing};
 pub use excess::{Excess, HeapsFull, Quota};
 pub use ledger::Used;
 pub use limits::TenantLimits;
 
 use self::ledger::Ledger;
-use crate::heaps::Tenant;
 use crate::limits::HOUR_WINDOW;
+use crate::tenant::Tenant;
 
 /// The quotas of all tenants. Clones share them.
 #[derive(Debug, Clone)]

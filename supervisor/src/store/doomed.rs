@@ -22,7 +22,8 @@ use super::error::StoreError;
 use super::read::{count, heap, parsed};
 use super::write::{Applied, Write, integer};
 use super::writer::Command;
-use crate::heaps::{HeapId, Tenant, TenantFolder};
+use crate::heaps::{HeapId, TenantFolder};
+use crate::tenant::Tenant;
 
 /// A heap whose content is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

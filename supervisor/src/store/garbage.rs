@@ -15,8 +15,9 @@ use super::error::StoreError;
 use super::read::{count, heap, parsed, time};
 use super::write::{Applied, Write, integer};
 use super::writer::Command;
-use crate::heaps::{HeapId, Tenant, TenantFolder};
+use crate::heaps::{HeapId, TenantFolder};
 use crate::limits;
+use crate::tenant::Tenant;
 
 /// How long heaps are kept that nothing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::session::SessionName;
 use super::tags::{TagKey, Tags};
 use super::write::{Applied, Write, integer};
 use super::writer::Command;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 /// What is kept of an execution that completed, beside its end. The heap is durable already.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,6 +54,7 @@ use self::place::Place;
 use self::write::{Applied, Write};
 use self::writer::{Command, Waiter, Writer};
 use crate::limits;
+use crate::tenant::Tenant;
 
 /// Where executions are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,44 +219,46 @@ impl Store {
         Ok(())
     }
 
-    /// An execution.
+    /// An execution; `None` when this tenant has no such execution.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, id: ExecutionId) -> Result<Option<Stored>, StoreError> {
+    pub async fn get(&self, tenant: Tenant, id: ExecutionId) -> Result<Option<Stored>, StoreError> {
         let owner = self.owner;
-        self.read(move |connection| read::get(connection, owner, id))
+        self.read(move |connection| read::get(connection, owner, &tenant, id))
             .await
     }
 
-    /// A page of an execution's output; `None` when there is no such execution. The request is
+    /// A page of an execution's output; `None` when this tenant has no such execution. The request is
     /// within its limits already.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn output(
         &self,
+        tenant: Tenant,
         id: ExecutionId,
         request: PageRequest,
     ) -> Result<Option<OutputPage>, StoreError> {
         self.read(move |connection| {
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            page::page(&snapshot, id, request)
+            page::page(&snapshot, &tenant, id, request)
         })
         .await
     }
 
-    /// Executions, newest first, at most `limit`, older than `after`.
+    /// The executions of a tenant, newest first, at most `limit`, older than `after`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn list(
         &self,
+        tenant: Tenant,
         filter: Option<Status>,
         limit: u32,
         after: Option<ListPosition>,
     ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
-        self.read(move |connection| read::list(connection, filter, limit, after))
+        self.read(move |connection| read::list(connection, &tenant, filter, limit, after))
             .await
     }
 

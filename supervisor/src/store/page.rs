@@ -8,6 +8,7 @@ use super::read::{self, OutputTotals, StoredChunk};
 use super::record::{ExecutionId, OutputPage, PageRequest};
 use super::write::integer;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::tenant::Tenant;
 
 /// A place in an output.
 #[derive(Debug, Clone, Copy)]
@@ -16,14 +17,15 @@ struct Place {
     line: u64,
 }
 
-/// Reads a page; `None` when there is no such execution. Must be called within a transaction, so
+/// Reads a page; `None` when this tenant has no such execution. Must be called within a transaction, so
 /// that totals and pieces belong together.
 pub(super) fn page(
     connection: &Connection,
+    tenant: &Tenant,
     id: ExecutionId,
     request: PageRequest,
 ) -> Result<Option<OutputPage>, StoreError> {
-    let Some(totals) = read::output_totals(connection, id)? else {
+    let Some(totals) = read::output_totals(connection, tenant, id)? else {
         return Ok(None);
     };
     let page = match request {

@@ -2,10 +2,10 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::heaps::Tenant;
 use crate::store::record::{End, Limits, Status, View};
 use crate::store::schema::migrate;
 use crate::store::write::{Chunk, Write};
+use crate::tenant::Tenant;
 
 /// A database with one execution whose output came in these pieces.
 struct Sample {
@@ -63,6 +63,7 @@ impl Sample {
     fn lines(&self, offset: u64, limit: u64) -> OutputPage {
         page(
             &self.connection,
+            &Tenant::local(),
             self.id,
             PageRequest::Lines { offset, limit },
         )
@@ -73,6 +74,7 @@ impl Sample {
     fn bytes(&self, offset: u64, limit: u64) -> OutputPage {
         page(
             &self.connection,
+            &Tenant::local(),
             self.id,
             PageRequest::Bytes { offset, limit },
         )
@@ -215,7 +217,7 @@ fn a_missing_piece_is_an_error_and_not_a_lie() {
         offset: 1,
         limit: 10,
     };
-    let error = page(&sample.connection, sample.id, request).unwrap_err();
+    let error = page(&sample.connection, &Tenant::local(), sample.id, request).unwrap_err();
     assert!(matches!(error, StoreError::Gap));
 }
 

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::read::count;
 use super::record::ExecutionId;
 use super::{IdMatches, Store};
-use crate::heaps::Tenant;
+use crate::tenant::Tenant;
 
 /// Digits of a name.
 const DIGITS: usize = 32;

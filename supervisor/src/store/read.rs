@@ -13,6 +13,7 @@ use super::record::{
 };
 use super::write::integer;
 use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 /// An execution as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub struct Stored {
 pub(super) fn get(
     connection: &Connection,
     owner: i64,
+    tenant: &Tenant,
     id: ExecutionId,
 ) -> Result<Option<Stored>, StoreError> {
     let mut statement = connection.prepare_cached(
@@ -33,9 +35,9 @@ pub(super) fn get(
              execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
              timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
              tenant, session, input_heap, cpu_ms, peak_memory_bytes
-         FROM executions WHERE id = ?1",
+         FROM executions WHERE id = ?1 AND tenant = ?2",
     )?;
-    let mut rows = statement.query(params![id.0.as_bytes()])?;
+    let mut rows = statement.query(params![id.0.as_bytes(), tenant.name()])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
@@ -112,9 +114,10 @@ fn end(row: &Row<'_>, status: Status) -> Result<Option<End>, StoreError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListPosition(pub i64);
 
-/// Newest first, at most `limit`, older than `after`.
+/// Those of a tenant, newest first, at most `limit`, older than `after`.
 pub(super) fn list(
     connection: &Connection,
+    tenant: &Tenant,
     filter: Option<Status>,
     limit: u32,
     after: Option<ListPosition>,
@@ -122,13 +125,14 @@ pub(super) fn list(
     let mut statement = connection.prepare_cached(
         "SELECT seq, id, status, submitted_at, started_at, completed_at
          FROM executions
-         WHERE seq < ?1 AND (?2 IS NULL OR status = ?2)
+         WHERE tenant = ?4 AND seq < ?1 AND (?2 IS NULL OR status = ?2)
          ORDER BY seq DESC LIMIT ?3",
     )?;
     let mut rows = statement.query(params![
         after.map_or(i64::MAX, |position| position.0),
         filter.map(Status::name),
         limit,
+        tenant.name(),
     ])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -157,13 +161,14 @@ pub(super) struct OutputTotals {
 
 pub(super) fn output_totals(
     connection: &Connection,
+    tenant: &Tenant,
     id: ExecutionId,
 ) -> Result<Option<OutputTotals>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, status, output_bytes, output_newlines, output_mid_line
-         FROM executions WHERE id = ?1",
+         FROM executions WHERE id = ?1 AND tenant = ?2",
     )?;
-    let mut rows = statement.query(params![id.0.as_bytes()])?;
+    let mut rows = statement.query(params![id.0.as_bytes(), tenant.name()])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
     };

@@ -11,8 +11,9 @@ use super::read::{ListPosition, count, heap, maybe_heap, parsed, time};
 use super::session::SessionName;
 use super::tags::Tags;
 use super::write::integer;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
 use crate::limits::STATE_PAGE_BYTES_MAX;
+use crate::tenant::Tenant;
 
 /// One execution of a session that left a heap behind.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::session::SessionName;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 /// The name of an execution: random, so that it cannot be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

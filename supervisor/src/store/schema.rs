@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 4] = [EXECUTIONS, STATE, GARBAGE, USAGE];
+const MIGRATIONS: [&str; 5] = [EXECUTIONS, STATE, GARBAGE, TENANTS, USAGE];
 
 const EXECUTIONS: &str = "
     -- The servers that use this database. Each holds a lock on its file while it lives. A number is
@@ -122,6 +122,13 @@ const GARBAGE: &str = "
         stored_bytes INTEGER NOT NULL,
         PRIMARY KEY (folder, id)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What one tenant lists and looks up costs no more because others have much.
+const TENANTS: &str = "
+    -- The rows of each tenant in the order of their numbers.
+    CREATE INDEX executions_by_tenant ON executions (tenant);
+    CREATE INDEX executions_by_name ON executions (tenant, id);
 ";
 
 const USAGE: &str = "

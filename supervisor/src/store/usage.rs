@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::Store;
 use super::error::StoreError;
 use super::read::{count, parsed};
-use crate::heaps::Tenant;
+use crate::tenant::Tenant;
 
 /// What the executions of a tenant used that ended in one minute.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use super::garbage::UnneededHeap;
 use super::keep::{Keep, Retag, TagChange, touch};
 use super::record::{CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Status, View};
 use super::session::SessionName;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 /// A piece of output: whole characters, at most [`crate::limits::OUTPUT_CHUNK_BYTES_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mcp_v8::audit::Audit;
 use mcp_v8::fetch::injection::NoValue;
 use mcp_v8::fetch::{Bounds, Broker, Exchanges, Network, Requester, Resolver, Rules};
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, Denied, Permit};
 use mcp_v8::quota::Meter;
 use mcp_v8::store::ExecutionId;
+use mcp_v8::tenant::Tenant;
 use mcp_v8_protocol::fetch::{
     CallStep, ExchangeId, FetchCall, FetchReply, Header, Redirect, ReplyStep, Request, RequestBody,
     Response,

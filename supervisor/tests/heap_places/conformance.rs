@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use mcp_v8::heaps::{BuildId, Damage, HeapError, HeapId, Heaps, ListedHeap, Tenant, TenantFolder};
+use mcp_v8::heaps::{BuildId, Damage, HeapError, HeapId, Heaps, ListedHeap, TenantFolder};
+use mcp_v8::tenant::Tenant;
 
 use super::{Place, build, name, noise, snapshot, tenant};
 

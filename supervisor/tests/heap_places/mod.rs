@@ -7,7 +7,8 @@ pub(crate) mod conformance;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mcp_v8::heaps::{BuildId, HeapId, HeapPlace, Heaps, HeapsConfig, Tenant, TenantFolder};
+use mcp_v8::heaps::{BuildId, HeapId, HeapPlace, Heaps, HeapsConfig, TenantFolder};
+use mcp_v8::tenant::Tenant;
 use tempfile::TempDir;
 
 /// A place, which a test can also reach behind the back of the program.

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
-use mcp_v8::app::{Executions, ExecutionsConfig, Mode};
+use mcp_v8::app::{ExecutionsConfig, Mode};
 use mcp_v8::mcp::{Defaults, Server, ToolList};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::mcp_client::{Client, modern_meta};
-use crate::support::{Home, PATIENCE, children, start};
+use crate::support::{Executions, Home, PATIENCE, children, start};
 
 pub(crate) const DEFAULTS: Defaults = Defaults {
     heap_memory_max_mb: 8,
@@ -34,7 +34,7 @@ impl Pair {
     pub(crate) async fn with(change: impl FnOnce(ExecutionsConfig) -> ExecutionsConfig) -> Self {
         let home = Home::new();
         let executions = start(change(home.config())).await;
-        let mut client = Client::start(Server::new(executions.clone(), DEFAULTS));
+        let mut client = Client::start(Server::for_one(executions.workspace(), DEFAULTS));
         let hello = client.initialize().await;
         assert_eq!(hello["serverInfo"]["name"], "mcp-v8");
         assert_eq!(hello["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
@@ -52,7 +52,7 @@ impl Pair {
     pub(crate) async fn modern(capabilities: Value) -> Self {
         let home = Home::new();
         let executions = start(home.config()).await;
-        let client = Client::start(Server::new(executions.clone(), DEFAULTS));
+        let client = Client::start(Server::for_one(executions.workspace(), DEFAULTS));
         let mut meta = modern_meta();
         meta["io.modelcontextprotocol/clientCapabilities"] = capabilities;
         let mut pair = Self {

@@ -7,11 +7,12 @@ pub(crate) mod stub;
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::{Extension, Router};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
+use mcp_v8::auth::Caller;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -34,7 +35,12 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    pub(crate) fn direct(routes: Router) -> Self {
+        Self::Direct(routes.layer(Extension(Caller::local())))
+    }
+
     pub(crate) async fn loopback(routes: Router) -> Self {
+        let routes = routes.layer(Extension(Caller::local()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });

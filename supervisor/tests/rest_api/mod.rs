@@ -3,16 +3,17 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use axum::{Extension, Router};
 use http_body_util::BodyExt as _;
-use mcp_v8::app::{Executions, ExecutionsConfig};
+use mcp_v8::app::ExecutionsConfig;
+use mcp_v8::auth::Caller;
 use mcp_v8::http::rest;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::support::{Home, start};
+use crate::support::{Executions, Home, start};
 
 /// A server and its API.
 pub(crate) struct Api {
@@ -50,7 +51,7 @@ impl Api {
 
     pub(crate) fn over(home: Home, executions: Executions) -> Self {
         Self {
-            router: rest::router(executions.clone()),
+            router: rest::router(executions.whole.clone()).layer(Extension(Caller::local())),
             executions,
             home,
         }

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use http::{HeaderMap, Method};
-use mcp_v8::heaps::Tenant;
 use mcp_v8::policy::{Asked, Policy, PolicyOptions};
+use mcp_v8::tenant::Tenant;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -44,7 +44,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         ..ExecutionsConfig::new(scripted_worker()?, State::Stateless)
     };
     let executions = Executions::start(config).await?;
-    let handler = Fixture::new(Server::new(executions.clone(), DEFAULTS));
+    let handler = Fixture::new(Server::for_callers(executions.clone(), DEFAULTS));
     let stop = CancellationToken::new();
     let routes = router(handler.clone(), StreamableConfig::default(), stop.clone())
         .merge(sse::router(handler, SseConfig::default(), stop.clone()));

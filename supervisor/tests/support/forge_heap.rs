@@ -10,7 +10,8 @@
 )]
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
-use mcp_v8::heaps::{BuildId, HeapPlace, Heaps, HeapsConfig, Tenant};
+use mcp_v8::heaps::{BuildId, HeapPlace, Heaps, HeapsConfig};
+use mcp_v8::tenant::Tenant;
 
 /// Where V8 keeps its checksum of a snapshot, in bytes (`src/snapshot/snapshot.cc`).
 const CHECKSUM_AT: usize = 8;

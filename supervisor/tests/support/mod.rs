@@ -3,18 +3,20 @@
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mcp_v8::app::{
-    End, ExecutionId, Executions, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace,
-    HeapRetention, HeapsConfig, Limits, OutputPage, PageRequest, Retention, RunRequest, State,
-    Status, Tags, Tenant, View, WorkerStart,
+    End, ExecutionId, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace, HeapRetention,
+    HeapsConfig, Limits, Load, OutputPage, PageRequest, Retention, RunRequest, State, Status, Tags,
+    Tenant, View, WorkerStart, Workspace,
 };
 use mcp_v8::heaps::{BuildId, Heaps};
 use mcp_v8::store::{Keep, Store};
+use mcp_v8_protocol::message::Confinement;
 use tempfile::TempDir;
 
 /// Long enough for anything that is going to happen at all.
@@ -122,8 +124,63 @@ fn scripted_worker() -> PathBuf {
     worker
 }
 
+/// A server as one that has a single tenant: what is done to it as a whole, and what the tenant does.
+#[derive(Debug, Clone)]
+pub(crate) struct Executions {
+    pub(crate) whole: mcp_v8::app::Executions,
+    workspace: Workspace,
+}
+
+impl Executions {
+    pub(crate) fn over(whole: mcp_v8::app::Executions) -> Self {
+        let workspace = whole.of(Tenant::local());
+        Self { whole, workspace }
+    }
+
+    pub(crate) fn workspace(&self) -> Workspace {
+        self.workspace.clone()
+    }
+
+    pub(crate) fn v8_version(&self) -> &str {
+        self.whole.v8_version()
+    }
+
+    pub(crate) fn confinement(&self) -> Confinement {
+        self.whole.confinement()
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        self.whole.load()
+    }
+
+    pub(crate) fn close(&self) {
+        self.whole.close();
+    }
+
+    pub(crate) async fn idle(&self) {
+        self.whole.idle().await;
+    }
+
+    pub(crate) async fn cancel_all(&self) {
+        self.whole.cancel_all().await;
+    }
+
+    pub(crate) async fn shut_down(&self) {
+        self.whole.shut_down().await;
+    }
+}
+
+impl Deref for Executions {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        &self.workspace
+    }
+}
+
 pub(crate) async fn start(config: ExecutionsConfig) -> Executions {
-    Executions::start(config).await.expect("the server starts")
+    let started = mcp_v8::app::Executions::start(config).await;
+    Executions::over(started.expect("the server starts"))
 }
 
 pub(crate) fn request(source: &str) -> RunRequest {

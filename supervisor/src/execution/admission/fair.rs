@@ -14,14 +14,16 @@
 //! * A tenant that comes back after it wanted nothing begins with the service of who is served now:
 //!   it is next, but has saved up nothing.
 //! * No slot is free while somebody wants one who may have it.
-//! * A tenant that has nothing in the queue finds a place there, unless very many others wait.
+//! * A tenant that has nothing in the queue finds a place there, unless more tenants wait than the queue
+//!   has places.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::{Refusal, Share, Sharing};
-use crate::heaps::Tenant;
+use super::{Refusal, Share};
 use crate::limits::TENANTS_REMEMBERED_MAX;
+use crate::quota::Sharing;
+use crate::tenant::Tenant;
 
 /// What one grant costs beside the time that the slot is held.
 const GRANT_COST: Duration = Duration::from_millis(1);
@@ -91,16 +93,10 @@ impl Fair {
             });
         }
         let places = self.queue_length_max + self.promised;
-        let has_place = match self.sharing {
-            Sharing::Alone => self.waiting < places,
-            // The more is taken, the less each may have: so something always stays free for others.
-            Sharing::Tenants => {
-                waiting
-                    < places
-                        .saturating_sub(self.waiting)
-                        .saturating_mul(QUEUE_PART)
-            }
-        };
+        let has_place = self
+            .sharing
+            .allows(waiting, places.saturating_sub(self.waiting))
+            || self.has_first_place(waiting, places);
         if has_place {
             return Ok(());
         }
@@ -112,6 +108,15 @@ impl Fair {
                 queue_length: self.queue_length_max,
             }
         })
+    }
+
+    /// Floods of many leave little to who comes after them: the first of a tenant has places of its own,
+    /// as many again.
+    const fn has_first_place(&self, waiting: usize, places: usize) -> bool {
+        match self.sharing {
+            Sharing::Alone => false,
+            Sharing::Tenants => waiting == 0 && self.waiting < 2 * places,
+        }
     }
 
     /// Lets somebody in: it waits until [`Fair::grant`] gives it a slot, which may be at once.
@@ -216,10 +221,6 @@ impl Fair {
         }
     }
 }
-
-/// A tenant may have so many times as much in the queue as is free there: three quarters where nobody
-/// else waits, less where others do.
-const QUEUE_PART: usize = 3;
 
 impl Line {
     fn new(share: Share) -> Self {

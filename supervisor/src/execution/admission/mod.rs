@@ -14,21 +14,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use self::fair::{Fair, Number};
-use crate::heaps::Tenant;
+use crate::quota::Sharing;
+use crate::tenant::Tenant;
 
 /// The slots and the queue. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Admission {
     desk: Arc<Desk>,
-}
-
-/// Who shares the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// One tenant has the server to itself, and may fill the queue.
-    Alone,
-    /// There are several: none may fill it, so that others find a place.
-    Tenants,
 }
 
 /// What a tenant may have of it.

@@ -97,10 +97,10 @@ fn a_quiet_tenant_is_next_whatever_another_has_waiting() {
     let admission = Admission::new(1, 8, Sharing::Tenants);
     let tenant = |name: &str| name.parse::<Tenant>().unwrap();
     let of = |name| admission.enter(&tenant(name), Share::default());
-    let mut flood: Vec<Ticket> = (0..7).map(|_| of("loud").unwrap()).collect();
+    let mut flood: Vec<Ticket> = (0..5).map(|_| of("loud").unwrap()).collect();
     assert!(matches!(
         of("loud"),
-        Err(Refusal::QueueShared { waiting: 6 })
+        Err(Refusal::QueueShared { waiting: 4 })
     ));
     let mut quiet = of("quiet").expect("what is left is for others");
     drop(now(&mut flood[0]).expect("it runs"));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 struct Places {
     origin: TempDir,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::*;
-use crate::heaps::{HeapId, Tenant};
+use crate::heaps::HeapId;
+use crate::tenant::Tenant;
 
 /// What happens at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

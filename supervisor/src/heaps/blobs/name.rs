@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::heaps::hex::{self, Hex};
 use crate::heaps::id::HeapId;
-use crate::heaps::tenant::Tenant;
+use crate::tenant::Tenant;
 
 const FOLDER_BYTES: usize = 16;
 const SUFFIX: &str = ".heap";

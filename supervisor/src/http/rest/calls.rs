@@ -1,12 +1,10 @@
 //! What each operation does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::sync::Semaphore;
 
 use super::answer::json;
 use super::form::{Form, Sent};
@@ -18,27 +16,48 @@ use crate::api::{
     OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
     SetTagsArguments, Snapshots, SnapshotsArguments, StreamArguments,
 };
-use crate::app::{ExecutionId, Executions};
+use crate::app::{ExecutionId, Executions, Workspace};
+use crate::auth::Caller;
 use crate::http::error::HttpError;
+use crate::quota::Crowd;
 
 /// An operation of this server.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct Desk {
     pub(super) executions: Executions,
     pub(super) operation: Operation,
     pub(super) form: Form,
     /// Outputs that may still be followed.
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) streams: Crowd,
+}
+
+/// One call of it.
+#[derive(Debug)]
+struct Call<'a> {
+    desk: &'a Desk,
+    /// What the caller can see and do.
+    workspace: Workspace,
 }
 
 type Answered = Result<Response, HttpError>;
 
-impl Call {
+impl Desk {
     /// Reads the arguments, and does what the operation does.
     pub(super) async fn perform(&self, request: Request) -> Answered {
-        let sent = Sent::from(request);
-        let form = &self.form;
-        match self.operation {
+        let caller = request.extensions().get::<Caller>();
+        let caller = caller.ok_or(HttpError::NobodyCalls)?;
+        let call = Call {
+            desk: self,
+            workspace: self.executions.of(caller.tenant().clone()),
+        };
+        call.perform(Sent::from(request)).await
+    }
+}
+
+impl Call<'_> {
+    async fn perform(&self, sent: Sent) -> Answered {
+        let form = &self.desk.form;
+        match self.desk.operation {
             Operation::RunJs => self.run_js(form.read(sent).await?).await,
             Operation::ListExecutions => self.list(form.read(sent).await?).await,
             Operation::GetExecution => self.get_execution(form.read(sent).await?).await,
@@ -57,7 +76,7 @@ impl Call {
 
     async fn run_js(&self, arguments: RunArguments) -> Answered {
         let wait = arguments.wait();
-        let id = self.executions.submit(arguments.try_into()?).await?;
+        let id = self.workspace.submit(arguments.try_into()?).await?;
         match wait {
             None => json(StatusCode::ACCEPTED, &Accepted::from(id)),
             Some(wait) => self.seen(id, wait).await,
@@ -65,25 +84,25 @@ impl Call {
     }
 
     async fn seen(&self, id: ExecutionId, wait: Duration) -> Answered {
-        let view = self.executions.wait(id, wait).await?;
+        let view = self.workspace.wait(id, wait).await?;
         let status = match view.end {
             Some(_) => StatusCode::OK,
             None => StatusCode::ACCEPTED,
         };
-        let output = self.executions.output_if_readable(id, FIRST_PAGE).await;
+        let output = self.workspace.output_if_readable(id, FIRST_PAGE).await;
         json(status, &Seen::new(view, output))
     }
 
     async fn list(&self, arguments: ListArguments) -> Answered {
-        let page = self.executions.list(arguments.into()).await?;
+        let page = self.workspace.list(arguments.into()).await?;
         json(StatusCode::OK, &ExecutionList::from(page))
     }
 
     async fn get_execution(&self, arguments: GetArguments) -> Answered {
         let id = arguments.execution_id.parse()?;
         let view = match arguments.wait() {
-            None => self.executions.get(id).await?,
-            Some(wait) => self.executions.wait(id, wait).await?,
+            None => self.workspace.get(id).await?,
+            Some(wait) => self.workspace.wait(id, wait).await?,
         };
         json(StatusCode::OK, &Execution::from(view))
     }
@@ -91,58 +110,58 @@ impl Call {
     async fn output(&self, arguments: OutputArguments) -> Answered {
         let page = arguments.page()?;
         let id = arguments.execution_id.parse()?;
-        let page = self.executions.output(id, page).await?;
+        let page = self.workspace.output(id, page).await?;
         json(StatusCode::OK, &Output::new(id, page))
     }
 
     async fn stream(&self, sent: Sent) -> Answered {
         let resumed = stream::last_event_id(&sent.headers)?;
-        let arguments: StreamArguments = self.form.read(sent).await?;
+        let arguments: StreamArguments = self.desk.form.read(sent).await?;
         let id = arguments.execution_id.parse()?;
         let offset = resumed.unwrap_or(arguments.byte_offset);
-        let follower = self.executions.follow(id, offset).await?;
-        let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| HttpError::TooManyStreams)?;
+        let follower = self.workspace.follow(id, offset).await?;
+        let place = self.desk.streams.enter(self.workspace.tenant());
+        let place = place.ok_or(HttpError::TooManyStreams)?;
         Ok(stream::answer(follower, place))
     }
 
     async fn cancel(&self, arguments: CancelArguments) -> Answered {
         let id = arguments.execution_id.parse()?;
-        self.executions.cancel(id).await?;
+        self.workspace.cancel(id).await?;
         json(StatusCode::OK, &Done { ok: true })
     }
 
     async fn sessions(&self, arguments: SessionsArguments) -> Answered {
-        let page = self.executions.list_sessions(arguments.into()).await?;
+        let page = self.workspace.list_sessions(arguments.into()).await?;
         json(StatusCode::OK, &SessionList::from(page))
     }
 
     async fn snapshots(&self, arguments: SnapshotsArguments) -> Answered {
         let (session, request, fields) = arguments.request()?;
-        let page = self.executions.session_snapshots(session, request).await?;
+        let page = self.workspace.session_snapshots(session, request).await?;
         json(StatusCode::OK, &Snapshots::new(page, &fields))
     }
 
     async fn heap_tags(&self, arguments: GetTagsArguments) -> Answered {
-        let tags = self.executions.heap_tags(arguments.heap()?).await?;
+        let tags = self.workspace.heap_tags(arguments.heap()?).await?;
         json(StatusCode::OK, &HeapTags::from(tags))
     }
 
     async fn set_heap_tags(&self, arguments: SetTagsArguments) -> Answered {
         let (heap, tags) = arguments.change()?;
-        self.executions.set_heap_tags(heap, tags).await?;
+        self.workspace.set_heap_tags(heap, tags).await?;
         json(StatusCode::OK, &Done { ok: true })
     }
 
     async fn delete_heap_tags(&self, arguments: DeleteTagsArguments) -> Answered {
         let (heap, keys) = arguments.change()?;
-        self.executions.delete_heap_tags(heap, keys).await?;
+        self.workspace.delete_heap_tags(heap, keys).await?;
         json(StatusCode::OK, &Done { ok: true })
     }
 
     async fn query_heaps(&self, arguments: QueryArguments) -> Answered {
         let query = arguments.try_into()?;
-        let page = self.executions.query_heaps_by_tags(query).await?;
+        let page = self.workspace.query_heaps_by_tags(query).await?;
         json(StatusCode::OK, &HeapList::from(page))
     }
 }

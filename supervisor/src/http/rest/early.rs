@@ -1,6 +1,7 @@
 //! Executions that a full server refuses are refused before their bodies are read: what is too much is to
 //! cost as little as it can, and so to leave the processors to what runs.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,25 +12,28 @@ use tokio::time::timeout;
 
 use super::operation::Operation;
 use crate::app::Executions;
+use crate::auth::Caller;
 use crate::http::error::HttpError;
 use crate::limits;
 
 /// Passes a request on, unless it is to run something and nothing can be accepted.
 pub(in crate::http) async fn refuse(
     State(executions): State<Executions>,
+    Extension(caller): Extension<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
-    match executions.admits() {
-        Err(error) if is_run => {
+    if is_run {
+        let workspace = executions.of(caller.tenant().clone());
+        if let Err(error) = workspace.admits() {
             pass_over(request.into_body());
-            executions.note_early_refusal(&error);
-            HttpError::Refused(error).into_response()
+            workspace.note_early_refusal(&error);
+            return HttpError::Refused(error).into_response();
         }
-        Ok(()) | Err(_) => next.run(request).await,
     }
+    next.run(request).await
 }
 
 /// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing

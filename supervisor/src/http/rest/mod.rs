@@ -22,21 +22,22 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, on};
-use tokio::sync::Semaphore;
 
 use super::error::HttpError;
 use crate::app::Executions;
 use crate::limits;
-use calls::Call;
+use crate::quota::Crowd;
+use calls::Desk;
 use form::Form;
 use operation::Operation;
 
 pub use openapi::document;
 
-/// All routes beneath `/api`. Other paths and methods are answered in the same form.
+/// All routes beneath `/api`. Other paths and methods are answered in the same form. Requests come with
+/// their [`crate::auth::Caller`]; others are refused.
 pub fn router(executions: Executions) -> Router {
     let mode = executions.mode();
-    let streams = Arc::new(Semaphore::new(limits::HTTP_STREAMS_MAX));
+    let streams = Crowd::new(limits::HTTP_STREAMS_MAX, executions.sharing());
     let mut router = Router::new();
     for operation in Operation::ALL {
         let route = operation.route();
@@ -44,13 +45,13 @@ pub fn router(executions: Executions) -> Router {
         let Ok(filter) = MethodFilter::try_from(route.method) else {
             continue;
         };
-        let call = Arc::new(Call {
+        let desk = Arc::new(Desk {
             executions: executions.clone(),
             operation,
             form: Form::new(operation, mode),
-            streams: Arc::clone(&streams),
+            streams: streams.clone(),
         });
-        let handler = async move |request: Request| call.perform(request).await;
+        let handler = async move |request: Request| desk.perform(request).await;
         router = router.route(route.path, on(filter, handler));
     }
     router

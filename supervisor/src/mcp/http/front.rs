@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::Full;
 use rmcp::ServerHandler;
@@ -12,16 +12,19 @@ use rmcp::model::{ClientRequest, JsonRpcMessage, JsonRpcRequest};
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::StreamableConfig;
 use super::era;
 use super::late;
 use super::sessions::{Room, Sessions};
+use crate::auth::Caller;
 use crate::limits;
 use crate::mcp::admission::{Place, Places};
 use crate::mcp::events;
 use crate::mcp::http_error::HttpError;
 use crate::mcp::posted;
+use crate::tenant::Tenant;
 
 const SESSION_ID: &str = "mcp-session-id";
 
@@ -47,20 +50,41 @@ pub(super) async fn serve<H: ServerHandler>(
 }
 
 impl<H: ServerHandler> Front<H> {
-    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
+    async fn answer(self: Arc<Self>, mut request: Request) -> Result<Response, HttpError> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
+        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = caller.ok_or(HttpError::NobodyCalls)?;
+        self.forget_foreign(request.headers_mut(), caller.tenant());
         match *request.method() {
-            Method::POST => self.post(request).await,
-            Method::GET => self.listen(request).await,
+            Method::POST => self.post(request, caller.tenant()).await,
+            Method::GET => self.listen(request, caller.tenant()).await,
             Method::DELETE => self.delete(request).await,
             _ => Ok(self.library(request.map(|_| Full::default())).await),
         }
     }
 
-    async fn post(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
-        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+    /// Makes the id of somebody else's session one that nobody has: so all that is said of it is what
+    /// is said of any unknown session.
+    fn forget_foreign(&self, headers: &mut HeaderMap, tenant: &Tenant) {
+        let is_foreign = |id: SessionId| self.sessions.is_foreign(&id, tenant);
+        if session_id(headers).is_some_and(is_foreign)
+            && let Ok(unknown) = HeaderValue::try_from(Uuid::new_v4().to_string())
+        {
+            headers.insert(SESSION_ID, unknown);
+        }
+    }
+
+    async fn post(
+        self: Arc<Self>,
+        request: Request,
+        tenant: &Tenant,
+    ) -> Result<Response, HttpError> {
+        let mut place = self
+            .requests
+            .take(tenant)
+            .ok_or(HttpError::TooManyRequests)?;
         let (parts, body) = request.into_parts();
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
         let Some(message) = posted.message else {
@@ -68,7 +92,13 @@ impl<H: ServerHandler> Front<H> {
         };
         let request = Request::from_parts(parts, Full::new(posted.bytes));
         match *message {
-            JsonRpcMessage::Request(message) => self.call(message, request, place).await,
+            JsonRpcMessage::Request(message) => {
+                if let ClientRequest::SubscriptionsListenRequest(_) = &message.request {
+                    let stream = self.streams.take(tenant);
+                    place = stream.ok_or(HttpError::TooManyStreams)?;
+                }
+                self.call(message, request, place).await
+            }
             _ => self.tell(request).await,
         }
     }
@@ -78,15 +108,11 @@ impl<H: ServerHandler> Front<H> {
         self: Arc<Self>,
         message: JsonRpcRequest<ClientRequest>,
         mut request: Request<Full<Bytes>>,
-        mut place: Place,
+        place: Place,
     ) -> Result<Response, HttpError> {
         era::check_opening(&message, request.headers())?;
         let room = match &message.request {
             ClientRequest::InitializeRequest(_) => Some(self.sessions.room().await?),
-            ClientRequest::SubscriptionsListenRequest(_) => {
-                place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
-                None
-            }
             _ => None,
         };
         request.extensions_mut().insert(place.clone());
@@ -106,8 +132,12 @@ impl<H: ServerHandler> Front<H> {
             .map_err(|_| HttpError::Stuck)
     }
 
-    async fn listen(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
-        let place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
+    async fn listen(
+        self: Arc<Self>,
+        request: Request,
+        tenant: &Tenant,
+    ) -> Result<Response, HttpError> {
+        let place = self.streams.take(tenant).ok_or(HttpError::TooManyStreams)?;
         let pace = self.config.pace;
         let answer = self.library(request.map(|_| Full::default()));
         let response = tokio::time::timeout(limits::MCP_ACCEPT_WAIT_MAX, answer)

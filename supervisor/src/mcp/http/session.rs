@@ -12,11 +12,20 @@ use tokio::time::Instant;
 
 use crate::http::Peer;
 use crate::mcp::message::answered;
+use crate::tenant::Tenant;
 
 /// A session.
 #[derive(Debug)]
 pub(super) struct Session {
     state: Mutex<State>,
+}
+
+/// Who has opened a session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Owner {
+    pub(super) tenant: Tenant,
+    /// From where, if that is known.
+    pub(super) peer: Option<Peer>,
 }
 
 #[derive(Debug)]
@@ -25,7 +34,7 @@ struct State {
     streams: usize,
     requests: HashMap<RequestId, Request>,
     version: Option<ProtocolVersion>,
-    peer: Option<Peer>,
+    owner: Option<Owner>,
     /// Something was asked after `initialize`.
     is_used: bool,
 }
@@ -46,7 +55,7 @@ impl Session {
                 streams: 0,
                 requests: HashMap::new(),
                 version: None,
-                peer: None,
+                owner: None,
                 is_used: false,
             }),
         }
@@ -69,13 +78,13 @@ impl Session {
     }
 
     /// Notes who has opened it.
-    pub(super) fn belongs_to(&self, peer: Option<Peer>) {
-        self.state().peer = peer;
+    pub(super) fn belongs_to(&self, owner: Option<Owner>) {
+        self.state().owner = owner;
     }
 
-    /// Who has opened it, where that is known.
-    pub(super) fn peer(&self) -> Option<Peer> {
-        self.state().peer
+    /// Who has opened it. Before that is known, it is nobody's.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.state().owner.clone()
     }
 
     /// Whether it was used for anything yet.

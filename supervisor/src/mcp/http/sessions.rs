@@ -23,11 +23,13 @@ use rmcp::transport::streamable_http_server::session::{
     ServerSseMessage, SessionId, SessionManager,
 };
 
-use super::session::{Handling, Listening, Session, Watched};
+use super::session::{Handling, Listening, Owner, Session, Watched};
 use super::{SessionLimits, StreamableConfig};
+use crate::auth::Caller;
 use crate::http::Peer;
 use crate::mcp::http_error::HttpError;
 use crate::mcp::message::{Refusal, cancelled, unwanted};
+use crate::tenant::Tenant;
 
 /// The sessions.
 #[derive(Debug)]
@@ -87,7 +89,15 @@ impl Sessions {
         Ok(room)
     }
 
-    /// Whether a session is open. This is the one place where a request finds its session.
+    /// Whether there is an open session of this id that is not this tenant's.
+    pub(super) fn is_foreign(&self, id: &SessionId, tenant: &Tenant) -> bool {
+        let session = self.table().open.get(id).cloned();
+        let owner = session.map(|session| session.owner());
+        owner.is_some_and(|owner| owner.is_none_or(|owner| owner.tenant != *tenant))
+    }
+
+    /// Whether a session is open. This is the one place where a request finds its session: one of
+    /// another tenant does not come here with its id.
     pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
         let session = self.table().open.get(id).cloned();
         if let Some(session) = &session {
@@ -158,19 +168,26 @@ impl Sessions {
 }
 
 impl Table {
-    /// The session that makes room for another one: of those that nothing uses now one of the peer that
-    /// has most, so that who opens many displaces its own; of these one that was never used; of these
-    /// the one that has been idle longest.
+    /// The session that makes room for another one: of those that nothing uses now one of the tenant
+    /// that has most, and of the peer of it that has most, so that who opens many displaces its own; of
+    /// these one that was never used; of these the one that has been idle longest.
     fn displaced(&self) -> Option<SessionId> {
-        let mut numbers: HashMap<Option<Peer>, usize> = HashMap::new();
-        for session in self.open.values() {
-            *numbers.entry(session.peer()).or_default() += 1;
+        let mut of_tenants: HashMap<Option<Tenant>, usize> = HashMap::new();
+        let mut of_owners: HashMap<Option<Owner>, usize> = HashMap::new();
+        for owner in self.open.values().map(|session| session.owner()) {
+            let tenant = owner.as_ref().map(|owner| owner.tenant.clone());
+            *of_tenants.entry(tenant).or_default() += 1;
+            *of_owners.entry(owner).or_default() += 1;
         }
         self.open
             .iter()
             .filter_map(|(id, session)| {
-                let number = numbers.get(&session.peer());
-                Some(((number, !session.is_used(), session.idle()?), id))
+                let owner = session.owner();
+                let numbers = (
+                    of_tenants.get(&owner.as_ref().map(|owner| owner.tenant.clone())),
+                    of_owners.get(&owner),
+                );
+                Some(((numbers, !session.is_used(), session.idle()?), id))
             })
             .max_by_key(|(rank, _)| *rank)
             .map(|(_, id)| id.clone())
@@ -194,7 +211,7 @@ impl SessionManager for Sessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
         let session = self.session(id)?;
-        session.belongs_to(peer(&message));
+        session.belongs_to(owner(&message));
         let answer = self.library.initialize_session(id, message).await?;
         if let JsonRpcMessage::Response(response) = &answer
             && let ServerResult::InitializeResult(result) = &response.result
@@ -279,12 +296,16 @@ fn listened<S: Stream>(session: &Arc<Session>, events: S) -> impl Stream<Item = 
 }
 
 /// Who sent a message.
-fn peer(message: &ClientJsonRpcMessage) -> Option<Peer> {
+fn owner(message: &ClientJsonRpcMessage) -> Option<Owner> {
     let JsonRpcMessage::Request(request) = message else {
         return None;
     };
     let parts = request.request.extensions().get::<Parts>()?;
-    parts.extensions.get::<Peer>().copied()
+    let caller = parts.extensions.get::<Caller>()?;
+    Some(Owner {
+        tenant: caller.tenant().clone(),
+        peer: parts.extensions.get::<Peer>().copied(),
+    })
 }
 
 /// The answer to a request whose id is in use.

@@ -21,6 +21,7 @@ use crate::mcp::events::{Piece, event};
 use crate::mcp::http_error::HttpError;
 use crate::mcp::in_flight::InFlight;
 use crate::mcp::message::{Refusal, unwanted};
+use crate::tenant::Tenant;
 
 /// All conversations.
 #[derive(Debug, Default)]
@@ -31,12 +32,13 @@ pub(super) struct Conversations {
 #[derive(Debug, Default)]
 struct Table {
     open: HashMap<Uuid, Arc<Conversation>>,
-    ended: VecDeque<Uuid>,
+    ended: VecDeque<(Uuid, Tenant)>,
 }
 
 /// A conversation, as those see it who say something.
 #[derive(Debug)]
 pub(super) struct Conversation {
+    tenant: Tenant,
     inbound: mpsc::Sender<ClientJsonRpcMessage>,
     in_flight: Arc<InFlight>,
 }
@@ -64,13 +66,15 @@ impl Drop for Open {
 }
 
 impl Conversations {
-    /// Opens a conversation. What its client has not read yet is at most so many messages.
-    pub(super) fn open(self: &Arc<Self>, outbound_length: usize) -> Ends {
+    /// Opens a conversation with somebody of this tenant. What its client has not read yet is at most so
+    /// many messages.
+    pub(super) fn open(self: &Arc<Self>, tenant: Tenant, outbound_length: usize) -> Ends {
         // Random, and so known to its client alone.
         let id = Uuid::new_v4();
         let (sender, inbound) = mpsc::channel(limits::SSE_INBOUND_LENGTH);
         let in_flight = Arc::<InFlight>::default();
         let conversation = Conversation {
+            tenant,
             inbound: sender,
             in_flight: in_flight.clone(),
         };
@@ -86,24 +90,33 @@ impl Conversations {
         }
     }
 
-    /// The conversation of this id. This is the one place where a request finds it.
-    pub(super) fn find(&self, id: &str) -> Result<Arc<Conversation>, HttpError> {
+    /// The conversation of this id. This is the one place where a request finds it. Those of others are
+    /// unknown, also once they have ended.
+    pub(super) fn find(&self, id: &str, tenant: &Tenant) -> Result<Arc<Conversation>, HttpError> {
         let id = id.parse().map_err(|_| HttpError::UnknownSession)?;
         let table = self.table();
         match table.open.get(&id) {
-            Some(conversation) => Ok(conversation.clone()),
-            None if table.ended.contains(&id) => Err(HttpError::EndedSession),
-            None => Err(HttpError::UnknownSession),
+            Some(conversation) if conversation.tenant == *tenant => Ok(conversation.clone()),
+            None if table
+                .ended
+                .iter()
+                .any(|(ended, of)| *ended == id && of == tenant) =>
+            {
+                Err(HttpError::EndedSession)
+            }
+            Some(_) | None => Err(HttpError::UnknownSession),
         }
     }
 
     fn end(&self, id: Uuid) {
         let mut table = self.table();
-        table.open.remove(&id);
+        let Some(conversation) = table.open.remove(&id) else {
+            return;
+        };
         if table.ended.len() >= limits::SSE_ENDED_REMEMBERED_MAX {
             table.ended.pop_front();
         }
-        table.ended.push_back(id);
+        table.ended.push_back((id, conversation.tenant.clone()));
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -29,7 +29,10 @@ use super::events::{self, EVENT_STREAM};
 use super::http_error::HttpError;
 use super::message::Refusal;
 use super::{BodyLimits, Pace, posted};
+use crate::auth::Caller;
 use crate::limits;
+use crate::quota::Sharing;
+use crate::tenant::Tenant;
 
 /// The parameter that names a conversation.
 const SESSION_ID: &str = "sessionId";
@@ -41,6 +44,8 @@ pub struct SseConfig {
     pub connections_max: u32,
     /// Requests that are worked on at once, in all conversations.
     pub requests_max: u32,
+    /// Whether several tenants share them.
+    pub sharing: Sharing,
     /// Messages of a conversation that may wait for its client to read.
     pub outbound_length: usize,
     /// Limits of a posted message.
@@ -56,6 +61,7 @@ impl Default for SseConfig {
         Self {
             connections_max: limits::MCP_STREAMS_MAX,
             requests_max: limits::MCP_REQUESTS_MAX,
+            sharing: Sharing::Alone,
             outbound_length: limits::SSE_OUTBOUND_LENGTH,
             body: BodyLimits::default(),
             pace: Pace::default(),
@@ -80,8 +86,8 @@ pub fn router<H: ServerHandler>(handler: H, config: SseConfig, stop: Cancellatio
     let front = Front {
         handler: Arc::new(handler),
         conversations: Arc::default(),
-        connections: Places::new(config.connections_max),
-        requests: Places::new(config.requests_max),
+        connections: Places::new(config.connections_max, config.sharing),
+        requests: Places::new(config.requests_max, config.sharing),
         config,
         stop,
     };
@@ -93,10 +99,10 @@ pub fn router<H: ServerHandler>(handler: H, config: SseConfig, stop: Cancellatio
 
 async fn listen<H: ServerHandler>(
     State(front): State<Arc<Front<H>>>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
     let mut response = front
-        .listen(&headers)
+        .listen(&request)
         .unwrap_or_else(HttpError::into_response);
     events::of_this_moment(response.headers_mut());
     response
@@ -121,15 +127,19 @@ async fn say<H: ServerHandler>(
 }
 
 impl<H: ServerHandler> Front<H> {
-    fn listen(&self, headers: &HeaderMap) -> Result<Response, HttpError> {
+    fn listen(&self, request: &Request) -> Result<Response, HttpError> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
-        if !accepts_events(headers) {
+        let tenant = tenant(request)?;
+        if !accepts_events(request.headers()) {
             return Err(HttpError::NoEventStream);
         }
-        let place = self.connections.take().ok_or(HttpError::TooManyStreams)?;
-        let ends = self.conversations.open(self.config.outbound_length);
+        let place = self
+            .connections
+            .take(&tenant)
+            .ok_or(HttpError::TooManyStreams)?;
+        let ends = self.conversations.open(tenant, self.config.outbound_length);
         let (transport, events) = ends.split(place, self.stop.clone(), self.config.drain_wait_max);
         tokio::spawn(hold(self.handler.clone(), transport));
         Ok(events::response(events, self.config.pace))
@@ -139,9 +149,13 @@ impl<H: ServerHandler> Front<H> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
-        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+        let tenant = tenant(&request)?;
+        let place = self
+            .requests
+            .take(&tenant)
+            .ok_or(HttpError::TooManyRequests)?;
         let (mut parts, body) = request.into_parts();
-        let conversation = self.conversations.find(id)?;
+        let conversation = self.conversations.find(id, &tenant)?;
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
         let Some(mut message) = posted.message else {
             return Ok(());
@@ -150,6 +164,13 @@ impl<H: ServerHandler> Front<H> {
         message.insert_extension(parts);
         conversation.say(*message, place)
     }
+}
+
+/// Whose a request is.
+fn tenant(request: &Request) -> Result<Tenant, HttpError> {
+    let caller = request.extensions().get::<Caller>();
+    let caller = caller.ok_or(HttpError::NobodyCalls)?;
+    Ok(caller.tenant().clone())
 }
 
 /// Whether a client takes events. One that does not say takes anything.

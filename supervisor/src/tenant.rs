@@ -1,11 +1,12 @@
-//! Whose a heap is.
+//! Whose something is.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// Somebody whose heaps, sessions and tags nobody else sees.
+/// Somebody whose executions, heaps, sessions and tags nobody else sees. Clones are cheap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tenant(String);
+pub struct Tenant(Arc<str>);
 
 /// The longest name of a tenant, in bytes.
 pub const TENANT_BYTES_MAX: usize = 128;
@@ -13,7 +14,7 @@ pub const TENANT_BYTES_MAX: usize = 128;
 impl Tenant {
     /// The tenant of a server that does not tell its callers apart.
     pub fn local() -> Self {
-        Self("local".to_owned())
+        Self("local".into())
     }
 
     /// Its name.
@@ -39,7 +40,7 @@ impl FromStr for Tenant {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=TENANT_BYTES_MAX).contains(&text.len());
         if fits && !text.chars().any(char::is_control) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(MalformedTenant)
         }
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn names_are_bounded_and_printable() {
-        assert_eq!("a b/ü".parse(), Ok(Tenant("a b/ü".to_owned())));
+        assert_eq!("a b/ü".parse(), Ok(Tenant("a b/ü".into())));
         let long = "x".repeat(TENANT_BYTES_MAX);
         assert!(long.parse::<Tenant>().is_ok());
         for bad in ["", "a\nb", &format!("{long}x")] {

@@ -1,0 +1,410 @@
+//! The use cases of one tenant over executions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::error::{Conflict, Error, Unavailable};
+use super::executions::{Executions, LiveExecution, Shared, unreadable};
+use super::input;
+use super::noted;
+use super::request::{ListPage, ListRequest, RunRequest};
+use super::start::Mode;
+use super::tenants;
+use super::validate;
+use crate::execution::admission::Refusal;
+use crate::execution::driver::{self, Driver, Task};
+use crate::execution::outcome;
+use crate::limits;
+use crate::store::{
+    CancelledBy, ExecutionId, IdMatches, OutputPage, PageRequest, Status, Store, StoreError,
+    Stored, View,
+};
+use crate::tenant::Tenant;
+
+/// What one tenant can do on a server, and all that it can see: what others have is to it as if it were
+/// not there. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    pub(super) shared: Arc<Shared>,
+    tenant: Tenant,
+}
+
+impl Executions {
+    /// What this tenant can do. Nothing can be asked of executions otherwise.
+    pub fn of(&self, tenant: Tenant) -> Workspace {
+        Workspace {
+            shared: Arc::clone(&self.shared),
+            tenant,
+        }
+    }
+}
+
+impl Workspace {
+    /// Whose it is.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Whether anything is kept between executions.
+    pub fn mode(&self) -> Mode {
+        self.shared.mode
+    }
+
+    /// Whether an execution would be accepted now, whatever it is: a look that costs next to nothing.
+    /// One that is submitted after it may still be refused.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`].
+    pub fn admits(&self) -> Result<(), Error> {
+        let (shared, tenant) = (&self.shared, &self.tenant);
+        let quotas = &shared.services.quotas;
+        shared.services.audit.ready()?;
+        let share = tenants::share(quotas.limits(tenant));
+        shared.admission.look(tenant, share).map_err(refused)?;
+        quotas.look(tenant).map_err(Error::OverQuota)
+    }
+
+    /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
+    /// before that.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
+    pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
+        let audit = &self.shared.services.audit;
+        let code_sha256 = match audit.is_on() {
+            true => noted::code_hash(&request.source),
+            false => String::new(),
+        };
+        let accepted = self.accept(request, code_sha256.clone()).await;
+        if let Err(error) = &accepted {
+            self.note_refusal(error, code_sha256);
+        }
+        accepted
+    }
+
+    async fn accept(&self, request: RunRequest, code_sha256: String) -> Result<ExecutionId, Error> {
+        let shared = &self.shared;
+        let own = shared.services.quotas.limits(&self.tenant);
+        let defaults = tenants::defaults(shared.defaults, own);
+        let limits = validate::run(&request, defaults, shared.mode)?;
+        tenants::check(limits, own)?;
+        if let Some(trouble) = shared.services.store.trouble() {
+            return Err(Error::Unavailable(Unavailable::Store {
+                problem: trouble.to_string(),
+            }));
+        }
+        // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
+        self.admits()?;
+        let input_heap = self.input_heap(&request).await?;
+        if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
+            input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;
+        }
+        let ticket = shared
+            .admission
+            .enter(&self.tenant, tenants::share(own))
+            .map_err(refused)?;
+        // For its beginning and its end: both are noted, or it is not accepted.
+        let audit = &shared.services.audit;
+        let (begin_place, end_place) = (audit.place()?, audit.place()?);
+        let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
+        let room = room
+            .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
+            .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
+        // From here on nothing waits: a caller who goes away leaves nothing half accepted.
+        let id = ExecutionId::random();
+        let view = View {
+            input_heap,
+            session: request.session,
+            ..driver::accepted(id, self.tenant.clone(), limits)
+        };
+        let (driver, handles) = Driver::new(
+            shared.services.clone(),
+            view.clone(),
+            Task {
+                source: request.source,
+                tags: request.tags,
+                end_place,
+            },
+            ticket,
+        );
+        let seen = handles.view.clone();
+        let mut live = shared.live();
+        if live.is_closing {
+            return Err(Error::Unavailable(Unavailable::ShuttingDown));
+        }
+        let quotas = &shared.services.quotas;
+        quotas.accept(&self.tenant).map_err(Error::OverQuota)?;
+        begin_place.note(self.accepted(&view, code_sha256));
+        live.drivers.insert(
+            id,
+            LiveExecution {
+                tenant: self.tenant.clone(),
+                view: handles.view,
+                cancel: Some(handles.cancel),
+            },
+        );
+        room.accept(view);
+        let leave = Leave {
+            shared: Arc::clone(shared),
+            id,
+            view: seen,
+        };
+        let token = shared.tasks.token();
+        drop(live);
+        tokio::spawn(async move {
+            let _token = token;
+            let _leave = leave;
+            driver.run().await;
+        });
+        Ok(id)
+    }
+
+    /// The execution as it stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Internal`].
+    pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
+        match self.live_view(id) {
+            Some(view) => Ok(view.borrow().clone()),
+            None => Ok(self.stored(id).await?.view),
+        }
+    }
+
+    /// The execution at its end, or as it stands when the wait ran out: it waits for
+    /// [`limits::WAIT_MAX`] at most. Dropping the future ends
+    /// the wait and nothing else.
+    ///
+    /// # Errors
+    /// As [`Workspace::get`].
+    pub async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<View, Error> {
+        let until = Instant::now() + wait.min(limits::WAIT_MAX);
+        if let Some(mut view) = self.live_view(id) {
+            let ended = timeout_at(until, view.wait_for(|view| view.end.is_some())).await;
+            let has_driver = !matches!(ended, Ok(Err(_)));
+            drop(ended);
+            // Where the driver has gone without an end, the store says what is known.
+            if has_driver {
+                return Ok(view.borrow().clone());
+            }
+        }
+        loop {
+            let stored = self.stored(id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if stored.view.end.is_some() || left.is_zero() {
+                return Ok(stored.view);
+            }
+            // Another server on the same directory runs it.
+            sleep(left.min(limits::FOREIGN_POLL_INTERVAL)).await;
+        }
+    }
+
+    /// A page of the output, also while the execution runs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a line offset of 0 and for limits out of range, and as
+    /// [`Workspace::get`].
+    pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
+        validate::page(request)?;
+        let live = self.live_view(id).map(|view| view.borrow().status);
+        let store = &self.shared.services.store;
+        if live.is_some() {
+            self.settle().await?;
+        }
+        let page = store
+            .output(self.tenant.clone(), id, request)
+            .await
+            .map_err(unreadable)?;
+        let mut page = page.ok_or(Error::NotFound { id })?;
+        if !page.status.is_end() {
+            page.status = match live {
+                Some(status) => status,
+                None => self.stored(id).await?.view.status,
+            };
+        }
+        Ok(page)
+    }
+
+    /// A page to tell beside how an execution stands, which is no secret because its output cannot be
+    /// read now; the log says that.
+    pub async fn output_if_readable(
+        &self,
+        id: ExecutionId,
+        request: PageRequest,
+    ) -> Option<OutputPage> {
+        let page = self.output(id, request).await;
+        page.inspect_err(|error| tracing::warn!(%id, %error, "the output could not be read"))
+            .ok()
+    }
+
+    /// Kills the execution, or takes it out of the queue, and waits until its end is written.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it has ended, also when it ended before the kill; and as
+    /// [`Workspace::get`].
+    pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
+        let found = self
+            .shared
+            .live()
+            .of(&self.tenant, id)
+            .map(|execution| (execution.view.clone(), execution.cancel.take()));
+        let Some((view, cancel)) = found else {
+            let stored = self.stored(id).await?;
+            return Err(Error::Conflict(if stored.view.status.is_end() {
+                Conflict::NotRunning {
+                    id,
+                    status: stored.view.status,
+                }
+            } else {
+                Conflict::RunsElsewhere { id }
+            }));
+        };
+        drop(view);
+        let is_first = cancel.is_some();
+        if let Some(cancel) = cancel {
+            // A driver that does not listen any more has an end already.
+            let _ = cancel.send(CancelledBy::Client);
+        }
+        let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
+        self.cancel_asked(id, is_first && view.status == Status::Cancelled);
+        match view.status {
+            Status::Cancelled if is_first => Ok(()),
+            Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {
+                Err(Error::Conflict(Conflict::NotRunning {
+                    id,
+                    status: view.status,
+                }))
+            }
+            Status::Queued | Status::Running => {
+                Err(Error::Unavailable(Unavailable::StillEnding { id }))
+            }
+        }
+    }
+
+    /// A page of the list, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
+    pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
+        let after = validate::list(&request)?;
+        let store = &self.shared.services.store;
+        self.settle().await?;
+        let mut found = store
+            .list(
+                self.tenant.clone(),
+                request.status,
+                request.limit + 1,
+                after,
+            )
+            .await
+            .map_err(unreadable)?;
+        let length = request.limit as usize;
+        let next_cursor = (found.len() > length)
+            .then(|| found.get(length - 1))
+            .flatten()
+            .map(|(position, _)| validate::cursor(*position));
+        found.truncate(length);
+        Ok(ListPage {
+            executions: found.into_iter().map(|(_, summary)| summary).collect(),
+            next_cursor,
+        })
+    }
+
+    /// The executions whose ids begin with this text: the newest, at most `limit`, and how many there
+    /// are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
+        self.settle().await?;
+        self.shared
+            .services
+            .store
+            .ids_beginning_with(self.tenant.clone(), text, limit)
+            .await
+            .map_err(unreadable)
+    }
+
+    /// The view of an execution that has a driver here, as it changes.
+    pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
+        let mut live = self.shared.live();
+        let execution = live.of(&self.tenant, id)?;
+        Some(execution.view.clone())
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.shared.services.store
+    }
+
+    /// Waits until what happened before this call can be read. What could not be written is missed
+    /// by others: here what is there can still be read.
+    async fn settle(&self) -> Result<(), Error> {
+        match self.shared.services.store.flush().await {
+            Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// An execution that has no driver here, as the store knows it.
+    async fn stored(&self, id: ExecutionId) -> Result<Stored, Error> {
+        let stored = self
+            .shared
+            .services
+            .store
+            .get(self.tenant.clone(), id)
+            .await;
+        let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
+        // Its driver has gone, and the store never took its end.
+        if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
+            let end = outcome::lost();
+            stored.view.status = end.status();
+            stored.view.end = Some(end);
+        }
+        Ok(stored)
+    }
+}
+
+/// Takes an execution out of the living, however its driver ends.
+#[derive(Debug)]
+struct Leave {
+    shared: Arc<Shared>,
+    id: ExecutionId,
+    view: watch::Receiver<View>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.shared.ended.count(self.view.borrow().status);
+        let mut live = self.shared.live();
+        live.drivers.remove(&self.id);
+        if live.drivers.is_empty() {
+            self.shared.emptied.notify_waiters();
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Full {
+            slots,
+            queue_length,
+        } => Error::Overloaded {
+            running: slots,
+            queue_length,
+        },
+        Refusal::OwnFull {
+            running,
+            queue_length,
+        } => Error::TenantFull {
+            running,
+            queue_length,
+        },
+        Refusal::QueueShared { waiting } => Error::QueueShared { waiting },
+        Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+    }
+}
