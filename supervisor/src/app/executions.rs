@@ -12,6 +12,7 @@ use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
+use crate::audit::Audit;
 use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
@@ -155,6 +156,11 @@ impl Executions {
     /// What confines workers, as the first of them said.
     pub fn confinement(&self) -> Confinement {
         self.shared.probed.confinement
+    }
+
+    /// Where it is noted what happens.
+    pub fn audit(&self) -> &Audit {
+        &self.shared.services.audit
     }
 
     /// Whether there are several tenants.
