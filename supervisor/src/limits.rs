@@ -2,6 +2,7 @@
 //!
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
+mod auth;
 mod fetch;
 mod tenants;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
+pub use self::auth::*;
 pub use self::fetch::*;
 pub use self::tenants::*;
 

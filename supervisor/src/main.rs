@@ -7,17 +7,19 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_v8::app::{
     Executions, ExecutionsConfig, GarbageError, GarbageOptions, Jail, Neighbours, StartError,
     Tenant, WorkerStart, collect_garbage, control_groups,
 };
+use mcp_v8::auth::{AuthOptions, Authenticator, NewToken, OpenError};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
 use mcp_v8::gc::Told;
-use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
+use mcp_v8::http::{Access, BindError, Listening, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
@@ -44,6 +46,8 @@ enum Failure {
     #[error("cannot start: {0}")]
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
+    Auth(#[from] OpenError),
+    #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
     #[error("{0}")]
     Serve(#[from] ServeError),
@@ -65,6 +69,10 @@ fn main() -> ExitCode {
             input,
             log_level,
         }) => check_policy(*fetch, &input, log_level),
+        Ok(Command::NewToken {
+            tenant,
+            is_operator,
+        }) => new_token(tenant, is_operator),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -73,6 +81,23 @@ fn main() -> ExitCode {
         Err(faults) => {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Makes a token, and shows it.
+fn new_token(tenant: Tenant, is_operator: bool) -> ExitCode {
+    match NewToken::make(tenant, is_operator) {
+        Ok(token) => match write!(std::io::stdout(), "{token}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("mcp-v8: the token cannot be shown: {error}\n"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            complain(&format!("mcp-v8: there are no random numbers: {error}\n"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -261,9 +286,13 @@ fn run(config: Config) -> ExitCode {
 async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // An address that is taken is told before anything is started.
-    let place = match &config.transport {
+    let place = match config.transport {
         Transport::Stdio => None,
-        Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
+        Transport::Http(http) => Some((
+            Listening::bind(&http)?,
+            open_access(http.auth).await?,
+            http.shutdown_grace,
+        )),
     };
     let broker = match config.fetch {
         None => None,
@@ -288,11 +317,20 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
             let server = Server::for_one(executions.of(Tenant::local()), defaults);
             converse(server, executions, signals).await
         }
-        Some((listening, grace)) => {
+        Some((listening, access, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
-            listen(listening, server, executions, signals, grace).await
+            let place = (listening, access);
+            listen(place, server, executions, signals, grace).await
         }
     }
+}
+
+/// Who may call.
+async fn open_access(options: Option<AuthOptions>) -> Result<Access, OpenError> {
+    Ok(match options {
+        None => Access::Everybody,
+        Some(options) => Access::Tokens(Arc::new(Authenticator::open(options).await?)),
+    })
 }
 
 /// Who makes the requests of scripts. Within the runtime that serves: policies are looked at as long as it
@@ -314,7 +352,7 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
 /// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,
 /// and what still runs after that is cancelled, which ends all waits.
 async fn listen(
-    listening: Listening,
+    (listening, access): (Listening, Access),
     server: Server,
     executions: Executions,
     mut signals: Signals,
@@ -331,7 +369,7 @@ async fn listen(
         Surface::Streamable => mcp::http::router(server, StreamableConfig::default(), stop.clone()),
         Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
     };
-    let serving = listening.serve(executions.clone(), mcp);
+    let serving = listening.serve(executions.clone(), mcp, access);
     signals.any().await;
     tracing::info!(
         "asked to end: nothing new is accepted, what runs may go on for {} s",
