@@ -3,6 +3,7 @@
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
 mod audit;
+mod auth;
 mod fetch;
 mod tenants;
 
@@ -13,6 +14,7 @@ use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::audit::*;
+pub use self::auth::*;
 pub use self::fetch::*;
 pub use self::tenants::*;
 

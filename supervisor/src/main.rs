@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_v8::app::{
@@ -14,17 +15,19 @@ use mcp_v8::app::{
     Tenant, WorkerStart, collect_garbage, control_groups,
 };
 use mcp_v8::audit::{self, Audit, AuditConfig, AuditError};
+use mcp_v8::auth::{AuthOptions, Authenticator, NewToken, OpenError};
 use mcp_v8::config::{self, Command, Config, Machine, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
 use mcp_v8::fetch::{Broker, Network, NoTls};
 use mcp_v8::gc::Told;
-use mcp_v8::http::{BindError, Listening, Surface, raise_descriptors};
+use mcp_v8::http::{Access, BindError, Listening, Surface, raise_descriptors};
 use mcp_v8::limits::LAST_ANSWERS_WAIT_MAX;
 use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::policy::{Policy, PolicyError, check};
+use mcp_v8::quota::Sharing;
 use mcp_v8::signals::Signals;
 use mcp_v8::telemetry::{self, LogLevel};
 use tokio::time::timeout;
@@ -46,6 +49,8 @@ enum Failure {
     Fetch(#[from] Box<FetchOptionsError>),
     #[error("cannot start: {0}")]
     Audit(#[from] AuditError),
+    #[error("cannot start: {0}")]
+    Auth(#[from] OpenError),
     #[error("cannot start: {0}")]
     NoTls(#[from] NoTls),
     #[error("{0}")]
@@ -69,6 +74,10 @@ fn main() -> ExitCode {
             log_level,
         }) => check_policy(*fetch, &input, log_level),
         Ok(Command::VerifyAudit { audit, files }) => verify_audit(&audit, &files),
+        Ok(Command::NewToken {
+            tenant,
+            is_operator,
+        }) => new_token(tenant, is_operator),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -77,6 +86,23 @@ fn main() -> ExitCode {
         Err(faults) => {
             complain(&faults);
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+    }
+}
+
+/// Makes a token, and shows it.
+fn new_token(tenant: Tenant, is_operator: bool) -> ExitCode {
+    match NewToken::make(tenant, is_operator) {
+        Ok(token) => match write!(std::io::stdout(), "{token}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("mcp-v8: the token cannot be shown: {error}\n"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            complain(&format!("mcp-v8: there are no random numbers: {error}\n"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -279,9 +305,13 @@ fn run(config: Config) -> ExitCode {
 async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // An address that is taken is told before anything is started.
-    let place = match &config.transport {
+    let place = match config.transport {
         Transport::Stdio => None,
-        Transport::Http(http) => Some((Listening::bind(http)?, http.shutdown_grace)),
+        Transport::Http(http) => Some((
+            Listening::bind(&http)?,
+            open_access(http.auth).await?,
+            http.shutdown_grace,
+        )),
     };
     let broker = match config.fetch {
         None => None,
@@ -291,6 +321,10 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     let config = ExecutionsConfig {
         broker,
         audit,
+        sharing: match &place {
+            Some((_, Access::Tokens(_), _)) => Sharing::Tenants,
+            Some((_, Access::Everybody, _)) | None => Sharing::Alone,
+        },
         ..config.executions
     };
     let defaults = Defaults {
@@ -303,14 +337,21 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
+    if let Some((_, Access::Tokens(authenticator), _)) = &place {
+        executions.allow(authenticator.limits());
+    }
     match place {
         None => {
-            let server = Server::for_one(executions.of(Tenant::local()), defaults);
+            let server = Server::for_one(
+                executions.of(Tenant::local()).through("stdio", None),
+                defaults,
+            );
             converse(server, executions, signals).await
         }
-        Some((listening, grace)) => {
+        Some((listening, access, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
-            listen(listening, server, executions, signals, grace).await
+            let place = (listening, access);
+            listen(place, server, executions, signals, grace).await
         }
     }
 }
@@ -322,6 +363,14 @@ async fn open_audit(config: Option<AuditConfig>) -> Result<Audit, Failure> {
     };
     let opened = tokio::task::spawn_blocking(move || Audit::open(&config)).await;
     Ok(opened.map_err(std::io::Error::other)??)
+}
+
+/// Who may call.
+async fn open_access(options: Option<AuthOptions>) -> Result<Access, OpenError> {
+    Ok(match options {
+        None => Access::Everybody,
+        Some(options) => Access::Tokens(Arc::new(Authenticator::open(options).await?)),
+    })
 }
 
 /// Who makes the requests of scripts. Within the runtime that serves: policies are looked at as long as it
@@ -343,7 +392,7 @@ async fn open_broker(options: FetchOptions) -> Result<Broker, Failure> {
 /// Serves HTTP until a signal comes. Then nothing new is accepted, what runs may go on for `grace`,
 /// and what still runs after that is cancelled, which ends all waits.
 async fn listen(
-    listening: Listening,
+    (listening, access): (Listening, Access),
     server: Server,
     executions: Executions,
     mut signals: Signals,
@@ -372,7 +421,7 @@ async fn listen(
             mcp::sse::router(server, config, stop.clone())
         }
     };
-    let serving = listening.serve(executions.clone(), mcp);
+    let serving = listening.serve(executions.clone(), mcp, access);
     signals.any().await;
     tracing::info!(
         "asked to end: nothing new is accepted, what runs may go on for {} s",

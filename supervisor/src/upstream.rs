@@ -1,5 +1,5 @@
-//! Questions to servers that the operator named (OPA, those that give tokens): small ones, over kept
-//! connections, bounded in time and size. Redirects are not followed.
+//! Questions to servers that the operator named (OPA, those that give tokens or keys): small ones, over
+//! kept connections, bounded in time and size. Redirects are not followed.
 
 use std::fmt;
 use std::time::Duration;
@@ -87,7 +87,31 @@ impl Upstream {
         body: Bytes,
         bounds: Bounds,
     ) -> Result<(StatusCode, Bytes), AskError> {
-        timeout(bounds.time, self.exchange(url, headers, body, bounds.bytes))
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.headers_mut() = headers;
+        self.ask(url, request, bounds).await
+    }
+
+    /// Gets, and reads the whole answer.
+    pub(crate) async fn get(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        bounds: Bounds,
+    ) -> Result<(StatusCode, Bytes), AskError> {
+        let mut request = Request::new(Full::default());
+        *request.headers_mut() = headers;
+        self.ask(url, request, bounds).await
+    }
+
+    async fn ask(
+        &self,
+        url: &Url,
+        request: Request<Full<Bytes>>,
+        bounds: Bounds,
+    ) -> Result<(StatusCode, Bytes), AskError> {
+        timeout(bounds.time, self.exchange(url, request, bounds.bytes))
             .await
             .unwrap_or(Err(AskError::Late(bounds.time)))
     }
@@ -95,16 +119,12 @@ impl Upstream {
     async fn exchange(
         &self,
         url: &Url,
-        headers: HeaderMap,
-        body: Bytes,
+        mut request: Request<Full<Bytes>>,
         bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), AskError> {
         let unreachable = |error: &dyn std::error::Error| AskError::Unreachable(causes(error));
         let uri: Uri = url.as_str().parse().map_err(|error| unreachable(&error))?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
         request.headers_mut().insert(USER_AGENT, AGENT);
         let answer = self.0.request(request).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();

@@ -8,7 +8,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mcp_v8::app::ExecutionsConfig;
-use mcp_v8::http::{AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
+use mcp_v8::http::{Access, AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
 use mcp_v8::mcp::{http, sse};
 use mcp_wire::stub::Stub;
 use serde_json::Value;
@@ -44,6 +44,7 @@ impl Served {
             hosts: AllowedHosts::new(here.into(), Vec::new()),
             origins: AllowedOrigins::default(),
             tls: None,
+            auth: None,
             shutdown_grace: std::time::Duration::ZERO,
         })
         .unwrap();
@@ -57,7 +58,7 @@ impl Served {
             Surface::Legacy => sse::router(Stub::new(), sse::SseConfig::default(), stop),
         };
         Self {
-            serving: listening.serve(executions.whole.clone(), mcp),
+            serving: listening.serve(executions.whole.clone(), mcp, Access::Everybody),
             executions,
             address,
             _home: home,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use mcp_v8::http::{
-    AllowedHosts, AllowedOrigins, BindError, HttpConfig, Listening, Surface, TlsFiles,
+    Access, AllowedHosts, AllowedOrigins, BindError, HttpConfig, Listening, Surface, TlsFiles,
 };
 use mcp_v8::limits;
 use rustls::crypto::ring;
@@ -68,6 +68,7 @@ fn bind(files: TlsFiles) -> Result<Listening, BindError> {
         hosts: AllowedHosts::new(here.into(), Vec::new()),
         origins: AllowedOrigins::default(),
         tls: Some(files),
+        auth: None,
         shutdown_grace: Duration::ZERO,
     })
 }
@@ -117,7 +118,7 @@ async fn a_certificate_is_served_and_replaced_while_the_server_runs() {
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     assert_eq!(listening.mcp_url(), format!("{url}/mcp"));
     let executions = start(home.config()).await;
-    let serving = listening.serve(executions.whole.clone(), Router::new());
+    let serving = listening.serve(executions.whole.clone(), Router::new(), Access::Everybody);
     let (answer, _) = get(&url, &[&first]).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
@@ -158,7 +159,7 @@ async fn who_does_not_speak_tls_is_not_answered() {
     let listening = bind(files).unwrap();
     let address = listening.url().strip_prefix("https://").unwrap().to_owned();
     let executions = start(home.config()).await;
-    let serving = listening.serve(executions.whole.clone(), Router::new());
+    let serving = listening.serve(executions.whole.clone(), Router::new(), Access::Everybody);
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")

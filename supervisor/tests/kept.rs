@@ -107,7 +107,12 @@ async fn an_end_and_all_that_is_kept_of_it_are_one_write() {
         other.execute_batch("DROP TRIGGER broken").unwrap();
     }
     let done = left_behind(&store, keep("one").in_session("s").tagged(&[("a", "b")])).await;
-    let view = store.get(done).await.unwrap().unwrap().view;
+    let view = store
+        .get(Tenant::local(), done)
+        .await
+        .unwrap()
+        .unwrap()
+        .view;
     assert!(
         matches!(&view.end, Some(End::Completed { heap: HeapEnd::Kept(heap), .. }) if *heap == id("one"))
     );
@@ -130,7 +135,15 @@ async fn of_an_execution_that_has_ended_otherwise_nothing_is_kept() {
     let Left { keep } = keep("late").in_session("s").tagged(&[("a", "b")]);
     let late = completed(view, HeapEnd::Kept(keep.heap));
     store.end(late, Some(keep)).await.unwrap();
-    assert_eq!(store.get(lost.id).await.unwrap().unwrap().view, lost);
+    assert_eq!(
+        store
+            .get(Tenant::local(), lost.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .view,
+        lost
+    );
     assert!(!store.has_heap(Tenant::local(), id("late")).await.unwrap());
     assert!(heaps_of(&store, "s").await.is_empty());
     store.close().await.unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
-use ureq::http::{HeaderMap, Request};
+use ureq::http::{HeaderMap, HeaderValue, Request};
 use ureq::{Agent, AsSendBody, Body};
 
 use crate::home::Home;
@@ -27,6 +27,8 @@ pub struct HttpServer {
 pub struct Client {
     address: SocketAddr,
     agent: Agent,
+    /// What it is known by.
+    authorization: Option<HeaderValue>,
 }
 
 impl std::ops::Deref for HttpServer {
@@ -98,6 +100,7 @@ impl HttpServer {
         let client = Client {
             address: address(&process.log()).expect("it was there just now"),
             agent: Agent::new_with_config(config),
+            authorization: None,
         };
         Self { process, client }
     }
@@ -114,11 +117,27 @@ impl Client {
         format!("http://{}{path}", self.address)
     }
 
+    /// Somebody with this token.
+    ///
+    /// # Panics
+    /// When no header can hold it.
+    pub fn with_token(&self, token: &str) -> Self {
+        let authorization = HeaderValue::try_from(format!("Bearer {token}"));
+        Self {
+            authorization: Some(authorization.expect("a token is plain text")),
+            ..self.clone()
+        }
+    }
+
     /// Asks, and reads the answer whole.
     ///
     /// # Panics
     /// When there is none.
-    pub fn ask(&self, request: Request<impl AsSendBody>) -> Answer {
+    pub fn ask(&self, mut request: Request<impl AsSendBody>) -> Answer {
+        if let Some(authorization) = &self.authorization {
+            let headers = request.headers_mut();
+            headers.insert("authorization", authorization.clone());
+        }
         let answer = self.agent.run(request);
         let answer = answer.unwrap_or_else(|error| panic!("no answer: {error}"));
         read(answer)
@@ -128,6 +147,12 @@ impl Client {
     pub fn get(&self, path: &str) -> Answer {
         let request = Request::get(self.url(path)).body(());
         self.ask(request.expect("a request"))
+    }
+
+    /// Sends nothing but a method.
+    pub fn bare(&self, method: &str, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(self.url(path));
+        self.ask(request.body(()).expect("a request"))
     }
 
     /// Sends JSON with a method.

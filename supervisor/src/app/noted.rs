@@ -19,8 +19,8 @@ impl Workspace {
     pub(super) fn actor(&self) -> Actor {
         Actor {
             tenant: self.tenant().name().to_owned(),
-            token: None,
-            transport: None,
+            token: self.way.token.as_deref().map(str::to_owned),
+            transport: self.way.transport,
         }
     }
 

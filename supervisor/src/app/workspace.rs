@@ -30,6 +30,16 @@ use crate::tenant::Tenant;
 pub struct Workspace {
     pub(super) shared: Arc<Shared>,
     tenant: Tenant,
+    pub(super) way: Way,
+}
+
+/// How a tenant has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    /// What tells its token from its others.
+    pub(super) token: Option<Arc<str>>,
+    /// Over what.
+    pub(super) transport: Option<&'static str>,
 }
 
 impl Executions {
@@ -38,11 +48,22 @@ impl Executions {
         Workspace {
             shared: Arc::clone(&self.shared),
             tenant,
+            way: Way::default(),
         }
     }
 }
 
 impl Workspace {
+    /// The same, for somebody who has come over this transport with this token: for the audit log.
+    #[must_use]
+    pub fn through(mut self, transport: &'static str, token: Option<&str>) -> Self {
+        self.way = Way {
+            token: token.map(Arc::from),
+            transport: Some(transport),
+        };
+        self
+    }
+
     /// Whose it is.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant

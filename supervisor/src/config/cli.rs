@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::audit::AuditFlags;
+use super::auth::AuthFlags;
 use super::defaults::shown;
 use super::errand::{Errand, Task, is_of_errands};
 use super::fault::Fault;
@@ -49,6 +50,8 @@ Examples:
       Larger and longer executions, four at once.
   mcp-v8 --http-port 8080
       Serve HTTP on this machine: MCP at http://127.0.0.1:8080/mcp, the API below /api.
+  mcp-v8 --http-port 8080 --auth-tokens tokens.toml
+      Let in only who has a token, each as its own tenant (mcp-v8 token new makes one).
   mcp-v8 --policy-dir policies --fetch-header 'host=api.example.com,header=x-api-key,value=${API_KEY}'
       Let scripts make the requests that the policies allow; those to this host get a key.
   claude mcp add mcp-v8 -- mcp-v8 --stateless
@@ -164,7 +167,8 @@ struct Cli {
 
     /// The IP address to listen on; 0.0.0.0 or :: for all of this machine.
     ///
-    /// Any that other machines can reach needs --allow-unauthenticated.
+    /// Any that other machines can reach needs --auth-tokens, --jwks-url or --jwks-file, or else
+    /// --allow-unauthenticated.
     #[arg(long, value_name = "ADDRESS", help_heading = HTTP)]
     bind_host: Option<OsString>,
 
@@ -213,6 +217,9 @@ struct Cli {
 
     #[command(flatten)]
     audit: AuditFlags,
+
+    #[command(flatten)]
+    auth: AuthFlags,
 
     #[command(flatten)]
     fetch: FetchFlags,
@@ -397,6 +404,14 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::TlsCert, cli.tls_cert),
         (Setting::TlsKey, cli.tls_key),
         (Setting::ShutdownGrace, cli.shutdown_grace),
+        (Setting::AuthTokens, cli.auth.auth_tokens),
+        (Setting::JwksUrl, cli.auth.jwks_url),
+        (Setting::JwksFile, cli.auth.jwks_file),
+        (Setting::JwtIssuer, cli.auth.jwt_issuer),
+        (Setting::JwtAudience, cli.auth.jwt_audience),
+        (Setting::JwtAlgorithms, cli.auth.jwt_algorithms),
+        (Setting::JwtTenantClaim, cli.auth.jwt_tenant_claim),
+        (Setting::AuthResource, cli.auth.auth_resource),
         (Setting::PolicyDir, cli.fetch.policy_dir),
         (Setting::OpaUrl, cli.fetch.opa_url),
         (Setting::OpaFetchPolicy, cli.fetch.opa_fetch_policy),
@@ -411,6 +426,7 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::LogLevel, cli.log_level),
     ];
     let lists = [
+        (Setting::AuthServer, cli.auth.auth_server),
         (Setting::FetchHeader, cli.fetch.fetch_header),
         (Setting::WasmModule, cli.wasm_module),
     ];

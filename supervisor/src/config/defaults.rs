@@ -1,5 +1,6 @@
 //! What counts when nobody says anything, in words.
 
+use super::auth::JWT_TENANT_CLAIM_DEFAULT;
 use super::setting::Setting;
 use crate::app::{EngineTier, SandboxMode, WorkerStart};
 use crate::limits;
@@ -31,10 +32,20 @@ pub(super) fn shown(setting: Setting) -> String {
         | Setting::AllowedOrigins
         | Setting::TlsCert
         | Setting::TlsKey
+        | Setting::JwksFile
+        | Setting::JwtIssuer
+        | Setting::JwtAudience
+        | Setting::AuthResource
+        | Setting::AuthServer
         | Setting::FetchHeader
         | Setting::FetchHeaderConfig
         | Setting::WasmModule
         | Setting::WasmConfig => "none".to_owned(),
+        Setting::AuthTokens | Setting::JwksUrl => {
+            "none: the server does not ask who calls".to_owned()
+        }
+        Setting::JwtAlgorithms => "RS256,ES256,EdDSA".to_owned(),
+        Setting::JwtTenantClaim => JWT_TENANT_CLAIM_DEFAULT.to_owned(),
         Setting::PolicyDir | Setting::OpaUrl => "none: scripts make no requests".to_owned(),
         Setting::OpaFetchPolicy => OPA_FETCH_POLICY_DEFAULT.to_owned(),
         Setting::OpaCacheMs => "0: not at all".to_owned(),

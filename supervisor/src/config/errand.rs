@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::setting::Setting;
 use super::state::NEEDS_STATE;
 use crate::app::GarbageOptions;
+use crate::tenant::Tenant;
 
 /// What can be done instead of serving.
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,9 @@ pub(super) enum Errand {
     /// Work with the audit log.
     #[command(subcommand, arg_required_else_help = false)]
     Audit(AuditErrand),
+    /// Work with the tokens of callers.
+    #[command(subcommand, arg_required_else_help = false)]
+    Token(TokenErrand),
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
@@ -55,6 +59,24 @@ pub(super) enum AuditErrand {
     Verify {
         /// Read these files instead of all that belong to the log, the oldest first.
         files: Vec<PathBuf>,
+    },
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenErrand {
+    /// Make a token, show it this once with its entry for the file of --auth-tokens, and end.
+    ///
+    /// Nothing is written anywhere: append the entry to the file, and give the token to its owner. The
+    /// entry holds the token's hash, from which nobody can tell the token.
+    New {
+        /// Whose it is: what one tenant has no other sees.
+        #[arg(long, value_name = "NAME")]
+        tenant: Tenant,
+
+        /// Its owner may read /metrics, which is of all tenants.
+        #[arg(long)]
+        operator: bool,
     },
 }
 
@@ -123,6 +145,13 @@ pub(super) enum Task {
         /// These files; none for all.
         files: Vec<PathBuf>,
     },
+    /// Make a token.
+    NewToken {
+        /// Whose it is.
+        tenant: Tenant,
+        /// Whether it is an operator's.
+        is_operator: bool,
+    },
     /// Ask the policies about the request in this file.
     CheckPolicy {
         /// The file; `-` for standard input.
@@ -141,6 +170,10 @@ impl From<Errand> for Task {
                 is_sole_database: sole_database,
             }),
             Errand::Audit(AuditErrand::Verify { files }) => Self::VerifyAudit { files },
+            Errand::Token(TokenErrand::New { tenant, operator }) => Self::NewToken {
+                tenant,
+                is_operator: operator,
+            },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
         }
     }

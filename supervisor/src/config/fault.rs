@@ -90,7 +90,8 @@ pub enum Fault {
     /// Other machines could reach a server that does not ask who calls.
     #[error(
         "{origin}: whoever can reach {host} could run code, because the server does not ask who \
-         calls; listen on 127.0.0.1, or give --allow-unauthenticated if that is what you want"
+         calls; let it ask (--auth-tokens, --jwks-url), listen on 127.0.0.1, or give \
+         --allow-unauthenticated if that is what you want"
     )]
     Exposed {
         /// Where.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::auth;
 use super::fault::Fault;
 use super::raw::{Given, Said};
 use super::resolve::{Resolver, malformed, number, switch, text};
@@ -40,6 +41,14 @@ impl Resolver<'_> {
             )
         });
         let tls = self.tls();
+        let auth = self.auth();
+        for way in auth::WAYS.iter().filter(|_| is_open) {
+            self.conflict(
+                Setting::AllowUnauthenticated,
+                *way,
+                "where callers are known, nobody else is let in",
+            );
+        }
         let grace = self.number(
             Setting::ShutdownGrace,
             0..=SHUTDOWN_GRACE_SECS_MAX,
@@ -53,7 +62,7 @@ impl Resolver<'_> {
         );
         let is_asked = [Setting::HttpPort, Setting::SsePort].map(|port| self.origin(port));
         if is_asked.iter().all(Option::is_none) {
-            for setting in NEEDS_PORT {
+            for setting in NEEDS_PORT.into_iter().chain(auth::NEEDS_PORT) {
                 self.need(
                     setting,
                     Setting::HttpPort,
@@ -69,10 +78,11 @@ impl Resolver<'_> {
         if let Some(origin) = self.origin(Setting::BindHost)
             && !host.is_loopback()
         {
-            if is_open {
-                notes.push(Note::Open { host });
-            } else {
-                self.faults.push(Fault::Exposed { origin, host });
+            match &auth {
+                Some(_) if tls.is_none() => notes.push(Note::ReadableTokens { host }),
+                Some(_) => {}
+                None if is_open => notes.push(Note::Open { host }),
+                None => self.faults.push(Fault::Exposed { origin, host }),
             }
         }
         Transport::Http(Box::new(HttpConfig {
@@ -81,6 +91,7 @@ impl Resolver<'_> {
             hosts: AllowedHosts::new(host, hosts),
             origins: AllowedOrigins::new(origins),
             tls,
+            auth,
             shutdown_grace: Duration::from_secs(grace),
         }))
     }

@@ -5,6 +5,7 @@
 //! knows this module: each part of the server gets its own piece and nobody holds the whole.
 
 mod audit;
+mod auth;
 mod cli;
 mod defaults;
 mod environment;
@@ -43,6 +44,7 @@ use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
 use crate::telemetry::LogLevel;
+use crate::tenant::Tenant;
 
 /// Where heaps are kept when nobody says.
 pub const DIRECTORY_PATH_DEFAULT: &str = "/tmp/mcp-v8-heaps";
@@ -222,6 +224,11 @@ pub enum Note {
         /// The address.
         host: IpAddr,
     },
+    /// Tokens go over the network as they are.
+    ReadableTokens {
+        /// The address.
+        host: IpAddr,
+    },
     /// A variable that looks like a setting and is none.
     UnknownVariable {
         /// Its name.
@@ -247,6 +254,11 @@ impl fmt::Display for Note {
                 f,
                 "whoever can reach {host} can run code here: the server does not ask who calls \
                  (--allow-unauthenticated)"
+            ),
+            Self::ReadableTokens { host } => write!(
+                f,
+                "tokens that are sent to {host} can be read on the way: give --tls-cert and --tls-key, \
+                 unless something in front of the server does TLS"
             ),
             Self::UnknownVariable { name } => write!(
                 f,
@@ -329,6 +341,13 @@ pub enum Command {
         /// The files to read, the oldest first; none for all.
         files: Vec<PathBuf>,
     },
+    /// Make a token, show it, and end.
+    NewToken {
+        /// Whose it is to be.
+        tenant: Tenant,
+        /// Whether who has it may see figures of all tenants.
+        is_operator: bool,
+    },
     /// Show this text (help or version) on standard output, and succeed.
     Show(String),
 }
@@ -348,6 +367,20 @@ pub fn load(
         Ok(command_line) => command_line,
         Err(text) => return Ok(Command::Show(text)),
     };
+    if let (
+        Some(Task::NewToken {
+            tenant,
+            is_operator,
+        }),
+        true,
+    ) = (&command_line.task, faults.is_empty())
+    {
+        // Whatever is configured has nothing to do with it.
+        return Ok(Command::NewToken {
+            tenant: tenant.clone(),
+            is_operator: *is_operator,
+        });
+    }
     let environment = environment::read(variables);
     let file = match (command_line.config, environment.config) {
         (Some(path), _) => file::read(&path, "--config", &mut faults),
@@ -362,7 +395,7 @@ pub fn load(
         .collect();
     let config = resolve::resolve(&raw, machine, faults, notes)?;
     match command_line.task {
-        None => {}
+        None | Some(Task::NewToken { .. }) => {}
         Some(Task::CollectGarbage(options)) => {
             if config.executions.state == State::Stateless {
                 return Err(Faults(vec![Fault::NothingKept]));

@@ -78,6 +78,24 @@ pub enum Setting {
     TlsKey,
     /// How long what runs may go on when the server is asked to end, in seconds.
     ShutdownGrace,
+    /// The file of tokens.
+    AuthTokens,
+    /// Where the keys are that tokens are signed with.
+    JwksUrl,
+    /// The file with them.
+    JwksFile,
+    /// Who issues tokens.
+    JwtIssuer,
+    /// For whom tokens are.
+    JwtAudience,
+    /// How tokens may be signed.
+    JwtAlgorithms,
+    /// The claim that names the tenant.
+    JwtTenantClaim,
+    /// The address under which clients reach the server.
+    AuthResource,
+    /// Who gives tokens for it.
+    AuthServer,
     /// The directory with the policies for requests of scripts.
     PolicyDir,
     /// The OPA that is asked about requests of scripts.
@@ -116,7 +134,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 59] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -153,6 +171,15 @@ impl Setting {
         Self::TlsCert,
         Self::TlsKey,
         Self::ShutdownGrace,
+        Self::AuthTokens,
+        Self::JwksUrl,
+        Self::JwksFile,
+        Self::JwtIssuer,
+        Self::JwtAudience,
+        Self::JwtAlgorithms,
+        Self::JwtTenantClaim,
+        Self::AuthResource,
+        Self::AuthServer,
         Self::PolicyDir,
         Self::OpaUrl,
         Self::OpaFetchPolicy,
@@ -208,6 +235,15 @@ impl Setting {
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
             Self::ShutdownGrace => "shutdown-grace",
+            Self::AuthTokens => "auth-tokens",
+            Self::JwksUrl => "jwks-url",
+            Self::JwksFile => "jwks-file",
+            Self::JwtIssuer => "jwt-issuer",
+            Self::JwtAudience => "jwt-audience",
+            Self::JwtAlgorithms => "jwt-algorithms",
+            Self::JwtTenantClaim => "jwt-tenant-claim",
+            Self::AuthResource => "auth-resource",
+            Self::AuthServer => "auth-server",
             Self::PolicyDir => "policy-dir",
             Self::OpaUrl => "opa-url",
             Self::OpaFetchPolicy => "opa-fetch-policy",

@@ -8,6 +8,7 @@ use super::*;
 use crate::app::{State, StorePlace};
 use crate::limits;
 
+mod auth;
 mod fetch;
 mod http;
 mod state;

@@ -38,6 +38,8 @@ pub(super) enum HttpError {
     WrongMethod,
     #[error("a request came here without its caller")]
     NobodyCalls,
+    #[error("figures of all tenants are for those with a token of an operator")]
+    NoOperator,
     #[error("the answer cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
     #[error("the event cannot be written: {0}")]
@@ -80,6 +82,7 @@ impl HttpError {
             Self::Refused(error) => refused(error),
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,
+            Self::NoOperator => ErrorCode::Forbidden,
             Self::NobodyCalls | Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
         }
     }

@@ -9,6 +9,9 @@ pub(super) enum ErrorCode {
     MalformedBody,
     BodyCutOff,
     BadHost,
+    BadAuthorization,
+    Unauthorized,
+    Forbidden,
     ForeignHost,
     ForeignOrigin,
     NotFound,
@@ -38,14 +41,18 @@ pub(super) enum ErrorCode {
     AuditUnavailable,
     StillEnding,
     HeapsUnavailable,
+    AuthorizationUnavailable,
 }
 
 impl ErrorCode {
     /// What any request may come to, whatever it asks for: most of it before the API sees it.
-    pub(super) const OF_ANY: [Self; 10] = [
+    pub(super) const OF_ANY: [Self; 13] = [
         Self::InvalidArgument,
         Self::BodyCutOff,
         Self::BadHost,
+        Self::BadAuthorization,
+        Self::Unauthorized,
+        Self::AuthorizationUnavailable,
         Self::ForeignHost,
         Self::ForeignOrigin,
         Self::BodyTooSlow,
@@ -62,6 +69,9 @@ impl ErrorCode {
             Self::MalformedBody => "malformed_request",
             Self::BodyCutOff => "body_cut_off",
             Self::BadHost => "bad_host",
+            Self::BadAuthorization => "bad_authorization",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
@@ -89,16 +99,20 @@ impl ErrorCode {
             Self::AuditUnavailable => "audit_unavailable",
             Self::StillEnding => "still_ending",
             Self::HeapsUnavailable => "heaps_unavailable",
+            Self::AuthorizationUnavailable => "authorization_unavailable",
         }
     }
 
     /// The status that it comes with.
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::InvalidArgument | Self::MalformedBody | Self::BodyCutOff | Self::BadHost => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::InvalidArgument
+            | Self::MalformedBody
+            | Self::BodyCutOff
+            | Self::BadHost
+            | Self::BadAuthorization => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotFound
             | Self::UnknownExecution
             | Self::UnknownHeap
@@ -122,7 +136,8 @@ impl ErrorCode {
             | Self::StoreUnavailable
             | Self::AuditUnavailable
             | Self::StillEnding
-            | Self::HeapsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::HeapsUnavailable
+            | Self::AuthorizationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -134,6 +149,10 @@ impl ErrorCode {
             }
             Self::MalformedBody => "the body is not a JSON object",
             Self::BodyCutOff => "the body ended early",
+            Self::BadAuthorization => "the Authorization header is not one bearer token",
+            Self::Unauthorized => "a valid token is needed",
+            Self::Forbidden => "it is for operators",
+            Self::AuthorizationUnavailable => "tokens cannot be checked now",
             Self::BadHost => "the Host header is missing or malformed",
             Self::ForeignHost => "the server is not reached under this Host",
             Self::ForeignOrigin => "pages of this Origin may not call the server",

@@ -2,10 +2,12 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
-//!                                     └─────▶ health
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ access (caller) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
+//!                                     │                      └─▶ metadata
+//!                                     └─▶ health
 //! ```
 
+mod access;
 mod body;
 mod connections;
 mod error;
@@ -14,13 +16,16 @@ mod guard;
 mod health;
 mod in_flight;
 mod listen;
+mod metadata;
 mod metrics;
 mod peer;
 mod refusal;
 pub mod rest;
 mod server;
 mod tls;
+mod until;
 
+pub use access::Access;
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;

@@ -5,24 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::{Extension, Router};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::access::{self, Access, Gate};
 use super::body::{self, Bodies};
 use super::connections::Connections;
 use super::error::HttpError;
 use super::guard::{self, AllowedHosts, AllowedOrigins, Guard};
 use super::in_flight::{self, Room};
 use super::listen::{Listener, connections_max};
+use super::metadata;
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::{health, rest};
 use crate::app::Executions;
-use crate::auth::Caller;
+use crate::auth::AuthOptions;
 use crate::limits;
 
 /// What an operator decides about HTTP.
@@ -38,6 +40,8 @@ pub struct HttpConfig {
     pub origins: AllowedOrigins,
     /// The certificate; without one it is HTTP without TLS.
     pub tls: Option<TlsFiles>,
+    /// How callers are known; without it everybody is let in.
+    pub auth: Option<AuthOptions>,
     /// How long what runs may go on when the server is asked to end.
     pub shutdown_grace: Duration,
 }
@@ -129,14 +133,16 @@ impl Listening {
         format!("{}{}", self.url(), self.surface.path())
     }
 
-    /// Begins to answer: MCP with `mcp`, the rest from `executions`.
-    pub fn serve(self, executions: Executions, mcp: Router) -> Serving {
+    /// Begins to answer those who have access: MCP with `mcp`, the rest from `executions`.
+    pub fn serve(self, executions: Executions, mcp: Router, access: Access) -> Serving {
         let most = connections_max();
         let connections = Connections::new(most);
         // Fewer than connections, so that there is always one that can make room.
-        let room = Room::new(limits::HTTP_REQUESTS_MAX.min(most.div_ceil(2)));
+        let places = limits::HTTP_REQUESTS_MAX.min(most.div_ceil(2));
+        let room = Room::new(places, executions.sharing());
         let metrics = Metrics::new(executions.clone(), connections.clone());
         let layers = Layers {
+            access,
             guard: self.guard,
             room,
             metrics,
@@ -179,6 +185,7 @@ impl Serving {
 
 /// What stands before the routes.
 struct Layers {
+    access: Access,
     guard: Guard,
     room: Room,
     metrics: Metrics,
@@ -187,13 +194,18 @@ struct Layers {
 /// What is where.
 fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
     let Layers {
+        access,
         guard,
         room,
         metrics,
     } = layers;
     let cors = guard.cors();
-    let guarded = Router::new()
+    let gate = Gate::new(access.clone(), executions.audit().clone());
+    let figures = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
+        .layer(from_fn(access::operators_only));
+    let guarded = Router::new()
+        .merge(figures)
         .merge(rest::router(executions.clone()))
         .merge(mcp)
         .method_not_allowed_fallback(async || HttpError::WrongMethod)
@@ -201,7 +213,8 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         // Before a place is taken: who sends slowly holds nothing that others need.
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
-        .layer(Extension(Caller::local()))
+        .layer(from_fn_with_state(gate, access::check))
+        .merge(metadata::router(&access))
         .layer(cors)
         .layer(from_fn_with_state(Arc::new(guard), guard::check));
     Router::new()

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mcp_v8::app::{Executions, ExecutionsConfig, State, WorkerStart};
-use mcp_v8::http::{AllowedHosts, AllowedOrigins, HttpConfig, Listening, Surface};
+use mcp_v8::http::{Access, AllowedHosts, AllowedOrigins, HttpConfig, Listening, Surface};
 use mcp_v8::limits;
 use mcp_v8::mcp::http::{StreamableConfig, router};
 use mcp_v8::mcp::sse::{self, SseConfig};
@@ -55,10 +55,11 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         hosts: AllowedHosts::new(address.ip(), Vec::new()),
         origins: AllowedOrigins::default(),
         tls: None,
+        auth: None,
         shutdown_grace: limits::SHUTDOWN_GRACE_DEFAULT,
     })?;
     writeln!(std::io::stdout(), "{}", listening.mcp_url())?;
-    let _serving = listening.serve(executions, routes);
+    let _serving = listening.serve(executions, routes, Access::Everybody);
     std::future::pending().await
 }
 

@@ -48,7 +48,10 @@ impl Desk {
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
         let call = Call {
             desk: self,
-            workspace: self.executions.of(caller.tenant().clone()),
+            workspace: self
+                .executions
+                .of(caller.tenant().clone())
+                .through("rest", caller.token_id()),
         };
         call.perform(Sent::from(request)).await
     }

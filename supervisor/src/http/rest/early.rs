@@ -26,7 +26,9 @@ pub(in crate::http) async fn refuse(
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
     if is_run {
-        let workspace = executions.of(caller.tenant().clone());
+        let workspace = executions
+            .of(caller.tenant().clone())
+            .through("rest", caller.token_id());
         if let Err(error) = workspace.admits() {
             pass_over(request.into_body());
             workspace.note_early_refusal(&error);

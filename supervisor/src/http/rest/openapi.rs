@@ -44,8 +44,21 @@ fn make() -> Value {
             "description": ABOUT,
             "license": { "name": "MIT", "identifier": "MIT" },
         },
+        // Servers that know everybody by a token, and those that do not.
+        "security": [{}, { "bearer": [] }],
         "paths": paths,
-        "components": { "schemas": shapes() },
+        "components": {
+            "schemas": shapes(),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of the server's operator, or a JWT of the authorization \
+                                    server that it trusts. Everybody sees only what belongs to the \
+                                    tenant of their token.",
+                },
+            },
+        },
     })
 }
 

@@ -1,0 +1,172 @@
+//! Who is let in: every request gets its caller here, before its body is read, or its answer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http_body::Body as _;
+
+use super::error::{HttpError, failure};
+use super::error_code::ErrorCode;
+use super::metadata;
+use super::until::until;
+use crate::api::Failed;
+use crate::audit::{Audit, Event};
+use crate::auth::{Authenticator, Caller, NoEntry};
+use crate::limits;
+
+/// Who may use a server. Clones share it.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Everybody who reaches it, all as one tenant.
+    Everybody,
+    /// Those with a token.
+    Tokens(Arc<Authenticator>),
+}
+
+/// Lets requests in, or not.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    access: Access,
+    /// What is said to those who come without a token, about where to get one.
+    challenge: Arc<str>,
+    refused: Arc<Refused>,
+    audit: Audit,
+}
+
+impl Gate {
+    pub(super) fn new(access: Access, audit: Audit) -> Self {
+        let metadata = match &access {
+            Access::Everybody => None,
+            Access::Tokens(authenticator) => authenticator.metadata(),
+        };
+        let challenge = match metadata {
+            None => "Bearer realm=\"mcp-v8\"".to_owned(),
+            Some(metadata) => {
+                let place = metadata::place(&metadata.resource);
+                format!("Bearer realm=\"mcp-v8\", resource_metadata=\"{place}\"")
+            }
+        };
+        Self {
+            access,
+            challenge: challenge.into(),
+            refused: Arc::default(),
+            audit,
+        }
+    }
+
+    async fn caller(&self, request: &Request) -> Result<Caller, NoEntry> {
+        match &self.access {
+            Access::Everybody => Ok(Caller::local()),
+            Access::Tokens(authenticator) => authenticator.caller(request.headers()).await,
+        }
+    }
+
+    /// Notes that somebody could not say who it is. That a client asks without a token is how it learns
+    /// that it needs one.
+    fn note(&self, no_entry: NoEntry) {
+        let reason = match no_entry {
+            NoEntry::NoToken => return,
+            NoEntry::Malformed => "malformed",
+            NoEntry::BadToken { .. } => "bad_token",
+            NoEntry::Unavailable => "unavailable",
+        };
+        self.audit.note(Event::AuthenticationFailed {
+            peer: None,
+            reason,
+            transport: "http",
+        });
+    }
+
+    /// The answer to a request that is not let in (RFC 6750, section 3).
+    fn refusal(&self, no_entry: NoEntry) -> Response {
+        let (code, error) = match no_entry {
+            NoEntry::NoToken => (ErrorCode::Unauthorized, None),
+            NoEntry::Malformed => (ErrorCode::BadAuthorization, Some("invalid_request")),
+            NoEntry::BadToken { .. } => (ErrorCode::Unauthorized, Some("invalid_token")),
+            NoEntry::Unavailable => (ErrorCode::AuthorizationUnavailable, None),
+        };
+        let text = no_entry.to_string();
+        let mut response = failure(code, &Failed::new(code.name(), &text));
+        if code == ErrorCode::AuthorizationUnavailable {
+            return response;
+        }
+        let mut challenge = self.challenge.to_string();
+        if let Some(error) = error {
+            challenge.push_str(&format!(
+                ", error=\"{error}\", error_description=\"{text}\""
+            ));
+        }
+        // All of it is text of this program, and a URL.
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// Passes a request on with its caller. What is streamed to a caller ends when its token does.
+pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let caller = match gate.caller(&request).await {
+        Ok(caller) => caller,
+        Err(no_entry) => {
+            gate.refused.note(no_entry);
+            gate.note(no_entry);
+            return gate.refusal(no_entry);
+        }
+    };
+    // It has done its work: nobody behind here can show it, or pass it on.
+    request.headers_mut().remove(AUTHORIZATION);
+    let over = caller.expired();
+    request.extensions_mut().insert(caller);
+    let response = next.run(request).await;
+    if matches!(gate.access, Access::Everybody) || response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| until(body, over))
+}
+
+/// Passes a request on if its caller may see figures of all tenants.
+pub(super) async fn operators_only(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Caller>() {
+        None => HttpError::NobodyCalls.into_response(),
+        Some(caller) if caller.is_operator() => next.run(request).await,
+        Some(_) => HttpError::NoOperator.into_response(),
+    }
+}
+
+/// Requests that were not let in: told now and then, so that whoever makes many fills no disk.
+#[derive(Debug, Default)]
+struct Refused(Mutex<Untold>);
+
+#[derive(Debug, Default)]
+struct Untold {
+    number: u64,
+    told_at: Option<Instant>,
+}
+
+impl Refused {
+    fn note(&self, no_entry: NoEntry) {
+        // That a client asks without one is how it learns that it needs one.
+        let why: String = match no_entry {
+            NoEntry::NoToken => return,
+            NoEntry::BadToken { reason } => reason.to_string(),
+            NoEntry::Malformed | NoEntry::Unavailable => no_entry.to_string(),
+        };
+        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.number += 1;
+        let is_due = untold
+            .told_at
+            .is_none_or(|at| at.elapsed() >= limits::REFUSALS_LOG_INTERVAL);
+        if is_due {
+            let number = std::mem::take(&mut untold.number);
+            untold.told_at = Some(Instant::now());
+            drop(untold);
+            tracing::warn!(number, "requests were not let in; the last one: {why}");
+        }
+    }
+}
