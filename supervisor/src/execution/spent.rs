@@ -11,10 +11,10 @@ use crate::workers::Used;
 #[derive(Debug)]
 pub(super) struct Spent {
     meter: Meter,
-    /// Of all its workers that are gone.
-    before: Duration,
-    /// Of the last one.
-    used: Option<Used>,
+    /// What those of its workers used that are gone: more than one where the first had read nothing.
+    gone: Option<Used>,
+    /// What the one used that is there, or was killed just now.
+    present: Option<Used>,
     end_place: Option<Place>,
 }
 
@@ -22,31 +22,31 @@ impl Spent {
     pub(super) fn new(meter: Meter, end_place: Place) -> Self {
         Self {
             meter,
-            before: Duration::ZERO,
-            used: None,
+            gone: None,
+            present: None,
             end_place: Some(end_place),
         }
     }
 
     /// What its worker has used by now.
     pub(super) fn note(&mut self, used: Option<Used>) {
-        self.used = match (self.used, used) {
-            (Some(one), Some(other)) => Some(one.or_more(other)),
-            (one, other) => one.or(other),
-        };
+        self.present = either(self.present, used, Used::or_more);
     }
 
-    /// Its worker is gone: the tenant is charged for all that it has used.
+    /// Its worker is gone: the tenant is charged for all that this one has used.
     pub(super) fn charge(&mut self, used: Option<Used>) {
         self.note(used);
-        let cpu = self.used.map_or(Duration::ZERO, |used| used.cpu);
-        self.meter.cpu(cpu.saturating_sub(self.before));
-        self.before = self.before.max(cpu);
+        let present = self.present.take();
+        if let Some(used) = present {
+            self.meter.cpu(used.cpu);
+        }
+        self.gone = either(self.gone, present, Used::and);
     }
 
     /// For its record.
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.used.map(|used| Usage {
+        let used = either(self.gone, self.present, Used::and);
+        used.map(|used| Usage {
             cpu_ms: millis(used.cpu),
             peak_memory_bytes: used.peak_bytes,
         })
@@ -92,4 +92,15 @@ fn ended(view: &View) -> Event {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn either(
+    one: Option<Used>,
+    other: Option<Used>,
+    both: impl FnOnce(Used, Used) -> Used,
+) -> Option<Used> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(both(one, other)),
+        (one, other) => one.or(other),
+    }
 }

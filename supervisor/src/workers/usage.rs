@@ -21,6 +21,15 @@ pub struct Used {
 }
 
 impl Used {
+    /// What two processes have used, one after the other.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        Self {
+            cpu: self.cpu + next.cpu,
+            peak_bytes: self.peak_bytes.max(next.peak_bytes),
+        }
+    }
+
     /// The larger of each: of two looks at one process the later one.
     #[must_use]
     pub fn or_more(self, other: Self) -> Self {
