@@ -84,7 +84,7 @@ impl fmt::Debug for TokenHash {
 /// A text that is not the hash of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("token_sha256 is the SHA-256 of a token in 64 hexadecimal digits")]
-struct MalformedHash;
+pub(super) struct MalformedHash;
 
 impl TryFrom<String> for TokenHash {
     type Error = MalformedHash;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body::Body as _;
@@ -59,10 +59,10 @@ impl Gate {
         }
     }
 
-    async fn caller(&self, request: &Request) -> Result<Caller, NoEntry> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, NoEntry> {
         match &self.access {
             Access::Everybody => Ok(Caller::local()),
-            Access::Tokens(authenticator) => authenticator.caller(request.headers()).await,
+            Access::Tokens(authenticator) => authenticator.caller(headers).await,
         }
     }
 
@@ -111,7 +111,7 @@ impl Gate {
 
 /// Passes a request on with its caller. What is streamed to a caller ends when its token does.
 pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let caller = match gate.caller(&request).await {
+    let caller = match gate.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(no_entry) => {
             gate.refused.note(no_entry);
@@ -132,10 +132,11 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
 
 /// Passes a request on if its caller may see figures of all tenants.
 pub(super) async fn operators_only(request: Request, next: Next) -> Response {
-    match request.extensions().get::<Caller>() {
+    let caller = request.extensions().get::<Caller>();
+    match caller.map(Caller::is_operator) {
         None => HttpError::NobodyCalls.into_response(),
-        Some(caller) if caller.is_operator() => next.run(request).await,
-        Some(_) => HttpError::NoOperator.into_response(),
+        Some(false) => HttpError::NoOperator.into_response(),
+        Some(true) => next.run(request).await,
     }
 }
 

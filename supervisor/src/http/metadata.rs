@@ -51,7 +51,7 @@ pub(super) fn router(access: &Access) -> Router {
 fn said(metadata: &Metadata) -> Value {
     let servers: Vec<&str> = metadata.servers.iter().map(|url| bare(url)).collect();
     json!({
-        "resource": metadata.resource,
+        "resource": metadata.resource.as_str(),
         "authorization_servers": servers,
         "bearer_methods_supported": ["header"],
         "resource_name": "mcp-v8",

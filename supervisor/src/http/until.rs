@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 /// This body, and no more of it once `over` is.
 pub(super) fn until(body: Body, over: impl Future<Output = ()> + Send + 'static) -> Body {

@@ -1,6 +1,7 @@
 //! Somebody who signs tokens, and gives the keys to check them with over HTTP.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ring::rand::SystemRandom;
-use ring::rsa::KeyPair as RsaKeyPair;
+use ring::rsa::{KeyPair as RsaKeyPair, PublicKeyComponents};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
     RSA_PSS_SHA256,
@@ -52,9 +53,7 @@ impl Signer {
     /// The public keys: `NAME-ed`, `NAME-p256` and `NAME-rsa`.
     pub(crate) fn keys(&self) -> Vec<Value> {
         let point = self.p256.public_key().as_ref();
-        let rsa = self.rsa.public();
-        let modulus: Vec<u8> = rsa.modulus().big_endian_without_leading_zero().to_vec();
-        let exponent = rsa.exponent().big_endian_without_leading_zero();
+        let rsa = PublicKeyComponents::<Vec<u8>>::from(self.rsa.public());
         let name = |kind: &str| format!("{}-{kind}", self.name);
         vec![
             json!({
@@ -67,7 +66,7 @@ impl Signer {
             }),
             json!({
                 "kty": "RSA", "kid": name("rsa"), "use": "sig", "alg": "RS256",
-                "n": BASE64.encode(modulus), "e": BASE64.encode(exponent),
+                "n": BASE64.encode(&rsa.n), "e": BASE64.encode(&rsa.e),
             }),
         ]
     }
