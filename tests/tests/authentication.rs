@@ -22,7 +22,7 @@ fn start(home: &Home, arguments: &[&str]) -> HttpServer {
 #[test]
 fn nothing_but_health_is_there_for_who_brings_no_token() {
     let home = Home::new();
-    let server = start(&home, &["--stateless"]);
+    let server = start(&home, &[]);
     let described = server.with_token(FIRST).get("/api/openapi.json").json();
     assert_eq!(
         described["components"]["securitySchemes"]["bearer"]["scheme"],
@@ -85,7 +85,7 @@ fn nothing_but_health_is_there_for_who_brings_no_token() {
 #[test]
 fn figures_of_all_tenants_are_for_operators() {
     let home = Home::new();
-    let server = start(&home, &["--stateless"]);
+    let server = start(&home, &[]);
     for user in [FIRST, SECOND] {
         let answer = server.with_token(user).get("/metrics");
         assert_eq!(
@@ -109,7 +109,7 @@ fn figures_of_all_tenants_are_for_operators() {
 #[test]
 fn a_token_is_looked_at_before_the_body_and_there_is_one() {
     let home = Home::new();
-    let server = start(&home, &["--stateless"]);
+    let server = start(&home, &[]);
     let mut stream = server.connect();
     let head = "POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 content-length: 4000000\r\nauthorization: Bearer nobodys\r\n\r\n";
@@ -140,7 +140,6 @@ fn clients_are_told_where_to_get_a_token() {
     let home = Home::new();
     let resource = "https://mcp.example.com/mcp";
     let arguments = [
-        "--stateless",
         "--auth-resource",
         resource,
         "--auth-server",
@@ -190,7 +189,7 @@ fn outcome(home: &Home, arguments: &[&str]) -> (Output, String) {
 #[test]
 fn a_start_without_good_tokens_is_refused() {
     let home = Home::new();
-    let port = ["--stateless", "--http-port", "0", "--auth-tokens"];
+    let port = ["--http-port", "0", "--auth-tokens"];
     let with = |path: &str| {
         let (output, text) = outcome(&home, &[&port[..], &[path]].concat());
         assert_eq!(output.status.code(), Some(1), "{text}");
@@ -223,7 +222,6 @@ fn a_start_without_good_tokens_is_refused() {
 fn settings_that_do_not_go_together_are_told_all_at_once() {
     let home = Home::new();
     let arguments = [
-        "--stateless",
         "--http-port",
         "0",
         "--jwks-url",
@@ -249,7 +247,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
     ] {
         assert!(text.contains(said), "{said:?} is not in:\n{text}");
     }
-    let (output, text) = outcome(&home, &["--stateless", "--auth-tokens", "x"]);
+    let (output, text) = outcome(&home, &["--auth-tokens", "x"]);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("--auth-tokens needs --http-port"), "{text}");
 }
@@ -257,7 +255,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
 #[test]
 fn with_authentication_other_machines_may_come() {
     let home = Home::new();
-    let server = start(&home, &["--stateless", "--bind-host", "0.0.0.0"]);
+    let server = start(&home, &["--bind-host", "0.0.0.0"]);
     let log = server.process.log();
     assert!(
         log.contains("tokens that are sent to 0.0.0.0 can be read on the way"),
@@ -280,7 +278,7 @@ fn a_new_token_is_shown_once_and_its_entry_lets_it_in() {
     let entry = &text[text.find("[[tokens]]").expect("an entry")..];
     assert!(!entry.contains(token));
     let tokens = write_tokens(&home, entry);
-    let server = HttpServer::start(&home, &["--stateless", "--auth-tokens", &tokens]);
+    let server = HttpServer::start(&home, &["--auth-tokens", &tokens]);
     let client = server.with_token(token);
     let ran = client.run("6 * 7");
     assert_eq!(ran["result"], "42", "{ran}");

@@ -101,7 +101,7 @@ fn what_is_wrong_is_told_with_its_line_and_without_its_hash() {
             1,
             "limits already",
         ),
-        ("tokens = 1\n".to_owned(), 1, "array"),
+        ("tokens = 1\n".to_owned(), 1, "a sequence"),
         (format!("{good}x y\n"), 4, ""),
     ] {
         let error = Tokens::parse(&text).unwrap_err().to_string();

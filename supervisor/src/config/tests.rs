@@ -132,6 +132,11 @@ fn flag_over_environment_over_file_over_default() {
     assert_eq!(executions.max_concurrent, 6);
 }
 
+const PORT: &str = "--http-port=1";
+const KEYS: &str = "--jwks-url=https://y/k";
+const ISSUER: &str = "--jwt-issuer=y";
+const AUDIENCE: &str = "--jwt-audience=y";
+
 #[test]
 fn every_setting_can_be_said_in_all_three_ways() {
     let (module, list) = wasm_modules::files();
@@ -179,6 +184,15 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("tls-cert", "/x/cert", "\"/x/cert\""),
         ("tls-key", "/x/key", "\"/x/key\""),
         ("shutdown-grace", "14", "14"),
+        ("auth-tokens", "/x/tokens", "\"/x/tokens\""),
+        ("jwks-url", "https://x/k", "\"https://x/k\""),
+        ("jwks-file", "/x/keys", "\"/x/keys\""),
+        ("jwt-issuer", "x", "\"x\""),
+        ("jwt-audience", "x", "\"x\""),
+        ("jwt-algorithms", "ES384", "\"ES384\""),
+        ("jwt-tenant-claim", "org", "\"org\""),
+        ("auth-resource", "https://x/mcp", "\"https://x/mcp\""),
+        ("auth-server", "https://x", "[\"https://x\"]"),
         ("policy-dir", "/x/policies", "\"/x/policies\""),
         (
             "opa-url",
@@ -216,6 +230,13 @@ fn every_setting_can_be_said_in_all_three_ways() {
             | Setting::AllowedHosts
             | Setting::AllowedOrigins
             | Setting::ShutdownGrace => &["--http-port=1"],
+            Setting::AuthTokens => &["--http-port=1"],
+            Setting::JwksUrl | Setting::JwksFile => &[PORT, ISSUER, AUDIENCE],
+            Setting::JwtIssuer => &[PORT, KEYS, AUDIENCE],
+            Setting::JwtAudience => &[PORT, KEYS, ISSUER],
+            Setting::JwtAlgorithms | Setting::JwtTenantClaim => &[PORT, KEYS, ISSUER, AUDIENCE],
+            Setting::AuthResource => &[PORT, "--auth-tokens=/y", "--auth-server=https://y"],
+            Setting::AuthServer => &[PORT, "--auth-tokens=/y", "--auth-resource=https://y"],
             Setting::TlsCert => &["--http-port=1", "--tls-key=/x"],
             Setting::TlsKey => &["--http-port=1", "--tls-cert=/x"],
             Setting::OpaFetchPolicy | Setting::OpaCacheMs => &["--opa-url=http://x"],
@@ -232,7 +253,14 @@ fn every_setting_can_be_said_in_all_three_ways() {
         let file = file(&format!("{name} = {toml}\n"));
         let by_file = with(&["--config", file.path().to_str().unwrap()], &[]);
         let default = match setting {
-            Setting::TlsCert | Setting::TlsKey => config(&["--http-port=1"], &[]),
+            Setting::TlsCert
+            | Setting::TlsKey
+            | Setting::JwksUrl
+            | Setting::JwksFile
+            | Setting::JwtIssuer
+            | Setting::JwtAudience
+            | Setting::AuthResource
+            | Setting::AuthServer => config(&["--http-port=1"], &[]),
             _ => with(&[], &[]),
         };
         let shown = |config: &Config| format!("{config:?}");
