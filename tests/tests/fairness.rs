@@ -112,10 +112,7 @@ fn limits_of_the_file_of_tokens_are_of_one_tenant() {
     let limits = "[[tenants]]\ntenant = \"first\"\nlimits = { executions_per_minute = 1, heap_memory_max_mb = 8 }\n";
     let tokens = write_tokens(&home, &format!("{text}{limits}"));
     let log = home.path("audit.log").display().to_string();
-    let server = HttpServer::start(
-        &home,
-        &["--stateless", "--auth-tokens", &tokens, "--audit-log", &log],
-    );
+    let server = HttpServer::start(&home, &["--auth-tokens", &tokens, "--audit-log", &log]);
     let (first, second) = (server.with_token(FIRST), server.with_token(SECOND));
     let large = json!({"code": "1", "heap_memory_max_mb": 16});
     let refused = first.post("/api/exec", &large);
