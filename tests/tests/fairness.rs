@@ -45,7 +45,6 @@ fn a_flood_of_one_tenant_leaves_its_turn_to_another() {
     let tokens = token_file(&home);
     let slots = SLOTS.to_string();
     let arguments = [
-        "--stateless",
         "--auth-tokens",
         &tokens,
         "--max-concurrent-executions",
