@@ -317,14 +317,13 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
         None => None,
         Some(options) => Some(open_broker(options).await?),
     };
-    let audit = open_audit(config.audit).await?;
+    let audit = Audit::start(config.audit).await?;
     let config = ExecutionsConfig {
         broker,
         audit,
-        sharing: match &place {
-            Some((_, Access::Tokens(_), _)) => Sharing::Tenants,
-            Some((_, Access::Everybody, _)) | None => Sharing::Alone,
-        },
+        sharing: place
+            .as_ref()
+            .map_or(Sharing::Alone, |place| place.1.sharing()),
         ..config.executions
     };
     let defaults = Defaults {
@@ -354,15 +353,6 @@ async fn serve(config: Config, summary: String) -> Result<(), Failure> {
             listen(place, server, executions, signals, grace).await
         }
     }
-}
-
-/// Where it is noted what happens.
-async fn open_audit(config: Option<AuditConfig>) -> Result<Audit, Failure> {
-    let Some(config) = config else {
-        return Ok(Audit::default());
-    };
-    let opened = tokio::task::spawn_blocking(move || Audit::open(&config)).await;
-    Ok(opened.map_err(std::io::Error::other)??)
 }
 
 /// Who may call.
@@ -407,17 +397,11 @@ async fn listen(
     let stop = CancellationToken::new();
     let mcp = match listening.surface() {
         Surface::Streamable => {
-            let config = StreamableConfig {
-                sharing: executions.sharing(),
-                ..StreamableConfig::default()
-            };
+            let config = StreamableConfig::shared_by(executions.sharing());
             mcp::http::router(server, config, stop.clone())
         }
         Surface::Legacy => {
-            let config = SseConfig {
-                sharing: executions.sharing(),
-                ..SseConfig::default()
-            };
+            let config = SseConfig::shared_by(executions.sharing());
             mcp::sse::router(server, config, stop.clone())
         }
     };

@@ -91,6 +91,22 @@ impl Audit {
         open::open(config)
     }
 
+    /// The same, for those who must not block, where there is to be one.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub async fn start(config: Option<AuditConfig>) -> Result<Self, AuditError> {
+        let Some(config) = config else {
+            return Ok(Self::default());
+        };
+        let path = config.path.clone();
+        let opened = tokio::task::spawn_blocking(move || Self::open(&config)).await;
+        opened.unwrap_or_else(|error| {
+            let source = std::io::Error::other(error);
+            Err(AuditError::Io { path, source })
+        })
+    }
+
     /// Whether what happens can be noted.
     ///
     /// # Errors

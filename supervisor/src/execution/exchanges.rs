@@ -16,7 +16,7 @@ pub(super) enum Requests {
     /// It may make none: nobody has said which ones, or its script does not run.
     Forbidden,
     /// It may make those that the policy allows.
-    Granted(Exchanges),
+    Granted(Box<Exchanges>),
 }
 
 impl Requests {
@@ -25,13 +25,13 @@ impl Requests {
         let Some(broker) = &services.broker else {
             return Self::Forbidden;
         };
-        Self::Granted(broker.exchanges(Requester {
+        Self::Granted(Box::new(broker.exchanges(Requester {
             tenant: execution.tenant.clone(),
             session: execution.session.as_ref().map(ToString::to_string),
             execution: execution.id,
             meter: services.quotas.meter(&execution.tenant),
             audit: services.audit.clone(),
-        }))
+        })))
     }
 
     /// What its worker is told that it may ask for.

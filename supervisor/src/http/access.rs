@@ -18,6 +18,7 @@ use crate::api::Failed;
 use crate::audit::{Audit, Event};
 use crate::auth::{Authenticator, Caller, NoEntry};
 use crate::limits;
+use crate::quota::Sharing;
 
 /// Who may use a server. Clones share it.
 #[derive(Debug, Clone)]
@@ -26,6 +27,16 @@ pub enum Access {
     Everybody,
     /// Those with a token.
     Tokens(Arc<Authenticator>),
+}
+
+impl Access {
+    /// Whether there are several tenants.
+    pub const fn sharing(&self) -> Sharing {
+        match self {
+            Self::Everybody => Sharing::Alone,
+            Self::Tokens(_) => Sharing::Tenants,
+        }
+    }
 }
 
 /// Lets requests in, or not.

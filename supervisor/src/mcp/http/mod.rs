@@ -77,6 +77,16 @@ pub struct StreamableConfig {
     pub drain_wait_max: Duration,
 }
 
+impl StreamableConfig {
+    /// The default, for so many tenants.
+    pub fn shared_by(sharing: Sharing) -> Self {
+        Self {
+            sharing,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for StreamableConfig {
     fn default() -> Self {
         Self {

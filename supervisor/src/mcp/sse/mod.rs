@@ -56,6 +56,16 @@ pub struct SseConfig {
     pub drain_wait_max: Duration,
 }
 
+impl SseConfig {
+    /// The default, for so many tenants.
+    pub fn shared_by(sharing: Sharing) -> Self {
+        Self {
+            sharing,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for SseConfig {
     fn default() -> Self {
         Self {
