@@ -86,7 +86,7 @@ impl Default for Pace {
 #[derive(Debug, Clone)]
 enum Source {
     File(PathBuf),
-    Server { url: Url, upstream: Upstream },
+    Server { url: Url, upstream: Box<Upstream> },
 }
 
 /// What was got, and when.
@@ -120,7 +120,7 @@ impl Keys {
         let source = match source {
             KeySource::File(path) => Source::File(path),
             KeySource::Url(url) => Source::Server {
-                upstream: Upstream::new([&url])?,
+                upstream: Box::new(Upstream::new([&url])?),
                 url,
             },
         };

@@ -41,9 +41,9 @@ pub(super) const NEEDS_PORT: [Setting; 9] = [
 pub(super) struct AuthFlags {
     /// Let in who has a token that is listed in this TOML file, each as its tenant.
     ///
-    /// [[tokens]] with tenant and token_sha256 (hexadecimal), and if need be operator = true (who may
-    /// read /metrics) and [tokens.limits]; [[tenants]] with tenant and [tenants.limits]. mcp-v8 token
-    /// new makes one. Nobody else may be able to read the file (chmod 600).
+    /// Its array "tokens" has tables with tenant and token_sha256 (hexadecimal), and if need be operator
+    /// = true (who may read /metrics) and a table limits; its array "tenants" has tables with tenant and
+    /// limits. mcp-v8 token new makes a token. Nobody else may be able to read the file (chmod 600).
     #[arg(long, value_name = "FILE", help_heading = AUTH)]
     pub(super) auth_tokens: Option<OsString>,
 

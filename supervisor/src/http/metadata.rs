@@ -49,7 +49,7 @@ pub(super) fn router(access: &Access) -> Router {
 }
 
 fn said(metadata: &Metadata) -> Value {
-    let servers: Vec<&str> = metadata.servers.iter().map(|url| bare(url)).collect();
+    let servers: Vec<&str> = metadata.servers.iter().map(bare).collect();
     json!({
         "resource": metadata.resource.as_str(),
         "authorization_servers": servers,
