@@ -257,10 +257,8 @@ fn check_sandbox(worker_path: &Path, jail: Jail, start: WorkerStart) -> ExitCode
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&format!(
-                "mcp-v8: cannot run {}: {error}\n",
-                worker_path.display()
-            ));
+            let program = worker_path.display();
+            complain(&format!("mcp-v8: cannot run {program}: {error}\n"));
             ExitCode::FAILURE
         }
     }
