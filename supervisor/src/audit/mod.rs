@@ -5,8 +5,8 @@
 //!                                                                              └─▶ FILE.anchor
 //! ```
 //!
-//! * [`event`]: what is noted.
-//! * [`chain`](self): each line holds the hash of the one before and a MAC; pure.
+//! * `event`: what is noted.
+//! * `chain`: each line holds the hash of the one before and a MAC; pure.
 //! * `fold`: what anybody can bring about as often as it likes is counted; pure.
 //! * `files`: the files, and how one follows another.
 //! * `open`: going on where a log ended.
