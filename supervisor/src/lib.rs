@@ -29,12 +29,15 @@
 //! * [`doctor`]: whether a server could run here, and what to do about it.
 //! * [`telemetry`]: the log, and traces.
 //! * [`metrics`]: what is counted, under which names.
+//! * [`audit`]: who did what, in a file that tells of every change to it.
+//! * [`key_file`]: files with a secret key.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`supervision`]: what a service manager is told.
 //! * [`limits`]: every bound of the service.
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod doctor;
@@ -42,7 +45,9 @@ pub mod execution;
 pub mod fetch;
 pub mod gc;
 pub mod heaps;
+mod hex;
 pub mod http;
+pub mod key_file;
 pub mod limits;
 pub mod mcp;
 pub mod metrics;

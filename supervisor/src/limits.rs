@@ -2,6 +2,7 @@
 //!
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
+mod audit;
 mod auth;
 mod fetch;
 mod operation;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
+pub use self::audit::*;
 pub use self::auth::*;
 pub use self::fetch::*;
 pub use self::operation::*;
@@ -71,6 +73,9 @@ pub const EXIT_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end a killed worker. Longer means that it hangs in the kernel; it
 /// is then left to the reaper, and its execution ends.
 pub const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long the end of an execution waits for its worker to be gone, which has just ended by itself, so
+/// that what it used is told with the end.
+pub const USAGE_WAIT_MAX: Duration = Duration::from_millis(20);
 /// How long [`crate::app::Workspace::cancel`] waits for the end that it asked for.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for the end of an execution in one call.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_v8::app::{Executions, ExecutionsConfig, StartError, Tenant};
+use mcp_v8::audit::{Audit, AuditError, Event};
 use mcp_v8::auth::{AuthOptions, Authenticator, OpenError};
 use mcp_v8::config::{self, Command, Config, Machine, Note, Transport};
 use mcp_v8::fetch::options::{FetchOptions, FetchOptionsError, FetchParts};
@@ -20,7 +21,8 @@ use mcp_v8::mcp::http::StreamableConfig;
 use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
-use mcp_v8::reload::{DefaultLimits, FetchRules, Reloader};
+use mcp_v8::quota::Sharing;
+use mcp_v8::reload::{Callers, DefaultLimits, FetchRules, Reloader};
 use mcp_v8::signals::{Asked, Signals};
 use mcp_v8::supervision;
 use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
@@ -41,6 +43,8 @@ enum Failure {
     System(#[from] std::io::Error),
     #[error("cannot start: {0}")]
     Fetch(#[from] Box<FetchOptionsError>),
+    #[error("cannot start: {0}")]
+    Audit(#[from] AuditError),
     #[error("cannot start: {0}")]
     Auth(#[from] OpenError),
     #[error("cannot start: {0}")]
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Ok(Command::CheckPolicy { fetch, input, log }) => errand::check_policy(*fetch, &input, log),
         Ok(Command::CheckConfig(config)) => errand::check_config(&config),
         Ok(Command::Doctor { config, format }) => errand::doctor(&config, format),
+        Ok(Command::VerifyAudit { audit, files }) => errand::verify_audit(&audit, &files),
         Ok(Command::NewToken {
             tenant,
             is_operator,
@@ -148,9 +153,14 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
         None => None,
         Some(options) => Some(open_broker(options).await?),
     };
+    let audit = Audit::start(config.audit).await?;
     let said = config.said;
     let config = ExecutionsConfig {
         broker: broker.clone(),
+        audit,
+        sharing: place
+            .as_ref()
+            .map_or(Sharing::Alone, |place| place.1.sharing()),
         ..config.executions
     };
     let defaults = Defaults {
@@ -163,19 +173,30 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
     log_confinement(&executions);
+    if let Some((_, Access::Tokens(authenticator), _)) = &place {
+        executions.allow(authenticator.limits());
+    }
     match place {
         None => {
-            let server = Server::for_one(executions.of(Tenant::local()), defaults);
+            let server = Server::for_one(
+                executions.of(Tenant::local()).through("stdio", None),
+                defaults,
+            );
             converse(server, executions, signals).await
         }
         Some((listening, access, grace)) => {
             let server = Server::for_callers(executions.clone(), defaults);
+            let callers = access.authenticator().map(|authenticator| Callers {
+                authenticator: Arc::clone(authenticator),
+                executions: executions.clone(),
+            });
             let reloader = Reloader::new(said)
                 .with(DefaultLimits {
                     executions: executions.clone(),
                     server: server.clone(),
                 })
                 .with(FetchRules(broker))
+                .with_each(callers)
                 .with_each(log);
             let service = Service {
                 server,
@@ -251,7 +272,7 @@ impl Service {
             match signals.next().await {
                 Asked::End => break,
                 Asked::Reload => tokio::select! {
-                    () = reload(&mut reloader) => {}
+                    () = reload(&mut reloader, executions.audit()) => {}
                     () = signals.end() => break,
                 },
             }
@@ -301,31 +322,53 @@ fn open(listening: Listening, access: Access, server: Server, executions: &Execu
     );
     let stop = CancellationToken::new();
     let mcp = match listening.surface() {
-        Surface::Streamable => mcp::http::router(server, StreamableConfig::default(), stop.clone()),
-        Surface::Legacy => mcp::sse::router(server, SseConfig::default(), stop.clone()),
+        Surface::Streamable => {
+            let config = StreamableConfig::shared_by(executions.sharing());
+            mcp::http::router(server, config, stop.clone())
+        }
+        Surface::Legacy => {
+            let config = SseConfig::shared_by(executions.sharing());
+            mcp::sse::router(server, config, stop.clone())
+        }
     };
     let serving = listening.serve(executions.clone(), mcp, access);
     Open { stop, serving }
 }
 
 /// Reads the configuration again, and has the server take what it can of it.
-async fn reload(reloader: &mut Reloader) {
+async fn reload(reloader: &mut Reloader, audit: &Audit) {
+    let is_accepted = reload_all(reloader).await;
+    match audit.place_in_time().await {
+        Ok(place) => place.note(Event::Reloaded {
+            what: "configuration",
+            is_accepted,
+        }),
+        Err(error) => tracing::error!(%error, "the new configuration could not be noted"),
+    }
+}
+
+/// Whether all of it was taken.
+async fn reload_all(reloader: &mut Reloader) -> bool {
     let read = config::load(std::env::args_os(), std::env::vars_os(), &Machine::this());
     let config = match read {
         Ok(Command::Serve(config)) => config,
         // It is the command line that this server was started with.
-        Ok(_) => return,
+        Ok(_) => return false,
         Err(faults) => {
             tracing::error!("the configuration is wrong, and the one from before counts: {faults}");
-            return;
+            return false;
         }
     };
     match reloader.reload(&config).await {
-        Ok(reloaded) => tracing::info!("the configuration was read again: {reloaded}"),
+        Ok(reloaded) => {
+            tracing::info!("the configuration was read again: {reloaded}");
+            true
+        }
         Err(refused) => {
             tracing::error!(
                 "the configuration is refused, and the one from before counts: {refused}"
             );
+            false
         }
     }
 }

@@ -7,9 +7,12 @@
 //! To make one more setting reloadable: implement [`Reload`] for what holds it, and add that to the
 //! server's [`Reloader`] in `main`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::app::Executions;
+use crate::auth::Authenticator;
 use crate::config::raw::Raw;
 use crate::config::{Config, Setting, changed};
 use crate::fetch::Broker;
@@ -199,6 +202,36 @@ impl Reload for DefaultLimits {
                 execution_timeout_secs: defaults.execution_timeout_secs,
             });
             server.set_defaults(defaults);
+        }))
+    }
+}
+
+/// Who may call, and how much. The files and addresses are those of the start; what they hold is read again.
+#[derive(Debug)]
+pub struct Callers {
+    /// Who tells them apart.
+    pub authenticator: Arc<Authenticator>,
+    /// What limits what they use.
+    pub executions: Executions,
+}
+
+#[async_trait]
+impl Reload for Callers {
+    fn name(&self) -> &'static str {
+        "callers"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    async fn prepare(&self, _: &Config) -> Result<Change, Objection> {
+        let prepared = self.authenticator.prepare().await?;
+        let (authenticator, executions) =
+            (Arc::clone(&self.authenticator), self.executions.clone());
+        Ok(Box::new(move || {
+            authenticator.change(prepared);
+            executions.allow(authenticator.limits());
         }))
     }
 }

@@ -62,7 +62,7 @@ fn only_transports_know_http() {
 
 #[test]
 fn only_what_clients_see_can_be_serialised() {
-    let readers = ["auth/", "config/wasm_config.rs", "quota/"];
+    let readers = ["audit/", "auth/", "config/wasm_config.rs", "quota/"];
     only_in(
         &[&["api/", "http/rest/", "mcp/"][..], &readers].concat(),
         &["serde::", "Serialize"],

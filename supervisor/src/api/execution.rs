@@ -55,8 +55,21 @@ pub struct Execution {
     pub execution_timeout_secs: u64,
     /// Console output so far, in bytes; get_execution_output reads it.
     pub output_bytes: u64,
-    /// Whether console output beyond 16 MiB was dropped.
+    /// Whether console output beyond 16 MiB, or beyond the tenant's quota, was dropped.
     pub output_truncated: bool,
+    /// What it used. Null before its end, and when it ended without having run.
+    pub usage: Option<Usage>,
+}
+
+/// What an execution used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Usage {
+    /// CPU time of its process, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory that its process had at once, in bytes; what all processes share is part of it.
+    pub peak_memory_bytes: u64,
+    /// Console output that was kept, in bytes.
+    pub output_bytes: u64,
 }
 
 fn status(_: &mut SchemaGenerator) -> Schema {
@@ -90,6 +103,11 @@ impl From<View> for Execution {
             execution_timeout_secs: view.limits.execution_timeout_secs,
             output_bytes: view.output_bytes,
             output_truncated: view.output_truncated,
+            usage: view.usage.map(|usage| Usage {
+                cpu_ms: usage.cpu_ms,
+                peak_memory_bytes: usage.peak_memory_bytes,
+                output_bytes: view.output_bytes,
+            }),
         };
         match view.end {
             Some(End::Completed {

@@ -12,6 +12,8 @@ pub const FAILED: &str = "the server failed; its log has the details";
 
 const NO_STORE: &str = "the server cannot write to its session database now; nothing has changed, \
                         try again later";
+const NO_AUDIT: &str = "the server cannot write to its audit log now; nothing was accepted, try \
+                        again later";
 const NO_HEAPS: &str =
     "the server cannot reach its heaps now; nothing was accepted, try again later";
 
@@ -37,6 +39,7 @@ const fn instead(error: &Error) -> Option<&'static str> {
         Error::Unavailable(Unavailable::Store { .. } | Unavailable::Unwritten { .. }) => {
             Some(NO_STORE)
         }
+        Error::Unavailable(Unavailable::Audit { .. }) => Some(NO_AUDIT),
         Error::Heap(HeapError::Unavailable { .. }) => Some(NO_HEAPS),
         Error::NotFound { .. }
         | Error::UnknownHeap { .. }
@@ -46,6 +49,9 @@ const fn instead(error: &Error) -> Option<&'static str> {
         | Error::Invalid { .. }
         | Error::Conflict(_)
         | Error::Overloaded { .. }
+        | Error::TenantFull { .. }
+        | Error::QueueShared { .. }
+        | Error::OverQuota(_)
         | Error::Unavailable(
             Unavailable::ShuttingDown | Unavailable::SlowStore | Unavailable::StillEnding { .. },
         )

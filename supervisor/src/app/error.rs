@@ -2,6 +2,7 @@
 //! wrong, where, and what to do next.
 
 use crate::heaps::{HeapError, HeapId};
+use crate::quota::Excess;
 use crate::store::{ExecutionId, SessionName, Status};
 
 /// Why a use case did not do what it was asked.
@@ -79,6 +80,30 @@ pub enum Error {
         /// Executions that may wait.
         queue_length: usize,
     },
+    /// The caller has as many executions as it may. Nothing was accepted.
+    #[error(
+        "{running} of your executions run and {queue_length} wait, which is all that you may have \
+         (concurrent, queued); nothing was accepted, try again when one has ended"
+    )]
+    TenantFull {
+        /// Executions of the tenant that may run at once.
+        running: usize,
+        /// Executions of it that may wait.
+        queue_length: usize,
+    },
+    /// The caller has as much of the queue as it may while others could want some. Nothing was
+    /// accepted.
+    #[error(
+        "{waiting} of your executions wait, and what is left of the queue is for others; nothing was \
+         accepted, try again in a moment"
+    )]
+    QueueShared {
+        /// Executions of the tenant that wait.
+        waiting: usize,
+    },
+    /// The caller has used up a quota. Nothing was accepted.
+    #[error("{0}; nothing was accepted")]
+    OverQuota(Excess),
     /// The server cannot serve this now.
     #[error("{0}")]
     Unavailable(Unavailable),
@@ -128,6 +153,15 @@ pub enum Unavailable {
     )]
     Unwritten {
         /// What the store said.
+        problem: String,
+    },
+    /// What happens could not be noted.
+    #[error(
+        "the audit log cannot be written: {problem}; nothing was accepted, because nothing is done that \
+         is not noted. Free space or repair it, then try again"
+    )]
+    Audit {
+        /// What the system said.
         problem: String,
     },
     /// The disk is much slower than the scripts.

@@ -13,11 +13,13 @@ use super::garbage::Collector;
 use super::load::EndCounts;
 use super::readiness::Disks;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
+use crate::audit::Audit;
 use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
 use crate::metrics::{ByTenant, ExecutionFigures};
+use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
 use crate::tenant::Tenant;
 use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
@@ -36,6 +38,7 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
+    sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
     pub(super) tasks: TaskTracker,
@@ -107,6 +110,7 @@ impl Executions {
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let store = start::open_store(config.state.store(), config.retention).await?;
+        let quotas = start::quotas(config.tenant_limits, &store).await?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
@@ -124,13 +128,20 @@ impl Executions {
                     figures: ExecutionFigures::new(ByTenant::new([Tenant::local().name()])),
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
+                    quotas,
+                    audit: config.audit,
                 },
-                admission: Admission::new(config.max_concurrent, config.queue_length_max),
+                admission: Admission::new(
+                    config.max_concurrent,
+                    config.queue_length_max,
+                    config.sharing,
+                ),
                 defaults: Mutex::new(Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
+                sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),
                 tasks,
@@ -150,6 +161,16 @@ impl Executions {
     /// What confines workers, as the first of them said.
     pub fn confinement(&self) -> Confinement {
         self.shared.probed.confinement
+    }
+
+    /// Where it is noted what happens.
+    pub fn audit(&self) -> &Audit {
+        &self.shared.services.audit
+    }
+
+    /// Whether there are several tenants.
+    pub fn sharing(&self) -> Sharing {
+        self.shared.sharing
     }
 
     /// Whether anything is kept between executions.

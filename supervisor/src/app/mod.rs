@@ -6,12 +6,14 @@ mod follow;
 mod garbage;
 mod input;
 mod load;
+mod noted;
 mod readiness;
 mod request;
 mod sessions;
 mod source;
 mod standing;
 mod start;
+mod tenants;
 mod validate;
 mod workspace;
 
@@ -44,6 +46,6 @@ pub use crate::store::{
     CancelledBy, DatabaseFound, End, EntriesPage, ExecutionId, FailureKind, HeapCensus, HeapCount,
     HeapEnd, HeapRetention, IdMatches, Limits, MalformedExecutionId, MalformedSessionName,
     MalformedTagKey, MalformedTags, OutputPage, PageRequest, Retention, SessionEntry, SessionName,
-    Source, Status, StoreLoad, StorePlace, Summary, TagKey, TaggedHeap, Tags, View,
+    Source, Status, StoreLoad, StorePlace, Summary, TagKey, TaggedHeap, Tags, Usage, View,
     inspect as inspect_database, sqlite_version,
 };

@@ -20,6 +20,8 @@ pub enum Check {
     Accepting,
     /// The database takes writes.
     Store,
+    /// What happens can be noted.
+    Audit,
     /// Workers can be had.
     Workers,
     /// There is room where things are kept.
@@ -34,6 +36,7 @@ impl Check {
         match self {
             Self::Accepting => "accepting",
             Self::Store => "store",
+            Self::Audit => "audit",
             Self::Workers => "workers",
             Self::Disk => "disk",
             Self::Policy => "policy",
@@ -152,6 +155,7 @@ impl Executions {
         let checks = vec![
             (Check::Accepting, self.accepting()),
             (Check::Store, self.storing()),
+            (Check::Audit, self.noting()),
             (Check::Workers, self.working()),
             (Check::Disk, self.shared.disks.look().await),
             (Check::Policy, self.deciding()),
@@ -172,6 +176,18 @@ impl Executions {
         match self.shared.services.store.trouble() {
             None => CheckState::Ok,
             Some(error) => {
+                tracing::debug!(%error, "not ready");
+                CheckState::Failing
+            }
+        }
+    }
+
+    fn noting(&self) -> CheckState {
+        let audit = &self.shared.services.audit;
+        match audit.ready() {
+            Ok(()) if !audit.is_on() => CheckState::Off,
+            Ok(()) => CheckState::Ok,
+            Err(error) => {
                 tracing::debug!(%error, "not ready");
                 CheckState::Failing
             }

@@ -75,11 +75,14 @@ impl Workspace {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Unavailable`]: nothing has changed.
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
+        let place = self.shared.services.audit.place()?;
         let written = self
             .store()
             .set_tags(self.tenant().clone(), heap, tags)
             .await;
-        found(heap, written)
+        found(heap, written)?;
+        place.note(self.tags_changed(heap, "set"));
+        Ok(())
     }
 
     /// Deletes these tags of a heap, or all of them. A tag that is not there is no error.
@@ -92,11 +95,14 @@ impl Workspace {
         keys: Option<Vec<TagKey>>,
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
+        let place = self.shared.services.audit.place()?;
         let written = self
             .store()
             .delete_tags(self.tenant().clone(), heap, keys)
             .await;
-        found(heap, written)
+        found(heap, written)?;
+        place.note(self.tags_changed(heap, "delete"));
+        Ok(())
     }
 
     /// The heaps that have all these tags, the newest first.

@@ -113,6 +113,7 @@ impl Executions {
         shared.tasks.close();
         shared.tasks.wait().await;
         shared.services.spawner.shut_down().await;
+        shared.services.audit.close().await;
         if let Err(error) = shared.services.store.close().await {
             tracing::debug!(%error, "the store was closed before");
         }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 pub use mcp_v8_protocol::mode::Mode;
 
+use crate::audit::Audit;
 use crate::execution::modules::ModulesError;
 use crate::execution::probe::ProbeError;
 use crate::fetch::Broker;
 use crate::heaps::{BuildId, HeapError, Heaps, HeapsConfig, HeapsOpenError, MalformedBuildId};
 use crate::limits;
+use crate::quota::{Quotas, Sharing, TenantLimits, Used};
 use crate::store::{HeapRetention, OpenError, Retention, Store, StoreError, StorePlace};
 use crate::workers::{Engine, Jail, Turnover, WasmModule, WorkerStart};
 
@@ -79,6 +81,12 @@ pub struct ExecutionsConfig {
     pub turnover: Turnover,
     /// Who makes the requests of scripts; `None`, and they can make none.
     pub broker: Option<Broker>,
+    /// What tenants may use that have no limits of their own.
+    pub tenant_limits: TenantLimits,
+    /// Whether there are several.
+    pub sharing: Sharing,
+    /// Where it is noted what happens.
+    pub audit: Audit,
 }
 
 impl ExecutionsConfig {
@@ -99,6 +107,9 @@ impl ExecutionsConfig {
             hello_timeout: limits::HELLO_TIMEOUT,
             turnover: Turnover::default(),
             broker: None,
+            tenant_limits: TenantLimits::default(),
+            sharing: Sharing::Alone,
+            audit: Audit::default(),
         }
     }
 }
@@ -154,6 +165,20 @@ pub(super) async fn open_store(
 ) -> Result<Store, OpenError> {
     let opened = tokio::task::spawn_blocking(move || Store::open(place, retention)).await;
     opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?
+}
+
+/// The quotas, with what was used before a restart.
+pub(super) async fn quotas(defaults: TenantLimits, store: &Store) -> Result<Quotas, StartError> {
+    let quotas = Quotas::new(defaults);
+    for past in store.past_use(limits::HOUR_WINDOW).await? {
+        let used = Used {
+            ago: past.ago,
+            cpu_millis: past.cpu_ms,
+            output_bytes: past.output_bytes,
+        };
+        quotas.earlier(&past.tenant, used);
+    }
+    Ok(quotas)
 }
 
 /// Opens the place where heaps are kept, for workers like this one; `None` where they are not.

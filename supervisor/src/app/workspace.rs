@@ -10,8 +10,10 @@ use tracing::Instrument as _;
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
 use super::input;
+use super::noted;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::Mode;
+use super::tenants;
 use super::validate;
 use crate::execution::admission::Refusal;
 use crate::execution::course;
@@ -31,6 +33,16 @@ use crate::tenant::Tenant;
 pub struct Workspace {
     pub(super) shared: Arc<Shared>,
     tenant: Tenant,
+    pub(super) way: Way,
+}
+
+/// How a tenant has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    /// What tells its token from its others.
+    pub(super) token: Option<Arc<str>>,
+    /// Over what.
+    pub(super) transport: Option<&'static str>,
 }
 
 impl Executions {
@@ -39,11 +51,22 @@ impl Executions {
         Workspace {
             shared: Arc::clone(&self.shared),
             tenant,
+            way: Way::default(),
         }
     }
 }
 
 impl Workspace {
+    /// The same, for somebody who has come over this transport with this token: for the audit log.
+    #[must_use]
+    pub fn through(mut self, transport: &'static str, token: Option<&str>) -> Self {
+        self.way = Way {
+            token: token.map(Arc::from),
+            transport: Some(transport),
+        };
+        self
+    }
+
     /// Whose it is.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
@@ -58,25 +81,44 @@ impl Workspace {
     /// One that is submitted after it may still be refused.
     ///
     /// # Errors
-    /// [`Error::Overloaded`], [`Error::Unavailable`].
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`].
     pub fn admits(&self) -> Result<(), Error> {
-        self.shared
-            .admission
-            .look()
-            .map_err(|why| self.refused(why))
+        let (shared, tenant) = (&self.shared, &self.tenant);
+        let quotas = &shared.services.quotas;
+        shared.services.audit.ready()?;
+        let share = tenants::share(quotas.limits(tenant));
+        let looked = shared.admission.look(tenant, share);
+        looked.map_err(|why| self.refused(why))?;
+        quotas.look(tenant).map_err(Error::OverQuota)
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
+        let figures = &self.shared.services.figures;
         match refusal {
             Refusal::Full {
                 slots,
                 queue_length,
             } => {
-                self.shared.services.figures.hit(LimitName::QueueLength);
+                figures.hit(LimitName::QueueLength);
                 Error::Overloaded {
                     running: slots,
                     queue_length,
                 }
+            }
+            Refusal::OwnFull {
+                running,
+                queue_length,
+            } => {
+                figures.hit(LimitName::TenantShare);
+                Error::TenantFull {
+                    running,
+                    queue_length,
+                }
+            }
+            Refusal::QueueShared { waiting } => {
+                figures.hit(LimitName::TenantShare);
+                Error::QueueShared { waiting }
             }
             Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
         }
@@ -87,10 +129,27 @@ impl Workspace {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
-    /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
+    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
+    /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
+        let audit = &self.shared.services.audit;
+        let code_sha256 = match audit.is_on() {
+            true => noted::code_hash(&request.source),
+            false => String::new(),
+        };
+        let accepted = self.accept(request, code_sha256.clone()).await;
+        if let Err(error) = &accepted {
+            self.note_refusal(error, code_sha256);
+        }
+        accepted
+    }
+
+    async fn accept(&self, request: RunRequest, code_sha256: String) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
-        let limits = validate::run(&request, *shared.defaults(), shared.mode)?;
+        let own = shared.services.quotas.limits(&self.tenant);
+        let defaults = tenants::defaults(*shared.defaults(), own);
+        let limits = validate::run(&request, defaults, shared.mode)?;
+        tenants::check(limits, own)?;
         if let Some(trouble) = shared.services.store.trouble() {
             return Err(Error::Unavailable(Unavailable::Store {
                 problem: trouble.to_string(),
@@ -102,7 +161,13 @@ impl Workspace {
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;
         }
-        let ticket = shared.admission.enter().map_err(|why| self.refused(why))?;
+        let ticket = shared
+            .admission
+            .enter(&self.tenant, tenants::share(own))
+            .map_err(|why| self.refused(why))?;
+        // For its beginning and its end: both are noted, or it is not accepted.
+        let audit = &shared.services.audit;
+        let (begin_place, end_place) = (audit.place()?, audit.place()?);
         let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
@@ -123,6 +188,7 @@ impl Workspace {
             Task {
                 source: request.source,
                 tags: request.tags,
+                end_place,
             },
             ticket,
         );
@@ -131,6 +197,9 @@ impl Workspace {
         if live.is_closing {
             return Err(Error::Unavailable(Unavailable::ShuttingDown));
         }
+        let quotas = &shared.services.quotas;
+        quotas.accept(&self.tenant).map_err(Error::OverQuota)?;
+        begin_place.note(self.accepted(&view, code_sha256));
         live.drivers.insert(
             id,
             LiveExecution {
@@ -262,6 +331,7 @@ impl Workspace {
             let _ = cancel.send(CancelledBy::Client);
         }
         let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
+        self.cancel_asked(id, is_first && view.status == Status::Cancelled);
         match view.status {
             Status::Cancelled if is_first => Ok(()),
             Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {

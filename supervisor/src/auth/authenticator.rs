@@ -182,6 +182,11 @@ impl Authenticator {
     /// [`NoEntry`].
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, NoEntry> {
         let token = bearer(headers)?;
+        let caller = self.who_has(token).await?;
+        Ok(caller.with_token(token.as_bytes()))
+    }
+
+    async fn who_has(&self, token: &str) -> Result<Caller, NoEntry> {
         let bad = |reason| NoEntry::BadToken { reason };
         if token.len() > limits::TOKEN_BYTES_MAX {
             return Err(bad(Reason::Long));

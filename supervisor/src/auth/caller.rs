@@ -1,5 +1,8 @@
 //! A caller whose name is known.
 
+use std::sync::Arc;
+
+use super::tokens::TokenHash;
 use super::validity::Validity;
 use crate::tenant::Tenant;
 
@@ -10,6 +13,7 @@ pub struct Caller {
     tenant: Tenant,
     role: Role,
     validity: Validity,
+    token: Option<Arc<str>>,
 }
 
 /// What a caller may see beside what its tenant has.
@@ -27,12 +31,24 @@ impl Caller {
         Self::new(Tenant::local(), Role::Operator, Validity::default())
     }
 
-    pub(super) const fn new(tenant: Tenant, role: Role, validity: Validity) -> Self {
+    pub(super) fn new(tenant: Tenant, role: Role, validity: Validity) -> Self {
         Self {
             tenant,
             role,
             validity,
+            token: None,
         }
+    }
+
+    /// The same, who has brought this token.
+    pub(super) fn with_token(mut self, token: &[u8]) -> Self {
+        self.token = Some(TokenHash::of(token).beginning().into());
+        self
+    }
+
+    /// What tells its token from others, and says nothing about it; nothing where it needs none.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Whose the request is.

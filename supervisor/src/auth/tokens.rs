@@ -48,6 +48,9 @@ pub(super) enum Problem {
     Empty,
 }
 
+/// Digits of a hash that tell tokens apart, in the audit log.
+const TOKEN_ID_DIGITS: usize = 12;
+
 /// What a token is known by. A token is long and random: so its hash says nothing of it, and looking it up
 /// takes no time that would.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +59,13 @@ pub(super) struct TokenHash([u8; 32]);
 impl TokenHash {
     pub(super) fn of(token: &[u8]) -> Self {
         Self(Sha256::digest(token).into())
+    }
+
+    /// As much of it as tells the tokens of a server apart.
+    pub(super) fn beginning(self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(TOKEN_ID_DIGITS);
+        digits
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
+use super::audit::AuditFlags;
 use super::auth::AuthFlags;
 use super::defaults::shown;
 use super::errand::{Errand, Task, is_of_errands};
@@ -14,6 +15,7 @@ use super::fetch::FetchFlags;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
 use super::telemetry::TelemetryFlags;
+use super::tenants::TenantFlags;
 
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits";
@@ -217,10 +219,17 @@ struct Cli {
     shutdown_grace: Option<OsString>,
 
     #[command(flatten)]
+    tenants: TenantFlags,
+
+    #[command(flatten)]
+    audit: AuditFlags,
+
+    #[command(flatten)]
     auth: AuthFlags,
 
     #[command(flatten)]
     fetch: FetchFlags,
+
     /// A WebAssembly module for scripts, as NAME=FILE; can be given again.
     ///
     /// Scripts find the exports of a module that imports nothing as NAME, and every module (a
@@ -442,7 +451,8 @@ fn said(cli: Cli) -> CommandLine {
         let origin = Origin::Flag(setting);
         raw.say(setting, Said { given, origin });
     };
-    for (setting, value) in values {
+    let of_parts = cli.tenants.values().into_iter().chain(cli.audit.values());
+    for (setting, value) in values.into_iter().chain(of_parts) {
         if let Some(value) = value {
             say(setting, Given::Text(value));
         }

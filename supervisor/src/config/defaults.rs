@@ -13,6 +13,19 @@ pub(super) fn shown(setting: Setting) -> String {
             "false".to_owned()
         }
         Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
+        Setting::TenantConcurrent
+        | Setting::TenantQueued
+        | Setting::TenantExecutionsPerMinute
+        | Setting::TenantCpuSecondsPerHour
+        | Setting::TenantFetchesPerMinute
+        | Setting::TenantOutputMbPerHour
+        | Setting::TenantStoredHeapMb => "no bound of its own".to_owned(),
+        Setting::AuditLog => "none: nothing is noted".to_owned(),
+        Setting::AuditKeyFile => {
+            format!("--audit-log with {} behind it", super::audit::KEY_NAME_END)
+        }
+        Setting::AuditLogMaxMb => limits::AUDIT_FILE_MB_DEFAULT.to_string(),
+        Setting::AuditLogFiles => limits::AUDIT_FILES_DEFAULT.to_string(),
         Setting::S3Bucket
         | Setting::CacheDir
         | Setting::AllowedHosts

@@ -51,6 +51,9 @@ pub(super) enum Errand {
         #[arg(long)]
         json: bool,
     },
+    /// Work with the audit log.
+    #[command(subcommand, arg_required_else_help = false)]
+    Audit(AuditErrand),
     /// Work with the tokens of callers.
     #[command(subcommand, arg_required_else_help = false)]
     Token(TokenErrand),
@@ -76,6 +79,22 @@ pub(super) enum Errand {
         /// Print the commands that have a page, one a line, instead. The first line is empty: the server's.
         #[arg(long)]
         list: bool,
+    },
+}
+
+/// What can be done with the audit log.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditErrand {
+    /// Read the audit log, and say whether it is what was written.
+    ///
+    /// It is the one that --audit-log names, with the key of --audit-key-file, as flags, variables or in
+    /// the configuration file. A server may be writing it.
+    ///
+    /// Exit codes: 0 it is whole, 1 it is not (the first line that is wrong is named) or cannot be read, 2
+    /// the configuration is wrong.
+    Verify {
+        /// Read these files instead of all that belong to the log, the oldest first.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -152,6 +171,8 @@ pub(super) fn is_of_errands(setting: Setting) -> bool {
         || matches!(
             setting,
             Setting::Stateless
+                | Setting::AuditLog
+                | Setting::AuditKeyFile
                 | Setting::LogLevel
                 | Setting::PolicyDir
                 | Setting::OpaUrl
@@ -178,6 +199,11 @@ pub(super) enum Task {
     Doctor {
         /// How it is told.
         format: ReportFormat,
+    },
+    /// Verify the audit log.
+    VerifyAudit {
+        /// These files; none for all.
+        files: Vec<PathBuf>,
     },
     /// Make a token.
     NewToken {
@@ -212,6 +238,7 @@ impl From<Errand> for Task {
                     ReportFormat::Text
                 },
             },
+            Errand::Audit(AuditErrand::Verify { files }) => Self::VerifyAudit { files },
             Errand::Token(TokenErrand::New { tenant, operator }) => Self::NewToken {
                 tenant,
                 is_operator: operator,

@@ -133,6 +133,9 @@ pub enum Fault {
     /// A policy is to be asked, and there is none.
     #[error("policy check needs --policy-dir or --opa-url: the policies that are to be asked")]
     NothingAsked,
+    /// A log is to be verified, and none is named.
+    #[error("audit verify needs --audit-log: the log that is to be verified")]
+    NothingNoted,
     /// A WebAssembly module cannot be had.
     #[error("{origin}: {module}: {fault}")]
     WasmModule {

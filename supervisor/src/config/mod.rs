@@ -4,6 +4,7 @@
 //! these that says something counts, then the default. All faults are reported at once. Only `main`
 //! knows this module: each part of the server gets its own piece and nobody holds the whole.
 
+mod audit;
 mod auth;
 mod cli;
 mod defaults;
@@ -20,6 +21,7 @@ mod resolve;
 mod setting;
 mod state;
 mod telemetry;
+mod tenants;
 mod wasm_config;
 mod wasm_modules;
 
@@ -42,6 +44,7 @@ use self::errand::Task;
 use crate::app::{
     ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WasmModule, WorkerStart,
 };
+use crate::audit::AuditConfig;
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
@@ -93,6 +96,8 @@ pub struct Config {
     pub executions: ExecutionsConfig,
     /// Whether scripts may make requests, and which.
     pub fetch: Option<FetchOptions>,
+    /// Where it is noted what happens.
+    pub audit: Option<AuditConfig>,
     /// What the log is like.
     pub log: LogOptions,
     /// Where traces go, if they go anywhere.
@@ -347,6 +352,13 @@ pub enum Command {
         /// How it is told.
         format: ReportFormat,
     },
+    /// Read an audit log, say whether it is what was written, and end.
+    VerifyAudit {
+        /// Where it is.
+        audit: AuditConfig,
+        /// The files to read, the oldest first; none for all.
+        files: Vec<PathBuf>,
+    },
     /// Make a token, show it, and end.
     NewToken {
         /// Whose it is to be.
@@ -413,6 +425,10 @@ pub fn load(
         Some(Task::Doctor { format }) => {
             let config = Box::new(config);
             return Ok(Command::Doctor { config, format });
+        }
+        Some(Task::VerifyAudit { files }) => {
+            let audit = config.audit.ok_or(Faults(vec![Fault::NothingNoted]))?;
+            return Ok(Command::VerifyAudit { audit, files });
         }
         Some(Task::CheckPolicy { input }) => {
             let fetch = config.fetch.ok_or(Faults(vec![Fault::NothingAsked]))?;

@@ -63,10 +63,12 @@ pub(super) fn resolve(
             " seconds",
             limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
         ),
+        tenant_limits: resolver.tenant_limits(),
         ..ExecutionsConfig::new(worker_path, state)
     };
     let transport = resolver.transport(&mut notes);
     let fetch = resolver.fetch();
+    let audit = resolver.audit();
     let log = LogOptions {
         level: resolver.log_level(),
         format: resolver.log_format(),
@@ -77,6 +79,7 @@ pub(super) fn resolve(
             transport,
             executions,
             fetch,
+            audit,
             log,
             traces,
             notes,

@@ -38,6 +38,28 @@ pub enum Setting {
     MaxConcurrentExecutions,
     /// Executions that may wait for a slot.
     MaxQueuedExecutions,
+    /// Executions of one tenant that run at once.
+    TenantConcurrent,
+    /// Executions of one tenant that wait.
+    TenantQueued,
+    /// Executions of one tenant that are accepted in a minute.
+    TenantExecutionsPerMinute,
+    /// CPU seconds of one tenant in an hour.
+    TenantCpuSecondsPerHour,
+    /// Requests of one tenant's scripts in a minute.
+    TenantFetchesPerMinute,
+    /// MiB of output of one tenant in an hour.
+    TenantOutputMbPerHour,
+    /// MiB of heaps that are stored for one tenant.
+    TenantStoredHeapMb,
+    /// The file of the audit log.
+    AuditLog,
+    /// The file with the key that its lines are chained with.
+    AuditKeyFile,
+    /// The size at which it is put aside, in MiB.
+    AuditLogMaxMb,
+    /// Files of it that are kept.
+    AuditLogFiles,
     /// The port on which MCP and the API are served over HTTP.
     HttpPort,
     /// The port on which MCP's older transport over HTTP and the API are served.
@@ -120,7 +142,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 63] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -137,6 +159,17 @@ impl Setting {
         Self::ExecutionTimeout,
         Self::MaxConcurrentExecutions,
         Self::MaxQueuedExecutions,
+        Self::TenantConcurrent,
+        Self::TenantQueued,
+        Self::TenantExecutionsPerMinute,
+        Self::TenantCpuSecondsPerHour,
+        Self::TenantFetchesPerMinute,
+        Self::TenantOutputMbPerHour,
+        Self::TenantStoredHeapMb,
+        Self::AuditLog,
+        Self::AuditKeyFile,
+        Self::AuditLogMaxMb,
+        Self::AuditLogFiles,
         Self::HttpPort,
         Self::SsePort,
         Self::BindHost,
@@ -194,6 +227,17 @@ impl Setting {
             Self::ExecutionTimeout => "execution-timeout",
             Self::MaxConcurrentExecutions => "max-concurrent-executions",
             Self::MaxQueuedExecutions => "max-queued-executions",
+            Self::TenantConcurrent => "tenant-concurrent",
+            Self::TenantQueued => "tenant-queued",
+            Self::TenantExecutionsPerMinute => "tenant-executions-per-minute",
+            Self::TenantCpuSecondsPerHour => "tenant-cpu-seconds-per-hour",
+            Self::TenantFetchesPerMinute => "tenant-fetches-per-minute",
+            Self::TenantOutputMbPerHour => "tenant-output-mb-per-hour",
+            Self::TenantStoredHeapMb => "tenant-stored-heap-mb",
+            Self::AuditLog => "audit-log",
+            Self::AuditKeyFile => "audit-key-file",
+            Self::AuditLogMaxMb => "audit-log-max-mb",
+            Self::AuditLogFiles => "audit-log-files",
             Self::HttpPort => "http-port",
             Self::SsePort => "sse-port",
             Self::BindHost => "bind-host",

@@ -162,6 +162,17 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("execution-timeout", "7", "7"),
         ("max-concurrent-executions", "8", "8"),
         ("max-queued-executions", "9", "9"),
+        ("tenant-concurrent", "2", "2"),
+        ("tenant-queued", "0", "0"),
+        ("tenant-executions-per-minute", "60", "60"),
+        ("tenant-cpu-seconds-per-hour", "600", "600"),
+        ("tenant-fetches-per-minute", "30", "30"),
+        ("tenant-output-mb-per-hour", "64", "64"),
+        ("tenant-stored-heap-mb", "128", "128"),
+        ("audit-log", "/x/audit.log", "\"/x/audit.log\""),
+        ("audit-key-file", "/x/audit.key", "\"/x/audit.key\""),
+        ("audit-log-max-mb", "16", "16"),
+        ("audit-log-files", "17", "17"),
         ("http-port", "10", "10"),
         ("sse-port", "10", "10"),
         ("bind-host", "127.0.0.9", "\"127.0.0.9\""),
@@ -215,6 +226,9 @@ fn every_setting_can_be_said_in_all_three_ways() {
     for (name, text, toml) in values {
         let setting = Setting::from_name(name).unwrap();
         let needed: &[&str] = match setting {
+            Setting::AuditKeyFile | Setting::AuditLogMaxMb | Setting::AuditLogFiles => {
+                &["--audit-log=/x"]
+            }
             Setting::CacheDir => &["--s3-bucket=x"],
             Setting::CacheMaxMb => &["--s3-bucket=x", "--cache-dir=/x"],
             Setting::BindHost

@@ -6,6 +6,7 @@ mod check_sandbox;
 mod doctor;
 mod garbage;
 mod new_token;
+mod verify_audit;
 
 pub(crate) use check_config::check_config;
 pub(crate) use check_policy::check_policy;
@@ -13,3 +14,4 @@ pub(crate) use check_sandbox::check_sandbox;
 pub(crate) use doctor::doctor;
 pub(crate) use garbage::collect;
 pub(crate) use new_token::new_token;
+pub(crate) use verify_audit::verify_audit;

@@ -116,7 +116,6 @@ pub(super) fn sound(deceased: Deceased, exit: &Exit, cpu_secs_max: u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::workers::ExitStatus;
@@ -134,7 +133,7 @@ mod tests {
         let of = |status, words: &str| {
             let exit = Exit {
                 status,
-                cpu: Duration::ZERO,
+                used: None,
                 stderr_tail: words.to_owned(),
             };
             Suspicion::of(&exit, 32)

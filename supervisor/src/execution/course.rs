@@ -119,7 +119,7 @@ impl Course {
     }
 
     fn bury(&self, exit: &Exit, state: &State, given: Given) {
-        self.figures.used(exit.cpu);
+        self.figures.used(exit.cpu());
         if let State::Settling(Settling::Reaping(riddle, _)) = state
             && is_own_death(riddle)
         {

@@ -1,6 +1,8 @@
 //! The task that owns one execution: it waits for what can happen, asks the machine, and does what
 //! the machine says. Nobody else writes to an execution.
 
+mod reaping;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::admission::{Slot, Ticket};
-use super::alarm::{self, CodeHash, Deceased};
+use super::alarm::CodeHash;
 use super::event::{Effect, Event, NotReady, Script};
 use super::exchanges::Requests;
 use super::heap::Heap;
@@ -19,7 +21,9 @@ use super::held::{Held, become_ready};
 use super::outcome::Given;
 use super::output::Output;
 pub use super::services::Services;
+use super::spent::Spent;
 use super::state::{Settling, State};
+use crate::audit::Place;
 use crate::limits;
 use crate::store::{CancelledBy, End, ExecutionId, Limits, Status, Tags, View};
 use crate::tenant::Tenant;
@@ -49,6 +53,9 @@ pub struct Driver {
     view: watch::Sender<View>,
     held: Held,
     output: Output,
+    spent: Spent,
+    /// What became of a process that was reaped before its turn.
+    reaped: Option<Event>,
     requests: Requests,
     is_start_unwritten: bool,
     completed_at: Option<Timestamp>,
@@ -63,6 +70,8 @@ pub struct Task {
     pub source: String,
     /// What the heap that it leaves is tagged with.
     pub tags: Tags,
+    /// Where its end is noted.
+    pub end_place: Place,
 }
 
 /// A new execution as everybody sees it first.
@@ -81,6 +90,7 @@ pub fn accepted(id: ExecutionId, tenant: Tenant, limits: Limits) -> View {
         source_bytes: 0,
         output_bytes: 0,
         output_truncated: false,
+        usage: None,
     }
 }
 
@@ -101,8 +111,14 @@ impl Driver {
                 Some(_) => Mode::Stateful,
             },
         };
-        let Task { source, tags } = task;
-        let output = Output::new(view.id);
+        let Task {
+            source,
+            tags,
+            end_place,
+        } = task;
+        let meter = services.quotas.meter(&view.tenant);
+        let output = Output::new(view.id, meter.clone());
+        let spent = Spent::new(meter, end_place);
         let (view, seen) = watch::channel(view);
         let driver = Self {
             deadline: Instant::now() + services.queue_wait_max,
@@ -118,6 +134,8 @@ impl Driver {
             view,
             held: Held::Nothing,
             output,
+            spent,
+            reaped: None,
             requests: Requests::Forbidden,
             is_start_unwritten: false,
             completed_at: None,
@@ -318,16 +336,16 @@ impl Driver {
             }
             Effect::StoreHeap => {
                 let view = self.view.borrow().clone();
-                Some(self.heap.store(self.services.heaps.as_ref(), &view).await)
+                Some(self.heap.store(&self.services, &view).await)
             }
             Effect::Kill => {
-                self.held.make_ending().await;
-                if let Held::Ending(process, _) = &self.held {
-                    process.kill();
-                }
+                self.kill().await;
                 None
             }
-            Effect::Reap => Some(self.reap().await),
+            Effect::Reap => Some(match self.reaped.take() {
+                Some(event) => event,
+                None => self.reap().await,
+            }),
             Effect::Commit => Some(self.commit(state).await),
             Effect::Publish => {
                 self.publish(state);
@@ -341,48 +359,6 @@ impl Driver {
         }
     }
 
-    async fn reap(&mut self) -> Event {
-        self.held.make_ending().await;
-        let Held::Ending(process, errand) = std::mem::replace(&mut self.held, Held::Nothing) else {
-            return Event::Reaped(Exit::unseen(), Script::MayHaveRun);
-        };
-        let deceased = Deceased {
-            execution: self.view.borrow().id,
-            code: self.code,
-            origin: process.origin(),
-        };
-        let exit = process.reap(limits::EXIT_GRACE).await;
-        // A worker that was given nothing has not run anybody's code.
-        let Some(errand) = errand else {
-            return Event::Reaped(exit, Script::Unread);
-        };
-        let script = match errand.unread() {
-            Some(start) => {
-                self.take_back(start);
-                Script::Unread
-            }
-            None => {
-                alarm::sound(deceased, &exit, u64::from(self.given.cpu_seconds()));
-                Script::MayHaveRun
-            }
-        };
-        Event::Reaped(exit, script)
-    }
-
-    /// Nobody has read it: the execution has not started, whatever was shown of it meanwhile.
-    fn take_back(&mut self, start: Start) {
-        self.source = start.source;
-        self.is_start_unwritten = false;
-        self.view.send_if_modified(|view| {
-            let is_open = view.end.is_none();
-            if is_open {
-                view.status = Status::Queued;
-                view.started_at = None;
-            }
-            is_open
-        });
-    }
-
     fn publish(&mut self, state: &State) {
         let (State::Clearing(end) | State::Ended(end)) = state else {
             return;
@@ -392,6 +368,7 @@ impl Driver {
             slot.promise();
         }
         let view = self.ended(end.clone());
+        self.spent.tell(&view);
         self.view.send_replace(view);
     }
 
@@ -399,7 +376,7 @@ impl Driver {
         let Held::Ready(ready) = std::mem::replace(&mut self.held, Held::Nothing) else {
             return Some(Event::WorkerGone);
         };
-        self.requests = Requests::new(self.services.broker.as_ref(), &self.view.borrow());
+        self.requests = Requests::new(&self.services, &self.view.borrow());
         let start = Start {
             source: std::mem::take(&mut self.source),
             limits: ExecutionLimits {
@@ -460,6 +437,7 @@ impl Driver {
             status: end.status(),
             completed_at: Some(completed_at),
             end: Some(end),
+            usage: self.spent.usage(),
             ..self.view.borrow().clone()
         }
     }

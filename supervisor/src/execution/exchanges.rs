@@ -3,7 +3,8 @@
 use mcp_v8_protocol::fetch::{FetchCall, FetchReply};
 use mcp_v8_protocol::message::Grants;
 
-use crate::fetch::{Breach, Broker, Exchanges, Requester};
+use super::driver::Services;
+use crate::fetch::{Breach, Exchanges, Requester};
 use crate::store::View;
 
 /// What a worker is killed for that makes requests which nobody has granted.
@@ -15,20 +16,22 @@ pub(super) enum Requests {
     /// It may make none: nobody has said which ones, or its script does not run.
     Forbidden,
     /// It may make those that the policy allows.
-    Granted(Exchanges),
+    Granted(Box<Exchanges>),
 }
 
 impl Requests {
     /// Those of an execution that begins.
-    pub(super) fn new(broker: Option<&Broker>, execution: &View) -> Self {
-        let Some(broker) = broker else {
+    pub(super) fn new(services: &Services, execution: &View) -> Self {
+        let Some(broker) = &services.broker else {
             return Self::Forbidden;
         };
-        Self::Granted(broker.exchanges(Requester {
+        Self::Granted(Box::new(broker.exchanges(Requester {
             tenant: execution.tenant.clone(),
             session: execution.session.as_ref().map(ToString::to_string),
             execution: execution.id,
-        }))
+            meter: services.quotas.meter(&execution.tenant),
+            audit: services.audit.clone(),
+        })))
     }
 
     /// What its worker is told that it may ask for.

@@ -4,6 +4,7 @@ use mcp_v8_protocol::message::HeapUse;
 use mcp_v8_protocol::mode::Mode;
 use tokio::time::timeout;
 
+use super::driver::Services;
 use super::event::Event;
 use crate::heaps::{HeapId, Heaps, Snapshot};
 use crate::limits;
@@ -88,12 +89,15 @@ impl Heap {
     }
 
     /// Makes it durable.
-    pub(super) async fn store(&mut self, heaps: Option<&Heaps>, view: &View) -> Event {
-        let (Some(heaps), Some(snapshot)) = (heaps, self.saved.take()) else {
+    pub(super) async fn store(&mut self, services: &Services, view: &View) -> Event {
+        let (Some(heaps), Some(snapshot)) = (&services.heaps, self.saved.take()) else {
             return Event::HeapNotStored {
                 why: "there is nothing to store, or no place for it".to_owned(),
             };
         };
+        if let Err(why) = has_room(services, &view.tenant).await {
+            return Event::HeapNotStored { why };
+        }
         match heaps.put(&view.tenant, snapshot).await {
             Ok(stored) => {
                 self.stored_bytes = stored.stored_bytes;
@@ -127,4 +131,16 @@ impl Heap {
             tags: std::mem::take(&mut self.tags),
         })
     }
+}
+
+/// Whether the tenant may have one more heap stored; why not, for people. Those that are being stored
+/// at the time are not known yet.
+async fn has_room(services: &Services, tenant: &Tenant) -> Result<(), String> {
+    if services.quotas.limits(tenant).stored_heap_mb.is_none() {
+        return Ok(());
+    }
+    let stored = services.store.heap_bytes(tenant.clone()).await;
+    let stored = stored.map_err(|error| error.to_string())?;
+    let room = services.quotas.heap(tenant, stored);
+    room.map_err(|full| full.to_string())
 }

@@ -102,7 +102,6 @@ impl HeapLoss {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use mcp_v8_protocol::mode::Mode;
 
@@ -121,7 +120,7 @@ mod tests {
     fn told(status: ExitStatus, stderr: &str) -> String {
         let exit = Exit {
             status,
-            cpu: Duration::ZERO,
+            used: None,
             stderr_tail: stderr.to_owned(),
         };
         match HeapLoss::of_death(&exit, GIVEN).heap_end(GIVEN) {

@@ -10,6 +10,7 @@
 //! * `alarm`: what an operator has to hear of a death.
 //! * [`modules`]: whether V8 takes the WebAssembly modules that the operator preloads.
 //! * [`probe`]: whether workers can be started at all.
+//! * `spent`: what it has used.
 //! * `held`: its worker, as far as it has come.
 //! * `exchanges`: the requests that its script makes.
 //! * [`driver`]: the task that owns an execution, performs the effects and publishes views.
@@ -28,4 +29,5 @@ pub mod outcome;
 mod output;
 pub mod probe;
 mod services;
+mod spent;
 pub mod state;

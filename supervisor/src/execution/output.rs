@@ -1,6 +1,7 @@
 //! The console output of one execution, on its way to the store.
 
 use crate::limits::{OUTPUT_BYTES_MAX, OUTPUT_CHUNK_BYTES_MAX};
+use crate::quota::Meter;
 use crate::store::{Chunk, ExecutionId};
 use crate::workers::Ear;
 use mcp_v8_protocol::limits::CONSOLE_CHUNK_BYTES_MAX;
@@ -13,16 +14,18 @@ pub(super) struct Output {
     stored_newlines: u64,
     pending: String,
     is_truncated: bool,
+    meter: Meter,
 }
 
 impl Output {
-    pub(super) fn new(id: ExecutionId) -> Self {
+    pub(super) fn new(id: ExecutionId, meter: Meter) -> Self {
         Self {
             id,
             stored_bytes: 0,
             stored_newlines: 0,
             pending: String::new(),
             is_truncated: false,
+            meter,
         }
     }
 
@@ -55,12 +58,21 @@ impl Output {
         !self.pending.is_empty()
     }
 
-    /// What has to be stored next.
+    /// What has to be stored next. What is beyond the tenant's quota is dropped, and so is all that
+    /// follows.
     pub(super) fn take(&mut self) -> Option<Chunk> {
-        if self.pending.is_empty() {
+        let mut data = std::mem::take(&mut self.pending);
+        if data.is_empty() {
             return None;
         }
-        let data = std::mem::take(&mut self.pending);
+        let kept = self.meter.output(data.len());
+        if kept < data.len() {
+            self.is_truncated = true;
+            data.truncate(data.floor_char_boundary(kept));
+            if data.is_empty() {
+                return None;
+            }
+        }
         let chunk = Chunk {
             id: self.id,
             start_byte: self.stored_bytes,
@@ -85,10 +97,11 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::{Quotas, TenantLimits};
 
     #[test]
     fn chunks_follow_each_other_without_a_hole() {
-        let mut output = Output::new(ExecutionId::random());
+        let mut output = Output::new(ExecutionId::random(), Meter::without_limits());
         assert!(output.take().is_none());
         output.add("a\nb");
         output.add("\n");
@@ -103,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_limit_cuts_between_characters_and_for_good() {
-        let mut output = Output::new(ExecutionId::random());
+        let mut output = Output::new(ExecutionId::random(), Meter::without_limits());
         let piece = "x".repeat(CONSOLE_CHUNK_BYTES_MAX);
         while output.bytes() + (piece.len() as u64) < OUTPUT_BYTES_MAX {
             output.add(&piece);
@@ -117,5 +130,29 @@ mod tests {
         assert_eq!(output.bytes(), OUTPUT_BYTES_MAX - 1);
         output.add("y");
         assert_eq!(output.bytes(), OUTPUT_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn the_quota_of_the_tenant_cuts_for_good() {
+        let tenant = "one".parse().unwrap();
+        let quotas = Quotas::new(TenantLimits {
+            output_mb_per_hour: Some(1),
+            ..TenantLimits::default()
+        });
+        let mut output = Output::new(ExecutionId::random(), quotas.meter(&tenant));
+        let piece = "x".repeat(CONSOLE_CHUNK_BYTES_MAX);
+        let mut kept = 0;
+        for _ in 0..=(1 << 20) / piece.len() {
+            output.add(&piece);
+            kept += output.take().map_or(0, |chunk| chunk.data.len());
+        }
+        assert_eq!(kept, 1 << 20);
+        assert!(output.is_truncated());
+        output.add("y");
+        assert!(output.take().is_none());
+        // Another execution of the tenant has nothing left either.
+        let mut next = Output::new(ExecutionId::random(), quotas.meter(&tenant));
+        next.add("z");
+        assert!(next.take().is_none() && next.is_truncated());
     }
 }

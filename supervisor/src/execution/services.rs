@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::course::Course;
+use crate::audit::Audit;
 use crate::fetch::Broker;
 use crate::heaps::Heaps;
 use crate::metrics::ExecutionFigures;
+use crate::quota::Quotas;
 use crate::store::Store;
 use crate::workers::Spawner;
 
@@ -20,6 +22,10 @@ pub struct Services {
     pub heaps: Option<Heaps>,
     /// Who makes the requests of scripts; `None` where they may make none.
     pub broker: Option<Broker>,
+    /// Where it is counted what tenants use.
+    pub quotas: Quotas,
+    /// Where it is noted what happens.
+    pub audit: Audit,
     /// What is counted.
     pub figures: ExecutionFigures,
     /// How long a worker may take to say Hello.

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use mcp_v8_protocol::message::{Completion, Failure, FailureKind as Reported, Text};
 use proptest::prelude::*;
 
@@ -38,7 +36,7 @@ fn completed() -> Finished {
 fn exit(status: ExitStatus) -> Exit {
     Exit {
         status,
-        cpu: Duration::ZERO,
+        used: None,
         stderr_tail: String::new(),
     }
 }

@@ -12,8 +12,10 @@ use super::connect::Unreachable;
 use super::injection::NoValue;
 use super::redirect::Astray;
 use super::request::Malformed;
+use crate::audit::Unwritable;
 use crate::metrics::FetchFailure;
 use crate::policy::Denied;
+use crate::quota::Excess;
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,10 @@ pub(super) enum Failure {
     BodyLength { announced: u64, sent: u64 },
     #[error("fetch: {0}")]
     Denied(#[from] Denied),
+    #[error("fetch: {0}")]
+    OverQuota(#[from] Excess),
+    #[error("fetch: what becomes of the request cannot be noted, so that it is not made: {0}")]
+    Unwritable(#[from] Unwritable),
     #[error("fetch: {0}")]
     NoValue(#[from] NoValue),
     #[error("fetch: {0}")]
@@ -83,6 +89,7 @@ impl Failure {
             Self::Requests(_)
             | Self::OpenOfTenant(_)
             | Self::OpenOfAll(_)
+            | Self::OverQuota(_)
             | Self::RequestBytes(_)
             | Self::ResponseBytes(_)
             | Self::BodyLength { .. } => FetchFailure::Limit,
@@ -90,7 +97,7 @@ impl Failure {
             Self::NoValue(_) => FetchFailure::Injection,
             Self::Astray(_) => FetchFailure::Redirect,
             Self::Trouble { trouble, .. } => trouble.kind(),
-            Self::Internal => FetchFailure::Internal,
+            Self::Unwritable(_) | Self::Internal => FetchFailure::Internal,
         }
     }
 

@@ -36,6 +36,7 @@ mod request;
 mod rules;
 mod transfer;
 mod upload;
+mod witness;
 mod words;
 
 use std::collections::HashMap;
@@ -59,10 +60,12 @@ use self::rules::Configured;
 use self::transfer::Transfer;
 use self::upload::Piece;
 use self::words::Words;
+use crate::audit::Audit;
 use crate::limits::FETCH_WORDS_LENGTH;
 use crate::metrics::FetchFigures;
 use crate::outbound::{system_authorities, trusting};
 use crate::policy::Policy;
+use crate::quota::Meter;
 use crate::store::ExecutionId;
 use crate::telemetry::TRACED;
 use crate::tenant::Tenant;
@@ -123,6 +126,10 @@ pub struct Requester {
     pub session: Option<String>,
     /// The execution.
     pub execution: ExecutionId,
+    /// Where its requests are counted.
+    pub meter: Meter,
+    /// Where it is noted what becomes of them.
+    pub audit: Audit,
 }
 
 /// A worker said what it must not say of its exchanges; it is killed.

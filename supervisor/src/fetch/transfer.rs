@@ -140,7 +140,9 @@ impl Transfer {
             url: hop.target.url.clone(),
             headers: hop.headers.clone(),
         };
-        let permit = self.decide(&orders.rules, &asked).await?;
+        self.requester.count(&asked).await?;
+        let decided = self.decide(&orders.rules, &asked).await;
+        let permit = self.requester.witness(&asked, decided).await?;
         let injected = match hop.is_downgraded {
             true => HeaderMap::new(),
             false => {

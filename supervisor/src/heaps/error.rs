@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::blobs::S3SettingsError;
 use super::envelope::Damage;
 use super::id::HeapId;
-use super::key::KeyError;
+use crate::key_file::KeyError;
 use crate::limits::HEAP_BYTES_MAX;
 
 /// Why heaps cannot be kept at all.

@@ -1,25 +1,20 @@
-//! The key that heaps are sealed with: 32 random bytes, as hexadecimal digits in a file of their own.
+//! The key that heaps are sealed with.
 //!
 //! Whoever has it can make workers load any bytes as a heap, so the file is read by its owner alone.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use nix::unistd::geteuid;
 use sha2::Sha256;
-use uuid::Uuid;
 
-use super::hex::{self, Hex};
+use super::hex::Hex;
+use crate::key_file::{KEY_BYTES, KeyError, KeyUse, load_or_make};
 
-const KEY_BYTES: usize = 32;
 const BLOCK_BYTES: usize = 64;
-/// The digits, and the end of the line.
-const FILE_BYTES_MAX: u64 = 2 * KEY_BYTES as u64 + 2;
 
 pub(super) const MAC_BYTES: usize = 32;
 pub(super) const KEY_NAME_BYTES: usize = 8;
@@ -70,161 +65,13 @@ impl SealKey {
     /// Reads the key in this file, which is made first when it is missing. Of several that make it at
     /// once, one wins, and all get its key.
     pub(super) fn load_or_make(path: &Path) -> Result<Self, KeyError> {
-        match Self::load(path) {
-            Err(KeyError::Unreadable { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                make(path).map_err(|source| KeyError::Unmakeable {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                Self::load(path)
-            }
-            loaded => loaded,
-        }
+        load_or_make(KeyUse::Heaps, path).map(|bytes| Self::new(&bytes))
     }
-
-    fn load(path: &Path) -> Result<Self, KeyError> {
-        let unreadable = |source| KeyError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let malformed = || KeyError::Malformed {
-            path: path.to_owned(),
-        };
-        // A pipe would never end, and must not be waited for.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
-        if !about.is_file() {
-            return Err(malformed());
-        }
-        if is_public(about.mode(), about.uid()) {
-            return Err(KeyError::Public {
-                path: path.to_owned(),
-                mode: about.mode() & 0o777,
-            });
-        }
-        if about.uid() != geteuid().as_raw() && about.uid() != 0 {
-            return Err(KeyError::Alien {
-                path: path.to_owned(),
-            });
-        }
-        let mut text = String::new();
-        match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(malformed()),
-            Err(error) => return Err(unreadable(error)),
-        }
-        let digits = text.strip_suffix('\n').unwrap_or(&text);
-        let bytes = hex::read(digits).ok_or_else(malformed)?;
-        Ok(Self::new(&bytes))
-    }
-}
-
-/// Whether others than its owner can read or change a file of this mode. Where root owns it, its group may
-/// read: root has then said who that is, and service managers (systemd's credentials, Kubernetes' secrets)
-/// hand secrets on in this way.
-fn is_public(mode: u32, owner: u32) -> bool {
-    let harmless = if owner == 0 { 0o740 } else { 0o700 };
-    mode & 0o777 & !harmless != 0
 }
 
 /// Shows that a key file is in use.
 pub(super) fn touch(path: &Path) -> io::Result<()> {
     File::open(path)?.set_modified(SystemTime::now())
-}
-
-/// Makes a key file, unless there is one by then.
-fn make(path: &Path) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)?;
-    let mut bytes = [0; KEY_BYTES];
-    getrandom::fill(&mut bytes)?;
-    // Under its own name it is whole from the first moment, or not there.
-    let new = directory.join(format!(".heap-key-{}.new", Uuid::new_v4().as_simple()));
-    let made = write_new(&new, &bytes).and_then(|()| fs::hard_link(&new, path));
-    let removed = fs::remove_file(&new);
-    match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made.and(removed)?,
-    }
-    File::open(directory)?.sync_all()
-}
-
-fn write_new(path: &Path, bytes: &[u8; KEY_BYTES]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "{}", Hex(bytes))?;
-    file.sync_all()
-}
-
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file cannot be read.
-    #[error("the heap key {} cannot be read: {source}", .path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file cannot be made.
-    #[error(
-        "the heap key {} cannot be made: {source}; name another file with --heap-key-file",
-        .path.display()
-    )]
-    Unmakeable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others could have read or changed it.
-    #[error(
-        "the heap key {} is open to others (its mode is {mode:03o}); if nobody has read it, run \
-         chmod 600 on it, else make another: no heap sealed with it can be trusted",
-        .path.display()
-    )]
-    Public {
-        /// Which.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// Somebody else owns it.
-    #[error(
-        "the heap key {} belongs to another user, who can make this server load anything as a heap; \
-         name another file with --heap-key-file, or another directory",
-        .path.display()
-    )]
-    Alien {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It is no key.
-    #[error(
-        "the heap key {} is not a file of 64 hexadecimal digits in lower case; restore it, or remove \
-         it to have another made, which no heap stored so far can be read with",
-        .path.display()
-    )]
-    Malformed {
-        /// Which.
-        path: PathBuf,
-    },
 }
 
 impl fmt::Debug for SealKey {
@@ -235,7 +82,8 @@ impl fmt::Debug for SealKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::sync::Barrier;
     use std::thread;
 
@@ -301,18 +149,6 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         SealKey::load_or_make(&path).unwrap();
-    }
-
-    #[test]
-    fn the_group_may_read_what_root_owns_and_nothing_else() {
-        for mode in [0o600, 0o400, 0o440, 0o640] {
-            assert!(!is_public(mode, 0), "{mode:o}");
-            assert_eq!(is_public(mode, 1000), mode & 0o040 != 0, "{mode:o}");
-        }
-        for mode in [0o644, 0o604, 0o620, 0o610, 0o660, 0o602, 0o601] {
-            assert!(is_public(mode, 0), "{mode:o}");
-            assert!(is_public(mode, 1000), "{mode:o}");
-        }
     }
 
     #[test]

@@ -15,8 +15,10 @@ use super::error_code::ErrorCode;
 use super::metadata;
 use super::until::until;
 use crate::api::Failed;
+use crate::audit::{Audit, Event};
 use crate::auth::{Authenticator, Caller, NoEntry};
 use crate::limits;
+use crate::quota::Sharing;
 
 /// Who may use a server. Clones share it.
 #[derive(Debug, Clone)]
@@ -27,6 +29,24 @@ pub enum Access {
     Tokens(Arc<Authenticator>),
 }
 
+impl Access {
+    /// Who tells callers apart, where they are.
+    pub const fn authenticator(&self) -> Option<&Arc<Authenticator>> {
+        match self {
+            Self::Everybody => None,
+            Self::Tokens(authenticator) => Some(authenticator),
+        }
+    }
+
+    /// Whether there are several tenants.
+    pub const fn sharing(&self) -> Sharing {
+        match self {
+            Self::Everybody => Sharing::Alone,
+            Self::Tokens(_) => Sharing::Tenants,
+        }
+    }
+}
+
 /// Lets requests in, or not.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
@@ -34,10 +54,11 @@ pub(super) struct Gate {
     /// What is said to those who come without a token, about where to get one.
     challenge: Arc<str>,
     refused: Arc<Refused>,
+    audit: Audit,
 }
 
 impl Gate {
-    pub(super) fn new(access: Access) -> Self {
+    pub(super) fn new(access: Access, audit: Audit) -> Self {
         let metadata = match &access {
             Access::Everybody => None,
             Access::Tokens(authenticator) => authenticator.metadata(),
@@ -53,6 +74,7 @@ impl Gate {
             access,
             challenge: challenge.into(),
             refused: Arc::default(),
+            audit,
         }
     }
 
@@ -61,6 +83,22 @@ impl Gate {
             Access::Everybody => Ok(Caller::local()),
             Access::Tokens(authenticator) => authenticator.caller(headers).await,
         }
+    }
+
+    /// Notes that somebody could not say who it is. That a client asks without a token is how it learns
+    /// that it needs one.
+    fn note(&self, no_entry: NoEntry) {
+        let reason = match no_entry {
+            NoEntry::NoToken => return,
+            NoEntry::Malformed => "malformed",
+            NoEntry::BadToken { .. } => "bad_token",
+            NoEntry::Unavailable => "unavailable",
+        };
+        self.audit.note(Event::AuthenticationFailed {
+            peer: None,
+            reason,
+            transport: "http",
+        });
     }
 
     /// The answer to a request that is not let in (RFC 6750, section 3).
@@ -96,6 +134,7 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         Ok(caller) => caller,
         Err(no_entry) => {
             gate.refused.note(no_entry);
+            gate.note(no_entry);
             return gate.refusal(no_entry);
         }
     };

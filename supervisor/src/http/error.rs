@@ -121,6 +121,8 @@ const fn refused(error: &app::Error) -> ErrorCode {
         app::Error::Conflict(Conflict::NotRunning { .. }) => ErrorCode::NotRunning,
         app::Error::Conflict(Conflict::RunsElsewhere { .. }) => ErrorCode::RunsElsewhere,
         app::Error::Overloaded { .. } => ErrorCode::Overloaded,
+        app::Error::TenantFull { .. } | app::Error::QueueShared { .. } => ErrorCode::TenantFull,
+        app::Error::OverQuota(_) => ErrorCode::QuotaExceeded,
         app::Error::Unavailable(error) => unavailable(error),
         app::Error::Internal(_) => ErrorCode::Internal,
     }
@@ -143,6 +145,7 @@ const fn unavailable(error: &Unavailable) -> ErrorCode {
         Unavailable::Store { .. } | Unavailable::Unwritten { .. } | Unavailable::SlowStore => {
             ErrorCode::StoreUnavailable
         }
+        Unavailable::Audit { .. } => ErrorCode::AuditUnavailable,
         Unavailable::StillEnding { .. } => ErrorCode::StillEnding,
     }
 }
@@ -154,6 +157,11 @@ impl IntoResponse for HttpError {
             // What is left of the body is not read.
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::Refused(app::Error::OverQuota(excess)) = &self {
+            // Sooner would be in vain.
+            let after = excess.retry_after_secs();
+            response.headers_mut().insert(RETRY_AFTER, after.into());
         }
         response
     }

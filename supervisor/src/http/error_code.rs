@@ -31,11 +31,14 @@ pub(super) enum ErrorCode {
     HeapIncompatible,
     HeapTooLarge,
     Overloaded,
+    TenantFull,
+    QuotaExceeded,
     Internal,
     /// As many requests, or as much of them, as the server has room for.
     Full,
     ShuttingDown,
     StoreUnavailable,
+    AuditUnavailable,
     StillEnding,
     HeapsUnavailable,
     AuthorizationUnavailable,
@@ -88,9 +91,12 @@ impl ErrorCode {
             Self::HeapIncompatible => "heap_incompatible",
             Self::HeapTooLarge => "heap_too_large",
             Self::Overloaded | Self::Full => "overloaded",
+            Self::TenantFull => "tenant_full",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::Internal => "internal",
             Self::ShuttingDown => "shutting_down",
             Self::StoreUnavailable => "store_unavailable",
+            Self::AuditUnavailable => "audit_unavailable",
             Self::StillEnding => "still_ending",
             Self::HeapsUnavailable => "heaps_unavailable",
             Self::AuthorizationUnavailable => "authorization_unavailable",
@@ -121,11 +127,14 @@ impl ErrorCode {
             Self::HeapDamaged | Self::HeapForeign | Self::HeapIncompatible | Self::HeapTooLarge => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::TenantFull | Self::QuotaExceeded => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Full
             | Self::ShuttingDown
             | Self::StoreUnavailable
+            | Self::AuditUnavailable
             | Self::StillEnding
             | Self::HeapsUnavailable
             | Self::AuthorizationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -164,10 +173,13 @@ impl ErrorCode {
             Self::HeapIncompatible => "the heap was made by another build",
             Self::HeapTooLarge => "the heap is larger than a heap may be",
             Self::Overloaded => "every slot and every place in the queue is taken",
+            Self::TenantFull => "the caller has as many executions as it may",
+            Self::QuotaExceeded => "the caller has used up a quota; Retry-After says until when",
             Self::Internal => "the server failed; its log has the details",
             Self::Full => "the server has as many requests in hand as it allows",
             Self::ShuttingDown => "the server is shutting down",
             Self::StoreUnavailable => "the session database cannot be written now",
+            Self::AuditUnavailable => "what happens cannot be noted in the audit log now",
             Self::StillEnding => "the execution was asked to end, and has not ended yet",
             Self::HeapsUnavailable => "the store of heaps cannot be reached now",
         }

@@ -7,32 +7,35 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::error::HttpError;
 use super::error_code::ErrorCode;
 use super::refusal::Refusal;
+use crate::auth::Caller;
 use crate::limits;
+use crate::quota::{Crowd, Member, Sharing};
 
 /// What requests that are answered may take together. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Room {
-    places: Arc<Semaphore>,
+    places: Crowd,
     answers: Arc<Semaphore>,
 }
 
 /// A request's part of it.
 struct Part {
-    _place: OwnedSemaphorePermit,
+    _place: Member,
     _answer: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
     /// For so many requests at once.
-    pub(super) fn new(places: usize) -> Self {
+    pub(super) fn new(places: usize, sharing: Sharing) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Crowd::new(places, sharing),
             answers: Arc::new(Semaphore::new(limits::HTTP_ANSWERS_BYTES_MAX)),
         }
     }
@@ -55,7 +58,10 @@ impl Room {
 /// Answers a request if there is room for it. Its part is held until the client has taken the answer,
 /// but for the last piece.
 pub(super) async fn limit(State(room): State<Room>, request: Request, next: Next) -> Response {
-    let Ok(place) = Arc::clone(&room.places).try_acquire_owned() else {
+    let Some(caller) = request.extensions().get::<Caller>() else {
+        return HttpError::NobodyCalls.into_response();
+    };
+    let Some(place) = room.places.enter(caller.tenant()) else {
         return OVERLOADED.response();
     };
     let only_looks = request.method().is_safe();
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn answers_together_have_a_bound_that_what_only_looks_is_refused_at() {
-        let room = Room::new(1);
+        let room = Room::new(1, Sharing::Alone);
         let most = limits::HTTP_ANSWERS_BYTES_MAX as u64;
         let all = room.answer(most, true).unwrap();
         assert!(all.is_some());

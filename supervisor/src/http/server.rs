@@ -138,7 +138,8 @@ impl Listening {
         let most = connections_max();
         let connections = Connections::new(most);
         // Fewer than connections, so that there is always one that can make room.
-        let room = Room::new(limits::HTTP_REQUESTS_MAX.min(most.div_ceil(2)));
+        let places = limits::HTTP_REQUESTS_MAX.min(most.div_ceil(2));
+        let room = Room::new(places, executions.sharing());
         let metrics = Metrics::new(executions.clone(), connections.clone());
         let layers = Layers {
             access,
@@ -200,6 +201,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
     } = layers;
     let cors = guard.cors();
     let guard = from_fn_with_state(Arc::new(guard), guard::check);
+    let gate = Gate::new(access.clone(), executions.audit().clone());
     let figures = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .layer(from_fn(access::operators_only));
@@ -213,7 +215,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .layer(from_fn_with_state(Bodies::new(), body::take))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
         .layer(from_fn(trace::follow))
-        .layer(from_fn_with_state(Gate::new(access.clone()), access::check))
+        .layer(from_fn_with_state(gate, access::check))
         .merge(metadata::router(&access))
         .layer(cors)
         .layer(guard.clone());

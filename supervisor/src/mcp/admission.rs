@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A number of places.
+use crate::quota::{Crowd, Member, Sharing};
+use crate::tenant::Tenant;
+
+/// A number of places, which tenants share.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
     number: u32,
+    crowd: Crowd,
 }
 
 /// One place, taken until the last clone is dropped. It travels with a request's extensions: so it
@@ -19,6 +23,7 @@ pub(super) struct Place(Arc<Held>);
 #[derive(Debug)]
 struct Held {
     _permit: OwnedSemaphorePermit,
+    _member: Member,
     answer: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -31,16 +36,21 @@ impl Place {
 }
 
 impl Places {
-    pub(super) fn new(number: u32) -> Self {
-        let free = Arc::new(Semaphore::new(number as usize));
-        Self { free, number }
+    pub(super) fn new(number: u32, sharing: Sharing) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(number as usize)),
+            number,
+            crowd: Crowd::new(number as usize, sharing),
+        }
     }
 
-    /// A place, if one is free.
-    pub(super) fn take(&self) -> Option<Place> {
+    /// A place, if one is free that this tenant may have.
+    pub(super) fn take(&self, tenant: &Tenant) -> Option<Place> {
+        let member = self.crowd.enter(tenant)?;
         let permit = self.free.clone().try_acquire_owned().ok()?;
         Some(Place(Arc::new(Held {
             _permit: permit,
+            _member: member,
             answer: Mutex::default(),
         })))
     }

@@ -16,9 +16,12 @@ pub(super) fn refused(error: &app::Error) -> ErrorData {
         | app::Error::Heap(_)
         | app::Error::Invalid { .. } => ErrorCode::INVALID_PARAMS,
         app::Error::Conflict(_) => ErrorCode::INVALID_REQUEST,
-        app::Error::Overloaded { .. } | app::Error::Unavailable(_) | app::Error::Internal(_) => {
-            ErrorCode::INTERNAL_ERROR
-        }
+        app::Error::Overloaded { .. }
+        | app::Error::TenantFull { .. }
+        | app::Error::QueueShared { .. }
+        | app::Error::OverQuota(_)
+        | app::Error::Unavailable(_)
+        | app::Error::Internal(_) => ErrorCode::INTERNAL_ERROR,
     };
     ErrorData::new(code, told(error), None)
 }

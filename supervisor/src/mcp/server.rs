@@ -115,7 +115,8 @@ impl Server {
                 let parts = context.extensions.get::<Parts>();
                 let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
                 let caller = caller.ok_or_else(nobody_calls)?;
-                Ok(executions.of(caller.tenant().clone()))
+                let workspace = executions.of(caller.tenant().clone());
+                Ok(workspace.through("mcp", caller.token_id()))
             }
         }
     }

@@ -68,6 +68,8 @@ label! {
         QueueWait = "queue_wait",
         /// The places in the queue.
         QueueLength = "queue_length",
+        /// What one tenant may have of the slots and the queue.
+        TenantShare = "tenant_share",
         /// Bytes of console output.
         OutputBytes = "output_bytes",
         /// The length of a result.

@@ -24,6 +24,7 @@ mod schema;
 mod session;
 mod source;
 mod tags;
+mod usage;
 mod write;
 mod writer;
 
@@ -45,11 +46,12 @@ pub use read::{ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
-    PageRequest, Status, Summary, View,
+    PageRequest, Status, Summary, Usage, View,
 };
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
+pub use usage::PastUse;
 pub use write::Chunk;
 
 use self::place::Place;

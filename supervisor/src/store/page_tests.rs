@@ -35,6 +35,7 @@ impl Sample {
             output_bytes: 0,
             source_bytes: 0,
             output_truncated: false,
+            usage: None,
         };
         Write::Accept(Box::new(view.clone()), String::new())
             .apply(&connection, 1)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::record::{
-    CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, Status, Summary, View,
+    CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, Status, Summary, Usage, View,
 };
 use super::write::integer;
 use crate::heaps::HeapId;
@@ -34,7 +34,7 @@ pub(super) fn get(
         "SELECT owner, status, submitted_at, started_at, completed_at, heap_memory_max_mb,
              execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
              timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
-             tenant, session, input_heap, source_bytes
+             tenant, session, input_heap, source_bytes, cpu_ms, peak_memory_bytes
          FROM executions WHERE id = ?1 AND tenant = ?2",
     )?;
     let mut rows = statement.query(params![id.0.as_bytes(), tenant.name()])?;
@@ -62,10 +62,21 @@ pub(super) fn get(
         output_bytes: count(row, 7)?,
         output_truncated: row.get(8)?,
         end: end(row, status)?,
+        usage: usage(row)?,
     };
     Ok(Some(Stored {
         view,
         is_own: row.get::<_, i64>(0)? == owner,
+    }))
+}
+
+fn usage(row: &Row<'_>) -> Result<Option<Usage>, StoreError> {
+    if let (ValueRef::Null, _) | (_, ValueRef::Null) = (row.get_ref(22)?, row.get_ref(23)?) {
+        return Ok(None);
+    }
+    Ok(Some(Usage {
+        cpu_ms: count(row, 22)?,
+        peak_memory_bytes: count(row, 23)?,
     }))
 }
 

@@ -141,8 +141,20 @@ pub struct View {
     pub source_bytes: u64,
     /// Console output that was kept, in bytes.
     pub output_bytes: u64,
-    /// Whether output beyond [`crate::limits::OUTPUT_BYTES_MAX`] was dropped.
+    /// Whether output beyond [`crate::limits::OUTPUT_BYTES_MAX`], or beyond its tenant's quota, was
+    /// dropped.
     pub output_truncated: bool,
+    /// What its worker used; `None` before the end, and where there was no worker.
+    pub usage: Option<Usage>,
+}
+
+/// What the worker of an execution used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time, user and system, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory that was resident at once, with what all workers share, in bytes.
+    pub peak_memory_bytes: u64,
 }
 
 /// How an execution ended. It never changes.

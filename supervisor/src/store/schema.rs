@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 5] = [EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES];
+const MIGRATIONS: [&str; 6] = [EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE];
 
 /// The newest version.
 pub(super) const NEWEST: usize = MIGRATIONS.len();
@@ -143,6 +143,33 @@ const SOURCES: &str = "
         execution INTEGER PRIMARY KEY,
         code TEXT NOT NULL
     ) STRICT;
+";
+
+const USAGE: &str = "
+    -- What the worker used.
+    ALTER TABLE executions ADD COLUMN cpu_ms INTEGER;
+    ALTER TABLE executions ADD COLUMN peak_memory_bytes INTEGER;
+
+    -- What the heaps of each tenant take together, whoever adds or removes them.
+    CREATE TABLE heap_totals (
+        tenant TEXT PRIMARY KEY,
+        stored_bytes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO heap_totals (tenant, stored_bytes)
+        SELECT tenant, sum(stored_bytes) FROM heaps GROUP BY tenant;
+    CREATE TRIGGER heap_added AFTER INSERT ON heaps BEGIN
+        INSERT INTO heap_totals (tenant, stored_bytes) VALUES (new.tenant, new.stored_bytes)
+            ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + new.stored_bytes;
+    END;
+    CREATE TRIGGER heap_replaced AFTER UPDATE OF stored_bytes ON heaps BEGIN
+        UPDATE heap_totals SET stored_bytes = stored_bytes + new.stored_bytes - old.stored_bytes
+            WHERE tenant = new.tenant;
+    END;
+    CREATE TRIGGER heap_removed AFTER DELETE ON heaps BEGIN
+        UPDATE heap_totals SET stored_bytes = stored_bytes - old.stored_bytes
+            WHERE tenant = old.tenant;
+        DELETE FROM heap_totals WHERE tenant = old.tenant AND stored_bytes = 0;
+    END;
 ";
 
 /// Brings a database to the version of this program. Several servers may try at once.

@@ -131,14 +131,16 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             "INSERT INTO executions (id, owner, status, submitted_at, started_at, completed_at,
                  heap_memory_max_mb, execution_timeout_secs, output_truncated, kept_bytes,
                  failure_kind, cancelled_by, timed_out_after_secs, text_truncated, preview, error,
-                 result, output_heap, heap_error, tenant, session, input_heap, source_bytes)
+                 result, output_heap, heap_error, tenant, session, input_heap, source_bytes, cpu_ms,
+                 peak_memory_bytes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23)
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
              ON CONFLICT (id) DO UPDATE SET
                  status = ?3, started_at = ?5, completed_at = ?6, output_truncated = ?9,
                  kept_bytes = ?10, failure_kind = ?11, cancelled_by = ?12,
                  timed_out_after_secs = ?13, text_truncated = ?14, preview = ?15, error = ?16,
-                 result = ?17, output_heap = ?18, heap_error = ?19
+                 result = ?17, output_heap = ?18, heap_error = ?19, cpu_ms = ?24,
+                 peak_memory_bytes = ?25
              WHERE completed_at IS NULL",
         )?
         .execute(params![
@@ -165,6 +167,8 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             view.session.as_ref().map(SessionName::as_str),
             view.input_heap.as_ref().map(HeapId::as_bytes),
             integer(view.source_bytes),
+            view.usage.map(|usage| integer(usage.cpu_ms)),
+            view.usage.map(|usage| integer(usage.peak_memory_bytes)),
         ])?;
     Ok(changed > 0)
 }

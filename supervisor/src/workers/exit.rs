@@ -6,13 +6,15 @@ use std::time::Duration;
 use mcp_v8_protocol::exit::ExitCode;
 use nix::sys::signal::Signal;
 
+use super::usage::Used;
+
 /// What the kernel said of a worker's end, and its last words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
     /// Exit code or signal.
     pub status: ExitStatus,
-    /// CPU time that it used, user and system.
-    pub cpu: Duration,
+    /// What it used; `None` where nobody told.
+    pub used: Option<Used>,
     /// The end of its standard error, made printable; at most
     /// [`crate::limits::STDERR_TAIL_BYTES_MAX`]. A hostile worker can have written anything.
     pub stderr_tail: String,
@@ -118,9 +120,14 @@ impl Exit {
     pub fn unseen() -> Self {
         Self {
             status: ExitStatus::Lingers,
-            cpu: Duration::ZERO,
+            used: None,
             stderr_tail: String::new(),
         }
+    }
+
+    /// CPU time that it is known to have used.
+    pub fn cpu(&self) -> Duration {
+        self.used.map_or(Duration::ZERO, |used| used.cpu)
     }
 
     /// Whether it ended itself for something that was wrong with it.
@@ -168,7 +175,7 @@ impl Exit {
             libc::SIGSYS => Death::Sandbox,
             libc::SIGXCPU => Death::CpuTime,
             // Beyond the hard limit of CPU time the kernel kills with SIGKILL.
-            libc::SIGKILL if self.cpu >= Duration::from_secs(cpu_secs_max) => Death::CpuTime,
+            libc::SIGKILL if self.cpu() >= Duration::from_secs(cpu_secs_max) => Death::CpuTime,
             libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP => Death::Killed,
             // V8 and Rust end a process that cannot get memory with one of these.
             libc::SIGTRAP | libc::SIGABRT | libc::SIGSEGV | libc::SIGILL | libc::SIGBUS
@@ -251,7 +258,10 @@ mod tests {
     fn exit(status: ExitStatus, cpu_secs: u64, stderr: &str) -> Exit {
         Exit {
             status,
-            cpu: Duration::from_secs(cpu_secs),
+            used: Some(Used {
+                cpu: Duration::from_secs(cpu_secs),
+                peak_bytes: 0,
+            }),
             stderr_tail: stderr.to_owned(),
         }
     }

@@ -18,6 +18,7 @@ use super::exit::{Abort, Exit, ExitStatus, printable_tail};
 use super::proc;
 use super::shop::Reaper;
 use super::strangers::Register;
+use super::usage::{self, Used};
 use crate::limits;
 
 /// A process that is not reaped yet. Dropping it kills it and has it reaped, so that it leaves
@@ -61,14 +62,14 @@ pub(super) enum Complaint {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waited {
     pub(super) status: ExitStatus,
-    pub(super) cpu: Duration,
+    pub(super) used: Option<Used>,
 }
 
 impl Waited {
     /// The end of a process of which its parent has not told.
     const UNREPORTED: Self = Self {
         status: ExitStatus::Unreported,
-        cpu: Duration::ZERO,
+        used: None,
     };
 }
 
@@ -174,6 +175,9 @@ impl Child {
     }
 }
 
+/// What the kernel counts memory in.
+pub(super) const BYTES_PER_KIB: u64 = 1 << 10;
+
 /// The number that the kernel gives for the process of a pidfd when it is not visible from here.
 const UNSEEN: i32 = 0;
 /// The same when it is reaped.
@@ -225,7 +229,7 @@ fn wait_for(pid: Pid) -> Option<Waited> {
         tracing::error!(pid = pid.as_raw(), "a worker was reaped by somebody else");
         return Some(Waited {
             status: ExitStatus::Lingers,
-            cpu: Duration::ZERO,
+            used: None,
         });
     }
     let status = if libc::WIFSIGNALED(status) {
@@ -233,8 +237,14 @@ fn wait_for(pid: Pid) -> Option<Waited> {
     } else {
         ExitStatus::Code(libc::WEXITSTATUS(status))
     };
-    let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
-    Some(Waited { status, cpu })
+    let used = Used {
+        cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
+        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * BYTES_PER_KIB,
+    };
+    Some(Waited {
+        status,
+        used: Some(used),
+    })
 }
 
 fn duration(time: libc::timeval) -> Duration {
@@ -379,6 +389,16 @@ impl Process {
         Some(resident.saturating_sub(shared).saturating_mul(page_bytes))
     }
 
+    /// What it has used by now; `None` where the system does not tell, or it has ended.
+    pub fn used(&self) -> Option<Used> {
+        if !proc::is_ours() {
+            return None;
+        }
+        let used = usage::of_process(self.child.get_ref().pid)?;
+        // As with its memory: who lives after the look had its number all the time.
+        self.is_alive().then_some(used)
+    }
+
     /// Whether it has not ended. Does not wait.
     pub(super) fn is_alive(&self) -> bool {
         let mut watched = [PollFd::new(self.child.get_ref().as_fd(), PollFlags::POLLIN)];
@@ -418,7 +438,7 @@ impl Process {
                 ExitStatus::Signal(libc::SIGKILL) if !is_in_time => ExitStatus::Severed,
                 status => status,
             },
-            cpu: waited.cpu,
+            used: waited.used,
             stderr_tail: self.stderr_tail(),
         };
         self.child.get_ref().denounce(&exit);

@@ -19,9 +19,10 @@ use tokio_util::task::TaskTracker;
 use super::control::{Control, ControlError, Heard};
 use super::exit::{Exit, ExitStatus};
 use super::launch::{LaunchError, check_version};
-use super::process::{Child, Complaint, Origin, Process, Told, Waited, is_shortage};
+use super::process::{BYTES_PER_KIB, Child, Complaint, Origin, Process, Told, Waited, is_shortage};
 use super::shop::{Shop, WorkerEnds};
 use super::spawn::SpawnError;
+use super::usage::Used;
 use crate::limits;
 
 /// How often a fork server that is only waited for is looked at.
@@ -383,8 +384,11 @@ impl Owner {
         };
         if let Some(exit) = self.living.remove(&exited.worker) {
             let cpu = exited.usage.user_us.saturating_add(exited.usage.system_us);
-            let cpu = Duration::from_micros(cpu);
-            let _nobody_asks = exit.send(Waited { status, cpu });
+            let used = Some(Used {
+                cpu: Duration::from_micros(cpu),
+                peak_bytes: exited.usage.resident_kib_max.saturating_mul(BYTES_PER_KIB),
+            });
+            let _nobody_asks = exit.send(Waited { status, used });
         }
         if let ExitStatus::Signal(signal) = status
             && matches!(

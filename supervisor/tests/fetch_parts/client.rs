@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use mcp_v8::audit::Audit;
 use mcp_v8::fetch::injection::NoValue;
 use mcp_v8::fetch::{Bounds, Broker, Exchanges, Network, Requester, Resolver, Rules};
 use mcp_v8::policy::{Asked, Denied, Permit};
+use mcp_v8::quota::Meter;
 use mcp_v8::store::ExecutionId;
 use mcp_v8::tenant::Tenant;
 use mcp_v8_protocol::fetch::{
@@ -153,6 +155,8 @@ impl World {
                 tenant: tenant.parse::<Tenant>().unwrap(),
                 session: Some("s".to_owned()),
                 execution: ExecutionId::random(),
+                meter: Meter::without_limits(),
+                audit: Audit::default(),
             }),
             next: 0,
         }

@@ -369,6 +369,7 @@ pub(crate) fn accepted() -> View {
         output_bytes: 0,
         source_bytes: 0,
         output_truncated: false,
+        usage: None,
     }
 }
 

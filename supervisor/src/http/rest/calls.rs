@@ -1,12 +1,10 @@
 //! What each operation does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::sync::Semaphore;
 
 use super::answer::json;
 use super::form::{Form, Sent};
@@ -21,6 +19,7 @@ use crate::api::{
 use crate::app::{ExecutionId, Executions, Workspace};
 use crate::auth::Caller;
 use crate::http::error::HttpError;
+use crate::quota::Crowd;
 
 /// An operation of this server.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub(super) struct Desk {
     pub(super) operation: Operation,
     pub(super) form: Form,
     /// Outputs that may still be followed.
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) streams: Crowd,
 }
 
 /// One call of it.
@@ -49,7 +48,10 @@ impl Desk {
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
         let call = Call {
             desk: self,
-            workspace: self.executions.of(caller.tenant().clone()),
+            workspace: self
+                .executions
+                .of(caller.tenant().clone())
+                .through("rest", caller.token_id()),
         };
         call.perform(Sent::from(request)).await
     }
@@ -128,8 +130,8 @@ impl Call<'_> {
         let id = arguments.execution_id.parse()?;
         let offset = resumed.unwrap_or(arguments.byte_offset);
         let follower = self.workspace.follow(id, offset).await?;
-        let place = Arc::clone(&self.desk.streams).try_acquire_owned();
-        let place = place.map_err(|_| HttpError::TooManyStreams)?;
+        let place = self.desk.streams.enter(self.workspace.tenant());
+        let place = place.ok_or(HttpError::TooManyStreams)?;
         Ok(stream::answer(follower, place))
     }
 

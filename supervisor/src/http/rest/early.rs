@@ -25,13 +25,17 @@ pub(in crate::http) async fn refuse(
 ) -> Response {
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
-    match executions.of(caller.tenant().clone()).admits() {
-        Err(error) if is_run => {
+    if is_run {
+        let workspace = executions
+            .of(caller.tenant().clone())
+            .through("rest", caller.token_id());
+        if let Err(error) = workspace.admits() {
             pass_over(request.into_body());
-            HttpError::Refused(error).into_response()
+            workspace.note_early_refusal(&error);
+            return HttpError::Refused(error).into_response();
         }
-        Ok(()) | Err(_) => next.run(request).await,
     }
+    next.run(request).await
 }
 
 /// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing

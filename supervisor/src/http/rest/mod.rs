@@ -22,11 +22,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, on};
-use tokio::sync::Semaphore;
 
 use super::error::HttpError;
 use crate::app::Executions;
 use crate::limits;
+use crate::quota::Crowd;
 use calls::Desk;
 use form::Form;
 use operation::Operation;
@@ -37,7 +37,7 @@ pub use openapi::document;
 /// their [`crate::auth::Caller`]; others are refused.
 pub fn router(executions: Executions) -> Router {
     let mode = executions.mode();
-    let streams = Arc::new(Semaphore::new(limits::HTTP_STREAMS_MAX));
+    let streams = Crowd::new(limits::HTTP_STREAMS_MAX, executions.sharing());
     let mut router = Router::new();
     for operation in Operation::ALL {
         let route = operation.route();
@@ -49,7 +49,7 @@ pub fn router(executions: Executions) -> Router {
             executions: executions.clone(),
             operation,
             form: Form::new(operation, mode),
-            streams: Arc::clone(&streams),
+            streams: streams.clone(),
         });
         let handler = async move |request: Request| desk.perform(request).await;
         router = router.route(route.path, on(filter, handler));

@@ -7,12 +7,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::{Execution, OFFSET_MAX, OutputPiece};
 use crate::app::{Followed, Follower};
 use crate::http::error::HttpError;
 use crate::limits;
+use crate::quota::Member;
 
 /// What an EventSource that was cut off sends: the id of the last event that it has seen.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -37,7 +37,7 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpErro
 }
 
 /// The stream of what a follower comes to; it holds its place until it has gone.
-pub(super) fn answer(follower: Follower, place: OwnedSemaphorePermit) -> Response {
+pub(super) fn answer(follower: Follower, place: Member) -> Response {
     let events = stream::unfold(Some((follower, place)), async |followed| {
         let (mut follower, place) = followed?;
         let next = follower.next().await;

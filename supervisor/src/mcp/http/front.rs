@@ -58,8 +58,8 @@ impl<H: ServerHandler> Front<H> {
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
         self.forget_foreign(request.headers_mut(), caller.tenant());
         match *request.method() {
-            Method::POST => self.post(request).await,
-            Method::GET => self.listen(request).await,
+            Method::POST => self.post(request, caller.tenant()).await,
+            Method::GET => self.listen(request, caller.tenant()).await,
             Method::DELETE => self.delete(request).await,
             _ => Ok(self.library(request.map(|_| Full::default())).await),
         }
@@ -76,8 +76,15 @@ impl<H: ServerHandler> Front<H> {
         }
     }
 
-    async fn post(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
-        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+    async fn post(
+        self: Arc<Self>,
+        request: Request,
+        tenant: &Tenant,
+    ) -> Result<Response, HttpError> {
+        let mut place = self
+            .requests
+            .take(tenant)
+            .ok_or(HttpError::TooManyRequests)?;
         let (parts, body) = request.into_parts();
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
         let Some(message) = posted.message else {
@@ -85,7 +92,13 @@ impl<H: ServerHandler> Front<H> {
         };
         let request = Request::from_parts(parts, Full::new(posted.bytes));
         match *message {
-            JsonRpcMessage::Request(message) => self.call(message, request, place).await,
+            JsonRpcMessage::Request(message) => {
+                if let ClientRequest::SubscriptionsListenRequest(_) = &message.request {
+                    let stream = self.streams.take(tenant);
+                    place = stream.ok_or(HttpError::TooManyStreams)?;
+                }
+                self.call(message, request, place).await
+            }
             _ => self.tell(request).await,
         }
     }
@@ -95,15 +108,11 @@ impl<H: ServerHandler> Front<H> {
         self: Arc<Self>,
         message: JsonRpcRequest<ClientRequest>,
         mut request: Request<Full<Bytes>>,
-        mut place: Place,
+        place: Place,
     ) -> Result<Response, HttpError> {
         era::check_opening(&message, request.headers())?;
         let room = match &message.request {
             ClientRequest::InitializeRequest(_) => Some(self.sessions.room().await?),
-            ClientRequest::SubscriptionsListenRequest(_) => {
-                place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
-                None
-            }
             _ => None,
         };
         request.extensions_mut().insert(place.clone());
@@ -123,8 +132,12 @@ impl<H: ServerHandler> Front<H> {
             .map_err(|_| HttpError::Stuck)
     }
 
-    async fn listen(self: Arc<Self>, request: Request) -> Result<Response, HttpError> {
-        let place = self.streams.take().ok_or(HttpError::TooManyStreams)?;
+    async fn listen(
+        self: Arc<Self>,
+        request: Request,
+        tenant: &Tenant,
+    ) -> Result<Response, HttpError> {
+        let place = self.streams.take(tenant).ok_or(HttpError::TooManyStreams)?;
         let pace = self.config.pace;
         let answer = self.library(request.map(|_| Full::default()));
         let response = tokio::time::timeout(limits::MCP_ACCEPT_WAIT_MAX, answer)

@@ -36,6 +36,7 @@ use self::sessions::Sessions;
 use super::admission::Places;
 use super::{BodyLimits, Pace};
 use crate::limits;
+use crate::quota::Sharing;
 
 /// What can be done at `/mcp`.
 const METHODS: MethodFilter = MethodFilter::GET
@@ -64,6 +65,8 @@ pub struct StreamableConfig {
     pub requests_max: u32,
     /// Streams that clients listen to at once, beside those of requests.
     pub streams_max: u32,
+    /// Whether several tenants share them.
+    pub sharing: Sharing,
     /// How long an answer may take before its stream is opened without it.
     pub first_byte_wait: Duration,
     /// How streams go on.
@@ -72,6 +75,16 @@ pub struct StreamableConfig {
     pub reconnect_pause: Duration,
     /// How long calls may take to end when the server stops.
     pub drain_wait_max: Duration,
+}
+
+impl StreamableConfig {
+    /// The default, for so many tenants.
+    pub fn shared_by(sharing: Sharing) -> Self {
+        Self {
+            sharing,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for StreamableConfig {
@@ -85,6 +98,7 @@ impl Default for StreamableConfig {
             body: BodyLimits::default(),
             requests_max: limits::MCP_REQUESTS_MAX,
             streams_max: limits::MCP_STREAMS_MAX,
+            sharing: Sharing::Alone,
             first_byte_wait: limits::MCP_FIRST_BYTE_WAIT,
             pace: Pace::default(),
             reconnect_pause: limits::MCP_RECONNECT_PAUSE,
@@ -105,7 +119,7 @@ pub fn router<H: ServerHandler>(
 ) -> Router {
     let handler = Arc::new(handler);
     let sessions = Arc::new(Sessions::new(&config));
-    let requests = Places::new(config.requests_max);
+    let requests = Places::new(config.requests_max, config.sharing);
     let ended = CancellationToken::new();
     // Host and Origin are checked by the layer around all routes, in one way for all of them.
     let library = StreamableHttpServerConfig::default()
@@ -129,7 +143,7 @@ pub fn router<H: ServerHandler>(
         service,
         sessions,
         requests,
-        streams: Places::new(config.streams_max),
+        streams: Places::new(config.streams_max, config.sharing),
         config,
         stop,
     };

@@ -31,6 +31,7 @@ use super::message::Refusal;
 use super::{BodyLimits, Pace, posted};
 use crate::auth::Caller;
 use crate::limits;
+use crate::quota::Sharing;
 use crate::tenant::Tenant;
 
 /// The parameter that names a conversation.
@@ -43,6 +44,8 @@ pub struct SseConfig {
     pub connections_max: u32,
     /// Requests that are worked on at once, in all conversations.
     pub requests_max: u32,
+    /// Whether several tenants share them.
+    pub sharing: Sharing,
     /// Messages of a conversation that may wait for its client to read.
     pub outbound_length: usize,
     /// Limits of a posted message.
@@ -53,11 +56,22 @@ pub struct SseConfig {
     pub drain_wait_max: Duration,
 }
 
+impl SseConfig {
+    /// The default, for so many tenants.
+    pub fn shared_by(sharing: Sharing) -> Self {
+        Self {
+            sharing,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for SseConfig {
     fn default() -> Self {
         Self {
             connections_max: limits::MCP_STREAMS_MAX,
             requests_max: limits::MCP_REQUESTS_MAX,
+            sharing: Sharing::Alone,
             outbound_length: limits::SSE_OUTBOUND_LENGTH,
             body: BodyLimits::default(),
             pace: Pace::default(),
@@ -82,8 +96,8 @@ pub fn router<H: ServerHandler>(handler: H, config: SseConfig, stop: Cancellatio
     let front = Front {
         handler: Arc::new(handler),
         conversations: Arc::default(),
-        connections: Places::new(config.connections_max),
-        requests: Places::new(config.requests_max),
+        connections: Places::new(config.connections_max, config.sharing),
+        requests: Places::new(config.requests_max, config.sharing),
         config,
         stop,
     };
@@ -131,7 +145,10 @@ impl<H: ServerHandler> Front<H> {
         if !accepts_events(request.headers()) {
             return Err(HttpError::NoEventStream);
         }
-        let place = self.connections.take().ok_or(HttpError::TooManyStreams)?;
+        let place = self
+            .connections
+            .take(&tenant)
+            .ok_or(HttpError::TooManyStreams)?;
         let ends = self.conversations.open(tenant, self.config.outbound_length);
         let (transport, events) = ends.split(place, self.stop.clone(), self.config.drain_wait_max);
         tokio::spawn(hold(self.handler.clone(), transport));
@@ -143,7 +160,10 @@ impl<H: ServerHandler> Front<H> {
             return Err(HttpError::Stopping);
         }
         let tenant = tenant(&request)?;
-        let place = self.requests.take().ok_or(HttpError::TooManyRequests)?;
+        let place = self
+            .requests
+            .take(&tenant)
+            .ok_or(HttpError::TooManyRequests)?;
         let (mut parts, body) = request.into_parts();
         let conversation = self.conversations.find(id, &tenant)?;
         let posted = posted::read(&parts.headers, body, self.config.body).await?;

@@ -1,0 +1,254 @@
+//! Files with a secret key: 32 random bytes, as hexadecimal digits, read by their owner alone.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use uuid::Uuid;
+
+use crate::hex::{self, Hex};
+
+/// The length of a key.
+pub(crate) const KEY_BYTES: usize = 32;
+/// The digits, and the end of the line.
+const FILE_BYTES_MAX: u64 = 2 * KEY_BYTES as u64 + 2;
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Sealing heaps.
+    Heaps,
+    /// Chaining the audit log.
+    Audit,
+}
+
+impl KeyUse {
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Heaps => "--heap-key-file",
+            Self::Audit => "--audit-key-file",
+        }
+    }
+
+    const fn harm(self) -> &'static str {
+        match self {
+            Self::Heaps => "can make this server load anything as a heap",
+            Self::Audit => "can write an audit log that is believed",
+        }
+    }
+
+    const fn loss(self) -> &'static str {
+        match self {
+            Self::Heaps => "no heap sealed with it can be trusted",
+            Self::Audit => "no audit log written with it can be trusted",
+        }
+    }
+
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Heaps => "no heap stored so far can be read with",
+            Self::Audit => "no audit log written so far can be verified with",
+        }
+    }
+}
+
+impl fmt::Display for KeyUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Heaps => "heap key",
+            Self::Audit => "audit key",
+        })
+    }
+}
+
+/// Reads the key in this file, which is made first when it is missing. Of several that make it at
+/// once, one wins, and all get its key.
+pub(crate) fn load_or_make(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
+    match load(is_for, path) {
+        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            make(path).map_err(|source| KeyError::Unmakeable {
+                is_for,
+                path: path.to_owned(),
+                source,
+            })?;
+            load(is_for, path)
+        }
+        loaded => loaded,
+    }
+}
+
+/// Reads the key in this file.
+pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
+    let unreadable = |source| KeyError::Unreadable {
+        is_for,
+        path: path.to_owned(),
+        source,
+    };
+    let malformed = || KeyError::Malformed {
+        is_for,
+        path: path.to_owned(),
+    };
+    // A pipe would never end, and must not be waited for.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(malformed());
+    }
+    if is_public(about.mode(), about.uid()) {
+        return Err(KeyError::Public {
+            is_for,
+            path: path.to_owned(),
+            mode: about.mode() & 0o777,
+        });
+    }
+    if about.uid() != geteuid().as_raw() && about.uid() != 0 {
+        return Err(KeyError::Alien {
+            is_for,
+            path: path.to_owned(),
+        });
+    }
+    let mut text = String::new();
+    match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(malformed()),
+        Err(error) => return Err(unreadable(error)),
+    }
+    let digits = text.strip_suffix('\n').unwrap_or(&text);
+    hex::read(digits).ok_or_else(malformed)
+}
+
+/// Whether others than its owner can read or change a file of this mode. Where root owns it, its group may
+/// read: root has then said who that is, and service managers (systemd's credentials, Kubernetes' secrets)
+/// hand secrets on in this way.
+fn is_public(mode: u32, owner: u32) -> bool {
+    let harmless = if owner == 0 { 0o740 } else { 0o700 };
+    mode & 0o777 & !harmless != 0
+}
+
+/// Makes a key file, unless there is one by then.
+fn make(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes)?;
+    // Under its own name it is whole from the first moment, or not there.
+    let new = directory.join(format!(".key-{}.new", Uuid::new_v4().as_simple()));
+    let made = write_new(&new, &bytes).and_then(|()| fs::hard_link(&new, path));
+    let removed = fs::remove_file(&new);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.and(removed)?,
+    }
+    File::open(directory)?.sync_all()
+}
+
+fn write_new(path: &Path, bytes: &[u8; KEY_BYTES]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{}", Hex(bytes))?;
+    file.sync_all()
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error("the {is_for} {} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// What it is for.
+        is_for: KeyUse,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file cannot be made.
+    #[error(
+        "the {is_for} {} cannot be made: {source}; name another file with {}",
+        .path.display(),
+        .is_for.flag()
+    )]
+    Unmakeable {
+        /// What it is for.
+        is_for: KeyUse,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others could have read or changed it.
+    #[error(
+        "the {is_for} {} is open to others (its mode is {mode:03o}); if nobody has read it, run \
+         chmod 600 on it, else make another: {}",
+        .path.display(),
+        .is_for.loss()
+    )]
+    Public {
+        /// What it is for.
+        is_for: KeyUse,
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Somebody else owns it.
+    #[error(
+        "the {is_for} {} belongs to another user, who {}; name another file with {}, or another \
+         directory",
+        .path.display(),
+        .is_for.harm(),
+        .is_for.flag()
+    )]
+    Alien {
+        /// What it is for.
+        is_for: KeyUse,
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is no key.
+    #[error(
+        "the {is_for} {} is not a file of 64 hexadecimal digits in lower case; restore it, or remove \
+         it to have another made, which {}",
+        .path.display(),
+        .is_for.end()
+    )]
+    Malformed {
+        /// What it is for.
+        is_for: KeyUse,
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_may_read_what_root_owns_and_nothing_else() {
+        for mode in [0o600, 0o400, 0o440, 0o640] {
+            assert!(!is_public(mode, 0), "{mode:o}");
+            assert_eq!(is_public(mode, 1000), mode & 0o040 != 0, "{mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o620, 0o610, 0o660, 0o602, 0o601] {
+            assert!(is_public(mode, 0), "{mode:o}");
+            assert!(is_public(mode, 1000), "{mode:o}");
+        }
+    }
+}
