@@ -336,13 +336,13 @@ async fn a_store_that_cannot_write_is_reported_and_recovers() {
         refused.to_string().contains("cannot be recorded"),
         "{refused}"
     );
-    let unready = executions.readiness().await;
+    let unready = executions.whole.readiness().await;
     assert!(!unready.is_ready());
     assert!(
         unready.0.contains(&(Check::Store, CheckState::Failing)),
         "{unready:?}"
     );
-    let figures = executions.figures().store;
+    let figures = executions.whole.figures().store;
     assert_eq!(figures.trouble.get(), 1);
     assert!(figures.given_up.get() >= 1);
     // The same story later, when only the store is left to tell it.
@@ -358,7 +358,7 @@ async fn a_store_that_cannot_write_is_reported_and_recovers() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(result(&ended(&executions, next).await), "3");
-    assert!(executions.readiness().await.is_ready());
+    assert!(executions.whole.readiness().await.is_ready());
     assert_eq!(figures.trouble.get(), 0);
     executions.shut_down().await;
 }

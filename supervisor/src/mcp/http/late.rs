@@ -110,12 +110,14 @@ mod tests {
 
     use super::*;
     use crate::mcp::admission::Places;
+    use crate::quota::Sharing;
+    use crate::tenant::Tenant;
 
     #[tokio::test]
     async fn a_client_that_takes_its_time_holds_the_place_of_its_request() {
-        let places = Places::new(1);
+        let places = Places::new(1, Sharing::Alone);
         for is_late in [false, true] {
-            let place = places.take().expect("it is free");
+            let place = places.take(&Tenant::local()).expect("it is free");
             let event = Bytes::from_static(b"event: message\ndata: {}\n\n");
             let library = async move {
                 if is_late {
@@ -130,11 +132,14 @@ mod tests {
             };
             let response = answer(library, RequestId::Number(1), &config, place).await;
             let mut body = response.into_body();
-            assert!(places.take().is_none(), "nothing was taken yet");
+            assert!(
+                places.take(&Tenant::local()).is_none(),
+                "nothing was taken yet"
+            );
             let piece = body.frame().await;
             assert!(piece.is_some_and(|piece| piece.is_ok()));
             drop(body);
-            assert!(places.take().is_some());
+            assert!(places.take(&Tenant::local()).is_some());
         }
     }
 }
