@@ -291,6 +291,41 @@ fn who_does_not_send_the_body_takes_no_place_among_requests() {
 }
 
 #[test]
+fn a_client_that_is_refused_before_it_has_sent_the_body_keeps_its_connection() {
+    let home = Home::new();
+    let arguments = [
+        "--max-concurrent-executions",
+        "1",
+        "--max-queued-executions",
+        "0",
+    ];
+    let server = HttpServer::start(&home, &arguments);
+    let running = server.submit(ENDLESS);
+    let mut stream = server.connect();
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a socket has a timeout");
+    for _ in 0..3 {
+        stream
+            .write_all(b"POST /api/exec HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n")
+            .expect("it is open");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("an answer");
+            answer.push(byte[0]);
+        }
+        assert!(
+            answer.starts_with(b"HTTP/1.1 429"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+        stream.write_all(b"{\"code\": \"1\"}").expect("it is open");
+    }
+    server.post(&format!("/api/executions/{running}/cancel"), &json!({}));
+}
+
+#[test]
 fn only_hosts_and_origins_that_are_known_are_let_in() {
     let home = Home::new();
     let arguments = [

@@ -435,11 +435,6 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::EngineTier, cli.engine_tier),
         (Setting::WorkerStart, cli.worker_start),
         (Setting::WorkerPath, cli.worker_path),
-        (Setting::LogLevel, cli.telemetry.log_level),
-        (Setting::LogFormat, cli.telemetry.log_format),
-        (Setting::OtlpEndpoint, cli.telemetry.otlp_endpoint),
-        (Setting::OtlpHeadersFile, cli.telemetry.otlp_headers_file),
-        (Setting::OtlpSampleRatio, cli.telemetry.otlp_sample_ratio),
     ];
     let lists = [
         (Setting::AuthServer, cli.auth.auth_server),
@@ -451,7 +446,9 @@ fn said(cli: Cli) -> CommandLine {
         let origin = Origin::Flag(setting);
         raw.say(setting, Said { given, origin });
     };
-    let of_parts = cli.tenants.values().into_iter().chain(cli.audit.values());
+    let of_parts = (cli.tenants.values().into_iter())
+        .chain(cli.audit.values())
+        .chain(cli.telemetry.values());
     for (setting, value) in values.into_iter().chain(of_parts) {
         if let Some(value) = value {
             say(setting, Given::Text(value));

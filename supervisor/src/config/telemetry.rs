@@ -20,26 +20,39 @@ pub(super) struct TelemetryFlags {
     ///
     /// Code and its output are never logged.
     #[arg(long, value_name = "LEVEL", help_heading = TELEMETRY)]
-    pub(super) log_level: Option<OsString>,
+    log_level: Option<OsString>,
 
     /// How its lines are written: text, or json with an object a line.
     #[arg(long, value_name = "FORMAT", help_heading = TELEMETRY)]
-    pub(super) log_format: Option<OsString>,
+    log_format: Option<OsString>,
 
     /// Send traces to the OpenTelemetry collector at this URL, by OTLP over HTTP.
     ///
     /// They hold names, times and ids, neither code nor its output. /v1/traces is added where the URL does
     /// not end with it.
     #[arg(long, value_name = "URL", help_heading = TELEMETRY)]
-    pub(super) otlp_endpoint: Option<OsString>,
+    otlp_endpoint: Option<OsString>,
 
     /// A file with headers for the collector, as one "name: value" a line. Needs --otlp-endpoint.
     #[arg(long, value_name = "FILE", help_heading = TELEMETRY)]
-    pub(super) otlp_headers_file: Option<OsString>,
+    otlp_headers_file: Option<OsString>,
 
     /// The part of traces that is sent (0 to 1), where no caller has decided. Needs --otlp-endpoint.
     #[arg(long, value_name = "RATIO", help_heading = TELEMETRY)]
-    pub(super) otlp_sample_ratio: Option<OsString>,
+    otlp_sample_ratio: Option<OsString>,
+}
+
+impl TelemetryFlags {
+    /// What each of them says.
+    pub(super) fn values(self) -> [(Setting, Option<OsString>); 5] {
+        [
+            (Setting::LogLevel, self.log_level),
+            (Setting::LogFormat, self.log_format),
+            (Setting::OtlpEndpoint, self.otlp_endpoint),
+            (Setting::OtlpHeadersFile, self.otlp_headers_file),
+            (Setting::OtlpSampleRatio, self.otlp_sample_ratio),
+        ]
+    }
 }
 
 impl Resolver<'_> {

@@ -39,10 +39,9 @@ pub(in crate::http) async fn refuse(
 }
 
 /// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing
-/// but a broken connection. A small one has come with its head.
+/// but a broken connection. Even a small one can come after its head, when the answer is on its way.
 fn pass_over(mut body: Body) {
-    let most = body.size_hint().upper();
-    if most.is_some_and(|most| most <= limits::HTTP_SMALL_BODY_BYTES as u64) {
+    if body.is_end_stream() {
         return;
     }
     tokio::spawn(async move {
