@@ -18,6 +18,7 @@
 //! * [`store`]: executions and their output in SQLite, written by one thread.
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
+//! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -36,6 +37,7 @@ pub mod limits;
 pub mod mcp;
 mod outbound;
 pub mod policy;
+pub mod raft;
 pub mod signals;
 pub mod store;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 //! Sizes on the wire to a worker live in [`mcp_v8_protocol::limits`]; both ends must agree on those.
 
 mod fetch;
+mod raft;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use mcp_v8_protocol::limits as wire;
 use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::fetch::*;
+pub use self::raft::*;
 
 /// The largest source of one execution, in bytes.
 pub const SOURCE_BYTES_MAX: usize = wire::SOURCE_BYTES_MAX;

@@ -58,6 +58,35 @@ fn only_transports_know_http() {
 }
 
 #[test]
+fn only_the_replicated_log_knows_consensus() {
+    only_in(
+        &["raft/"],
+        &["raft::eraftpb", "RawNode", "bincode::", "slog::"],
+    );
+}
+
+#[test]
+fn the_replicated_log_knows_nothing_of_clients() {
+    let users = [
+        "app::",
+        "api::",
+        "http::",
+        "mcp::",
+        "execution::",
+        "store::",
+    ];
+    for (name, code) in sources() {
+        let used = users
+            .iter()
+            .find(|user| code.contains(&format!("crate::{user}")));
+        assert!(
+            !name.starts_with("raft/") || used.is_none(),
+            "{name} names {used:?}"
+        );
+    }
+}
+
+#[test]
 fn only_what_clients_see_can_be_serialised() {
     let readers = ["config/wasm_config.rs"];
     only_in(
