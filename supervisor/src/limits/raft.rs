@@ -9,14 +9,12 @@ pub const PACKET_BYTES_MAX: usize = 8 << 20;
 pub const PACKET_ENTRIES_MAX: usize = 4096;
 /// The members of a cluster, learners included.
 pub const CLUSTER_MEMBERS_MAX: usize = 64;
-/// What goes with an entry beside its command, in bytes: the name of its request.
-pub const ENTRY_CONTEXT_BYTES_MAX: usize = 64;
+/// What goes with an entry beside its command, in bytes: the name of its request, a change of the members.
+pub const ENTRY_CONTEXT_BYTES_MAX: usize = 2048;
 /// The context of a message, in bytes: the name of a read, or of a way to campaign.
 pub const MESSAGE_CONTEXT_BYTES_MAX: usize = 64;
 /// What describes a snapshot within a message, in bytes; its content travels apart.
 pub const SNAPSHOT_MANIFEST_BYTES_MAX: usize = 64 << 10;
-/// A refusal of a request of another node, in bytes of text.
-pub const REFUSAL_TEXT_BYTES_MAX: usize = 512;
 
 /// Entries that a leader puts into one message, in bytes. One is always sent, however large.
 pub const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -45,3 +43,9 @@ pub const DEDUP_ENTRIES: u64 = 65_536;
 pub const PROMOTION_LAG_MAX: u64 = 128;
 /// The largest page of `raft.db`, in bytes, which is also that of `state.db`.
 pub const RAFT_DB_PAGE_BYTES: u32 = 8192;
+/// The longest name of a node, in bytes.
+pub const NODE_NAME_BYTES_MAX: usize = 128;
+/// The longest address of a node, in bytes.
+pub const NODE_ADDRESS_BYTES_MAX: usize = 300;
+/// Rounds of reads that wait for the leader's word at once; later reads share the next one.
+pub const READ_ROUNDS_MAX: usize = 4;

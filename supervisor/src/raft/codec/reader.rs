@@ -141,6 +141,11 @@ impl<'a> Reader<'a> {
         Ok(text.to_owned())
     }
 
+    /// What is left.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// That nothing is left.
     ///
     /// # Errors

@@ -78,6 +78,14 @@ pub enum LogError {
         /// Which.
         index: u64,
     },
+    /// An entry is of an earlier term than the one before it.
+    #[error(
+        "entry {index} of the log is none that can follow the one before it; start this node with an empty data directory, so that it joins as a new one"
+    )]
+    Disorder {
+        /// Which.
+        index: u64,
+    },
     /// The state is older than the log's beginning.
     #[error(
         "the log begins behind entry {base}, the state ends at {applied}; start this node with an empty data directory, so that it joins as a new one"
@@ -123,10 +131,15 @@ impl StoredLog {
     /// # Errors
     /// [`LogError`]: the node must not take part with this log.
     pub fn reconcile(mut self, applied: u64) -> Result<Self, LogError> {
+        let mut term = self.base.term;
         for (entry, index) in self.entries.iter().zip(self.base.index + 1..) {
             if entry.index != index {
                 return Err(LogError::Gap { index });
             }
+            if entry.term < term {
+                return Err(LogError::Disorder { index });
+            }
+            term = entry.term;
         }
         if applied < self.base.index {
             return Err(LogError::StateLost {

@@ -263,6 +263,9 @@ fn a_log_that_does_not_fit_its_state_is_refused() {
         log(5, 5, &[6, 8]).reconcile(5),
         Err(LogError::Gap { index: 7 })
     );
+    let mut older = log(5, 5, &[6, 7]);
+    older.entries[0].term = 2;
+    assert_eq!(older.reconcile(5), Err(LogError::Disorder { index: 7 }));
     assert_eq!(
         log(5, 5, &[6]).reconcile(4),
         Err(LogError::StateLost {
