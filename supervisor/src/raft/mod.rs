@@ -25,5 +25,9 @@ pub mod logger;
 pub mod packet;
 pub mod request;
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers of the simulator are small"
+)]
 mod simulation;
 pub mod state;

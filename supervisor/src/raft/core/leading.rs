@@ -113,11 +113,10 @@ impl Core {
             return;
         }
         let ids: Vec<RequestId> = commands.iter().map(|(ticket, _)| ticket.id).collect();
-        let as_entry = |(ticket, bytes)| {
-            let mut entry = Entry::default();
-            entry.context = entries::ticket_bytes(ticket).into();
-            entry.data = bytes;
-            entry
+        let as_entry = |(ticket, bytes)| Entry {
+            context: entries::ticket_bytes(ticket).into(),
+            data: bytes,
+            ..Entry::default()
         };
         let all: Vec<Entry> = commands.into_iter().map(as_entry).collect();
         let mut message = Message::default();
@@ -129,9 +128,14 @@ impl Core {
             for id in ids {
                 self.proposals.leave_log(id);
             }
-            return;
+        } else {
+            #[cfg(test)]
+            self.answer_early(ids);
         }
-        #[cfg(test)]
+    }
+
+    #[cfg(test)]
+    fn answer_early(&mut self, ids: Vec<RequestId>) {
         if self.is_faulty(super::super::simulation::Fault::AnswerBeforeCommit) {
             for id in ids {
                 if self.proposals.answered(id) {

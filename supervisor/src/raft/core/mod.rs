@@ -86,6 +86,8 @@ pub struct Core {
     makes_snapshot: bool,
     /// Since when two configurations have to agree.
     joint_since: Option<u64>,
+    /// Since when this node knows that it was removed.
+    leaving_since: Option<u64>,
     stopped: Option<Stop>,
     #[cfg(test)]
     pub(super) fault: Option<super::simulation::Fault>,
@@ -136,6 +138,7 @@ impl Core {
             durable: applied,
             makes_snapshot: false,
             joint_since: None,
+            leaving_since: None,
             stopped: None,
             #[cfg(test)]
             fault: None,
@@ -143,6 +146,9 @@ impl Core {
         if is_alone {
             // Nobody else could stand for election: waiting would help nobody.
             core.raw.campaign()?;
+        }
+        if core.members.was_removed(core.me.id) {
+            core.begin_leaving();
         }
         core.observe();
         Ok(core)
@@ -244,7 +250,9 @@ impl Core {
             Event::Packet(packet) => self.receive(packet),
             Event::Propose { request, ticks } => {
                 let id = request.id;
-                if !self.proposals.add(request, self.now + ticks) {
+                if self.leaving_since.is_some() {
+                    self.answer(id, Err(Failure::Stopped));
+                } else if !self.proposals.add(request, self.now + ticks) {
                     self.answer(id, Err(Failure::Overloaded));
                 }
             }
@@ -261,7 +269,7 @@ impl Core {
                 self.raw.report_snapshot(to.get(), status);
             }
             Event::Unreachable(to) => self.raw.report_unreachable(to.get()),
-            Event::ToldRemoved => self.stop(Stop::Removed),
+            Event::ToldRemoved => self.begin_leaving(),
             Event::HandOver => self.hand_over(),
             // Told where they are done.
             Event::Persisted(_) | Event::Applied { .. } => {}
@@ -285,6 +293,43 @@ impl Core {
                     .push(Effect::ReadReady(id, Err(Failure::Unknown)));
             }
             self.tend_members();
+            self.end_leaving();
+        }
+    }
+
+    /// This node was removed. It answers those who do not know that yet for as long as they ask: they
+    /// may need its vote to learn of it. Two of whom one is removed cannot decide without it.
+    fn begin_leaving(&mut self) {
+        if self.leaving_since.is_none() {
+            self.leaving_since = Some(self.now);
+            if self.is_leader() {
+                // A leader outside of its own configuration would end the process.
+                let term = self.term();
+                self.raw.raft.become_follower(term, raft::INVALID_ID);
+                self.observe();
+            }
+            self.fail_all();
+        }
+    }
+
+    fn end_leaving(&mut self) {
+        let Some(since) = self.leaving_since else {
+            return;
+        };
+        let heard = self.heard.values().copied().max().unwrap_or(0);
+        let silence = 10 * self.settings.election_ticks_max as u64;
+        if since.max(heard) + silence <= self.now {
+            self.stop(Stop::Removed);
+        }
+    }
+
+    fn fail_all(&mut self) {
+        for id in self.proposals.drain() {
+            self.answer(id, Err(Failure::Stopped));
+        }
+        for id in self.reads.drain() {
+            self.effects
+                .push(Effect::ReadReady(id, Err(Failure::Stopped)));
         }
     }
 
@@ -399,13 +444,7 @@ impl Core {
             return;
         }
         self.stopped = Some(why);
-        for id in self.proposals.drain() {
-            self.answer(id, Err(Failure::Stopped));
-        }
-        for id in self.reads.drain() {
-            self.effects
-                .push(Effect::ReadReady(id, Err(Failure::Stopped)));
-        }
+        self.fail_all();
         self.effects.push(Effect::Stop(why));
     }
 }

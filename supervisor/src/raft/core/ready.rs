@@ -164,7 +164,7 @@ impl Core {
         }
         self.finish_reads();
         if is_removed {
-            self.stop(Stop::Removed);
+            self.begin_leaving();
         }
     }
 
@@ -232,8 +232,10 @@ impl Core {
 
     pub(super) fn offer_snapshot(&mut self, at: Position, conf: ConfState, manifest: Bytes) {
         self.makes_snapshot = false;
-        let mut snapshot = Snapshot::default();
-        snapshot.data = manifest;
+        let mut snapshot = Snapshot {
+            data: manifest,
+            ..Snapshot::default()
+        };
         let metadata = snapshot.mut_metadata();
         metadata.index = at.index;
         metadata.term = at.term;

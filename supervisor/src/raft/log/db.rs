@@ -184,10 +184,12 @@ impl RaftDb {
                         .map_err(LogDbError::from)
                         .and_then(natural)
                 };
-                let mut hard = HardState::default();
-                hard.term = number(0)?;
-                hard.vote = number(1)?;
-                hard.commit = number(2)?;
+                let hard = HardState {
+                    term: number(0)?,
+                    vote: number(1)?,
+                    commit: number(2)?,
+                    ..HardState::default()
+                };
                 let (index, term) = (number(3)?, number(4)?);
                 Ok::<_, LogDbError>((hard, Position { index, term }))
             },
@@ -320,9 +322,13 @@ fn set_base(connection: &Connection, base: Position) -> Result<(), LogDbError> {
 }
 
 fn read_entry(row: &rusqlite::Row<'_>) -> Result<Entry, LogDbError> {
-    let mut entry = Entry::default();
-    entry.index = natural(row.get(0)?)?;
-    entry.term = natural(row.get(1)?)?;
+    let mut entry = Entry {
+        index: natural(row.get(0)?)?,
+        term: natural(row.get(1)?)?,
+        context: Bytes::from(row.get::<_, Vec<u8>>(3)?),
+        data: Bytes::from(row.get::<_, Vec<u8>>(4)?),
+        ..Entry::default()
+    };
     entry.set_entry_type(match row.get::<_, i64>(2)? {
         0 => EntryType::EntryNormal,
         1 => EntryType::EntryConfChange,
@@ -333,8 +339,6 @@ fn read_entry(row: &rusqlite::Row<'_>) -> Result<Entry, LogDbError> {
             });
         }
     });
-    entry.context = Bytes::from(row.get::<_, Vec<u8>>(3)?);
-    entry.data = Bytes::from(row.get::<_, Vec<u8>>(4)?);
     Ok(entry)
 }
 

@@ -129,6 +129,11 @@ impl Disk {
         }
     }
 
+    /// Whether it has said that it has written what it has not.
+    pub(super) const fn lies(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
     /// What the state has committed, durable or not.
     pub(super) fn commit_state(&mut self, items: Vec<Item>, is_durable: bool) {
         self.recent.push(items);

@@ -229,8 +229,14 @@ mod tests {
     #[test]
     fn a_session_that_lost_doubled_or_hid_an_entry_is_found() {
         let acked = append(7, Some(0), 1, 4);
-        assert!(session(&[acked.clone()], 0, &[]).is_err(), "lost");
-        assert!(session(&[acked.clone()], 0, &[7, 7]).is_err(), "twice");
+        assert!(
+            session(std::slice::from_ref(&acked), 0, &[]).is_err(),
+            "lost"
+        );
+        assert!(
+            session(std::slice::from_ref(&acked), 0, &[7, 7]).is_err(),
+            "twice"
+        );
         assert!(session(&[acked.clone(), read(&[], 5, 6)], 0, &[7]).is_err());
         assert!(session(&[read(&[7], 5, 6), read(&[], 7, 8)], 0, &[7]).is_err());
         let order = [append(7, Some(1), 1, 2), append(8, Some(0), 3, 4)];

@@ -145,10 +145,9 @@ fn part(number: u64) {
     assert!(sum.counts.installs > each / 2, "{sum:?}");
     assert!(sum.counts.wipes > each / 10, "{sum:?}");
     assert!(
-        sum.changes.iter().all(|times| *times > each / 10),
+        sum.changes.iter().all(|times| *times > each / 30),
         "{sum:?}"
     );
-    println!("part {number}: {sum:?}");
 }
 
 #[test]
@@ -169,6 +168,29 @@ fn seeds_of_the_third_part() {
 #[test]
 fn seeds_of_the_fourth_part() {
     part(3);
+}
+
+/// A node that was removed stopped at once. The last other voter had crashed before it knew of the
+/// commit, and could never be elected.
+#[test]
+fn a_removed_node_votes_until_the_others_know() {
+    assert!(run(436, None).is_ok());
+}
+
+/// Who was being replaced counted as removed at once. Nobody listened to it any more, while the change
+/// could not end without its vote.
+#[test]
+fn a_replaced_node_is_heard_until_the_change_is_over() {
+    for seed in [223, 464] {
+        assert!(run(seed, None).is_ok());
+    }
+}
+
+/// The raft crate lists members in the order of a hash: the same configuration had other bytes on
+/// another node.
+#[test]
+fn a_configuration_has_the_same_bytes_everywhere() {
+    assert!(run(100_001, None).is_ok());
 }
 
 /// As many seeds as the environment says; few without.

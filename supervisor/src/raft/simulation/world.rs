@@ -401,7 +401,21 @@ impl World {
             self.counts.installs += 1;
             self.checks.state(&running.state)?;
         }
-        self.feed(slot, Event::Persisted(members))
+        self.feed(slot, Event::Persisted(members))?;
+        self.disk_agrees(slot)
+    }
+
+    /// A disk holds what its node takes it to hold.
+    fn disk_agrees(&self, slot: usize) -> Checked {
+        let place = &self.slots[slot];
+        let (Some(running), false) = (&place.running, place.disk.lies()) else {
+            return Ok(());
+        };
+        let (last, base) = (place.disk.log.last_index(), place.disk.log.base);
+        let log = running.core.log();
+        must(last == log.last().index && base == log.base(), || {
+            format!("{:?} is not what its disk holds up to {last}", running.core)
+        })
     }
 
     fn apply(&mut self, slot: usize, items: Vec<Item>, is_durable: bool) -> Checked {

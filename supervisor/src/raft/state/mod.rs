@@ -273,8 +273,7 @@ pub fn apply<S: State>(
         } => {
             let outcome = match (change, conf) {
                 (_, None) => Outcome::Refused,
-                (None, Some(_)) => Outcome::Done,
-                (Some(change), Some(_)) => change_members(state, change)?,
+                (change, Some(conf)) => change_members(state, change.as_ref(), conf)?,
             };
             (ticket.map(|ticket| (ticket.id, outcome)), conf.as_ref())
         }
@@ -443,22 +442,29 @@ fn forget<S: State>(
 
 /// The algorithm has accepted the change, so it is done; the table follows it. It is done once by its
 /// nature: a second time it leads to the same members.
-fn change_members<S: State>(state: &mut S, change: &MemberChange) -> Result<Outcome, S::Error> {
+///
+/// Who leaves does so when no configuration names it any more: until a replacement is over, its vote is
+/// needed.
+fn change_members<S: State>(
+    state: &mut S,
+    change: Option<&MemberChange>,
+    conf: &ConfState,
+) -> Result<Outcome, S::Error> {
     let mut members = state.members()?;
-    match change {
-        MemberChange::Join(member) => {
-            members.present.retain(|other| other.id != member.id);
-            members.present.push(member.clone());
-            members.present.sort_by_key(|member| member.id);
-        }
-        MemberChange::Promote(_) => {}
-        MemberChange::Remove(id) | MemberChange::Replace { old: id, .. } => {
-            members.present.retain(|other| other.id != *id);
-            if !members.was_removed(*id) {
-                members.removed.push(*id);
-            }
-        }
+    if let Some(MemberChange::Join(member)) = change {
+        members.present.retain(|other| other.id != member.id);
+        members.present.push(member.clone());
+        members.present.sort_by_key(|member| member.id);
     }
+    let is_named = |member: &Member| {
+        let id = member.id.get();
+        conf.get_voters().contains(&id)
+            || conf.get_learners().contains(&id)
+            || conf.get_voters_outgoing().contains(&id)
+    };
+    let (present, left): (Vec<_>, Vec<_>) = members.present.into_iter().partition(is_named);
+    members.present = present;
+    members.removed.extend(left.iter().map(|member| member.id));
     state.set_members(&members)?;
     Ok(Outcome::Done)
 }

@@ -238,6 +238,16 @@ fn members_come_and_go_for_good() {
     assert_eq!(members.present, [], "the algorithm has refused it");
     let (members, now) = change(MemberChange::Join(member.clone()), Some(&conf));
     assert_eq!((members.get(id(5)), now), (Some(&member), conf.clone()));
+    // In the midst of a replacement the leaver still has a vote.
+    conf.set_voters(vec![1, 6]);
+    conf.set_voters_outgoing(vec![1, 5]);
+    let replace = MemberChange::Replace {
+        old: id(5),
+        new: id(6),
+    };
+    let (members, _) = change(replace, Some(&conf));
+    assert!(!members.was_removed(id(5)));
+    conf.set_voters_outgoing(Vec::new());
     let (members, _) = change(MemberChange::Remove(id(5)), Some(&conf));
     assert_eq!(members.present, []);
     assert!(members.was_removed(id(5)));
