@@ -15,6 +15,7 @@ mod clients;
 mod dice;
 mod disk;
 mod network;
+mod nodes;
 mod oracle;
 mod tests;
 mod trouble;
