@@ -22,6 +22,7 @@
 //! * [`heaps`]: stored heaps: their names, seals, and the places where they are kept.
 //! * [`policy`]: who may do what.
 //! * [`quota`]: what each tenant may use, and what it has used.
+//! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -54,6 +55,7 @@ pub mod metrics;
 mod outbound;
 pub mod policy;
 pub mod quota;
+pub mod raft;
 pub mod reload;
 pub mod signals;
 pub mod store;

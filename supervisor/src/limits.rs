@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod fetch;
 mod operation;
+mod raft;
 mod tenants;
 
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ pub use self::audit::*;
 pub use self::auth::*;
 pub use self::fetch::*;
 pub use self::operation::*;
+pub use self::raft::*;
 pub use self::tenants::*;
 
 /// The largest source of one execution, in bytes.

@@ -92,6 +92,25 @@ const OPERATIONS: [(&str, Row); 13] = [
         ]),
     ),
     (
+        "get_execution_source",
+        Row::Names(&[
+            |ids| {
+                (
+                    "GET",
+                    format!("/api/executions/{}/source", ids.running),
+                    Value::Null,
+                )
+            },
+            |ids| {
+                (
+                    "GET",
+                    format!("/api/executions/{}/source", ids.completed),
+                    Value::Null,
+                )
+            },
+        ]),
+    ),
+    (
         "stream_execution_output",
         Row::Names(&[
             |ids| {

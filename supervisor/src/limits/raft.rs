@@ -1,0 +1,51 @@
+//! The limits of the replicated log.
+
+/// The largest command that is replicated, encoded, in bytes: an end with a result and a session entry
+/// with the code that made it.
+pub const COMMAND_BYTES_MAX: usize = 4 << 20;
+/// The largest packet between two nodes, in bytes.
+pub const PACKET_BYTES_MAX: usize = 8 << 20;
+/// Entries in one packet.
+pub const PACKET_ENTRIES_MAX: usize = 4096;
+/// The members of a cluster, learners included.
+pub const CLUSTER_MEMBERS_MAX: usize = 64;
+/// What goes with an entry beside its command, in bytes: the name of its request, a change of the members.
+pub const ENTRY_CONTEXT_BYTES_MAX: usize = 2048;
+/// The context of a message, in bytes: the name of a read, or of a way to campaign.
+pub const MESSAGE_CONTEXT_BYTES_MAX: usize = 64;
+/// What describes a snapshot within a message, in bytes; its content travels apart.
+pub const SNAPSHOT_MANIFEST_BYTES_MAX: usize = 64 << 10;
+
+/// Entries that a leader puts into one message, in bytes. One is always sent, however large.
+pub const APPEND_BYTES_MAX: u64 = 1 << 20;
+/// Messages with entries that a leader sends ahead of their answers, to each node.
+pub const APPENDS_IN_FLIGHT_MAX: usize = 32;
+/// Entries that a leader holds before they are committed, in bytes; more proposals are refused.
+pub const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
+/// Entries that are applied at once, in bytes.
+pub const APPLY_BYTES_MAX: u64 = 8 << 20;
+/// Proposals that become entries at once.
+pub const PROPOSALS_AT_ONCE_MAX: usize = 256;
+/// Proposals that become entries at once, in bytes.
+pub const PROPOSALS_AT_ONCE_BYTES_MAX: usize = 1 << 20;
+/// Requests of this node that wait for their commit; more are refused.
+pub const REQUESTS_PENDING_MAX: usize = 4096;
+
+/// Applied entries that stay in the log, for nodes that are a little behind. Others get a snapshot.
+pub const LOG_KEPT_ENTRIES: u64 = 10_000;
+/// Applied entries that stay in the log, in bytes. The whole log is held in memory too.
+pub const LOG_KEPT_BYTES: u64 = 64 << 20;
+/// For so many entries the answer to a request is known, so that it is done once however often it is
+/// asked; a request that is older is refused.
+pub const DEDUP_ENTRIES: u64 = 65_536;
+
+/// How far behind its leader a learner may be to become a voter, in entries.
+pub const PROMOTION_LAG_MAX: u64 = 128;
+/// The largest page of `raft.db`, in bytes, which is also that of `state.db`.
+pub const RAFT_DB_PAGE_BYTES: u32 = 8192;
+/// The longest name of a node, in bytes.
+pub const NODE_NAME_BYTES_MAX: usize = 128;
+/// The longest address of a node, in bytes.
+pub const NODE_ADDRESS_BYTES_MAX: usize = 300;
+/// Rounds of reads that wait for the leader's word at once; later reads share the next one.
+pub const READ_ROUNDS_MAX: usize = 4;

@@ -1,0 +1,296 @@
+//! The commands that the log holds, and their bytes there.
+//!
+//! Names and texts were checked where they came in; here they are data. Times come with the command,
+//! from the node that made it: applying one looks at no clock.
+//!
+//! The single-node store takes the same path when it is wired in: [`Command::End`] is what its
+//! `Write::End(view, keep)` does to shared state, [`Command::Retag`], [`Command::Touch`] and
+//! [`Command::Forget`] are its namesakes, and [`Outcome`] its `Applied`. Output, queued executions and
+//! the lock of the owner stay in `executions.db`, for they are a node's own.
+
+use bincode::{Decode, Encode};
+
+use super::ids::RaftId;
+use crate::limits::COMMAND_BYTES_MAX;
+
+/// The first byte of an encoded command. A node that reads another one stops, since it would come to
+/// another state than the others.
+pub const COMMAND_FORMAT: u8 = 1;
+
+/// An execution's name.
+pub type ExecutionKey = [u8; 16];
+/// A heap's name: the SHA-256 of its content.
+pub type HeapKey = [u8; 32];
+
+/// A change of what all nodes know.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Command {
+    /// An execution has begun, and may take long enough that others want to know.
+    Begin(Box<Execution>),
+    /// An execution has ended; with what is kept of it. Its heap is durable.
+    End(Box<Execution>, Option<Box<Kept>>),
+    /// What a node was running has ended with it.
+    Abandon {
+        /// The node.
+        owner: RaftId,
+        /// When that was noticed.
+        at_us: i64,
+        /// What to tell people.
+        error: String,
+    },
+    /// The tags of a heap change.
+    Retag(Box<Retag>),
+    /// A heap was used.
+    Touch {
+        /// Whose.
+        tenant: String,
+        /// Which.
+        heap: HeapKey,
+        /// When.
+        at_us: i64,
+    },
+    /// A heap goes, if nobody needs it.
+    Forget {
+        /// Whose.
+        tenant: String,
+        /// Which.
+        heap: HeapKey,
+        /// Only if it was not used since.
+        unused_since_us: i64,
+    },
+    /// Executions that ended before this time are forgotten.
+    Expire {
+        /// When.
+        before_us: i64,
+    },
+}
+
+/// An execution, as all nodes know it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Execution {
+    /// Its name.
+    pub id: ExecutionKey,
+    /// Whose it is.
+    pub tenant: String,
+    /// The node that runs it, and that has its output.
+    pub owner: RaftId,
+    /// Its session.
+    pub session: Option<String>,
+    /// The heap that it starts from.
+    pub input_heap: Option<HeapKey>,
+    /// When it was accepted.
+    pub submitted_us: i64,
+    /// When its script was started.
+    pub started_us: Option<i64>,
+    /// V8's heap, in MiB.
+    pub heap_memory_max_mb: u64,
+    /// Its deadline, in seconds.
+    pub execution_timeout_secs: u64,
+    /// Output that was kept, in bytes.
+    pub output_bytes: u64,
+    /// Whether more output was dropped.
+    pub output_truncated: bool,
+    /// How it ended, and when.
+    pub end: Option<(i64, Ended)>,
+}
+
+/// How an execution ended: `store::End`, as it is replicated.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Ended {
+    /// It has a result.
+    Completed {
+        /// The result.
+        result: String,
+        /// Whether it was cut.
+        result_truncated: bool,
+        /// A bounded inspection of it.
+        preview: String,
+        /// The heap that it made, or why there is none.
+        heap: Result<Option<HeapKey>, String>,
+    },
+    /// It has an error.
+    Failed {
+        /// The kind: `store::FailureKind::name`.
+        kind: String,
+        /// What went wrong.
+        error: String,
+        /// Whether it was cut.
+        error_truncated: bool,
+    },
+    /// Somebody asked for its end.
+    Cancelled {
+        /// Whether that was the server, which went away.
+        by_shutdown: bool,
+    },
+    /// It reached its deadline.
+    TimedOut {
+        /// The deadline, in seconds.
+        after_secs: u64,
+    },
+}
+
+/// What is kept of an execution that completed: `store::Keep`, as it is replicated.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Kept {
+    /// The heap.
+    pub heap: HeapKey,
+    /// What it takes where it is stored, in bytes.
+    pub stored_bytes: u64,
+    /// The code that made it.
+    pub code: String,
+    /// Its tags. None leave those that it has.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A change of the tags of one heap.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Retag {
+    /// Whose heap.
+    pub tenant: String,
+    /// Which.
+    pub heap: HeapKey,
+    /// The change.
+    pub change: TagChange,
+    /// When. It counts as a use of the heap.
+    pub at_us: i64,
+}
+
+/// How tags change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum TagChange {
+    /// These replace all.
+    Replace(Vec<(String, String)>),
+    /// These go.
+    Delete(Vec<String>),
+    /// All go.
+    DeleteAll,
+}
+
+/// What has become of a command. The same on every node, and kept for those who ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It is done, and the session has the execution at this index.
+    Kept {
+        /// The index of the entry.
+        position: u64,
+    },
+    /// What it is about is not there, and nothing has changed.
+    Missing,
+    /// The execution had ended before, and nothing has changed.
+    AlreadyEnded,
+    /// The heap is needed, and stays.
+    Needed,
+    /// Nobody knows any more whether the request was done before: it was not done now.
+    Expired,
+    /// The membership could not be changed so.
+    Refused,
+}
+
+/// Why bytes are not a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Another version wrote it.
+    #[error("a command has format {found}; this program knows {COMMAND_FORMAT}")]
+    Format {
+        /// What was found.
+        found: u8,
+    },
+    /// The bytes are not a command.
+    #[error("{bytes} bytes are no command")]
+    Malformed {
+        /// How many.
+        bytes: usize,
+    },
+    /// It is larger than it may be.
+    #[error("a command is larger than {COMMAND_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+const fn config() -> bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<COMMAND_BYTES_MAX>,
+> {
+    bincode::config::standard().with_limit::<COMMAND_BYTES_MAX>()
+}
+
+/// The bytes of a value in the log.
+///
+/// # Errors
+/// [`CommandError::TooLarge`].
+pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, CommandError> {
+    let bytes = bincode::encode_to_vec((COMMAND_FORMAT, value), config())
+        .map_err(|_| CommandError::TooLarge)?;
+    if bytes.len() > COMMAND_BYTES_MAX {
+        return Err(CommandError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// Reads [`encode`] back. All bytes have to be used.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CommandError> {
+    let malformed = CommandError::Malformed { bytes: bytes.len() };
+    let (&format, rest) = bytes.split_first().ok_or(malformed)?;
+    if format != COMMAND_FORMAT {
+        return Err(CommandError::Format { found: format });
+    }
+    if bytes.len() > COMMAND_BYTES_MAX {
+        return Err(CommandError::TooLarge);
+    }
+    let (value, used) = bincode::decode_from_slice(rest, config()).map_err(|_| malformed)?;
+    if used != rest.len() {
+        return Err(malformed);
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_command_of_another_format_is_not_guessed_at() {
+        let mut bytes = encode(&Command::Expire { before_us: 7 }).unwrap();
+        assert_eq!(
+            decode::<Command>(&bytes),
+            Ok(Command::Expire { before_us: 7 })
+        );
+        bytes.push(0);
+        assert!(matches!(
+            decode::<Command>(&bytes),
+            Err(CommandError::Malformed { .. })
+        ));
+        bytes[0] = 2;
+        assert_eq!(
+            decode::<Command>(&bytes),
+            Err(CommandError::Format { found: 2 })
+        );
+        assert!(decode::<Command>(&[]).is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_encoded() {
+        let error = "x".repeat(COMMAND_BYTES_MAX);
+        let command = Command::Abandon {
+            owner: RaftId::from_u64(1).unwrap(),
+            at_us: 0,
+            error,
+        };
+        assert_eq!(encode(&command), Err(CommandError::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(first) = bytes.first_mut() { *first = COMMAND_FORMAT; }
+            let _ = decode::<Command>(&bytes);
+            let _ = decode::<super::super::request::MemberChange>(&bytes);
+        }
+    }
+}
