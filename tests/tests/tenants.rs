@@ -25,7 +25,7 @@ enum Row {
 }
 
 /// A row for each operation, by its name in the description of the API.
-const OPERATIONS: [(&str, Row); 13] = [
+const OPERATIONS: [(&str, Row); 14] = [
     (
         "run_js",
         Row::Names(&[
