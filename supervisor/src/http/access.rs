@@ -1,7 +1,7 @@
 //! Who is let in: every request gets its caller here, before its body is read, or its answer.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -19,6 +19,7 @@ use crate::audit::{Audit, Event};
 use crate::auth::{Authenticator, Caller, NoEntry};
 use crate::limits;
 use crate::quota::Sharing;
+use crate::telemetry::Seldom;
 
 /// Who may use a server. Clones share it.
 #[derive(Debug, Clone)]
@@ -88,12 +89,13 @@ impl Gate {
     /// Notes that somebody could not say who it is. That a client asks without a token is how it learns
     /// that it needs one.
     fn note(&self, no_entry: NoEntry) {
-        let reason = match no_entry {
+        let (reason, why) = match no_entry {
             NoEntry::NoToken => return,
-            NoEntry::Malformed => "malformed",
-            NoEntry::BadToken { .. } => "bad_token",
-            NoEntry::Unavailable => "unavailable",
+            NoEntry::Malformed => ("malformed", no_entry.to_string()),
+            NoEntry::BadToken { reason } => ("bad_token", reason.to_string()),
+            NoEntry::Unavailable => ("unavailable", no_entry.to_string()),
         };
+        self.refused.tell(&why);
         self.audit.note(Event::AuthenticationFailed {
             peer: None,
             reason,
@@ -133,7 +135,6 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     let caller = match gate.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(no_entry) => {
-            gate.refused.note(no_entry);
             gate.note(no_entry);
             return gate.refusal(no_entry);
         }
@@ -160,32 +161,26 @@ pub(super) async fn operators_only(request: Request, next: Next) -> Response {
 }
 
 /// Requests that were not let in: told now and then, so that whoever makes many fills no disk.
-#[derive(Debug, Default)]
-struct Refused(Mutex<Untold>);
+#[derive(Debug)]
+struct Refused {
+    untold: AtomicU64,
+    telling: Seldom,
+}
 
-#[derive(Debug, Default)]
-struct Untold {
-    number: u64,
-    told_at: Option<Instant>,
+impl Default for Refused {
+    fn default() -> Self {
+        Self {
+            untold: AtomicU64::new(0),
+            telling: Seldom::every(limits::REFUSALS_LOG_INTERVAL),
+        }
+    }
 }
 
 impl Refused {
-    fn note(&self, no_entry: NoEntry) {
-        // That a client asks without one is how it learns that it needs one.
-        let why: String = match no_entry {
-            NoEntry::NoToken => return,
-            NoEntry::BadToken { reason } => reason.to_string(),
-            NoEntry::Malformed | NoEntry::Unavailable => no_entry.to_string(),
-        };
-        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        untold.number += 1;
-        let is_due = untold
-            .told_at
-            .is_none_or(|at| at.elapsed() >= limits::REFUSALS_LOG_INTERVAL);
-        if is_due {
-            let number = std::mem::take(&mut untold.number);
-            untold.told_at = Some(Instant::now());
-            drop(untold);
+    fn tell(&self, why: &str) {
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        if self.telling.is_due() {
+            let number = self.untold.swap(0, Ordering::Relaxed);
             tracing::warn!(number, "requests were not let in; the last one: {why}");
         }
     }

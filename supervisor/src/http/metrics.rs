@@ -162,16 +162,14 @@ impl Collector for Standing {
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+            metrics::show(&mut encoder, name, help, &gauge)?;
         }
-        let uptime = ConstGauge::new(self.since.elapsed().as_secs_f64());
-        let help = "Seconds since the server began to listen";
-        uptime.encode(encoder.encode_descriptor(
+        metrics::show(
+            &mut encoder,
             "uptime_seconds",
-            help,
-            None,
-            uptime.metric_type(),
-        )?)?;
+            "Seconds since the server began to listen",
+            &ConstGauge::new(self.since.elapsed().as_secs_f64()),
+        )?;
         let ended = ConstCounter::new(0_u64);
         let help = "Executions that ended, by how";
         let mut family =

@@ -22,10 +22,11 @@ mod process;
 mod store;
 mod tenants;
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
@@ -120,6 +121,16 @@ impl Exposition {
         text::encode(&mut shown, &self.0)?;
         Ok(shown)
     }
+}
+
+/// Shows a figure that is looked up when it is asked for.
+pub(crate) fn show(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    figure: &impl EncodeMetric,
+) -> fmt::Result {
+    figure.encode(encoder.encode_descriptor(name, help, None, figure.metric_type())?)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What this process takes, under the names that dashboards know.
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::show;
 
 /// Looked up when it is asked for.
 #[derive(Debug)]
@@ -79,25 +81,20 @@ impl Collector for Process {
             ),
         ];
         for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+            show(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
-        let started = ConstGauge::new(self.started_at);
-        let help = "When the server was started, in seconds since 1970";
-        started.encode(encoder.encode_descriptor(
+        show(
+            &mut encoder,
             "process_start_time_seconds",
-            help,
-            None,
-            started.metric_type(),
-        )?)?;
-        let cpu = ConstCounter::new(taken.cpu_seconds);
-        let help = "CPU time of the server's own process, in seconds, without its workers";
-        cpu.encode(encoder.encode_descriptor(
+            "When the server was started, in seconds since 1970",
+            &ConstGauge::new(self.started_at),
+        )?;
+        show(
+            &mut encoder,
             "process_cpu_seconds",
-            help,
-            None,
-            cpu.metric_type(),
-        )?)
+            "CPU time of the server's own process, in seconds, without its workers",
+            &ConstCounter::new(taken.cpu_seconds),
+        )
     }
 }
 

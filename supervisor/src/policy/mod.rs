@@ -9,8 +9,7 @@ mod opa;
 mod rego;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 use url::Url;
@@ -21,6 +20,7 @@ pub(crate) use self::opa::{is_policy, is_server};
 use self::rego::Rego;
 pub use self::rego::RegoError;
 use crate::limits;
+use crate::telemetry::Seldom;
 use crate::tenant::Tenant;
 use crate::upstream::{AskError, UpstreamError};
 
@@ -144,7 +144,7 @@ struct Sources {
     first: Source,
     second: Option<Source>,
     /// When it was last logged that one says nothing.
-    complained_at: Mutex<Option<Instant>>,
+    complaints: Seldom,
 }
 
 /// Where policies are evaluated.
@@ -175,7 +175,7 @@ impl Policy {
         Ok(Self(Arc::new(Sources {
             first,
             second,
-            complained_at: Mutex::default(),
+            complaints: Seldom::every(limits::POLICY_SILENCE_LOG_INTERVAL),
         })))
     }
 
@@ -221,14 +221,9 @@ impl Sources {
 
     /// Logs that a policy says nothing, now and then: scripts could fill the log.
     fn complain(&self, source: &Source, silence: &Silence) {
-        let mut at = self
-            .complained_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if at.is_some_and(|at| at.elapsed() < limits::POLICY_SILENCE_LOG_INTERVAL) {
+        if !self.complaints.is_due() {
             return;
         }
-        *at = Some(Instant::now());
         let name = source.name();
         match silence {
             // It may hold what a script sent.

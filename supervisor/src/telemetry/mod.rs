@@ -11,6 +11,7 @@
 mod collector;
 mod context;
 mod level;
+mod seldom;
 mod traces;
 
 use std::io::IsTerminal as _;
@@ -22,6 +23,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 pub use self::context::{TraceParent, trace_id};
 pub use self::level::{LogFormat, LogLevel};
+pub(crate) use self::seldom::Seldom;
 pub use self::traces::{TraceError, TraceOptions, Traces};
 
 /// The target of spans that log and traces show.

@@ -7,7 +7,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
@@ -17,6 +17,7 @@ use super::value::Secret;
 use crate::limits::{
     HEADER_FILE_LOG_INTERVAL, HEADER_FILE_TIMEOUT, HEADER_FILES_AT_ONCE_MAX, HEADER_VALUE_BYTES_MAX,
 };
+use crate::telemetry::Seldom;
 
 /// The threads that look at such files. One may take as long as the file's system likes.
 static LOOKS: Semaphore = Semaphore::const_new(HEADER_FILES_AT_ONCE_MAX);
@@ -33,7 +34,7 @@ pub(super) struct SecretFile {
     pub(super) path: PathBuf,
     /// Who has it may look; the last look is in it.
     flight: Arc<tokio::sync::Mutex<Option<Look>>>,
-    told_at: Mutex<Option<Instant>>,
+    complaints: Seldom,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl SecretFile {
         Self {
             path,
             flight: Arc::default(),
-            told_at: Mutex::default(),
+            complaints: Seldom::every(HEADER_FILE_LOG_INTERVAL),
         }
     }
 
@@ -81,14 +82,10 @@ impl SecretFile {
 
     /// Tells the log, though not at each request.
     pub(super) fn complain(&self, error: &io::Error) {
-        let now = Instant::now();
-        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if told_at.is_some_and(|told| now < told + HEADER_FILE_LOG_INTERVAL) {
-            return;
+        if self.complaints.is_due() {
+            let path = self.path.display();
+            tracing::warn!("{path}, which has the value of a header, cannot be read: {error}");
         }
-        *told_at = Some(now);
-        let path = self.path.display();
-        tracing::warn!("{path}, which has the value of a header, cannot be read: {error}");
     }
 }
 

@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::sync::Mutex;
 
 use super::*;
 
