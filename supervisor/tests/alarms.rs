@@ -1,6 +1,6 @@
 //! What the log says of suspicious deaths.
 
-mod support;
+use crate::support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod auth_issuer;
-mod support;
+use crate::auth_issuer;
+use crate::support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

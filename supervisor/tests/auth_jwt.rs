@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod auth_issuer;
+use crate::auth_issuer;
 
 use auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, encoded, now, unsigned};
 use axum::http::StatusCode;

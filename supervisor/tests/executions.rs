@@ -1,6 +1,6 @@
 //! Executions from submit to end, over a real worker process that is scripted.
 
-mod support;
+use crate::support;
 
 use std::time::{Duration, Instant};
 

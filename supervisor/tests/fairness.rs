@@ -7,8 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
-#[path = "support/mod.rs"]
-mod support;
+use crate::support;
 
 use std::collections::HashMap;
 use std::time::Duration;

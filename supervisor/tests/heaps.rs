@@ -1,6 +1,6 @@
 //! Heaps in a directory.
 
-mod heap_places;
+use crate::heap_places;
 
 use std::env;
 use std::fs;
@@ -132,7 +132,7 @@ fn put_for_ever(directory: &Path) {
 /// Starts this test program as another server.
 fn other_server(test: &str, directory: &Path, first: u64) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", &format!("heaps::{test}"), "--nocapture"])
         .env(DIRECTORY, directory)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())

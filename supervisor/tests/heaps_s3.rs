@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod heap_places;
-mod s3_servers;
+use crate::heap_places;
+use crate::s3_servers;
 
 use std::fs;
 use std::time::{Duration, Instant};

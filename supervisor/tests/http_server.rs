@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod mcp_wire;
-mod support;
+use crate::mcp_wire;
+use crate::support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

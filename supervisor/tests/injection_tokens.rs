@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod stand_in;
+use crate::stand_in;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod mcp_client;
-mod support;
+use crate::mcp_client;
+use crate::support;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

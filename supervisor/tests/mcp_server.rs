@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod mcp_client;
-mod mcp_pair;
-mod support;
+use crate::mcp_client;
+use crate::mcp_pair;
+use crate::support;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod mcp_client;
+use crate::mcp_client;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

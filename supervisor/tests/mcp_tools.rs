@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod support;
+use crate::support;
 
 use mcp_v8::app::Mode;
 use mcp_v8::mcp::{Defaults, ToolList};

@@ -1,6 +1,6 @@
 //! What is kept across restarts, deaths and neighbours.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -160,7 +160,7 @@ async fn a_killed_server_loses_no_accepted_execution_and_leaves_no_worker() {
     let worker = home.worker("worker");
     let ids = home.directory.path().join("ids");
     let mut server = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_server"])
+        .args(["--exact", "persistence::child_server"])
         .env(CHILD_HOME, home.directory.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,6 +1,6 @@
 //! The server as process 1, as in a container without an init.
 
-mod support;
+use crate::support;
 
 use std::io;
 use std::os::unix::process::CommandExt as _;

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod rest_api;
-mod support;
+use crate::rest_api;
+use crate::support;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};

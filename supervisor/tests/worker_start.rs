@@ -1,6 +1,6 @@
 //! Workers that do not start, or not as they should: at the start of the server, and later.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,6 @@
 //! Fork servers that break the protocol, and workers of theirs that crash: over scripted programs.
 
-mod support;
+use crate::support;
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! A server that asks who calls: what needs a token, how it says so, and which starts are refused.
 
-mod tenants_parts;
+use crate::tenants_parts;
 
 use std::fs;
 use std::io::{Read as _, Write as _};

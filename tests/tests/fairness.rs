@@ -5,7 +5,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stderr, reason = "a test says what it has measured")]
 
-mod tenants_parts;
+use crate::tenants_parts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

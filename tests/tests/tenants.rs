@@ -1,7 +1,7 @@
 //! Two tenants of one server: whatever is there for one is to the other as if it were not. Every operation
 //! of the API, every tool and every method of MCP has a row here; one that has none fails the test.
 
-mod tenants_parts;
+use crate::tenants_parts;
 
 use std::collections::BTreeSet;
 
