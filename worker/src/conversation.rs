@@ -6,6 +6,8 @@
 //! ```
 //!
 //! What a script has come to is said before its heap is saved: some heaps make V8 end the process.
+//! After its last word a worker waits for the end of its input, or of itself: what a process has used can be
+//! read while it lives, and nobody waits until its memory is taken apart.
 //!
 //! Everything that trusts nothing but this program happens in `prepare`; the first byte of a user is
 //! read after Hello. The end of the input before Start means that the worker is not needed.
@@ -31,6 +33,9 @@ use crate::window::{TooLarge, Window};
 
 /// How much is read from the supervisor at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
+
+/// How much is read at once of what nobody wants any more, in bytes.
+const LINGER_READ_BYTES: usize = 4 << 10;
 
 /// Why a conversation broke off.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +147,7 @@ pub fn converse<O: Write + 'static>(
         }
         Some(_) | None => {}
     }
+    host.linger();
     Ok(End::Finished)
 }
 
@@ -311,6 +317,19 @@ impl<I: Input, O: Write> Host for Speaker<I, O> {
         self.say(message)
     }
 
+    fn linger(&mut self) {
+        let mut unread = [0; LINGER_READ_BYTES];
+        loop {
+            match self.input.read(&mut unread) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It is not there any more.
+                Err(_) => return,
+            }
+        }
+    }
+
     fn heap_limit_reached(&mut self) -> ! {
         let megabytes = self.heap_bytes >> 20;
         let error = format!("The script used up its heap of {megabytes} MB");
@@ -320,7 +339,10 @@ impl<I: Input, O: Write> Host for Speaker<I, O> {
             error,
         });
         match self.say(&FromWorker::Finished(last_word)) {
-            Ok(()) => end_process(ExitCode::Done),
+            Ok(()) => {
+                self.linger();
+                end_process(ExitCode::Done)
+            }
             Err(_) => end_process(ExitCode::HeapLimit),
         }
     }

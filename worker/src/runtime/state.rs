@@ -49,6 +49,9 @@ pub trait Host {
     /// [`ConversationError`] when nobody listens.
     fn finished(&mut self, message: &FromWorker) -> Result<(), ConversationError>;
 
+    /// Waits, after the last word, until nobody needs this process.
+    fn linger(&mut self) {}
+
     /// Tells that V8's heap limit was reached. The process cannot go on: V8 is in the middle of an
     /// allocation, no script may run, and this must not return.
     fn heap_limit_reached(&mut self) -> !;
