@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::auth_issuer;
-
-use auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, encoded, now, unsigned};
+use crate::auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, encoded, now, unsigned};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use hmac::{Hmac, KeyInit as _, Mac as _};

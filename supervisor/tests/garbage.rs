@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Home, Left, accepted, ended, eventually, keep, left_behind, request, start};
 use jiff::Timestamp;
 use mcp_v8::app::{
     Error, GarbageOptions, GarbageReport, HeapChoice, HeapCount, HeapId, HeapRetention, Neighbours,
@@ -17,7 +18,6 @@ use mcp_v8::app::{
 use mcp_v8::heaps::{Heaps, ListedHeap, TenantFolder};
 use mcp_v8::limits;
 use mcp_v8::store::{Keep, Store, UnneededHeap};
-use support::{Home, Left, accepted, ended, eventually, keep, left_behind, request, start};
 
 const DRY: GarbageOptions = GarbageOptions {
     is_dry_run: true,

@@ -2,18 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::heap_places;
-use crate::s3_servers;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use heap_places::{Place, build, conformance, name, snapshot, tenant};
+use crate::heap_places::{Place, build, conformance, name, snapshot, tenant};
+use crate::s3_servers::proxy::{Fault, Proxy, encrypted};
+use crate::s3_servers::{Moto, S3Place, S3s, Server as _};
 use mcp_v8::heaps::{Damage, Doing, HeapError, HeapId, Heaps, HeapsOpenError};
 use mcp_v8::limits;
 use mcp_v8::tenant::Tenant;
-use s3_servers::proxy::{Fault, Proxy, encrypted};
-use s3_servers::{Moto, S3Place, S3s, Server as _};
 
 /// A place at s3s-fs, with the proxy on the way.
 async fn harmed() -> (S3Place<S3s>, Proxy) {

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::stand_in;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::stand_in::{Reply, Request, StandIn};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use http::Method;
 use mcp_v8::fetch::injection::{Injection, InjectionOptions, NoValue};
 use serde_json::json;
-use stand_in::{Reply, Request, StandIn};
 use url::Url;
 
 const SECRET: &str = "CANARY secret:+%";

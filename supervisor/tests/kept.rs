@@ -8,15 +8,15 @@ use crate::support;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{
+    Home, Left, PATIENCE, accepted, completed, ended, keep, left_behind, request, start, stateful,
+};
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, ExecutionId, HeapChoice, HeapEnd, HeapId, HeapRetention, PageRequest, Retention,
     RunRequest, Source, Status, StorePlace, Tenant, View,
 };
 use mcp_v8::store::{EntryRange, Store, UnneededHeap};
-use support::{
-    Home, Left, PATIENCE, accepted, completed, ended, keep, left_behind, request, start, stateful,
-};
 
 const ALL_ENTRIES: EntryRange = EntryRange {
     from_index: 0,

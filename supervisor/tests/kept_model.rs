@@ -8,6 +8,7 @@ use crate::support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::{accepted, completed};
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, HeapEnd, HeapId, HeapRetention, Retention, SessionName, StorePlace, TagKey, Tags, Tenant,
@@ -16,7 +17,6 @@ use mcp_v8::app::{
 use mcp_v8::limits;
 use mcp_v8::store::{EntryRange, Keep, ListPosition, Store, TaggedHeap};
 use proptest::prelude::*;
-use support::{accepted, completed};
 
 /// Names are few, so that they meet.
 #[derive(Debug, Clone)]

@@ -2,20 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
 use std::path::Path;
 
+use crate::rest_api::{Api, Got, request};
+use crate::support::{accepted, neighbour, start};
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use futures_util::stream;
 use mcp_v8::app::ExecutionsConfig;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rest_api::{Api, Got, request};
 use serde_json::{Value, json};
-use support::{accepted, neighbour, start};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";

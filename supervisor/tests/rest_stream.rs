@@ -2,20 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
 use std::time::{Duration, Instant};
 
+use crate::rest_api::{Api, request};
+use crate::support::{PATIENCE, accepted, completed, ended, neighbour};
 use axum::body::Body;
 use axum::http::{Method, Response};
 use http_body_util::BodyExt as _;
 use mcp_v8::app::HeapEnd;
 use mcp_v8::limits;
 use mcp_v8::store::Chunk;
-use rest_api::{Api, request};
 use serde_json::{Value, json};
-use support::{PATIENCE, accepted, completed, ended, neighbour};
 use tokio::time::timeout;
 
 const PIECE_BYTES_MAX: usize = 64 << 10;

@@ -24,6 +24,7 @@ mod kill;
 mod kill_real;
 mod layers;
 mod lifecycle;
+mod load_table;
 mod memory;
 mod operation;
 mod quotas;

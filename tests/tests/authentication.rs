@@ -1,16 +1,14 @@
 //! A server that asks who calls: what needs a token, how it says so, and which starts are refused.
 
-use crate::tenants_parts;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
+use crate::tenants_parts::{FIRST, OPERATOR, SECOND, token_file, write_tokens};
 use e2e::home::Home;
 use e2e::http::HttpServer;
 use serde_json::Value;
-use tenants_parts::{FIRST, OPERATOR, SECOND, token_file, write_tokens};
 use ureq::http::Request;
 
 fn start(home: &Home, arguments: &[&str]) -> HttpServer {

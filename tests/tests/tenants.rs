@@ -5,11 +5,11 @@ use crate::tenants_parts;
 
 use std::collections::BTreeSet;
 
+use crate::tenants_parts::{Ids, TASKS, Tenants, bearing, modern, told};
 use e2e::home::Home;
 use e2e::http::{Answer, Client, HttpServer};
 use e2e::server::{LEGACY_PROTOCOL, initialize_params};
 use serde_json::{Value, json};
-use tenants_parts::{Ids, TASKS, Tenants, bearing, modern, told};
 
 /// What the other tenant asks with ids, its own or somebody else's.
 type Rest = fn(&Ids) -> (&'static str, String, Value);

@@ -12,6 +12,7 @@ use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
 use super::readiness::Disks;
+use super::recent::Recent;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use crate::audit::Audit;
 use crate::execution::admission::Admission;
@@ -50,10 +51,11 @@ pub(super) struct Shared {
     pub(super) stop: DropGuard,
 }
 
-/// The executions that have a driver.
+/// The executions that have a driver, and those that had one a moment ago.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) is_closing: bool,
+    pub(super) recent: Recent,
     pub(super) drivers: HashMap<ExecutionId, LiveExecution>,
 }
 

@@ -8,6 +8,7 @@ mod input;
 mod load;
 mod noted;
 mod readiness;
+mod recent;
 mod request;
 mod sessions;
 mod source;

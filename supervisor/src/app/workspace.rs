@@ -230,9 +230,18 @@ impl Workspace {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.live_view(id) {
-            Some(view) => Ok(view.borrow().clone()),
+        match self.known(id) {
+            Some(view) => Ok(view),
             None => Ok(self.stored(id).await?.view),
+        }
+    }
+
+    /// An execution that has a driver here, or had one a moment ago.
+    fn known(&self, id: ExecutionId) -> Option<View> {
+        let mut live = self.shared.live();
+        match live.of(&self.tenant, id) {
+            Some(execution) => Some(execution.view.borrow().clone()),
+            None => live.recent.find(&self.tenant, id),
         }
     }
 
@@ -252,6 +261,9 @@ impl Workspace {
             if has_driver {
                 return Ok(view.borrow().clone());
             }
+        }
+        if let Some(view) = self.known(id).filter(|view| view.end.is_some()) {
+            return Ok(view);
         }
         loop {
             let stored = self.stored(id).await?;
@@ -439,9 +451,11 @@ struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.shared.ended.count(self.view.borrow().status);
+        let view = self.view.borrow();
+        self.shared.ended.count(view.status);
         let mut live = self.shared.live();
         live.drivers.remove(&self.id);
+        live.recent.note(&view);
         if live.drivers.is_empty() {
             self.shared.emptied.notify_waiters();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
@@ -131,7 +131,14 @@ impl Gate {
 }
 
 /// Passes a request on with its caller. What is streamed to a caller ends when its token does.
-pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check<F>(
+    gate: &Gate,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let caller = match gate.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(no_entry) => {
@@ -143,7 +150,7 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     request.headers_mut().remove(AUTHORIZATION);
     let over = caller.expired();
     request.extensions_mut().insert(caller);
-    let response = next.run(request).await;
+    let response = next(request).await;
     if matches!(gate.access, Access::Everybody) || response.body().size_hint().exact().is_some() {
         return response;
     }

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::BytesMut;
 use http_body::Body as _;
@@ -113,7 +112,14 @@ struct InHand {
 }
 
 /// Takes the body of a request, and passes the request on with it.
-pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+pub(super) async fn take<F>(
+    bodies: &Bodies,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let (mut parts, body) = request.into_parts();
     let taken = timeout(limits::HTTP_BODY_WAIT_MAX, bodies.take(body)).await;
     match taken.unwrap_or(Err(TOO_SLOW)) {
@@ -123,7 +129,7 @@ pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: N
                 parts.extensions.insert(InHand { _room });
             }
             let body = Body::from(taken.bytes);
-            next.run(Request::from_parts(parts, body)).await
+            next(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {
             let mut response = refusal.response();

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -57,7 +56,14 @@ impl Room {
 
 /// Answers a request if there is room for it. Its part is held until the client has taken the answer,
 /// but for the last piece.
-pub(super) async fn limit(State(room): State<Room>, request: Request, next: Next) -> Response {
+pub(super) async fn limit<F>(
+    room: &Room,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let Some(caller) = request.extensions().get::<Caller>() else {
         return HttpError::NobodyCalls.into_response();
     };
@@ -65,7 +71,7 @@ pub(super) async fn limit(State(room): State<Room>, request: Request, next: Next
         return OVERLOADED.response();
     };
     let only_looks = request.method().is_safe();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     match room.answer(bytes, only_looks) {
         Ok(answer) => response.map(|body| {

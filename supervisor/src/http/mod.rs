@@ -2,16 +2,18 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ access (caller) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ entrance ─▶ rest | mcp
 //!                                     │                      ├─▶ metadata
 //!                                     │                      └─▶ console
 //!                                     └─▶ health
+//! entrance: access (caller) ─▶ trace ─▶ early ─▶ body ─▶ in_flight
 //! ```
 
 mod access;
 mod body;
 mod connections;
 mod console;
+mod entrance;
 mod error;
 mod error_code;
 mod guard;

@@ -68,7 +68,7 @@ impl Write {
             | Self::Adopt(_) => 128,
             Self::Output(chunk) => 128 + chunk.data.len(),
             Self::End(view, keep) => {
-                let texts = usize::try_from(text_bytes(view)).unwrap_or(usize::MAX);
+                let texts = usize::try_from(view.text_bytes()).unwrap_or(usize::MAX);
                 let kept = keep.as_ref();
                 let kept = kept.map_or(0, |keep| 256 + keep.code.len() + keep.tags.bytes());
                 texts.saturating_add(128 + kept)
@@ -153,7 +153,7 @@ fn write_view(connection: &Connection, owner: i64, view: &View) -> rusqlite::Res
             integer(view.limits.heap_memory_max_mb),
             integer(view.limits.execution_timeout_secs),
             view.output_truncated,
-            integer(view.source_bytes + view.output_bytes + text_bytes(view)),
+            integer(view.source_bytes + view.output_bytes + view.text_bytes()),
             end.failure_kind,
             end.cancelled_by,
             end.timed_out_after_secs,
@@ -242,26 +242,6 @@ impl CancelledBy {
             .into_iter()
             .find(|by| by.name() == name)
     }
-}
-
-fn text_bytes(view: &View) -> u64 {
-    let bytes = match &view.end {
-        None | Some(End::Cancelled { .. } | End::TimedOut { .. }) => 0,
-        Some(End::Completed {
-            result,
-            preview,
-            heap,
-            ..
-        }) => {
-            let why = match heap {
-                HeapEnd::Lost { why } => why.len(),
-                HeapEnd::NotKept | HeapEnd::Kept(_) => 0,
-            };
-            result.len() + preview.len() + why
-        }
-        Some(End::Failed { error, .. }) => error.len(),
-    };
-    bytes as u64
 }
 
 /// An end, spread over its columns.

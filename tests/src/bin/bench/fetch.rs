@@ -69,7 +69,7 @@ pub(crate) fn measure() -> Value {
 
 fn bare_requests(address: SocketAddr) -> Distribution {
     let mut connection = Connection::new(address);
-    let request = wire::get(address, "/small");
+    let request = wire::get(address, "/small", None);
     let measured = (0..SAMPLES).map(|_| {
         let begin = Instant::now();
         let answer = connection.ask(&request).expect("it answers");
@@ -181,7 +181,9 @@ fn resident(pid: i32) -> u64 {
 /// Reads the long body as fast as it comes.
 fn read_plainly(address: SocketAddr) -> io::Result<u64> {
     let mut stream = BufReader::with_capacity(PIECE_BYTES, TcpStream::connect(address)?);
-    stream.get_mut().write_all(&wire::get(address, "/long"))?;
+    stream
+        .get_mut()
+        .write_all(&wire::get(address, "/long", None))?;
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
