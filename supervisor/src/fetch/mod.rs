@@ -36,6 +36,7 @@ mod request;
 mod rules;
 mod transfer;
 mod upload;
+mod windows;
 mod witness;
 mod words;
 

@@ -29,6 +29,7 @@ use super::bounds::Bounds;
 use super::connect::{Resolver, Tcp, Wire};
 use super::failure::Failure;
 use super::upload::Upload;
+use super::windows::{AllWindows, Windows};
 use crate::limits;
 use crate::tenant::Tenant;
 
@@ -48,6 +49,7 @@ pub(super) struct Pools {
     connections: Arc<Semaphore>,
     connections_max: usize,
     lookups: Arc<Semaphore>,
+    windows: AllWindows,
     tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
 }
 
@@ -55,6 +57,7 @@ pub(super) struct Pools {
 pub(super) struct Share {
     open: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    windows: Windows,
     clients: Mutex<HashMap<Lane, HttpClient>>,
 }
 
@@ -114,6 +117,7 @@ impl Pools {
             connections: Arc::new(Semaphore::new(connections)),
             connections_max: connections,
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_MAX)),
+            windows: AllWindows::new(),
             tenants: Mutex::default(),
         }
     }
@@ -130,6 +134,7 @@ impl Pools {
         let share = Arc::new(Share {
             open: Arc::new(Semaphore::new(self.open_per_tenant)),
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_PER_TENANT_MAX)),
+            windows: self.windows.of_tenant(),
             clients: Mutex::default(),
         });
         tenants.insert(tenant.clone(), Arc::clone(&share));
@@ -205,6 +210,13 @@ impl Pools {
                 self.connect_wait,
             )));
         HttpClient(client)
+    }
+}
+
+impl Share {
+    /// Where its bodies have room to be decoded.
+    pub(super) fn windows(&self) -> Windows {
+        self.windows.clone()
     }
 }
 

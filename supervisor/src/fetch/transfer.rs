@@ -20,7 +20,7 @@ use tracing::{Instrument as _, Span};
 use super::address::Reach;
 use super::answer;
 use super::budget::Budget;
-use super::decode::{ACCEPTED, Coding, Content};
+use super::decode::{ACCEPTED, Coding, Content, Means};
 use super::failure::{Failure, Trouble};
 use super::pools::{Lane, Share, Versions};
 use super::redirect::{self, Hop};
@@ -125,7 +125,12 @@ impl Transfer {
         };
         let head = answer::head(parts, &hop, coding.is_some()).map_err(|why| why.at(place))?;
         self.words.say(ReplyStep::Opened(head)).await;
-        let content = Content::new(body, coding, Arc::clone(&self.budget));
+        let means = Means {
+            coding,
+            budget: Arc::clone(&self.budget),
+            windows: self.share.windows(),
+        };
+        let content = Content::new(body, means);
         self.hand_on(content, place).await
     }
 
