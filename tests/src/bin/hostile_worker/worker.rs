@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, alarm, fork};
 use crate::messages::{
     self, NOWHERE, VERSION, bad_bytes, completed, console, failed, frame, hello_of,
 };
-use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise};
+use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise, recorder};
 
 /// The pause between two bytes of a frame that trickles.
 const TRICKLE_PAUSE: Duration = Duration::from_millis(20);
@@ -100,6 +100,10 @@ impl Worker {
             "close_output" => self.output = null()?,
             "fork" => fork_a_sleeper()?,
             "exec" => return Err(exec(argument)),
+            "record" => {
+                let (input, output) = (self.input.try_clone()?, self.output.try_clone()?);
+                return recorder::record(argument, input, output).map(Some);
+            }
             other => return self.fetch_step(other, argument),
         }
         Ok(None)
