@@ -8,11 +8,12 @@ use async_compression::tokio::bufread::{
 };
 use async_compression::zstd::DParameter;
 use bytes::{BufMut as _, Bytes};
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, try_unfold};
+use futures_util::{Stream, StreamExt as _};
+use http::Version;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use mcp_v8_protocol::limits::BODY_CHUNK_BYTES_MAX;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
@@ -37,6 +38,8 @@ pub(super) enum Coding {
 /// What a body is read with.
 #[derive(Debug)]
 pub(super) struct Means {
+    /// What is spoken on its connection.
+    pub(super) version: Version,
     /// How it is coded.
     pub(super) coding: Option<Coding>,
     /// Where its bytes are counted as they come.
@@ -53,6 +56,11 @@ pub(super) struct Content {
     /// Held while the decoder may have one.
     window: Option<Window>,
 }
+
+/// The server has reset the stream of a body before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was reset")]
+struct Severed;
 
 /// What begins so wants more memory than a body in its coding may.
 #[derive(Debug, thiserror::Error)]
@@ -126,12 +134,13 @@ impl Coding {
 impl Content {
     pub(super) fn new(body: Incoming, means: Means) -> Self {
         let Means {
+            version,
             coding,
             budget,
             windows,
         } = means;
-        let counted = body.into_data_stream().map(move |piece| {
-            let piece = piece.map_err(io::Error::other)?;
+        let counted = pieces(body, version).map(move |piece| {
+            let piece = piece?;
             budget.receive(piece.len()).map_err(io::Error::other)?;
             Ok(piece)
         });
@@ -203,11 +212,32 @@ impl Content {
         if let Some(hyper) = inner.and_then(|inner| inner.downcast_ref::<hyper::Error>()) {
             return Trouble::of_connection(hyper).at(place);
         }
+        if inner.is_some_and(|inner| inner.is::<Severed>()) {
+            return Trouble::Reset.at(place);
+        }
         match self.coding {
             Some(coding) => Trouble::Coding(coding.name()).at(place),
             None => Trouble::of_connection(&error).at(place),
         }
     }
+}
+
+/// The pieces of a body as they come. Over HTTP/2, hyper takes a stream for ended that its server has reset
+/// without an error, or as cancelled: half a body would be handed on as a whole one.
+fn pieces(body: Incoming, version: Version) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let is_second = version == Version::HTTP_2;
+    try_unfold(body, move |mut body| async move {
+        while let Some(frame) = body.frame().await {
+            // Trailers are nobody's.
+            if let Ok(piece) = frame.map_err(io::Error::other)?.into_data() {
+                return Ok(Some((piece, body)));
+            }
+        }
+        match is_second && !body.is_end_stream() {
+            true => Err(io::Error::other(Severed)),
+            false => Ok(None),
+        }
+    })
 }
 
 /// The window that a body in Brotli says it needs in its first bits (RFC 7932, 9.1). The decoder would also

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{Request, Response, Uri};
 use hyper::body::{Body as _, Incoming};
-use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mcp_v8_protocol::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
@@ -20,20 +20,21 @@ use nix::sys::resource::{Resource, getrlimit};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
 use super::address::Reach;
 use super::bounds::Bounds;
-use super::connect::{Resolver, Tcp, Wire};
+use super::connect::{Resolver, Tcp};
 use super::failure::Failure;
+use super::frames::Watched;
 use super::upload::Upload;
 use super::windows::{AllWindows, Windows};
 use crate::limits;
 use crate::tenant::Tenant;
 
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<Wire>>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, TokioIo<Watched>, BoxError>;
 
 /// Sessions of TLS that one tenant's connections resume.
 const TLS_SESSIONS: usize = 64;
@@ -205,10 +206,9 @@ impl Pools {
             .http2_max_header_list_size(headers_max)
             .http2_initial_stream_window_size(limits::FETCH_HTTP2_STREAM_BYTES)
             .http2_initial_connection_window_size(limits::FETCH_HTTP2_CONNECTION_BYTES)
-            .build(BoxCloneSyncService::new(Timeout::new(
-                connector,
-                self.connect_wait,
-            )));
+            .build(BoxCloneSyncService::new(
+                Timeout::new(connector, self.connect_wait).map_response(Watched::over),
+            ));
         HttpClient(client)
     }
 }

@@ -113,6 +113,9 @@ pub const FETCH_HEAD_BUFFER_BYTES: usize = 2 * wire::HEADERS_BYTES_MAX;
 pub const FETCH_HTTP2_STREAM_BYTES: u32 = 256 << 10;
 /// The same of all bodies of one connection: more than those of one execution that it never reads.
 pub const FETCH_HTTP2_CONNECTION_BYTES: u32 = 16 << 20;
+/// Frames of HTTP/2 that a server may send in a second on one connection without any of a body in them; each KiB in
+/// one counts as one more. Good servers send a few for each answer.
+pub const FETCH_HTTP2_IDLE_FRAMES_MAX: usize = 10_000;
 /// The largest window that a body in zstd may need, as a power of two: that of RFC 9659.
 pub const FETCH_ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// The same in Brotli: that of RFC 7932. What some add to it, windows of a GiB, is refused.
