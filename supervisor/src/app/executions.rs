@@ -8,6 +8,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
+    pub(super) cursors: Cursors,
     sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
@@ -110,6 +112,11 @@ impl Executions {
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let store = start::open_store(config.state.store(), config.retention).await?;
+        store.share(config.sharing);
+        let cursors = Cursors::new(&store.cursor_key().await?);
+        if let Some(heaps) = &heaps {
+            heaps.share(config.sharing);
+        }
         let quotas = start::quotas(config.tenant_limits, &store).await?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
@@ -141,6 +148,7 @@ impl Executions {
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
+                cursors,
                 sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),

@@ -9,6 +9,7 @@ use crate::api::arguments::BadArguments;
 use crate::api::{ArgumentError, FAILED, Failed, MixedUnits, hidden, told};
 use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
 use crate::limits;
+use crate::quota::NoPlace;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub(super) enum HttpError {
     Body(#[from] BodyError),
     #[error("the server streams as many outputs as it allows; try again in a moment")]
     TooManyStreams,
+    #[error("{OWN_STREAMS}")]
+    OwnStreams,
     #[error("{0}")]
     Refused(#[from] app::Error),
     #[error("there is nothing at this path; /api/openapi.json describes the API")]
@@ -44,6 +47,18 @@ pub(super) enum HttpError {
     Encode(#[from] serde_json::Error),
     #[error("the event cannot be written: {0}")]
     Event(axum::Error),
+}
+
+const OWN_STREAMS: &str = "the caller follows as many outputs as it may: what is left is for others; try \
+                           again in a moment";
+
+impl From<NoPlace> for HttpError {
+    fn from(no_place: NoPlace) -> Self {
+        match no_place {
+            NoPlace::Full => Self::TooManyStreams,
+            NoPlace::Share => Self::OwnStreams,
+        }
+    }
 }
 
 /// What is wrong with the body of a request.
@@ -79,6 +94,7 @@ impl HttpError {
             | Self::LastEventId => ErrorCode::InvalidArgument,
             Self::Body(error) => body(error),
             Self::TooManyStreams => ErrorCode::Full,
+            Self::OwnStreams => ErrorCode::TenantFull,
             Self::Refused(error) => refused(error),
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,

@@ -46,7 +46,7 @@ pub(super) enum ErrorCode {
 
 impl ErrorCode {
     /// What any request may come to, whatever it asks for: most of it before the API sees it.
-    pub(super) const OF_ANY: [Self; 13] = [
+    pub(super) const OF_ANY: [Self; 14] = [
         Self::InvalidArgument,
         Self::BodyCutOff,
         Self::BadHost,
@@ -58,6 +58,7 @@ impl ErrorCode {
         Self::BodyTooSlow,
         Self::BodyTooLarge,
         Self::Internal,
+        Self::TenantFull,
         Self::Full,
         Self::ShuttingDown,
     ];
@@ -173,7 +174,7 @@ impl ErrorCode {
             Self::HeapIncompatible => "the heap was made by another build",
             Self::HeapTooLarge => "the heap is larger than a heap may be",
             Self::Overloaded => "every slot and every place in the queue is taken",
-            Self::TenantFull => "the caller has as many executions as it may",
+            Self::TenantFull => "the caller has as many executions, or as much in hand, as it may",
             Self::QuotaExceeded => "the caller has used up a quota; Retry-After says until when",
             Self::Internal => "the server failed; its log has the details",
             Self::Full => "the server has as many requests in hand as it allows",

@@ -212,7 +212,10 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .method_not_allowed_fallback(async || HttpError::WrongMethod)
         .layer(from_fn_with_state(room, in_flight::limit))
         // Before a place is taken: who sends slowly holds nothing that others need.
-        .layer(from_fn_with_state(Bodies::new(), body::take))
+        .layer(from_fn_with_state(
+            Bodies::new(executions.sharing()),
+            body::take,
+        ))
         .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
         .layer(from_fn(trace::follow))
         .layer(from_fn_with_state(gate, access::check))

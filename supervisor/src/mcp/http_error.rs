@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::message::Refusal;
 use crate::limits;
+use crate::quota::NoPlace;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -22,6 +23,10 @@ pub(super) enum HttpError {
     TooManySessions,
     #[error("too many event streams are open: try again soon")]
     TooManyStreams,
+    #[error(
+        "this tenant has as many {0} as it may, and what is left is for others: try again soon"
+    )]
+    OwnShare(Scarce),
     #[error("the session does not take the message: try again soon")]
     Stuck,
     #[error("there is no such session: initialize a new one")]
@@ -44,6 +49,36 @@ pub(super) enum HttpError {
     NoMethod(Refusal),
 }
 
+/// What tenants share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scarce {
+    Requests,
+    Sessions,
+    Streams,
+}
+
+impl std::fmt::Display for Scarce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Requests => "requests under way",
+            Self::Sessions => "open sessions",
+            Self::Streams => "open event streams",
+        })
+    }
+}
+
+impl Scarce {
+    /// What somebody is told who gets none.
+    pub(super) fn refused(self, no_place: NoPlace) -> HttpError {
+        match (no_place, self) {
+            (NoPlace::Share, scarce) => HttpError::OwnShare(scarce),
+            (NoPlace::Full, Self::Requests) => HttpError::TooManyRequests,
+            (NoPlace::Full, Self::Sessions) => HttpError::TooManySessions,
+            (NoPlace::Full, Self::Streams) => HttpError::TooManyStreams,
+        }
+    }
+}
+
 impl HttpError {
     fn status(&self) -> StatusCode {
         match self {
@@ -52,6 +87,7 @@ impl HttpError {
             | Self::TooManySessions
             | Self::TooManyStreams
             | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OwnShare(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NobodyCalls => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UnknownSession | Self::NoMethod(_) => StatusCode::NOT_FOUND,
             Self::EndedSession => StatusCode::GONE,
@@ -68,7 +104,10 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let status = self.status();
         tracing::debug!(%status, reason = %self, "refused a request");
-        let is_temporary = status == StatusCode::SERVICE_UNAVAILABLE;
+        let is_temporary = matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
         let refusal = match self {
             Self::NoMessage(refusal) | Self::NoMethod(refusal) => refusal,
             other if is_temporary => Refusal::unavailable(other.to_string()),

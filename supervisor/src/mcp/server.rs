@@ -24,6 +24,7 @@ use super::{completion, resources, tasks, trace};
 use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode, Workspace};
 use crate::auth::Caller;
+use crate::quota::Sharing;
 
 /// One server; clones share everything.
 #[derive(Debug, Clone)]
@@ -74,6 +75,13 @@ impl Callers {
             Self::OfRequests(executions) => executions.mode(),
         }
     }
+
+    fn sharing(&self) -> Sharing {
+        match self {
+            Self::One(_) => Sharing::Alone,
+            Self::OfRequests(executions) => executions.sharing(),
+        }
+    }
 }
 
 impl Server {
@@ -90,8 +98,8 @@ impl Server {
     fn new(callers: Callers, defaults: Defaults) -> Self {
         let face = Face::new(defaults, callers.mode());
         Self {
+            answers: Answers::new(callers.sharing()),
             callers,
-            answers: Answers::new(),
             face: Arc::new(RwLock::new(Arc::new(face))),
         }
     }
@@ -216,7 +224,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let workspace = self.workspace(&context)?;
-        let room = self.answers.room().await?;
+        let room = self.answers.room(workspace.tenant()).await?;
         let read = resources::read(&workspace, request.uri, &context).await?;
         room.made(&read, &context)?;
         Ok(read.into())
@@ -240,7 +248,7 @@ impl ServerHandler for Server {
     ) -> Result<GetTaskResult, ErrorData> {
         need_tasks("tasks/get", &context)?;
         let workspace = self.workspace(&context)?;
-        let room = self.answers.room().await?;
+        let room = self.answers.room(workspace.tenant()).await?;
         let got = tasks::get(&workspace, request, &context).await?;
         room.made(&got, &context)?;
         Ok(got)

@@ -130,8 +130,7 @@ impl Call<'_> {
         let id = arguments.execution_id.parse()?;
         let offset = resumed.unwrap_or(arguments.byte_offset);
         let follower = self.workspace.follow(id, offset).await?;
-        let place = self.desk.streams.enter(self.workspace.tenant());
-        let place = place.ok_or(HttpError::TooManyStreams)?;
+        let place = self.desk.streams.enter(self.workspace.tenant())?;
         Ok(stream::answer(follower, place))
     }
 

@@ -147,7 +147,6 @@ const RUN_JS: Route = Route {
         ErrorCode::HeapIncompatible,
         ErrorCode::HeapTooLarge,
         ErrorCode::Overloaded,
-        ErrorCode::TenantFull,
         ErrorCode::QuotaExceeded,
         ErrorCode::StoreUnavailable,
         ErrorCode::AuditUnavailable,

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::conversation::{Conversations, hold};
 use super::admission::Places;
 use super::events::{self, EVENT_STREAM};
-use super::http_error::HttpError;
+use super::http_error::{HttpError, Scarce};
 use super::message::Refusal;
 use super::{BodyLimits, Pace, posted};
 use crate::auth::Caller;
@@ -145,10 +145,8 @@ impl<H: ServerHandler> Front<H> {
         if !accepts_events(request.headers()) {
             return Err(HttpError::NoEventStream);
         }
-        let place = self
-            .connections
-            .take(&tenant)
-            .ok_or(HttpError::TooManyStreams)?;
+        let place = self.connections.take(&tenant);
+        let place = place.map_err(|none| Scarce::Streams.refused(none))?;
         let ends = self.conversations.open(tenant, self.config.outbound_length);
         let (transport, events) = ends.split(place, self.stop.clone(), self.config.drain_wait_max);
         tokio::spawn(hold(self.handler.clone(), transport));
@@ -160,10 +158,8 @@ impl<H: ServerHandler> Front<H> {
             return Err(HttpError::Stopping);
         }
         let tenant = tenant(&request)?;
-        let place = self
-            .requests
-            .take(&tenant)
-            .ok_or(HttpError::TooManyRequests)?;
+        let place = self.requests.take(&tenant);
+        let place = place.map_err(|none| Scarce::Requests.refused(none))?;
         let (mut parts, body) = request.into_parts();
         let conversation = self.conversations.find(id, &tenant)?;
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
