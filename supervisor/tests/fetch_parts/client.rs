@@ -61,11 +61,11 @@ impl Rules for TestRules {
         Ok(Permit { private_addresses })
     }
 
-    async fn headers_for(&self, _: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
+    async fn headers_for(&self, asked: &Asked) -> Result<HeaderMap, NoValue> {
         let book = self.0.lock().unwrap();
         let mut headers = HeaderMap::new();
         for (host, name, value) in &book.injected {
-            if url.host_str() == Some(host) {
+            if asked.url.host_str() == Some(host) {
                 let mut value = HeaderValue::from_static(value);
                 value.set_sensitive(true);
                 headers.append(HeaderName::from_static(name), value);
@@ -74,10 +74,10 @@ impl Rules for TestRules {
         Ok(headers)
     }
 
-    fn refused(&self, _: &Method, url: &Url, given: &HeaderMap) {
+    fn refused(&self, asked: &Asked, given: &HeaderMap) {
         let names = given.keys().map(ToString::to_string).collect();
         let mut book = self.0.lock().unwrap();
-        book.refused.push((url.to_string(), names));
+        book.refused.push((asked.url.to_string(), names));
     }
 }
 
