@@ -302,7 +302,8 @@ async fn a_value_that_cannot_be_had_any_more_is_an_error_and_never_the_old_one()
     // A pipe is not waited for.
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let waited = injection.headers_for(&Tenant::local(), &Method::GET, &url);
+    let tenant = Tenant::local();
+    let waited = injection.headers_for(&tenant, &Method::GET, &url);
     let waited = tokio::time::timeout(Duration::from_secs(5), waited).await;
     assert!(waited.unwrap().is_err());
     // Where no rule applies, nothing is missing.

@@ -164,7 +164,9 @@ fn clients_are_told_where_to_get_a_token() {
     let place = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
     let expected = format!("Bearer realm=\"mcp-v8\", resource_metadata=\"{place}\"");
     assert_eq!(refused.header("www-authenticate"), expected);
-    assert!(server.get("/.well-known/oauth-protected-resource").json()["scopes_supported"].is_null());
+    assert!(
+        server.get("/.well-known/oauth-protected-resource").json()["scopes_supported"].is_null()
+    );
     // A page may ask before it has one, and read where to get it.
     let preflight = Request::options(server.url("/mcp"))
         .header("origin", server.url(""))

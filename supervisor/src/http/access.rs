@@ -141,14 +141,18 @@ impl Gate {
     }
 
     /// Says of an answer that more than the token is for was asked for, and notes it.
-    fn tell_scope(&self, response: &mut Response, scope: Scope, actor: Actor) {
+    fn tell_scope(&self, response: &mut Response, scope: Scope, caller: &Caller) {
         let challenge = format!(
             "{}, error=\"insufficient_scope\", scope=\"{scope}\"",
             self.challenge
         );
         put_challenge(response, challenge);
         self.audit.note(Event::ScopeMissed {
-            actor,
+            actor: Actor {
+                tenant: caller.tenant().name().to_owned(),
+                token: caller.token_id().map(str::to_owned),
+                transport: Some("http"),
+            },
             scope: scope.name(),
         });
     }
@@ -173,15 +177,10 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     // It has done its work: nobody behind here can show it, or pass it on.
     request.headers_mut().remove(AUTHORIZATION);
     let over = caller.expired();
-    let actor = Actor {
-        tenant: caller.tenant().name().to_owned(),
-        token: caller.token_id().map(str::to_owned),
-        transport: Some("http"),
-    };
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(caller.clone());
     let mut response = next.run(request).await;
     if let Some(NeedsScope(scope)) = response.extensions().get().copied() {
-        gate.tell_scope(&mut response, scope, actor);
+        gate.tell_scope(&mut response, scope, &caller);
     }
     if matches!(gate.access, Access::Everybody) || response.body().size_hint().exact().is_some() {
         return response;

@@ -123,7 +123,9 @@ impl Default for ExecutionFigures {
             of_tenants: ByTenant::default(),
         }
     }
+}
 
+impl ExecutionFigures {
     /// One more meets a limit.
     pub fn hit(&self, limit: LimitName) {
         self.limits.of(limit).inc();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_v8::audit::Audit;
 use mcp_v8::fetch::injection::NoValue;
 use mcp_v8::fetch::{Bounds, Broker, Exchanges, Network, Requester, Resolver, Rules};
@@ -21,7 +21,6 @@ use mcp_v8_protocol::fetch::{
 };
 use rustls::RootCertStore;
 use tokio::time::timeout;
-use url::Url;
 
 /// Long enough for anything that is going to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);

@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use rmcp::ServerHandler;
+use rmcp::model::JsonRpcMessage;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::{Conversations, hold};
@@ -32,7 +33,6 @@ use super::{BodyLimits, Pace, posted};
 use crate::auth::Caller;
 use crate::limits;
 use crate::quota::Sharing;
-use crate::tenant::Tenant;
 
 /// The parameter that names a conversation.
 const SESSION_ID: &str = "sessionId";
