@@ -103,7 +103,9 @@ pub const HTTP_REQUESTS_MAX: usize = 4096;
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of all bodies in hand, and of what they are in memory once they are read; more are refused.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
-/// The same of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
+/// The most that one of them may take so: half, which is what a tenant may have of it at most.
+pub const HTTP_BODY_IN_MEMORY_BYTES_MAX: usize = HTTP_BODIES_BYTES_MAX / 2;
+/// The same as of all, of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
 pub const HTTP_SMALL_BODIES_BYTES_MAX: usize = 64 << 20;
 /// The largest body that counts as small, in bytes.
 pub const HTTP_SMALL_BODY_BYTES: usize = 64 << 10;
@@ -260,7 +262,7 @@ pub const MCP_REQUESTS_MAX: u32 = 512;
 pub const MCP_ANSWERS_BYTES_MAX: usize = 256 << 20;
 /// What an answer takes that is being made, in bytes: as much as the largest, but for text that is all
 /// control characters.
-pub const MCP_ANSWER_BYTES: u32 = 16 << 20;
+pub const MCP_ANSWER_BYTES: usize = 16 << 20;
 /// How long an answer waits for room before it is refused.
 pub const MCP_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Streams of events that clients listen to at once, beside those of requests.

@@ -6,6 +6,7 @@
 use crate::support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{
@@ -76,8 +77,12 @@ async fn unneeded_ids(store: &Store) -> Vec<HeapId> {
 }
 
 async fn accept(store: &Store, view: View) {
-    store.reserve().await.unwrap().accept(view, String::new());
-    store.flush().await.unwrap();
+    store
+        .reserve(&view.tenant)
+        .await
+        .unwrap()
+        .accept(view, Arc::default());
+    store.flush(&Tenant::local()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@
 use crate::support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{accepted, completed};
@@ -243,11 +244,11 @@ async fn perform(store: &Store, model: &mut Model, act: Act) {
                 ..accepted()
             };
             store
-                .reserve()
+                .reserve(&view.tenant)
                 .await
                 .unwrap()
-                .accept(view.clone(), String::new());
-            store.flush().await.unwrap();
+                .accept(view.clone(), Arc::default());
+            store.flush(&Tenant::local()).await.unwrap();
             model.known(of, input);
             model.running.push((of, input, view));
         }

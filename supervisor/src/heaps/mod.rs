@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 pub use crate::key_file::KeyError;
 pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
@@ -45,6 +45,7 @@ use self::recent::Recent;
 use crate::hex;
 use crate::limits;
 use crate::metrics::{FoundIn, HeapFigures};
+use crate::quota::{Crowd, Member, Sharing};
 use crate::tenant::Tenant;
 
 /// Stored heaps. Clones are cheap and share everything.
@@ -57,7 +58,7 @@ struct Inner {
     seal: Arc<Seal>,
     key_file: PathBuf,
     recent: Recent,
-    hands: Semaphore,
+    hands: Crowd,
     figures: HeapFigures,
 }
 
@@ -116,9 +117,14 @@ impl Heaps {
             seal: Arc::new(Seal { key, build }),
             key_file: config.key_file,
             recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
-            hands: Semaphore::new(limits::HEAPS_IN_HAND_MAX),
+            hands: Crowd::new(limits::HEAPS_IN_HAND_MAX, Sharing::Alone),
             figures: HeapFigures::default(),
         })))
+    }
+
+    /// Are used by so many tenants from now on; by one until then.
+    pub fn share(&self, sharing: Sharing) {
+        self.0.hands.share(sharing);
     }
 
     /// What is counted of them.
@@ -132,7 +138,7 @@ impl Heaps {
     /// [`HeapError::TooLarge`], [`HeapError::Unavailable`].
     pub async fn put(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<Stored, HeapError> {
         let inner = &self.0;
-        let _hand = inner.hand().await;
+        let _hand = inner.hand(tenant).await;
         let (snapshot, blob) = {
             let (seal, tenant) = (Arc::clone(&inner.seal), tenant.clone());
             tokio::task::spawn_blocking(move || seal.seal(&tenant, snapshot)).await
@@ -163,7 +169,7 @@ impl Heaps {
             inner.figures.fetched.of(FoundIn::Memory).inc();
             return Ok(snapshot);
         }
-        let _hand = inner.hand().await;
+        let _hand = inner.hand(tenant).await;
         let mut found = inner.look(tenant, name).await;
         let is_refused = matches!(
             found,
@@ -268,10 +274,9 @@ impl Heaps {
 }
 
 impl Inner {
-    /// Waits until there are hands free for one more heap.
-    async fn hand(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.hands.acquire().await.ok()
+    /// Waits until there are hands free for one more heap of this tenant. They are never closed.
+    async fn hand(&self, tenant: &Tenant) -> Option<Member> {
+        self.hands.turn(tenant).await
     }
 
     async fn look(&self, tenant: &Tenant, name: BlobName) -> Result<Snapshot, HeapError> {
@@ -353,3 +358,7 @@ fn stopping(doing: Doing) -> HeapError {
     let why = "the server is shutting down".to_owned();
     HeapError::Unavailable { doing, why }
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod shares_tests;

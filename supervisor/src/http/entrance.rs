@@ -30,8 +30,8 @@ impl Entrance {
     pub(super) fn new(gate: Gate, executions: Executions, room: Room) -> Self {
         Self(Arc::new(Parts {
             gate,
+            bodies: Bodies::new(executions.sharing()),
             executions,
-            bodies: Bodies::new(),
             room,
         }))
     }

@@ -9,8 +9,8 @@ use mcp_v8_protocol::limits as wire;
 pub const POLICY_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest answer of OPA that is read, in bytes.
 pub const OPA_ANSWER_BYTES_MAX: usize = 256 << 10;
-/// Questions to OPA that are open at once; more wait.
-pub const OPA_QUESTIONS_MAX: usize = 256;
+/// Questions to OPA that are open at once; more wait. One tenant has half at most, as of evaluations.
+pub const OPA_QUESTIONS_MAX: usize = 512;
 /// Decisions of OPA that are remembered at once.
 pub const OPA_DECISIONS_MAX: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not 0");
 /// How long one evaluation of embedded policies may take.
@@ -18,7 +18,7 @@ pub const REGO_EVALUATION_TIME_MAX: Duration = Duration::from_millis(500);
 /// Steps of an evaluation between two looks at the clock.
 pub const REGO_STEPS_PER_LOOK: NonZeroU32 = NonZeroU32::new(256).expect("it is not 0");
 /// Evaluations at once, each on a thread of its own; more wait.
-pub const REGO_EVALUATIONS_MAX: usize = 16;
+pub const REGO_EVALUATIONS_MAX: usize = 32;
 /// The files of one policy directory.
 pub const POLICY_FILES_MAX: usize = 256;
 /// The largest file of policies, in bytes.

@@ -59,12 +59,13 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let write = Write::Adopt(Box::new(Adoption {
-            tenant,
+            tenant: tenant.clone(),
             heap,
             stored_bytes,
             at,
         }));
-        let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let asked = self.ask(&tenant, |waiter| Command::WriteNow(write, waiter));
+        let applied = asked.await?;
         Ok(applied == Applied::Done)
     }
 
@@ -77,7 +78,7 @@ impl Store {
         &self,
         stored: Vec<DoomedHeap>,
     ) -> Result<Vec<(DoomedHeap, Option<Tenant>)>, StoreError> {
-        self.read(move |connection| {
+        self.read_own(move |connection| {
             let tenants = tenants(connection)?;
             let mut orphans = Vec::new();
             for heap in stored {
@@ -97,7 +98,9 @@ impl Store {
     /// [`StoreError`]: nothing has changed.
     pub async fn doom_orphan(&self, heap: DoomedHeap) -> Result<bool, StoreError> {
         let write = Write::Doom(heap);
-        let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let applied = self
+            .ask_own(|waiter| Command::WriteNow(write, waiter))
+            .await?;
         Ok(applied == Applied::Done)
     }
 
@@ -106,7 +109,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn doomed_heaps(&self) -> Result<Vec<(DoomedHeap, Option<Tenant>)>, StoreError> {
-        self.read(|connection| {
+        self.read_own(|connection| {
             let tenants = tenants(connection)?;
             let mut statement =
                 connection.prepare_cached("SELECT folder, id, stored_bytes FROM doomed_heaps")?;
@@ -135,7 +138,8 @@ impl Store {
     /// [`StoreError`]: it stays doomed.
     pub async fn bury_heap(&self, heap: DoomedHeap) -> Result<(), StoreError> {
         let write = Write::Bury(heap);
-        self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        self.ask_own(|waiter| Command::WriteNow(write, waiter))
+            .await?;
         Ok(())
     }
 }

@@ -135,7 +135,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<UnneededHeap>, StoreError> {
-        self.read(move |connection| unneeded(connection, retention, now, limit))
+        self.read_own(move |connection| unneeded(connection, retention, now, limit))
             .await
     }
 
@@ -146,7 +146,9 @@ impl Store {
     /// [`StoreError`]: it is kept.
     pub async fn forget_heap(&self, heap: UnneededHeap) -> Result<bool, StoreError> {
         let write = Write::Forget(Box::new(heap));
-        let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let applied = self
+            .ask_own(|waiter| Command::WriteNow(write, waiter))
+            .await?;
         Ok(applied == Applied::Done)
     }
 
@@ -155,7 +157,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn heap_census(&self) -> Result<HeapCensus, StoreError> {
-        self.read(|connection| census(connection)).await
+        self.read_own(|connection| census(connection)).await
     }
 }
 

@@ -87,8 +87,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn touch_heap(&self, tenant: Tenant, heap: HeapId) -> Result<bool, StoreError> {
-        let write = Write::Touch(tenant, heap, Timestamp::now());
-        let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let write = Write::Touch(tenant.clone(), heap, Timestamp::now());
+        let asked = self.ask(&tenant, |waiter| Command::WriteNow(write, waiter));
+        let applied = asked.await?;
         Ok(applied == Applied::Done)
     }
 
@@ -99,12 +100,13 @@ impl Store {
         change: TagChange,
     ) -> Result<bool, StoreError> {
         let write = Write::Retag(Box::new(Retag {
-            tenant,
+            tenant: tenant.clone(),
             heap,
             change,
             at: Timestamp::now(),
         }));
-        let applied = self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let asked = self.ask(&tenant, |waiter| Command::WriteNow(write, waiter));
+        let applied = asked.await?;
         Ok(applied == Applied::Done)
     }
 }

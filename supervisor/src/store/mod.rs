@@ -5,6 +5,8 @@
 //! callers ◀─ a few connections that only read, on threads for blocking work
 //! ```
 //!
+//! Tenants share the places in the queue and the connections, so that none waits for the flood of another.
+//!
 //! Several servers may share one database. Each ends what it has begun; a server that finds a dead
 //! one's unfinished executions ends them as failed.
 
@@ -35,7 +37,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
@@ -48,6 +50,7 @@ pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Status, Summary, Usage, View,
 };
+pub use schema::CURSOR_KEY_BYTES;
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
@@ -56,9 +59,10 @@ pub use write::Chunk;
 
 use self::place::Place;
 use self::write::{Applied, Write};
-use self::writer::{Command, Waiter, Writer};
+use self::writer::{Command, Queued, Waiter, Writer};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::quota::{Crowd, Member, Sharing};
 use crate::tenant::Tenant;
 
 /// Where executions are kept.
@@ -113,7 +117,9 @@ pub struct IdMatches {
 /// The store. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct Store {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Queued>,
+    /// Places in that queue.
+    places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
     owner: i64,
@@ -133,7 +139,7 @@ pub struct StoreLoad {
 /// The connections that read.
 #[derive(Debug)]
 struct Readers {
-    permits: Arc<Semaphore>,
+    turns: Crowd,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -154,7 +160,7 @@ impl Store {
             .map(|_| place.open_reader())
             .collect();
         let readers = Readers {
-            permits: Arc::new(Semaphore::new(limits::STORE_READERS)),
+            turns: Crowd::new(limits::STORE_READERS, Sharing::Alone),
             idle: Mutex::new(idle?),
         };
         let database: Arc<Path> = place.database().into();
@@ -174,12 +180,19 @@ impl Store {
         start_thread(writer).map_err(OpenError::Thread)?;
         Ok(Self {
             commands,
+            places: Crowd::new(limits::WRITER_QUEUE_LENGTH, Sharing::Alone),
             health,
             readers: Arc::new(readers),
             owner,
             figures,
             database,
         })
+    }
+
+    /// Is used by so many tenants from now on; by one until then.
+    pub fn share(&self, sharing: Sharing) {
+        self.places.share(sharing);
+        self.readers.turns.share(sharing);
     }
 
     /// Whether its writer works, or has ended.
@@ -215,21 +228,37 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn database_id(&self) -> Result<String, StoreError> {
-        self.read(|connection| {
+        self.read_own(|connection| {
             let id = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
             Ok(id)
         })
         .await
     }
 
-    /// Waits for room for one more write. It waits while the disk is slower than the scripts; the
-    /// future can be dropped.
+    /// What hides places in lists from those who are given them: the same for all servers on this
+    /// database.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cursor_key(&self) -> Result<[u8; CURSOR_KEY_BYTES], StoreError> {
+        self.read_own(|connection| {
+            let key =
+                connection.query_row("SELECT cursor_key FROM identity", [], |row| row.get(0))?;
+            Ok(key)
+        })
+        .await
+    }
+
+    /// Waits for room for one more write of a tenant. It waits while the disk is slower than the scripts;
+    /// the future can be dropped.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub async fn reserve(&self) -> Result<Room<'_>, StoreError> {
+    pub async fn reserve(&self, tenant: &Tenant) -> Result<Room<'_>, StoreError> {
+        let place = self.places.turn(tenant).await.ok_or(StoreError::Closed)?;
         let permit = self.commands.reserve().await;
-        permit.map(Room).map_err(|_| StoreError::Closed)
+        let permit = permit.map_err(|_| StoreError::Closed)?;
+        Ok(Room { permit, place })
     }
 
     /// Records an end with what is kept of it, all or nothing, and waits until it is committed. The
@@ -238,17 +267,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
+        let tenant = view.tenant.clone();
         let write = Write::End(Box::new(view), keep.map(Box::new));
-        self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        self.ask(&tenant, |waiter| Command::WriteNow(write, waiter))
+            .await?;
         Ok(())
     }
 
-    /// Waits until everything before is committed.
+    /// Waits until everything before is committed, on behalf of a tenant.
     ///
     /// # Errors
     /// [`StoreError`]: something before is not recorded.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        self.ask(Command::Flush).await?;
+    pub async fn flush(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.ask(tenant, Command::Flush).await?;
         Ok(())
     }
 
@@ -257,9 +288,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Closed`] when it was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.readers.permits.close();
+        self.readers.turns.close();
         self.readers.lock().clear();
-        self.ask(Command::Close).await?;
+        self.ask_own(Command::Close).await?;
         Ok(())
     }
 
@@ -269,8 +300,10 @@ impl Store {
     /// [`StoreError`].
     pub async fn get(&self, tenant: Tenant, id: ExecutionId) -> Result<Option<Stored>, StoreError> {
         let owner = self.owner;
-        self.read(move |connection| read::get(connection, owner, &tenant, id))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            read::get(connection, owner, tenant, id)
+        })
+        .await
     }
 
     /// A page of an execution's output; `None` when this tenant has no such execution. The request is
@@ -284,9 +317,9 @@ impl Store {
         id: ExecutionId,
         request: PageRequest,
     ) -> Result<Option<OutputPage>, StoreError> {
-        self.read(move |connection| {
+        self.read(tenant, move |connection, tenant| {
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            page::page(&snapshot, &tenant, id, request)
+            page::page(&snapshot, tenant, id, request)
         })
         .await
     }
@@ -302,38 +335,77 @@ impl Store {
         limit: u32,
         after: Option<ListPosition>,
     ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
-        self.read(move |connection| read::list(connection, &tenant, filter, limit, after))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            read::list(connection, tenant, filter, limit, after)
+        })
+        .await
     }
 
-    async fn send(&self, command: Command) -> Result<(), StoreError> {
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| StoreError::Closed)
+    /// Asks the writer for something on behalf of a tenant.
+    async fn ask(
+        &self,
+        tenant: &Tenant,
+        command: impl FnOnce(Waiter) -> Command,
+    ) -> Result<Applied, StoreError> {
+        self.answered(self.places.turn(tenant).await, command).await
     }
 
-    async fn ask(&self, command: impl FnOnce(Waiter) -> Command) -> Result<Applied, StoreError> {
+    /// The same for the server itself.
+    async fn ask_own(
+        &self,
+        command: impl FnOnce(Waiter) -> Command,
+    ) -> Result<Applied, StoreError> {
+        self.answered(self.places.own_turn().await, command).await
+    }
+
+    async fn answered(
+        &self,
+        place: Option<Member>,
+        command: impl FnOnce(Waiter) -> Command,
+    ) -> Result<Applied, StoreError> {
         let (waiter, answer) = oneshot::channel();
-        self.send(command(waiter)).await?;
+        let queued = Queued {
+            command: command(waiter),
+            _place: place.ok_or(StoreError::Closed)?,
+        };
+        let sent = self.commands.send(queued).await;
+        sent.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Looks for something of a tenant.
     async fn read<T: Send + 'static>(
+        &self,
+        tenant: Tenant,
+        look: impl FnOnce(&mut Connection, &Tenant) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.readers.turns.turn(&tenant).await;
+        self.looked(turn, move |connection| look(connection, &tenant))
+            .await
+    }
+
+    /// The same for the server itself.
+    async fn read_own<T: Send + 'static>(
         &self,
         look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let turn = self.readers.turns.own_turn().await;
+        self.looked(turn, look).await
+    }
+
+    async fn looked<T: Send + 'static>(
+        &self,
+        turn: Option<Member>,
+        look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = turn.ok_or(StoreError::Closed)?;
         let readers = Arc::clone(&self.readers);
-        let permit = Arc::clone(&self.readers.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
             // Held until the connection is back, also when nobody waits for the answer any more.
-            let _permit = permit;
+            let _turn = turn;
             let mut connection = readers.lock().pop().ok_or(StoreError::Closed)?;
             let found = look(&mut connection);
-            if !readers.permits.is_closed() {
+            if !readers.turns.is_closed() {
                 readers.lock().push(connection);
             }
             found
@@ -345,24 +417,33 @@ impl Store {
 
 /// Room for one write.
 #[derive(Debug)]
-pub struct Room<'a>(mpsc::Permit<'a, Command>);
+pub struct Room<'a> {
+    permit: mpsc::Permit<'a, Queued>,
+    place: Member,
+}
 
 impl Room<'_> {
     /// Records a new execution with its code; durable within [`limits::WRITER_LINGER`] and a commit. A write that
     /// fails later shows in [`Store::trouble`].
-    pub fn accept(self, view: View, code: String) {
-        let write = Write::Accept(Box::new(view), code);
-        self.0.send(Command::Write(write));
+    pub fn accept(self, view: View, code: Arc<String>) {
+        self.write(Write::Accept(Box::new(view), code));
     }
 
     /// Records that an execution has started.
     pub fn start(self, view: View) {
-        self.0.send(Command::Write(Write::Start(Box::new(view))));
+        self.write(Write::Start(Box::new(view)));
     }
 
     /// Records output.
     pub fn append(self, chunk: Chunk) {
-        self.0.send(Command::Write(Write::Output(chunk)));
+        self.write(Write::Output(chunk));
+    }
+
+    fn write(self, write: Write) {
+        self.permit.send(Queued {
+            command: Command::Write(write),
+            _place: self.place,
+        });
     }
 }
 
@@ -386,3 +467,7 @@ fn start_thread(writer: Writer) -> std::io::Result<()> {
         .spawn(move || runtime.block_on(writer.serve()))?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod shares_tests;

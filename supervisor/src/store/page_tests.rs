@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -37,7 +39,7 @@ impl Sample {
             output_truncated: false,
             usage: None,
         };
-        Write::Accept(Box::new(view.clone()), String::new())
+        Write::Accept(Box::new(view.clone()), Arc::default())
             .apply(&connection, 1)
             .unwrap();
         let (mut start_byte, mut newlines_before) = (0, 0);

@@ -1,5 +1,7 @@
 //! The writes, each within a transaction of the writer.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
@@ -30,7 +32,7 @@ pub struct Chunk {
 #[derive(Debug)]
 pub(super) enum Write {
     /// A new execution, and its code.
-    Accept(Box<View>, String),
+    Accept(Box<View>, Arc<String>),
     Start(Box<View>),
     Output(Chunk),
     /// An end, and what is kept of it.

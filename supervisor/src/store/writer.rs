@@ -18,6 +18,7 @@ use super::place::{OwnerLock, Place};
 use super::write::{Applied, Write};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::quota::Member;
 
 /// Somebody who waits for a commit, and wants to know whether it changed anything.
 pub(super) type Waiter = oneshot::Sender<Result<Applied, StoreError>>;
@@ -35,10 +36,17 @@ pub(super) enum Command {
     Close(Waiter),
 }
 
+/// What waits for the writer, with its place in the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) command: Command,
+    pub(super) _place: Member,
+}
+
 /// The thread's belongings.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Queued>,
     pub(super) place: Place,
     pub(super) lock: OwnerLock,
     pub(super) owner: i64,
@@ -58,8 +66,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, command: Command) {
-        match command {
+    fn add(&mut self, queued: Queued) {
+        match queued.command {
             Command::Write(write) => self.push(write, None),
             Command::WriteNow(write, waiter) => self.push(write, Some(waiter)),
             Command::Flush(waiter) => self.flushes.push(waiter),
@@ -127,7 +135,7 @@ impl Writer {
         self.leave();
     }
 
-    async fn gather(&mut self, first: Command) -> Batch {
+    async fn gather(&mut self, first: Queued) -> Batch {
         let mut batch = Batch::default();
         batch.add(first);
         let linger_until = Instant::now() + limits::WRITER_LINGER;

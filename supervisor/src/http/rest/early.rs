@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::operation::Operation;
 use crate::app::Executions;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::http::error::HttpError;
 use crate::limits;
 
@@ -26,7 +26,9 @@ where
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
     let caller = request.extensions().get::<Caller>();
-    if let Some(caller) = caller.filter(|_| is_run) {
+    // Who may not run anything is told that.
+    let may_run = |caller: &&Caller| is_run && caller.may(Scope::Run);
+    if let Some(caller) = caller.filter(may_run) {
         let workspace = executions
             .of(caller.tenant().clone())
             .through("rest", caller.token_id());
