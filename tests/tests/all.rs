@@ -28,6 +28,7 @@ mod memory;
 mod operation;
 mod quotas;
 mod rmcp_client;
+mod secret_files;
 mod secrets;
 mod service;
 mod soak;
