@@ -27,6 +27,7 @@ mod lifecycle;
 mod memory;
 mod operation;
 mod quotas;
+mod reloading;
 mod rmcp_client;
 mod secret_files;
 mod secrets;

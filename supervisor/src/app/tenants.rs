@@ -16,6 +16,11 @@ impl Executions {
     pub fn allow(&self, own: HashMap<Tenant, TenantLimits>) {
         self.shared.services.quotas.allow(own);
     }
+
+    /// Replaces the limits of tenants that have none of their own. What waits already waits as it was told.
+    pub fn allow_by_default(&self, limits: TenantLimits) {
+        self.shared.services.quotas.set_defaults(limits);
+    }
 }
 
 /// Its part of the slots and the queue.
