@@ -3,6 +3,7 @@
 mod abuse;
 mod abuse_table;
 mod audit;
+mod audit_full_disk;
 mod authentication;
 mod bad_input;
 mod by_hand;
