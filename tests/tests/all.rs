@@ -34,6 +34,7 @@ mod secret_files;
 mod secrets;
 mod service;
 mod soak;
+mod soak_of_tenants;
 mod specs;
 mod standards;
 mod stateful;

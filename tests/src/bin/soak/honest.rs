@@ -250,7 +250,8 @@ impl Honest {
         let n = self.variant();
         let arguments = json!({"code": format!("{n} * 3"), "wait_ms": WAIT_MS});
         let view = session.call(&self.client, "run_js", &arguments)?;
-        let is_right = view["result"] == (n * 3).to_string();
+        let due = (n * 3).to_string();
+        let is_right = view["result"] == due.as_str();
         ensure(is_right, "another result was due over MCP", &view)?;
         let id = &view["execution_id"];
         let arguments = json!({"execution_id": id});

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn of_little_nothing_is_said() {
-        assert_eq!(Trend::of(&[1.0; 37], 0.0), None);
-        assert!(Trend::of(&[1.0; 38], 0.0).is_some());
+        assert_eq!(Trend::of(&[1.0; 36], 0.0), None);
+        assert!(Trend::of(&[1.0; 37], 0.0).is_some());
     }
 }

@@ -25,10 +25,8 @@ impl Hostile<'_> {
     pub(super) fn hold_streams(&mut self, at: usize) {
         let script = json!({"code": TALK, "execution_timeout_secs": 2});
         let accepted = self.ask(at, "POST", "/api/exec", &script, &[202, 429]);
-        let id = accepted.and_then(|answer| {
-            let id = answer.json()["execution_id"].as_str().map(str::to_owned);
-            id
-        });
+        let id =
+            accepted.and_then(|answer| answer.json()["execution_id"].as_str().map(str::to_owned));
         let token = &self.tenant.token;
         let head = |method: &str, path: &str, more: &str| {
             format!(
