@@ -1,15 +1,15 @@
-//! Files with a secret key: 32 random bytes, as hexadecimal digits, read by their owner alone.
+//! Files with a secret key: 32 random bytes, as hexadecimal digits.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use uuid::Uuid;
 
 use crate::hex::{self, Hex};
+use crate::private_file::{self, NotPrivate};
 
 /// The length of a key.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -80,6 +80,20 @@ pub(crate) fn load_or_make(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES
     }
 }
 
+/// Whether there is a key in this file already, without making one.
+///
+/// # Errors
+/// [`KeyError`]: a server would not start with it.
+pub fn look(is_for: KeyUse, path: &Path) -> Result<bool, KeyError> {
+    match load(is_for, path) {
+        Ok(_) => Ok(true),
+        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the key in this file.
 pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
     let unreadable = |source| KeyError::Unreadable {
@@ -91,29 +105,19 @@ pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyEr
         is_for,
         path: path.to_owned(),
     };
-    // A pipe would never end, and must not be waited for.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(unreadable)?;
-    let about = file.metadata().map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(malformed());
-    }
-    if is_public(about.mode(), about.uid()) {
-        return Err(KeyError::Public {
+    let file = private_file::open(path).map_err(|why| match why {
+        NotPrivate::Unreadable(source) => unreadable(source),
+        NotPrivate::NoFile => malformed(),
+        NotPrivate::Public { mode } => KeyError::Public {
             is_for,
             path: path.to_owned(),
-            mode: about.mode() & 0o777,
-        });
-    }
-    if about.uid() != geteuid().as_raw() && about.uid() != 0 {
-        return Err(KeyError::Alien {
+            mode,
+        },
+        NotPrivate::Alien => KeyError::Alien {
             is_for,
             path: path.to_owned(),
-        });
-    }
+        },
+    })?;
     let mut text = String::new();
     match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
         Ok(_) => {}
@@ -122,14 +126,6 @@ pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyEr
     }
     let digits = text.strip_suffix('\n').unwrap_or(&text);
     hex::read(digits).ok_or_else(malformed)
-}
-
-/// Whether others than its owner can read or change a file of this mode. Where root owns it, its group may
-/// read: root has then said who that is, and service managers (systemd's credentials, Kubernetes' secrets)
-/// hand secrets on in this way.
-fn is_public(mode: u32, owner: u32) -> bool {
-    let harmless = if owner == 0 { 0o740 } else { 0o700 };
-    mode & 0o777 & !harmless != 0
 }
 
 /// Makes a key file, unless there is one by then.
@@ -234,21 +230,4 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_may_read_what_root_owns_and_nothing_else() {
-        for mode in [0o600, 0o400, 0o440, 0o640] {
-            assert!(!is_public(mode, 0), "{mode:o}");
-            assert_eq!(is_public(mode, 1000), mode & 0o040 != 0, "{mode:o}");
-        }
-        for mode in [0o644, 0o604, 0o620, 0o610, 0o660, 0o602, 0o601] {
-            assert!(is_public(mode, 0), "{mode:o}");
-            assert!(is_public(mode, 1000), "{mode:o}");
-        }
-    }
 }

@@ -31,6 +31,7 @@
 //! * [`telemetry`]: the log, and traces.
 //! * [`metrics`]: what is counted, under which names.
 //! * [`audit`]: who did what, in a file that tells of every change to it.
+//! * [`private_file`]: who may get at a file with a secret.
 //! * [`key_file`]: files with a secret key.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`supervision`]: what a service manager is told.
@@ -54,6 +55,7 @@ pub mod mcp;
 pub mod metrics;
 mod outbound;
 pub mod policy;
+pub mod private_file;
 pub mod quota;
 pub mod raft;
 pub mod reload;

@@ -22,7 +22,7 @@ use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::quota::Sharing;
-use mcp_v8::reload::{Callers, DefaultLimits, FetchRules, Reloader};
+use mcp_v8::reload::{Callers, DefaultLimits, FetchRules, Reloader, TenantDefaults};
 use mcp_v8::signals::{Asked, Signals};
 use mcp_v8::supervision;
 use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
@@ -196,6 +196,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
                     executions: executions.clone(),
                     server: server.clone(),
                 })
+                .with(TenantDefaults(executions.clone()))
                 .with(FetchRules(broker))
                 .with_each(callers)
                 .with_each(log);

@@ -197,11 +197,11 @@ fn a_start_without_good_tokens_is_refused() {
         text
     };
     let path = token_file(&home);
-    for mode in [0o644, 0o640, 0o604] {
+    for mode in [0o644, 0o620, 0o604] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
         let text = with(&path);
         assert!(
-            text.contains("can be used by others") && text.contains("chmod 600"),
+            text.contains("is open to others") && text.contains("chmod 600"),
             "{text}"
         );
     }

@@ -23,6 +23,11 @@ impl Executions {
         let figures = &self.shared.services.figures;
         figures.of_tenants.name(tenants.iter().map(Tenant::name));
     }
+
+    /// Replaces the limits of tenants that have none of their own. What waits already waits as it was told.
+    pub fn allow_by_default(&self, limits: TenantLimits) {
+        self.shared.services.quotas.set_defaults(limits);
+    }
 }
 
 /// Its part of the slots and the queue.

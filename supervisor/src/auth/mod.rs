@@ -9,6 +9,7 @@
 
 mod authenticator;
 mod caller;
+mod check;
 mod jwt;
 mod keys;
 mod new_token;
@@ -20,6 +21,7 @@ mod validity;
 
 pub use authenticator::{Authenticator, NoEntry, OpenError, Prepared, Reason, SignedReason};
 pub use caller::Caller;
+pub use check::Listed;
 pub use keys::KeysError;
 pub use new_token::NewToken;
 pub use options::{

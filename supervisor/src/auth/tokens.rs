@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
@@ -17,6 +14,7 @@ use super::caller::{Caller, Role};
 use super::scopes::Scopes;
 use super::validity::{Revocation, Validity};
 use crate::limits;
+use crate::private_file::{self, NotPrivate};
 use crate::quota::TenantLimits;
 use crate::tenant::{MalformedTenant, Tenant};
 
@@ -30,19 +28,14 @@ pub struct TokenFileError {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
+    #[error("{0}; whoever can write it can let anybody in: it has to be private (chmod 600)")]
+    Exposed(NotPrivate),
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("is no file")]
     NoFile,
     #[error("is larger than {} bytes", limits::TOKEN_FILE_BYTES_MAX)]
     TooLarge,
-    #[error(
-        "can be used by others (mode {mode:03o}): whoever can write it can let anybody in; make it \
-         private with chmod 600"
-    )]
-    Public { mode: u32 },
-    #[error("belongs to another user")]
-    Alien,
     #[error("is malformed: line {line}: {problem}")]
     Malformed { line: usize, problem: String },
     #[error("lists no token")]
@@ -176,6 +169,16 @@ pub(super) struct Tokens {
     tenants: Vec<Tenant>,
 }
 
+impl From<NotPrivate> for Problem {
+    fn from(why: NotPrivate) -> Self {
+        match why {
+            NotPrivate::Unreadable(error) => Self::Unreadable(error),
+            NotPrivate::NoFile => Self::NoFile,
+            NotPrivate::Public { .. } | NotPrivate::Alien => Self::Exposed(why),
+        }
+    }
+}
+
 impl Tokens {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self, TokenFileError> {
@@ -252,6 +255,11 @@ impl Tokens {
         &self.tenants
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The limits that tenants have of their own.
     pub(super) fn limits(&self) -> &HashMap<Tenant, TenantLimits> {
         &self.limits
@@ -280,19 +288,7 @@ fn twice(line: usize, problem: &str) -> Problem {
 }
 
 fn text(path: &Path) -> Result<String, Problem> {
-    let file = File::open(path)?;
-    // What was opened, whatever has taken its name since.
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Problem::NoFile);
-    }
-    let mode = about.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Problem::Public { mode });
-    }
-    if about.uid() != geteuid().as_raw() && about.uid() != 0 {
-        return Err(Problem::Alien);
-    }
+    let file = private_file::open(path)?;
     let most = limits::TOKEN_FILE_BYTES_MAX;
     let mut text = String::new();
     let length = file.take(most as u64 + 1).read_to_string(&mut text)?;

@@ -12,6 +12,8 @@ use super::defaults::shown;
 use super::errand::{Errand, Shown, Task, is_of_errands};
 use super::fault::Fault;
 use super::fetch::FetchFlags;
+use super::http::HttpFlags;
+use super::limits::LimitFlags;
 use super::raw::{Given, Origin, Raw, Said};
 use super::setting::{CONFIG_VARIABLE, Setting};
 use super::telemetry::TelemetryFlags;
@@ -21,8 +23,6 @@ use super::tenants::TenantFlags;
 const CONFIG_FILE: &str = "config";
 
 const STORAGE: &str = "Storage";
-const LIMITS: &str = "Limits";
-const HTTP: &str = "HTTP";
 const MODULES: &str = "WebAssembly modules";
 const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
@@ -145,81 +145,11 @@ struct Cli {
     #[arg(long, value_name = "MB", help_heading = STORAGE)]
     execution_retention_mb: Option<OsString>,
 
-    /// V8's heap of one execution, in MB (1 to 64), for callers who do not ask for their own.
-    ///
-    /// Array buffers and WebAssembly memories may take as much again.
-    #[arg(long, value_name = "MB", help_heading = LIMITS)]
-    heap_memory_max: Option<OsString>,
+    #[command(flatten)]
+    limits: LimitFlags,
 
-    /// How long one execution may run, in seconds (1 to 300), for callers who do not ask.
-    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
-    execution_timeout: Option<OsString>,
-
-    /// How many executions run at once (1 to 1024).
-    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
-    max_concurrent_executions: Option<OsString>,
-
-    /// How many more may wait for their turn (0 to 10000); beyond that they are refused.
-    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
-    max_queued_executions: Option<OsString>,
-
-    /// Serve HTTP on this port (0 to 65535; 0 for a free one), instead of standard input and output.
-    ///
-    /// MCP is at /mcp, the API below /api (its description at /api/openapi.json), and /healthz,
-    /// /readyz and /metrics are for operators. Excludes --sse-port.
-    #[arg(long, value_name = "PORT", help_heading = HTTP)]
-    http_port: Option<OsString>,
-
-    /// The same for clients that speak MCP's older transport: /sse and /message instead of /mcp.
-    #[arg(long, value_name = "PORT", help_heading = HTTP)]
-    sse_port: Option<OsString>,
-
-    /// The IP address to listen on; 0.0.0.0 or :: for all of this machine.
-    ///
-    /// Any that other machines can reach needs --auth-tokens, --jwks-url or --jwks-file, or else
-    /// --allow-unauthenticated.
-    #[arg(long, value_name = "ADDRESS", help_heading = HTTP)]
-    bind_host: Option<OsString>,
-
-    /// Let whoever can reach the port run code, also from other machines.
-    ///
-    /// The server does not ask who calls. Say so where something in front of it does, or where
-    /// everybody may.
-    #[arg(long, value_name = "BOOL", help_heading = HTTP, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true")]
-    allow_unauthenticated: Option<OsString>,
-
-    /// The host names under which clients reach the server, separated by commas; * for any.
-    ///
-    /// localhost and the address that is listened on (any, where it listens on all) are always
-    /// allowed. Other names are refused: a web page could otherwise reach a server on its reader's
-    /// machine under a name of its own.
-    #[arg(long, value_name = "NAMES", help_heading = HTTP)]
-    allowed_hosts: Option<OsString>,
-
-    /// The origins of web pages that may call the server, separated by commas.
-    ///
-    /// Such as `https://app.example.com`. Pages that the server is reached under
-    /// the name of may always.
-    #[arg(long, value_name = "ORIGINS", help_heading = HTTP)]
-    allowed_origins: Option<OsString>,
-
-    /// The file with the server's certificate and those above it (PEM); it then serves HTTPS.
-    ///
-    /// It is read again when it changes. Needs --tls-key.
-    #[arg(long, value_name = "FILE", help_heading = HTTP)]
-    tls_cert: Option<OsString>,
-
-    /// The file with the private key of the certificate (PEM). Needs --tls-cert.
-    #[arg(long, value_name = "FILE", help_heading = HTTP)]
-    tls_key: Option<OsString>,
-
-    /// How long what runs may go on when the server is asked to end, in seconds (0 to 3600).
-    ///
-    /// Nothing new is accepted meanwhile. What still runs then is cancelled. A second signal ends
-    /// the server at once.
-    #[arg(long, value_name = "SECONDS", help_heading = HTTP)]
-    shutdown_grace: Option<OsString>,
+    #[command(flatten)]
+    http: HttpFlags,
 
     #[command(flatten)]
     tenants: TenantFlags,
@@ -281,7 +211,7 @@ struct Cli {
 
     /// Check the configuration, print what it comes to, and end.
     ///
-    /// Reads the files that it names (certificates, policies, headers, modules), starts nothing and asks
+    /// Reads the files that it names (certificates, tokens, keys, policies, headers, modules), starts nothing and asks
     /// nobody. Secrets are not shown. Exits with 0 when a server could be started with it, else with 2.
     #[arg(long, help_heading = OPERATION)]
     check_config: bool,
@@ -403,22 +333,6 @@ fn said(cli: Cli) -> CommandLine {
             cli.execution_retention_count,
         ),
         (Setting::ExecutionRetentionMb, cli.execution_retention_mb),
-        (Setting::HeapMemoryMax, cli.heap_memory_max),
-        (Setting::ExecutionTimeout, cli.execution_timeout),
-        (
-            Setting::MaxConcurrentExecutions,
-            cli.max_concurrent_executions,
-        ),
-        (Setting::MaxQueuedExecutions, cli.max_queued_executions),
-        (Setting::HttpPort, cli.http_port),
-        (Setting::SsePort, cli.sse_port),
-        (Setting::BindHost, cli.bind_host),
-        (Setting::AllowUnauthenticated, cli.allow_unauthenticated),
-        (Setting::AllowedHosts, cli.allowed_hosts),
-        (Setting::AllowedOrigins, cli.allowed_origins),
-        (Setting::TlsCert, cli.tls_cert),
-        (Setting::TlsKey, cli.tls_key),
-        (Setting::ShutdownGrace, cli.shutdown_grace),
         (Setting::AuthTokens, cli.auth.auth_tokens),
         (Setting::JwksUrl, cli.auth.jwks_url),
         (Setting::JwksFile, cli.auth.jwks_file),
@@ -450,7 +364,9 @@ fn said(cli: Cli) -> CommandLine {
         let origin = Origin::Flag(setting);
         raw.say(setting, Said { given, origin });
     };
-    let of_parts = (cli.tenants.values().into_iter())
+    let of_parts = (cli.limits.values().into_iter())
+        .chain(cli.http.values())
+        .chain(cli.tenants.values())
         .chain(cli.audit.values())
         .chain(cli.telemetry.values());
     for (setting, value) in values.into_iter().chain(of_parts) {

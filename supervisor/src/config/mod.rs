@@ -15,6 +15,7 @@ mod fault;
 mod fetch;
 mod file;
 mod http;
+mod limits;
 mod manual;
 pub mod raw;
 mod resolve;

@@ -21,6 +21,7 @@ mod snapshot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -47,6 +48,11 @@ use crate::limits;
 use crate::metrics::{FoundIn, HeapFigures};
 use crate::quota::{Crowd, Member, Sharing};
 use crate::tenant::Tenant;
+
+/// How much is put into a place to see whether it keeps it.
+const PROBE_BYTES: usize = 64;
+/// More than clocks differ by.
+const PROBE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Stored heaps. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -329,7 +335,8 @@ impl Seal {
     }
 }
 
-/// Whether the place where heaps are kept answers. Nothing is made or changed there.
+/// Whether the place where heaps are kept takes them, gives them back, lists them and removes them. What is
+/// put there for that is nobody's, and gone afterwards.
 ///
 /// # Errors
 /// [`HeapsOpenError`] where it does not.
@@ -341,12 +348,26 @@ pub async fn reach(place: &HeapPlace) -> Result<(), HeapsOpenError> {
         return Ok(());
     };
     let bucket = Bucket::open(bucket.clone(), variables)?;
-    let nothing = BlobName::new(&Tenant::local(), HeapId::of(b""));
-    let answered = bucket.size(nothing).await;
-    answered.map_err(|error| HeapsOpenError::Unreachable {
-        why: error.to_string(),
-    })?;
-    Ok(())
+    let unreachable = |why| HeapsOpenError::Unreachable { why };
+    let failed = |error: BlobError| unreachable(error.to_string());
+    let mut probe = [0; PROBE_BYTES];
+    getrandom::fill(&mut probe).map_err(|error| unreachable(error.to_string()))?;
+    let probe = Bytes::copy_from_slice(&probe);
+    let name = BlobName::new(&Tenant::local(), HeapId::of(&probe));
+    bucket.put(name, probe.clone()).await.map_err(failed)?;
+    let given = bucket.get(name).await;
+    let listed = bucket.size(name).await;
+    // Whatever the clocks say, nobody else puts it again.
+    let ever = SystemTime::now() + PROBE_AGE;
+    let removed = bucket.delete(name, ever).await.map_err(failed)?;
+    let is_same = given.map_err(failed)? == Some(probe);
+    let is_listed = listed.map_err(failed)? == Some(PROBE_BYTES as u64);
+    match (is_same, is_listed, removed) {
+        (true, true, true) => Ok(()),
+        (false, _, _) => Err(unreachable("it gives back something else".to_owned())),
+        (_, false, _) => Err(unreachable("it does not list what it has".to_owned())),
+        (_, _, false) => Err(unreachable("it does not remove what it has".to_owned())),
+    }
 }
 
 fn unavailable(doing: Doing, error: &BlobError) -> HeapError {

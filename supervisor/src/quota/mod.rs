@@ -64,6 +64,11 @@ impl Quotas {
         self.ledger().allow(own);
     }
 
+    /// Replaces the limits for everybody who has none of their own. What they have used stays.
+    pub fn set_defaults(&self, defaults: TenantLimits) {
+        self.ledger().set_defaults(defaults);
+    }
+
     /// What a tenant may use.
     pub fn limits(&self, tenant: &Tenant) -> TenantLimits {
         self.ledger().limits(tenant)
