@@ -175,6 +175,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
     log_confinement(&executions);
     if let Some((_, Access::Tokens(authenticator), _)) = &place {
         executions.allow(authenticator.limits());
+        executions.name_in_figures(&authenticator.tenants());
     }
     match place {
         None => {

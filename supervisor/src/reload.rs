@@ -232,6 +232,7 @@ impl Reload for Callers {
         Ok(Box::new(move || {
             authenticator.change(prepared);
             executions.allow(authenticator.limits());
+            executions.name_in_figures(&authenticator.tenants());
         }))
     }
 }

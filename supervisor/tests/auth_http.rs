@@ -12,7 +12,7 @@ use std::time::Duration;
 use auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, now};
 use axum::Router;
 use mcp_v8::auth::{
-    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, KeySource, NewToken,
+    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, JwtScopes, KeySource, NewToken,
 };
 use mcp_v8::http::{Access, AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
 use mcp_v8::limits;
@@ -46,6 +46,7 @@ impl Served {
                 audience: AUDIENCE.to_owned(),
                 algorithms: ALGORITHMS_DEFAULT.to_vec(),
                 tenant_claim: "sub".to_owned(),
+                scopes: JwtScopes::All,
             }),
             metadata: None,
         };

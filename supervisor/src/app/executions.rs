@@ -19,7 +19,7 @@ use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
-use crate::metrics::{ByTenant, ExecutionFigures};
+use crate::metrics::ExecutionFigures;
 use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
 use crate::tenant::Tenant;
@@ -118,6 +118,10 @@ impl Executions {
             heaps.share(config.sharing);
         }
         let quotas = start::quotas(config.tenant_limits, &store).await?;
+        let figures = ExecutionFigures::default();
+        if config.sharing == Sharing::Alone {
+            figures.of_tenants.name([Tenant::local().name()]);
+        }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
@@ -132,7 +136,7 @@ impl Executions {
                     spawner,
                     heaps,
                     broker: config.broker,
-                    figures: ExecutionFigures::new(ByTenant::new([Tenant::local().name()])),
+                    figures,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                     quotas,

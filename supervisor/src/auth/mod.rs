@@ -14,6 +14,7 @@ mod keys;
 mod new_token;
 mod options;
 mod ring_verifier;
+mod scopes;
 mod tokens;
 mod validity;
 
@@ -22,7 +23,8 @@ pub use caller::Caller;
 pub use keys::KeysError;
 pub use new_token::NewToken;
 pub use options::{
-    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, KeySource, MalformedAlgorithms, Metadata,
-    algorithms, is_public_url, is_trusted_url,
+    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, JwtScopes, KeySource, MalformedAlgorithms,
+    Metadata, algorithms, is_public_url, is_trusted_url,
 };
+pub use scopes::Scope;
 pub use tokens::TokenFileError;

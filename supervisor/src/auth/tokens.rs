@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::caller::{Caller, Role};
+use super::scopes::Scopes;
 use super::validity::{Revocation, Validity};
 use crate::limits;
 use crate::quota::TenantLimits;
@@ -137,6 +138,9 @@ struct WrittenToken {
     token_sha256: TokenHash,
     #[serde(default)]
     operator: bool,
+    /// What it lets its holder do; all, if it does not say.
+    #[serde(default)]
+    scopes: Scopes,
     limits: Option<TenantLimits>,
 }
 
@@ -152,7 +156,15 @@ struct WrittenTenant {
 struct Entry {
     tenant: Tenant,
     role: Role,
+    scopes: Scopes,
     revocation: Revocation,
+}
+
+impl Entry {
+    /// Whether it says of a token what another says.
+    fn means(&self, other: &Self) -> bool {
+        (&self.tenant, self.role, self.scopes) == (&other.tenant, other.role, other.scopes)
+    }
 }
 
 /// All of a file.
@@ -160,6 +172,8 @@ struct Entry {
 pub(super) struct Tokens {
     entries: HashMap<TokenHash, Entry>,
     limits: HashMap<Tenant, TenantLimits>,
+    /// The first that it names, as many as have figures of their own.
+    tenants: Vec<Tenant>,
 }
 
 impl Tokens {
@@ -181,6 +195,7 @@ impl Tokens {
         for tenant in written.tenants {
             let at = line(text, &tenant.span());
             let WrittenTenant { tenant, limits } = tenant.into_inner();
+            read.name(&tenant.0);
             if read.limits.insert(tenant.0, limits).is_some() {
                 return Err(twice(at, "the tenant has limits already"));
             }
@@ -189,6 +204,7 @@ impl Tokens {
             let at = line(text, &token.span());
             let token = token.into_inner();
             let tenant = token.tenant.0;
+            read.name(&tenant);
             let role = match token.operator {
                 true => Role::Operator,
                 false => Role::User,
@@ -201,6 +217,7 @@ impl Tokens {
             let entry = Entry {
                 tenant,
                 role,
+                scopes: token.scopes,
                 revocation: Revocation::default(),
             };
             if read.entries.insert(token.token_sha256, entry).is_some() {
@@ -220,7 +237,19 @@ impl Tokens {
             expires: None,
             revoked: entry.revocation.clone(),
         };
-        Some(Caller::new(entry.tenant.clone(), entry.role, validity))
+        let caller = Caller::new(entry.tenant.clone(), entry.role, validity);
+        Some(caller.with_scopes(entry.scopes))
+    }
+
+    fn name(&mut self, tenant: &Tenant) {
+        if self.tenants.len() < limits::METRICS_TENANTS_MAX && !self.tenants.contains(tenant) {
+            self.tenants.push(tenant.clone());
+        }
+    }
+
+    /// The first tenants that it names, as many as have figures of their own.
+    pub(super) fn tenants(&self) -> &[Tenant] {
+        &self.tenants
     }
 
     /// The limits that tenants have of their own.
@@ -233,7 +262,7 @@ impl Tokens {
     pub(super) fn replace(mut self, older: &Self) -> Self {
         for (hash, old) in &older.entries {
             match self.entries.get_mut(hash) {
-                Some(new) if new.tenant == old.tenant && new.role == old.role => {
+                Some(new) if new.means(old) => {
                     new.revocation = old.revocation.clone();
                 }
                 Some(_) | None => old.revocation.revoke(),

@@ -423,6 +423,7 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::JwtAudience, cli.auth.jwt_audience),
         (Setting::JwtAlgorithms, cli.auth.jwt_algorithms),
         (Setting::JwtTenantClaim, cli.auth.jwt_tenant_claim),
+        (Setting::JwtScopes, cli.auth.jwt_scopes),
         (Setting::AuthResource, cli.auth.auth_resource),
         (Setting::PolicyDir, cli.fetch.policy_dir),
         (Setting::OpaUrl, cli.fetch.opa_url),

@@ -9,9 +9,10 @@ use crate::policy::OPA_FETCH_POLICY_DEFAULT;
 /// The default, as the help shows it.
 pub(super) fn shown(setting: Setting) -> String {
     match setting {
-        Setting::Stateless | Setting::AllowUnauthenticated | Setting::FetchAllowPrivate => {
-            "false".to_owned()
-        }
+        Setting::Stateless
+        | Setting::AllowUnauthenticated
+        | Setting::JwtScopes
+        | Setting::FetchAllowPrivate => "false".to_owned(),
         Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
         Setting::TenantConcurrent
         | Setting::TenantQueued

@@ -92,6 +92,8 @@ pub enum Setting {
     JwtAlgorithms,
     /// The claim that names the tenant.
     JwtTenantClaim,
+    /// Whether tokens say what they are for.
+    JwtScopes,
     /// The address under which clients reach the server.
     AuthResource,
     /// Who gives tokens for it.
@@ -142,7 +144,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -186,6 +188,7 @@ impl Setting {
         Self::JwtAudience,
         Self::JwtAlgorithms,
         Self::JwtTenantClaim,
+        Self::JwtScopes,
         Self::AuthResource,
         Self::AuthServer,
         Self::PolicyDir,
@@ -254,6 +257,7 @@ impl Setting {
             Self::JwtAudience => "jwt-audience",
             Self::JwtAlgorithms => "jwt-algorithms",
             Self::JwtTenantClaim => "jwt-tenant-claim",
+            Self::JwtScopes => "jwt-scopes",
             Self::AuthResource => "auth-resource",
             Self::AuthServer => "auth-server",
             Self::PolicyDir => "policy-dir",

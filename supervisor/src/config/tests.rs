@@ -193,6 +193,7 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("jwt-audience", "x", "\"x\""),
         ("jwt-algorithms", "ES384", "\"ES384\""),
         ("jwt-tenant-claim", "org", "\"org\""),
+        ("jwt-scopes", "true", "true"),
         ("auth-resource", "https://x/mcp", "\"https://x/mcp\""),
         ("auth-server", "https://x", "[\"https://x\"]"),
         ("policy-dir", "/x/policies", "\"/x/policies\""),
@@ -240,7 +241,9 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::JwksUrl | Setting::JwksFile => &[PORT, ISSUER, AUDIENCE],
             Setting::JwtIssuer => &[PORT, KEYS, AUDIENCE],
             Setting::JwtAudience => &[PORT, KEYS, ISSUER],
-            Setting::JwtAlgorithms | Setting::JwtTenantClaim => &[PORT, KEYS, ISSUER, AUDIENCE],
+            Setting::JwtAlgorithms | Setting::JwtTenantClaim | Setting::JwtScopes => {
+                &[PORT, KEYS, ISSUER, AUDIENCE]
+            }
             Setting::AuthResource => &[PORT, "--auth-tokens=/y", "--auth-server=https://y"],
             Setting::AuthServer => &[PORT, "--auth-tokens=/y", "--auth-resource=https://y"],
             Setting::TlsCert => &["--http-port=1", "--tls-key=/x"],

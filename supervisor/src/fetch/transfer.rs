@@ -145,12 +145,7 @@ impl Transfer {
         let permit = self.requester.witness(&asked, decided).await?;
         let injected = match hop.is_downgraded {
             true => HeaderMap::new(),
-            false => {
-                orders
-                    .rules
-                    .headers_for(&hop.method, &hop.target.url)
-                    .await?
-            }
+            false => orders.rules.headers_for(&asked).await?,
         };
         let reach = match orders.allow_private || permit.private_addresses {
             true => Reach::Any,
@@ -177,8 +172,7 @@ impl Transfer {
                 // Only what the script did not give itself was sent.
                 let is_ours = !hop.headers.contains_key(AUTHORIZATION);
                 if response.status() == StatusCode::UNAUTHORIZED && is_ours {
-                    let rules = &orders.rules;
-                    rules.refused(&hop.method, &hop.target.url, &injected);
+                    orders.rules.refused(&asked, &injected);
                 }
                 return Ok(response);
             }

@@ -4,10 +4,12 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::access::NeedsScope;
 use super::error_code::ErrorCode;
 use crate::api::arguments::BadArguments;
 use crate::api::{ArgumentError, FAILED, Failed, MixedUnits, hidden, told};
 use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
+use crate::auth::Scope;
 use crate::limits;
 use crate::quota::NoPlace;
 
@@ -43,6 +45,8 @@ pub(super) enum HttpError {
     NobodyCalls,
     #[error("figures of all tenants are for those with a token of an operator")]
     NoOperator,
+    #[error("the token is not for this: it needs the scope {0}")]
+    NoScope(Scope),
     #[error("the answer cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
     #[error("the event cannot be written: {0}")]
@@ -99,6 +103,7 @@ impl HttpError {
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,
             Self::NoOperator => ErrorCode::Forbidden,
+            Self::NoScope(_) => ErrorCode::InsufficientScope,
             Self::NobodyCalls | Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
         }
     }
@@ -173,6 +178,9 @@ impl IntoResponse for HttpError {
             // What is left of the body is not read.
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::NoScope(scope) = self {
+            response.extensions_mut().insert(NeedsScope(scope));
         }
         if let Self::Refused(app::Error::OverQuota(excess)) = &self {
             // Sooner would be in vain.

@@ -29,6 +29,7 @@ mod trace;
 mod until;
 
 pub use access::Access;
+pub use access::NeedsScope;
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;

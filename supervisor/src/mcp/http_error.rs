@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rmcp::model::ClientRequest;
 
 use super::message::Refusal;
+use super::scope::needed;
+use crate::auth::{Caller, Scope};
+use crate::http::NeedsScope;
 use crate::limits;
 use crate::quota::NoPlace;
 
@@ -15,6 +19,8 @@ use crate::quota::NoPlace;
 pub(super) enum HttpError {
     #[error("the server is shutting down")]
     Stopping,
+    #[error("the token is not for this: it needs the scope {0}")]
+    NoScope(Scope),
     #[error("the server failed: a request came here without its caller")]
     NobodyCalls,
     #[error("too many requests are being worked on: try again soon")]
@@ -67,6 +73,17 @@ impl std::fmt::Display for Scarce {
     }
 }
 
+/// Whether a caller may ask for this.
+///
+/// # Errors
+/// [`HttpError::NoScope`].
+pub(super) fn check_scope(caller: &Caller, request: &ClientRequest) -> Result<(), HttpError> {
+    match needed(request).filter(|scope| !caller.may(*scope)) {
+        Some(scope) => Err(HttpError::NoScope(scope)),
+        None => Ok(()),
+    }
+}
+
 impl Scarce {
     /// What somebody is told who gets none.
     pub(super) fn refused(self, no_place: NoPlace) -> HttpError {
@@ -89,6 +106,7 @@ impl HttpError {
             | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
             Self::OwnShare(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NobodyCalls => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoScope(_) => StatusCode::FORBIDDEN,
             Self::UnknownSession | Self::NoMethod(_) => StatusCode::NOT_FOUND,
             Self::EndedSession => StatusCode::GONE,
             Self::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -108,12 +126,19 @@ impl IntoResponse for HttpError {
             status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         );
+        let needed = match self {
+            Self::NoScope(scope) => Some(NeedsScope(scope)),
+            _ => None,
+        };
         let refusal = match self {
             Self::NoMessage(refusal) | Self::NoMethod(refusal) => refusal,
             other if is_temporary => Refusal::unavailable(other.to_string()),
             other => Refusal::invalid(None, other.to_string()),
         };
         let mut response = (status, axum::Json(refusal.json())).into_response();
+        if let Some(needed) = needed {
+            response.extensions_mut().insert(needed);
+        }
         if is_temporary {
             let pause = HeaderValue::from(limits::MCP_RETRY_AFTER.as_secs());
             response.headers_mut().insert(header::RETRY_AFTER, pause);

@@ -60,17 +60,20 @@ fn a_flood_of_waits_leaves_turns_to_others_and_the_one_that_has_least_is_next() 
     let own = crowd.own_turn().now_or_never().flatten().unwrap();
     let mut second = pin!(async { crowd.turn(&tenant(1)).await });
     assert!(second.as_mut().now_or_never().is_none());
-    // Of two who wait, the one with less is next, however late it came.
-    drop(had.pop());
-    let next: Vec<_> = flood
-        .iter_mut()
-        .filter_map(|one| one.now_or_never())
-        .collect();
-    let second_now = second.as_mut().now_or_never();
-    assert_eq!((next.len(), second_now.is_some()), (1, false));
-    drop(own);
-    assert!(second.as_mut().now_or_never().flatten().is_some());
-    drop((had, next, first, flood));
+    // What is given back goes to who has least, however late it came.
+    drop(first);
+    let second = second.as_mut().now_or_never().flatten().unwrap();
+    let next = |flood: &mut Vec<BoxFuture<'_, Option<Member>>>| {
+        let next = flood.iter_mut().find_map(|one| one.now_or_never());
+        next.flatten()
+    };
+    assert!(next(&mut flood).is_none());
+    drop(had);
+    let member = next(&mut flood);
+    assert!(member.is_some());
+    drop(flood.remove(0));
+    assert!(next(&mut flood).is_none(), "the last is for others");
+    drop((member, second, own, flood));
     assert!(crowd.is_untouched());
 }
 

@@ -46,6 +46,9 @@ impl Desk {
     pub(super) async fn perform(&self, request: Request) -> Answered {
         let caller = request.extensions().get::<Caller>();
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
+        if let Some(scope) = self.operation.scope().filter(|scope| !caller.may(*scope)) {
+            return Err(HttpError::NoScope(scope));
+        }
         let call = Call {
             desk: self,
             workspace: self

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::operation::Operation;
 use crate::app::Executions;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::http::error::HttpError;
 use crate::limits;
 
@@ -25,7 +25,8 @@ pub(in crate::http) async fn refuse(
 ) -> Response {
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
-    if is_run {
+    // Who may not run anything is told that.
+    if is_run && caller.may(Scope::Run) {
         let workspace = executions
             .of(caller.tenant().clone())
             .through("rest", caller.token_id());

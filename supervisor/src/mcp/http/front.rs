@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::limits;
 use crate::mcp::admission::{Place, Places};
 use crate::mcp::events;
-use crate::mcp::http_error::{HttpError, Scarce};
+use crate::mcp::http_error::{HttpError, Scarce, check_scope};
 use crate::mcp::posted;
 use crate::tenant::Tenant;
 
@@ -58,7 +58,7 @@ impl<H: ServerHandler> Front<H> {
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
         self.forget_foreign(request.headers_mut(), caller.tenant());
         match *request.method() {
-            Method::POST => self.post(request, caller.tenant()).await,
+            Method::POST => self.post(request, &caller).await,
             Method::GET => self.listen(request, caller.tenant()).await,
             Method::DELETE => self.delete(request).await,
             _ => Ok(self.library(request.map(|_| Full::default())).await),
@@ -79,8 +79,9 @@ impl<H: ServerHandler> Front<H> {
     async fn post(
         self: Arc<Self>,
         request: Request,
-        tenant: &Tenant,
+        caller: &Caller,
     ) -> Result<Response, HttpError> {
+        let tenant = caller.tenant();
         let place = self.requests.take(tenant);
         let mut place = place.map_err(|none| Scarce::Requests.refused(none))?;
         let (parts, body) = request.into_parts();
@@ -91,6 +92,7 @@ impl<H: ServerHandler> Front<H> {
         let request = Request::from_parts(parts, Full::new(posted.bytes));
         match *message {
             JsonRpcMessage::Request(message) => {
+                check_scope(caller, &message.request)?;
                 if let ClientRequest::SubscriptionsListenRequest(_) = &message.request {
                     let stream = self.streams.take(tenant);
                     place = stream.map_err(|none| Scarce::Streams.refused(none))?;
