@@ -4,23 +4,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::audit::AuditFlags;
 use super::auth::AuthFlags;
-use super::defaults::shown;
-use super::errand::{Errand, Shown, Task, is_of_errands};
+use super::errand::{Errand, Task};
 use super::fault::Fault;
 use super::fetch::FetchFlags;
+use super::help;
 use super::http::HttpFlags;
 use super::limits::LimitFlags;
 use super::raw::{Given, Origin, Raw, Said};
-use super::setting::{CONFIG_VARIABLE, Setting};
+use super::setting::Setting;
 use super::telemetry::TelemetryFlags;
 use super::tenants::TenantFlags;
-
-/// The flag that names the configuration file.
-const CONFIG_FILE: &str = "config";
 
 const STORAGE: &str = "Storage";
 const MODULES: &str = "WebAssembly modules";
@@ -388,173 +385,11 @@ fn said(cli: Cli) -> CommandLine {
     }
 }
 
-/// The command with the default and the variable of each flag in its help. They are written here
-/// and not by clap, which would read the variables itself and mix up the order of the sources.
+/// The command, with all that its help says.
 pub(super) fn command() -> clap::Command {
-    let mut command = Cli::command();
-    for setting in Setting::ALL {
-        let note = format!(
-            "[default: {}] [env: {}]",
-            shown(setting),
-            setting.variable()
-        );
-        let is_global = is_of_errands(setting);
-        command = command.mut_arg(setting.name().replace('-', "_"), |arg| {
-            noted(arg, &note).global(is_global)
-        });
-    }
-    let command = command.mut_arg(CONFIG_FILE, |arg| {
-        noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]")).global(true)
-    });
-    let all = command.get_arguments().filter(|arg| arg.is_global_set());
-    let all: Vec<Arg> = all.cloned().collect();
-    showing_their_own(command, "", &all)
-}
-
-/// Errands take whatever any of them takes. The help of each shows what counts for it: it gets each flag by
-/// itself, before clap gives it all of them.
-fn showing_their_own(command: clap::Command, words: &str, all: &[Arg]) -> clap::Command {
-    command.mut_subcommands(|errand| {
-        let words = format!("{words} {}", errand.get_name());
-        let words = words.trim_start();
-        let shown = Shown::by(words);
-        let is_shown = |arg: &Arg| {
-            let name = arg.get_long().unwrap_or_default();
-            match Setting::from_name(name) {
-                Some(setting) => (shown.is_shown)(setting),
-                None => shown.reads_file,
-            }
-        };
-        let flags = all.iter().map(|arg| arg.clone().hide(!is_shown(arg)));
-        showing_their_own(errand, words, all).args(flags.collect::<Vec<_>>())
-    })
-}
-
-fn noted(arg: Arg, note: &str) -> Arg {
-    let short = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let long = arg.get_long_help().map(ToString::to_string);
-    let arg = arg.help(format!("{short} {note}"));
-    match long {
-        Some(long) => arg.long_help(format!("{long}\n\n{note}")),
-        None => arg.long_help(format!("{short}\n\n{note}")),
-    }
+    help::told(Cli::command())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits;
-
-    #[test]
-    fn every_setting_is_a_flag_and_every_flag_a_setting() {
-        let command = command();
-        command.clone().debug_assert();
-        let mut flags: Vec<&str> = command
-            .get_arguments()
-            .filter_map(Arg::get_long)
-            .filter(|flag| {
-                !["help", "version", "config", "check-config", "check-sandbox"].contains(flag)
-            })
-            .collect();
-        let mut names = Setting::ALL.map(Setting::name).to_vec();
-        flags.sort_unstable();
-        names.sort_unstable();
-        assert_eq!(flags, names);
-    }
-
-    /// The flags in the help of an errand.
-    fn shown(words: &[&str]) -> Vec<String> {
-        let arguments = [&["mcp-v8"], words, &["--help"]].concat();
-        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let Err(help) = read(&arguments, &mut Vec::new()) else {
-            panic!("no help about {words:?}");
-        };
-        // What is said about them is indented otherwise.
-        let lines = help.lines().map(|line| line.replace("  -h, ", "      "));
-        let flags = lines.filter_map(|line| Some(line.strip_prefix("      --")?.to_owned()));
-        let mut names: Vec<String> = flags
-            .filter_map(|flag| flag.split([' ', '[', '=']).next().map(ToOwned::to_owned))
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn the_help_of_each_errand_lists_what_counts_for_it() {
-        for (words, expected) in [
-            (
-                &["gc"][..],
-                &[
-                    "cache-dir",
-                    "cache-max-mb",
-                    "config",
-                    "directory-path",
-                    "dry-run",
-                    "heap-key-file",
-                    "heap-retention-hours",
-                    "heap-retention-mb",
-                    "help",
-                    "log-level",
-                    "s3-bucket",
-                    "session-db-path",
-                    "sole-database",
-                ][..],
-            ),
-            (
-                &["policy", "check"],
-                &[
-                    "config",
-                    "fetch-allow-private",
-                    "help",
-                    "input",
-                    "log-level",
-                    "opa-fetch-policy",
-                    "opa-url",
-                    "policy-dir",
-                ],
-            ),
-            (
-                &["audit", "verify"],
-                &["audit-key-file", "audit-log", "config", "help"],
-            ),
-            (&["token", "new"], &["help", "operator", "tenant"]),
-            (&["policy"], &["help"]),
-            (&["completions"], &["help"]),
-            (&["man"], &["help", "list"]),
-        ] {
-            assert_eq!(shown(words), expected, "{words:?}");
-        }
-        let of_the_doctor = shown(&["doctor"]);
-        for setting in Setting::ALL.into_iter().filter(|s| is_of_errands(*s)) {
-            let is_there = of_the_doctor.iter().any(|name| name == setting.name());
-            assert!(is_there, "{setting}: {of_the_doctor:?}");
-        }
-    }
-
-    #[test]
-    fn the_ranges_of_the_help_are_those_that_are_kept() {
-        let help = command().render_long_help().to_string();
-        for range in [
-            format!("(1 to {})", super::super::RETENTION_HOURS_MAX),
-            format!("(1 to {})", super::super::RETENTION_COUNT_MAX),
-            format!("(1 to {})", super::super::RETENTION_MB_MAX),
-            format!(
-                "({} to {})",
-                limits::HEAP_MEMORY_MB_SERVER_MIN,
-                limits::HEAP_MEMORY_MB_MAX
-            ),
-            format!(
-                "({} to {})",
-                limits::EXECUTION_TIMEOUT_SECS_MIN,
-                limits::EXECUTION_TIMEOUT_SECS_MAX
-            ),
-            format!("(1 to {})", limits::CONCURRENT_EXECUTIONS_MAX),
-            format!("(0 to {})", super::super::QUEUED_EXECUTIONS_MAX),
-            format!("(0 to {})", super::super::SHUTDOWN_GRACE_SECS_MAX),
-            format!("(0 to {})", super::super::OPA_CACHE_MS_MAX),
-            format!("(0 to {}; 0 for", u16::MAX),
-        ] {
-            assert!(help.contains(&range), "{range} is not in the help:\n{help}");
-        }
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

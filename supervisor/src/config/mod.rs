@@ -14,6 +14,7 @@ mod errand;
 mod fault;
 mod fetch;
 mod file;
+mod help;
 mod http;
 mod limits;
 mod manual;

@@ -63,6 +63,9 @@ fn head(stream: u32, lines: &[&[u8]]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &lines.concat())
 }
 
+/// What depends on the stream of a request.
+type OnStream<T> = fn(u32) -> T;
+
 /// What a server says to a request, on its stream.
 #[derive(Debug, Clone, Default)]
 struct Said {
@@ -321,7 +324,7 @@ async fn lengths_that_are_not_kept_fail_the_request() {
 
 #[tokio::test]
 async fn frames_that_break_the_rules_fail_the_request() {
-    let cases: &[(&str, fn(u32) -> Vec<u8>)] = &[
+    let cases: &[(&str, OnStream<Vec<u8>>)] = &[
         ("no HTTP/2", |_| {
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()
         }),
@@ -417,7 +420,7 @@ async fn heads_above_the_limit_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_end_with_their_time_and_stay_out_of_memory() {
-    let floods: &[(&str, fn(u32) -> Said)] = &[
+    let floods: &[(&str, OnStream<Said>)] = &[
         ("pings", |_| {
             Said::for_ever(&[], &frame(PING, 0, 0, &[7; 8]))
         }),
@@ -469,7 +472,7 @@ async fn floods_end_with_their_time_and_stay_out_of_memory() {
 }
 
 /// Withstands one, and what it was withstood in.
-async fn flood(about: &str, said: fn(u32) -> Said) -> World {
+async fn flood(about: &str, said: OnStream<Said>) -> World {
     let identity = identity("evil.test");
     let (server, written, _) = saying(&identity, &[], said).await;
     let world = impatient(&identity);
