@@ -8,6 +8,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::audit::AuditFlags;
 use super::auth::AuthFlags;
+use super::cluster::ClusterFlags;
 use super::defaults::shown;
 use super::errand::{Errand, Task, is_of_errands};
 use super::fault::Fault;
@@ -223,6 +224,9 @@ struct Cli {
 
     #[command(flatten)]
     audit: AuditFlags,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
 
     #[command(flatten)]
     auth: AuthFlags,
@@ -448,6 +452,7 @@ fn said(cli: Cli) -> CommandLine {
     };
     let of_parts = (cli.tenants.values().into_iter())
         .chain(cli.audit.values())
+        .chain(cli.cluster.values())
         .chain(cli.telemetry.values());
     for (setting, value) in values.into_iter().chain(of_parts) {
         if let Some(value) = value {
