@@ -73,9 +73,9 @@ impl Packet {
         }
     }
 
-    /// About how many bytes it has.
+    /// About how many bytes it has, and no fewer than it has without a snapshot's manifest.
     pub fn weight(&self) -> usize {
-        const HEAD: usize = 128;
+        const HEAD: usize = 256;
         let body: usize = match &self.body {
             Body::Raft(message) => {
                 let each = |entry: &Entry| entry.data.len() + entry.context.len() + 32;
