@@ -42,10 +42,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Packet>, PacketError> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cluster::sample::{heartbeat, packet};
+    use crate::cluster::sample_tests::{append, heartbeat, packet, propose};
 
     #[test]
     fn a_batch_is_read_as_it_was_written_or_not_at_all() {
@@ -62,6 +63,28 @@ mod tests {
         let many = encode(&vec![packet(1); BATCH_PACKETS_MAX + 1]).0;
         assert!(decode(&many).is_err());
         assert_eq!(decode(&[]), Ok(Vec::new()));
+    }
+
+    /// The fuzzer's seeds. Run with `MCP_V8_WRITE_SEEDS=1` to write them anew.
+    #[test]
+    fn the_seeds_of_the_fuzzer_are_packets_of_each_kind() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/packets");
+        let kinds = [
+            ("answer", packet(1)),
+            ("append", append(2, Bytes::from_static(b"entry"))),
+            ("heartbeat", heartbeat(3)),
+            ("propose", propose(Bytes::from_static(b"command"))),
+        ];
+        let all: Vec<Packet> = kinds.iter().map(|(_, packet)| packet.clone()).collect();
+        let each = kinds.map(|(name, packet)| (name, encode(&[packet]).0));
+        for (name, seed) in each.into_iter().chain([("all", encode(&all).0)]) {
+            let file = folder.join(name);
+            if std::env::var_os("MCP_V8_WRITE_SEEDS").is_some() {
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(&file, &seed).unwrap();
+            }
+            assert_eq!(std::fs::read(&file).unwrap(), seed, "{}", file.display());
+        }
     }
 
     proptest! {

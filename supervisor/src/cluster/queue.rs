@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::batch;
-    use crate::cluster::sample::{append, heartbeat, packet, propose};
+    use crate::cluster::sample_tests::{append, heartbeat, packet, propose};
 
     #[test]
     fn a_newer_sign_of_life_takes_the_place_of_an_older_one() {

@@ -17,6 +17,9 @@ pub const CLUSTER_TICKS_OF_HEARTBEAT: u64 = 5;
 /// Ticks among which a node draws when it stands for election, where the finest tick allows them.
 pub const CLUSTER_TICKS_OF_ELECTION: u64 = 20;
 
+/// Events that wait for a node's thread.
+pub const INBOX_EVENTS_MAX: usize = 8192;
+
 /// How far the clocks of two nodes may be apart.
 pub const PEER_CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
 /// Connections whose requests are remembered, so that none is taken twice. Only those who have the
@@ -92,5 +95,6 @@ pub const SNAPSHOT_PIECE_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_FAILURES_MAX: u32 = 8;
 /// Bytes a second that any disk reads back, to verify a snapshot.
 pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 20 << 20;
-/// Snapshots that were received and are kept: the one in use, and one that takes its place.
-pub const SNAPSHOTS_KEPT: usize = 2;
+/// Snapshots that were received whole and are kept. The node removes them when it has used them; the
+/// oldest of more than these was of a leader that is gone.
+pub const SNAPSHOTS_KEPT: usize = 4;
