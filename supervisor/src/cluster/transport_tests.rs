@@ -260,6 +260,7 @@ async fn a_snapshot_survives_a_cut_connection() {
     };
     let mut snapshot = message(MessageType::MsgSnapshot, 0);
     snapshot.mut_snapshot().data = manifest.encode().into();
+    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
     let snapshot = between(&me, &behind, packed(snapshot));
     a.transport.send_snapshot(snapshot.clone(), file.clone());
     // The file may go once it is on its way.
@@ -293,6 +294,7 @@ async fn what_becomes_of_a_snapshot_is_told_in_any_case() {
     };
     let mut snapshot = message(MessageType::MsgSnapshot, 0);
     snapshot.mut_snapshot().data = manifest.encode().into();
+    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
     let snapshot = between(&me, &nobody, packed(snapshot));
     let (to, is_there) = (nobody.id, false);
     for file in [a.home.path().join("missing"), file] {
