@@ -1,6 +1,5 @@
 //! The socket on which other nodes are heard, and what becomes of each connection.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,8 +132,7 @@ impl Connection {
             if let Some(names) = &names {
                 extensions.insert(names.clone());
             }
-            let answer = self.router.clone().oneshot(request.map(Body::new));
-            async move { Ok::<_, Infallible>(answer.await?) }
+            self.router.clone().oneshot(request.map(Body::new))
         });
         let conversation = http1::Builder::new()
             .timer(TokioTimer::new())

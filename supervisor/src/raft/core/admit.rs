@@ -227,7 +227,10 @@ mod tests {
             if let Body::Raft(message) = &mut read.body {
                 (message.from, message.to) = (other.id.get(), core.me.id.get());
             }
-            let _ = core.admit(&read);
+            if core.admit(&read).is_ok() {
+                let mut core = core;
+                let _ = core.handle([crate::raft::core::Event::Packet(read)]);
+            }
         }
     }
 
