@@ -23,6 +23,8 @@ pub enum KeyUse {
     Heaps,
     /// Chaining the audit log.
     Audit,
+    /// Showing who is a node of a cluster.
+    Cluster,
 }
 
 impl KeyUse {
@@ -30,6 +32,7 @@ impl KeyUse {
         match self {
             Self::Heaps => "--heap-key-file",
             Self::Audit => "--audit-key-file",
+            Self::Cluster => "--cluster-secret-file",
         }
     }
 
@@ -37,6 +40,7 @@ impl KeyUse {
         match self {
             Self::Heaps => "can make this server load anything as a heap",
             Self::Audit => "can write an audit log that is believed",
+            Self::Cluster => "can be a node of the cluster",
         }
     }
 
@@ -44,13 +48,23 @@ impl KeyUse {
         match self {
             Self::Heaps => "no heap sealed with it can be trusted",
             Self::Audit => "no audit log written with it can be trusted",
+            Self::Cluster => "whoever has read it can be a node of the cluster",
         }
     }
 
-    const fn end(self) -> &'static str {
+    const fn way_out(self) -> &'static str {
         match self {
-            Self::Heaps => "no heap stored so far can be read with",
-            Self::Audit => "no audit log written so far can be verified with",
+            Self::Heaps => {
+                "restore it, or remove it to have another made, which no heap stored so far can be \
+                 read with"
+            }
+            Self::Audit => {
+                "restore it, or remove it to have another made, which no audit log written so far can \
+                 be verified with"
+            }
+            Self::Cluster => {
+                "copy it from another node; the first is made by: openssl rand -hex 32"
+            }
         }
     }
 }
@@ -60,6 +74,7 @@ impl fmt::Display for KeyUse {
         f.write_str(match self {
             Self::Heaps => "heap key",
             Self::Audit => "audit key",
+            Self::Cluster => "cluster secret",
         })
     }
 }
@@ -219,10 +234,9 @@ pub enum KeyError {
     },
     /// It is no key.
     #[error(
-        "the {is_for} {} is not a file of 64 hexadecimal digits in lower case; restore it, or remove \
-         it to have another made, which {}",
+        "the {is_for} {} is not a file of 64 hexadecimal digits in lower case; {}",
         .path.display(),
-        .is_for.end()
+        .is_for.way_out()
     )]
     Malformed {
         /// What it is for.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod auth;
+mod cluster;
 mod fetch;
 mod operation;
 mod raft;
@@ -17,6 +18,7 @@ use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::audit::*;
 pub use self::auth::*;
+pub use self::cluster::*;
 pub use self::fetch::*;
 pub use self::operation::*;
 pub use self::raft::*;

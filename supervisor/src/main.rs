@@ -32,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIGURATION: u8 = 2;
 
+/// A server that said nothing would be taken for a node.
+const NO_CLUSTER: &str = "mcp-v8: --cluster-port: this version cannot take part in a cluster; start it \
+                          without the settings of a cluster\n";
+
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -59,6 +63,10 @@ enum Failure {
 
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
+        Ok(Command::Serve(config) | Command::CheckConfig(config)) if config.cluster.is_some() => {
+            complain(&NO_CLUSTER);
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
         Ok(Command::Serve(config)) => run(*config),
         Ok(Command::CollectGarbage { config, options }) => errand::collect(*config, options),
         Ok(Command::CheckSandbox {

@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::audit::AuditFlags;
 use super::auth::AuthFlags;
+use super::cluster::ClusterFlags;
 use super::errand::{Errand, Task};
 use super::fault::Fault;
 use super::fetch::FetchFlags;
@@ -153,6 +154,9 @@ struct Cli {
 
     #[command(flatten)]
     audit: AuditFlags,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
 
     #[command(flatten)]
     auth: AuthFlags,
@@ -365,6 +369,7 @@ fn said(cli: Cli) -> CommandLine {
         .chain(cli.http.values())
         .chain(cli.tenants.values())
         .chain(cli.audit.values())
+        .chain(cli.cluster.values())
         .chain(cli.telemetry.values());
     for (setting, value) in values.into_iter().chain(of_parts) {
         if let Some(value) = value {

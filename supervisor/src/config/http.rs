@@ -209,14 +209,14 @@ fn port(said: &Said) -> Result<u16, Fault> {
     u16::try_from(number).map_err(|_| malformed(said, "a port"))
 }
 
-fn address(said: &Said) -> Result<IpAddr, Fault> {
+pub(super) fn address(said: &Said) -> Result<IpAddr, Fault> {
     let expected = "an IP address, such as 127.0.0.1, 0.0.0.0 or ::";
     let text = text(said, expected)?;
     text.trim().parse().map_err(|_| malformed(said, expected))
 }
 
 /// Texts between commas; in the file also an array of texts.
-fn list<T: FromStr>(said: &Said, expected: &str) -> Result<Vec<T>, Fault> {
+pub(super) fn list<T: FromStr>(said: &Said, expected: &str) -> Result<Vec<T>, Fault> {
     let wrong = || malformed(said, expected);
     let texts: Vec<&str> = match &said.given {
         Given::Toml(toml::Value::Array(values)) => values

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::telemetry::LogLevel;
 
 mod auth;
+mod cluster;
 mod fetch;
 mod http;
 mod state;
@@ -223,7 +224,8 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("otlp-headers-file", "/x/headers", "\"/x/headers\""),
         ("otlp-sample-ratio", "0.5", "0.5"),
     ];
-    assert_eq!(values.len(), Setting::ALL.len());
+    let values = values.into_iter().chain(cluster::VALUES);
+    assert_eq!(values.clone().count(), Setting::ALL.len());
     for (name, text, toml) in values {
         let setting = Setting::from_name(name).unwrap();
         let needed: &[&str] = match setting {
@@ -252,6 +254,7 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::FetchAllowPrivate | Setting::FetchHeader | Setting::FetchHeaderConfig => {
                 &["--policy-dir=/x"]
             }
+            _ if cluster::VALUES.iter().any(|value| value.0 == name) => cluster::needed(setting),
             Setting::OtlpHeadersFile | Setting::OtlpSampleRatio => &["--otlp-endpoint=http://x"],
             _ => &[],
         };
@@ -271,6 +274,10 @@ fn every_setting_can_be_said_in_all_three_ways() {
             | Setting::JwtAudience
             | Setting::AuthResource
             | Setting::AuthServer => config(&["--http-port=1"], &[]),
+            Setting::ClusterTlsCert
+            | Setting::ClusterTlsKey
+            | Setting::ClusterTlsCa
+            | Setting::ClusterInsecure => config(&cluster::NODE, &[]),
             _ => with(&[], &[]),
         };
         // But for where it was said.

@@ -36,4 +36,5 @@ pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;
 pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
+pub(crate) use tls::FileMark;
 pub use tls::{TlsError, TlsFiles, Validity};
