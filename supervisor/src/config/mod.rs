@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod cli;
 mod cluster;
+mod complaint;
 mod defaults;
 mod effective;
 mod environment;
