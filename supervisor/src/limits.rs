@@ -83,7 +83,7 @@ pub const USAGE_WAIT_MAX: Duration = Duration::from_millis(20);
 /// Executions that have just ended and are still known without the disk.
 pub const RECENT_ENDS_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 /// The longest result, preview and error of one of them, together, in bytes.
-pub const RECENT_END_BYTES_MAX: u64 = 4 << 10;
+pub const RECENT_END_BYTES_MAX: usize = 4 << 10;
 /// How long they are known so.
 pub const RECENT_END_AGE_MAX: Duration = Duration::from_secs(5);
 /// How long [`crate::app::Workspace::cancel`] waits for the end that it asked for.

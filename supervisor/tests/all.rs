@@ -1,5 +1,11 @@
 //! The tests of the server in one program, because linking one for each file takes minutes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod alarms;
 mod audit_full;
 mod auth_http;

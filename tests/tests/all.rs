@@ -1,5 +1,11 @@
 //! The tests over the real programs in one, because linking one for each file takes minutes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod abuse;
 mod abuse_table;
 mod audit;

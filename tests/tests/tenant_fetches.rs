@@ -65,7 +65,7 @@ fn requests_a_minute_are_bounded_by_tenant_and_each_hop_is_one() {
         assert!(refused.contains(part), "{part} is not in {refused}");
     }
     // It is over for all of its scripts, also for those that come later.
-    assert!(fetched(&first, &[text.clone()])[0].contains("fetches_per_minute"));
+    assert!(fetched(&first, std::slice::from_ref(&text))[0].contains("fetches_per_minute"));
     // And for nobody else, who has what the flag gives.
     let other = fetched(&second, &[text.clone(), text]);
     assert_eq!(other[0], "200");

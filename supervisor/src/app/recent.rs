@@ -35,7 +35,7 @@ impl Recent {
             }) => false,
             Some(_) => true,
         };
-        if is_written && view.text_bytes() <= limits::RECENT_END_BYTES_MAX {
+        if is_written && view.text_bytes() <= limits::RECENT_END_BYTES_MAX as u64 {
             let at = Instant::now();
             let view = view.clone();
             self.0.put(view.id, Noted { at, view });
@@ -96,7 +96,7 @@ mod tests {
             error: "nobody wrote it".to_owned(),
             error_truncated: false,
         }));
-        let long = completed("x".repeat(limits::RECENT_END_BYTES_MAX as usize + 1));
+        let long = completed("x".repeat(limits::RECENT_END_BYTES_MAX + 1));
         for view in [ended(None), lost, long] {
             let mut recent = Recent::default();
             recent.note(&view);

@@ -73,7 +73,7 @@ fn change(old: &Figure<'_>, new: &Figure<'_>, floors: (Option<f64>, Option<f64>)
         now: new.measured,
         times_worse: rounded(times_worse),
         // What is no number is no better.
-        is_regression: !(times_worse <= WORSE_MAX),
+        is_regression: times_worse.is_nan() || times_worse > WORSE_MAX,
     }
 }
 
