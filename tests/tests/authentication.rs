@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use crate::tenants_parts::{FIRST, OPERATOR, SECOND, token_file, write_tokens};
 use e2e::home::Home;
 use e2e::http::HttpServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::http::Request;
 
 fn start(home: &Home, arguments: &[&str]) -> HttpServer {
@@ -302,7 +302,12 @@ fn a_new_token_is_shown_once_and_its_entry_lets_it_in() {
 fn clients_are_told_what_a_token_can_be_for_where_tokens_say_that() {
     let home = Home::new();
     let keys = home.path("keys.json");
-    std::fs::write(&keys, r#"{"keys": []}"#).expect("a file in our own directory");
+    // The key of RFC 8037, appendix A.2.
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "one",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    std::fs::write(&keys, json!({"keys": [key]}).to_string()).expect("a file in our own directory");
     let keys = keys.display().to_string();
     let arguments = [
         "--jwks-file",

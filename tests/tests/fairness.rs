@@ -133,7 +133,7 @@ fn limits_of_the_file_of_tokens_are_of_one_tenant() {
     let noted = || std::fs::read_to_string(&log).expect("a log");
     let has = |what: &str| processes::within(PATIENCE, || noted().contains(what));
     assert!(
-        has("\"event\":\"authentication_failed\",\"reason\":\"bad_token\""),
+        has("\"event\":\"authentication_failed\",\"peer\":\"127.0.0.1\",\"reason\":\"bad_token\""),
         "{}",
         noted()
     );

@@ -22,7 +22,7 @@ pub(super) fn encode(packets: &[Packet]) -> (Vec<u8>, usize) {
     (bytes, lost)
 }
 
-/// Reads [`encode`] back: all of it, or nothing.
+/// Reads `encode` back: all of it, or nothing.
 ///
 /// # Errors
 /// [`PacketError`].

@@ -6,13 +6,13 @@
 //!                                                                      trust: who is it?
 //! ```
 //!
-//! * [`options`], [`name`], [`peer`]: what an operator decides, and what nodes are called.
-//! * [`trust`]: who is a node.
-//! * [`listener`], [`seats`], [`routes`]: what others say to this node.
-//! * [`endpoint`], [`link`], [`queue`], [`batch`], [`line`]: what this node says to others.
-//! * [`snapshot`]: files between nodes.
-//! * [`bootstrap`], [`questions`]: how a node comes to a cluster.
-//! * [`control`], [`inbox`], [`outbox`]: what the node itself is to all of this.
+//! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
+//! * `trust`: who is a node.
+//! * `listener`, `seats`, `routes`: what others say to this node.
+//! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
+//! * `snapshot`: files between nodes.
+//! * [`bootstrap`], `questions`: how a node comes to a cluster.
+//! * `control`, `inbox`, `outbox`: what the node itself is to all of this.
 //!
 //! Every byte that comes is hostile until its sender has shown who it is, and bounded after that too. The
 //! algorithm sends again whatever is lost: so what there is no room for is dropped, and said to be.
