@@ -61,7 +61,11 @@ fn requests_a_minute_are_bounded_by_tenant_and_each_hop_is_one() {
     );
     assert_eq!(all[..3], ["200", "200", "200"]);
     let refused = &all[3];
-    for part in ["fetches_per_minute", "4 requests a minute", "try again in"] {
+    for part in [
+        "fetches_per_minute",
+        "4 requests of scripts a minute",
+        "try again in",
+    ] {
         assert!(refused.contains(part), "{part} is not in {refused}");
     }
     // It is over for all of its scripts, also for those that come later.

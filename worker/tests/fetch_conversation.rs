@@ -148,6 +148,9 @@ impl Supervisor {
         let FromWorker::Finished(finished) = self.hear() else {
             panic!("it says more")
         };
+        // It stays, so that what it has used can be read, until nobody needs it.
+        assert!(!self.worker.is_finished());
+        drop(self.to_worker);
         self.worker.join().unwrap();
         match finished {
             Finished::Completed(done) => done.result.text,

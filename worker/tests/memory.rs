@@ -337,15 +337,19 @@ fn run(worker: Worker<'_>, source: &str) -> Run {
     thread::scope(|scope| {
         let finished = scope.spawn(move || {
             let mut finished = None;
+            let mut input = Some(input);
             loop {
                 let read = output.read(&mut bytes).unwrap();
                 frames.push(&bytes[..read]);
                 while let Some(message) = frames.next_message().unwrap() {
                     if let FromWorker::Finished(word) = message {
                         finished = Some(word);
+                        // It waits until nobody needs it.
+                        input = None;
                     }
                 }
                 if read == 0 {
+                    drop(input);
                     return finished;
                 }
             }

@@ -22,9 +22,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use mcp_v8_protocol::codec::encode;
+use mcp_v8_protocol::codec::{FrameReader, encode};
 use mcp_v8_protocol::limits::SOURCE_BYTES_MAX;
-use mcp_v8_protocol::message::{ExecutionLimits, Grants, HeapUse, Start, ToWorker};
+use mcp_v8_protocol::message::{ExecutionLimits, FromWorker, Grants, HeapUse, Start, ToWorker};
 use mcp_v8_worker::sandbox::{INPUT_FD, OUTPUT_FD};
 use serde_json::Value;
 
@@ -262,7 +262,8 @@ fn watch(tier: &str, source: &str, mut show: impl FnMut(u64, &Call)) {
     });
 }
 
-/// Says Start once the worker has said something, and listens to the end.
+/// Says Start once the worker has said something, and listens to the end: after its last word a worker waits
+/// until nobody needs it.
 fn converse(mut input: File, mut output: File, source: &str) {
     let start = ToWorker::Start(Start {
         source: source.to_owned(),
@@ -270,11 +271,22 @@ fn converse(mut input: File, mut output: File, source: &str) {
         heap: HeapUse::Discard,
         grants: Grants { fetch: true },
     });
+    let mut frames = FrameReader::<FromWorker>::default();
     let mut bytes = vec![0; 1 << 16];
-    if output.read(&mut bytes).is_ok_and(|read| read > 0) {
-        let _gone = encode(&start).map(|frame| input.write_all(&frame));
-        while output.read(&mut bytes).is_ok_and(|read| read > 0) {}
+    if !output.read(&mut bytes).is_ok_and(|read| read > 0) {
+        return;
     }
+    let _gone = encode(&start).map(|frame| input.write_all(&frame));
+    let mut input = Some(input);
+    while let Ok(read @ 1..) = output.read(&mut bytes) {
+        frames.push(&bytes[..read]);
+        while let Ok(Some(message)) = frames.next_message() {
+            if let FromWorker::Finished(_) = message {
+                input = None;
+            }
+        }
+    }
+    drop(input);
 }
 
 /// Lets a process go from call to call until it ends, and shows those from its first write to the
