@@ -103,6 +103,8 @@ pub(crate) fn forked() -> Worker {
         let asked = Instant::now();
         talk.run();
         request.push(asked.elapsed());
+        // It waits until nobody needs it.
+        drop(talk);
         let worker = spent(zygote.exited().expect("it tells"));
         cpu.push(worker + processes::cpu(pid).saturating_sub(before));
     });
@@ -173,6 +175,7 @@ impl Forking {
         let forked = self.zygote.fork().expect("it forks");
         let mut talk = Talk::open(forked.to_worker, forked.from_worker);
         talk.run_that(source, grants);
+        drop(talk);
         let worker = spent(self.zygote.exited().expect("it tells"));
         worker + processes::cpu(self.pid).saturating_sub(before)
     }
