@@ -29,6 +29,10 @@ fn health_is_told_to_everybody_and_figures_to_those_who_are_let_in() {
         assert!(server.raw(foreign.as_bytes()).starts_with("HTTP/1.1 200"));
     }
     server.run("1");
+    // It is counted when nothing is left of it, which is a moment later.
+    let counted = "mcp_v8_executions_ended_total{status=\"completed\"} 1";
+    let is_counted = || server.get("/metrics").body.contains(counted);
+    assert!(processes::within(PATIENCE, is_counted));
     let figures = server.get("/metrics");
     for line in [
         "mcp_v8_executions_ended_total{status=\"completed\"} 1",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -178,7 +178,13 @@ where
         Ok(caller) => caller,
         Err(no_entry) => {
             gate.note(no_entry, request.extensions().get().copied());
-            return gate.refusal(no_entry);
+            let mut response = gate.refusal(no_entry);
+            if !request.body().is_end_stream() {
+                // What is left of the body is not read.
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            return response;
         }
     };
     // It has done its work: nobody behind here can show it, or pass it on.
