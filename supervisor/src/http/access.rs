@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +14,7 @@ use super::error::{HttpError, failure};
 use super::error_code::ErrorCode;
 use super::metadata;
 use super::peer::Peer;
+use super::refusal::last;
 use super::until::until;
 use crate::api::Failed;
 use crate::audit::{Actor, Audit, Event};
@@ -178,13 +179,11 @@ where
         Ok(caller) => caller,
         Err(no_entry) => {
             gate.note(no_entry, request.extensions().get().copied());
-            let mut response = gate.refusal(no_entry);
-            if !request.body().is_end_stream() {
-                // What is left of the body is not read.
-                let headers = response.headers_mut();
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            return response;
+            let response = gate.refusal(no_entry);
+            return match request.body().is_end_stream() {
+                true => response,
+                false => last(response),
+            };
         }
     };
     // It has done its work: nobody behind here can show it, or pass it on.

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::CONNECTION;
 use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body::Body as _;
@@ -15,7 +13,7 @@ use tokio::time::timeout;
 
 use super::error::HttpError;
 use super::error_code::ErrorCode;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, last};
 use crate::auth::Caller;
 use crate::limits;
 use crate::quota::{Crowd, Member, NoPlace, Sharing};
@@ -138,13 +136,7 @@ where
             let body = Body::from(taken.bytes);
             next(Request::from_parts(parts, body)).await
         }
-        Err(refusal) => {
-            let mut response = refusal.response();
-            // What is left of the body is not read.
-            let headers = response.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
+        Err(refusal) => last(refusal.response()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What goes wrong with a request of the API: its status, its code for programs, and its text.
 
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::access::NeedsScope;
 use super::error_code::ErrorCode;
+use super::refusal::last;
 use crate::api::arguments::BadArguments;
 use crate::api::{ArgumentError, FAILED, Failed, MixedUnits, hidden, told};
 use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
@@ -175,9 +176,7 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut response = failure(self.code(), &self.shown());
         if matches!(self, Self::Body(BodyError::TooLarge | BodyError::CutOff)) {
-            // What is left of the body is not read.
-            let headers = response.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            response = last(response);
         }
         if let Self::NoScope(scope) = self {
             response.extensions_mut().insert(NeedsScope(scope));

@@ -1,10 +1,19 @@
 //! Answers to requests that are not let in.
 
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 
 use super::error::failure;
 use super::error_code::ErrorCode;
 use crate::api::Failed;
+
+/// The same answer, to a request whose body is not read to its end: the connection closes after it.
+pub(super) fn last(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
 
 /// Why a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
