@@ -23,6 +23,7 @@
 //! * [`policy`]: who may do what.
 //! * [`quota`]: what each tenant may use, and what it has used.
 //! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
+//! * [`cluster`]: one node of it: the thread, and what it is joined to.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -40,6 +41,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod cluster;
 pub mod config;
 pub mod doctor;
 pub mod execution;

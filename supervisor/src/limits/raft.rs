@@ -49,3 +49,14 @@ pub const NODE_NAME_BYTES_MAX: usize = 128;
 pub const NODE_ADDRESS_BYTES_MAX: usize = 300;
 /// Rounds of reads that wait for the leader's word at once; later reads share the next one.
 pub const READ_ROUNDS_MAX: usize = 4;
+
+/// What waits for the thread of a node, in events.
+pub const INBOX_LENGTH_MAX: usize = 4096;
+/// Room of these that entries and requests leave to signs of life, votes and answers.
+pub const INBOX_KEPT_BACK: usize = 1024;
+/// Entries and requests that wait for the thread of a node, in bytes.
+pub const INBOX_BYTES_MAX: usize = 32 << 20;
+/// Events that a node takes note of before it looks at the clock again.
+pub const INBOX_TAKE_MAX: usize = 256;
+/// The same, in bytes; one is always taken.
+pub const INBOX_TAKE_BYTES_MAX: usize = 4 << 20;
