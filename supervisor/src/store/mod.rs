@@ -9,19 +9,25 @@
 //! one's unfinished executions ends them as failed.
 
 mod doomed;
+mod durable;
 mod error;
 mod garbage;
 mod inspect;
 mod keep;
 mod maintenance;
+mod open;
 mod page;
 mod place;
 mod prefix;
 mod read;
 mod recall;
 mod record;
+mod replica;
+mod replication;
 mod schema;
 mod session;
+mod shared;
+pub mod snapshot;
 mod source;
 mod tags;
 mod usage;
@@ -30,10 +36,8 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -48,17 +52,21 @@ pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Status, Summary, Usage, View,
 };
+pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
 pub use usage::PastUse;
 pub use write::Chunk;
 
-use self::place::Place;
-use self::write::{Applied, Write};
-use self::writer::{Command, Waiter, Writer};
+use self::doomed::Adoption;
+use self::open::Opened;
+use self::write::Write;
+use self::writer::{Order, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::raft::command::{Command, Outcome};
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// Where executions are kept.
@@ -113,10 +121,10 @@ pub struct IdMatches {
 /// The store. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct Store {
-    commands: mpsc::Sender<Command>,
+    orders: mpsc::Sender<Order>,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
-    owner: i64,
+    owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
 }
@@ -143,48 +151,32 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(place: StorePlace, retention: Retention) -> Result<Self, OpenError> {
-        let place = Place::prepare(place)?;
-        let mut connection = place.open_writer()?;
-        schema::migrate(&mut connection)?;
-        let lock = place.lock()?;
-        connection.execute("INSERT INTO owners (lock_name) VALUES (?1)", [&lock.name])?;
-        let owner = connection.last_insert_rowid();
-        maintenance::sweep_dead_owners(&mut connection, &place, owner, Timestamp::now())?;
-        let idle: Result<Vec<_>, _> = (0..limits::STORE_READERS)
-            .map(|_| place.open_reader())
-            .collect();
-        let readers = Readers {
-            permits: Arc::new(Semaphore::new(limits::STORE_READERS)),
-            idle: Mutex::new(idle?),
-        };
-        let database: Arc<Path> = place.database().into();
-        let figures = StoreFigures::default();
-        let (commands, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH);
-        let (healthy, health) = watch::channel(None);
-        let writer = Writer {
-            connection,
-            commands: receiver,
-            place,
-            lock,
-            owner,
-            retention,
-            health: healthy,
-            figures: figures.clone(),
-        };
-        start_thread(writer).map_err(OpenError::Thread)?;
-        Ok(Self {
-            commands,
-            health,
-            readers: Arc::new(readers),
-            owner,
-            figures,
-            database,
-        })
+        let opened = Opened::open(place)?;
+        opened.serve_alone(retention)
+    }
+
+    /// Opens the database of a node of a cluster, which nobody else uses. What is shared changes by
+    /// [`Store::replication`] alone. It blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_in_cluster(
+        place: StorePlace,
+        retention: Retention,
+        node: RaftId,
+    ) -> Result<Self, OpenError> {
+        let opened = Opened::open(place)?;
+        opened.serve_in_cluster(retention, node)
+    }
+
+    /// What the thread of a cluster's node uses.
+    pub fn replication(&self) -> Replication {
+        Replication::new(self.orders.clone(), Arc::clone(&self.database))
     }
 
     /// Whether its writer works, or has ended.
     pub fn lives(&self) -> bool {
-        !self.commands.is_closed()
+        !self.orders.is_closed()
     }
 
     /// What it counts.
@@ -200,7 +192,7 @@ impl Store {
             std::fs::metadata(path).map_or(0, |about| about.len())
         };
         StoreLoad {
-            queued: self.commands.max_capacity() - self.commands.capacity(),
+            queued: self.orders.max_capacity() - self.orders.capacity(),
             database_bytes: of("") + of("-wal"),
         }
     }
@@ -228,8 +220,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Closed`].
     pub async fn reserve(&self) -> Result<Room<'_>, StoreError> {
-        let permit = self.commands.reserve().await;
-        permit.map(Room).map_err(|_| StoreError::Closed)
+        let permit = self.orders.reserve().await;
+        let permit = permit.map_err(|_| StoreError::Closed)?;
+        Ok(Room {
+            permit,
+            owner: self.owner,
+        })
     }
 
     /// Records an end with what is kept of it, all or nothing, and waits until it is committed. The
@@ -238,8 +234,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
-        let write = Write::End(Box::new(view), keep.map(Box::new));
-        self.ask(|waiter| Command::WriteNow(write, waiter)).await?;
+        let mut execution = view.into_execution(self.owner);
+        if let Some(keep) = &keep {
+            let session = keep.session.as_ref().map(|name| name.as_str().to_owned());
+            execution.session = session;
+            execution.input_heap = keep.input_heap.map(|heap| *heap.as_bytes());
+        }
+        let kept = keep.map(|keep| Box::new(keep.into_kept()));
+        self.change(Command::End(Box::new(execution), kept)).await?;
         Ok(())
     }
 
@@ -248,7 +250,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: something before is not recorded.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.ask(Command::Flush).await?;
+        self.ask(Order::Flush).await?;
         Ok(())
     }
 
@@ -259,7 +261,7 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.permits.close();
         self.readers.lock().clear();
-        self.ask(Command::Close).await?;
+        self.ask(Order::Close).await?;
         Ok(())
     }
 
@@ -306,16 +308,29 @@ impl Store {
             .await
     }
 
-    async fn send(&self, command: Command) -> Result<(), StoreError> {
-        self.commands
-            .send(command)
+    /// Makes a change of what is shared, and waits until it is committed.
+    async fn change(&self, command: Command) -> Result<Outcome, StoreError> {
+        self.write_now(Write::Change(command)).await
+    }
+
+    async fn adopt(&self, adoption: Adoption) -> Result<Outcome, StoreError> {
+        self.write_now(Write::Adopt(adoption)).await
+    }
+
+    async fn write_now(&self, write: Write) -> Result<Outcome, StoreError> {
+        self.ask(|waiter| Order::WriteNow(write, waiter)).await
+    }
+
+    async fn send(&self, order: Order) -> Result<(), StoreError> {
+        self.orders
+            .send(order)
             .await
             .map_err(|_| StoreError::Closed)
     }
 
-    async fn ask(&self, command: impl FnOnce(Waiter) -> Command) -> Result<Applied, StoreError> {
+    async fn ask(&self, order: impl FnOnce(Waiter) -> Order) -> Result<Outcome, StoreError> {
         let (waiter, answer) = oneshot::channel();
-        self.send(command(waiter)).await?;
+        self.send(order(waiter)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -345,24 +360,29 @@ impl Store {
 
 /// Room for one write.
 #[derive(Debug)]
-pub struct Room<'a>(mpsc::Permit<'a, Command>);
+pub struct Room<'a> {
+    permit: mpsc::Permit<'a, Order>,
+    owner: RaftId,
+}
 
 impl Room<'_> {
     /// Records a new execution with its code; durable within [`limits::WRITER_LINGER`] and a commit. A write that
     /// fails later shows in [`Store::trouble`].
     pub fn accept(self, view: View, code: String) {
-        let write = Write::Accept(Box::new(view), code);
-        self.0.send(Command::Write(write));
+        let execution = Box::new(view.into_execution(self.owner));
+        self.permit
+            .send(Order::Write(Write::Accept(execution, code)));
     }
 
     /// Records that an execution has started.
     pub fn start(self, view: View) {
-        self.0.send(Command::Write(Write::Start(Box::new(view))));
+        let execution = Box::new(view.into_execution(self.owner));
+        self.permit.send(Order::Write(Write::Start(execution)));
     }
 
     /// Records output.
     pub fn append(self, chunk: Chunk) {
-        self.0.send(Command::Write(Write::Output(chunk)));
+        self.permit.send(Order::Write(Write::Output(chunk)));
     }
 }
 
@@ -375,14 +395,4 @@ impl Readers {
 /// The version of SQLite.
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()
-}
-
-fn start_thread(writer: Writer) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    thread::Builder::new()
-        .name("mcp-v8-store".to_owned())
-        .spawn(move || runtime.block_on(writer.serve()))?;
-    Ok(())
 }

@@ -170,6 +170,15 @@ impl RaftDb {
         Ok(())
     }
 
+    /// Forgets a beginning that nothing has come of: the node has never said a word by it.
+    ///
+    /// # Errors
+    /// [`LogDbError`].
+    pub fn forget_beginning(&mut self) -> Result<(), LogDbError> {
+        self.connection.execute("DELETE FROM meta", [])?;
+        Ok(())
+    }
+
     /// Everything that is on the disk.
     ///
     /// # Errors
