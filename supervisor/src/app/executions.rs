@@ -195,7 +195,8 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         StoreError::Sqlite(_)
         | StoreError::Gap
         | StoreError::Corrupt { .. }
-        | StoreError::Shared => {
+        | StoreError::Shared
+        | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

@@ -78,7 +78,8 @@ fn unwritten(error: StoreError) -> Error {
         StoreError::Sqlite(_)
         | StoreError::Gap
         | StoreError::Corrupt { .. }
-        | StoreError::Shared => {
+        | StoreError::Shared
+        | StoreError::Cluster(_) => {
             tracing::error!(%error, "the use of a heap could not be written");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

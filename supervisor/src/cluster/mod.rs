@@ -7,6 +7,21 @@
 //!
 //! * [`inbox`]: what happens to the node, from whoever hears of it.
 //! * [`outbox`]: what the node says, to whoever carries it.
+//! * [`files`]: what it has on its disk, and in which order that changes.
+//! * [`times`]: its clock.
+//! * `driver`: the thread.
+//! * `board`: what the thread tells others.
+//! * [`handle`]: what the rest of a server asks of it.
 
+mod board;
+mod driver;
+pub mod files;
+pub mod handle;
 pub mod inbox;
 pub mod outbox;
+#[cfg(test)]
+mod tests;
+pub mod times;
+
+pub use self::board::{Role, Standing, Status};
+pub use self::driver::{DriverError, Kept};

@@ -13,7 +13,7 @@ use crate::raft::command::{Command, ExecutionKey};
 use crate::raft::ids::RaftId;
 
 const STOPPED: &str = "the server stopped before this execution ended; run it again";
-const RESTARTED: &str = "the server restarted before this execution ended; run it again";
+pub(super) const RESTARTED: &str = "the server restarted before this execution ended; run it again";
 
 /// The newest execution that has to go: it and all that ended before it.
 #[derive(Debug, Clone, Copy)]
@@ -65,13 +65,12 @@ pub(super) struct Removed {
     pub(super) is_all: bool,
 }
 
-/// Removes some executions up to the cutoff, with their code and output.
-pub(super) fn remove_some(
-    connection: &mut Connection,
+/// The oldest executions up to the cutoff, so many as go at once.
+pub(super) fn expired(
+    connection: &Connection,
     cutoff: Cutoff,
-) -> Result<Removed, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let doomed: Vec<ExecutionKey> = transaction
+) -> rusqlite::Result<Vec<ExecutionKey>> {
+    connection
         .prepare_cached(
             "SELECT id FROM executions
              WHERE completed_at IS NOT NULL AND (completed_at, seq) <= (?1, ?2)
@@ -81,7 +80,16 @@ pub(super) fn remove_some(
             params![cutoff.completed_at, cutoff.seq, RETENTION_BATCH_LENGTH],
             |row| row.get(0),
         )?
-        .collect::<Result<_, _>>()?;
+        .collect()
+}
+
+/// Removes some executions up to the cutoff, with their code and output.
+pub(super) fn remove_some(
+    connection: &mut Connection,
+    cutoff: Cutoff,
+) -> Result<Removed, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let doomed = expired(&transaction, cutoff)?;
     let removed = Removed {
         count: doomed.len() as u64,
         is_all: doomed.len() < RETENTION_BATCH_LENGTH as usize,
@@ -140,7 +148,7 @@ pub(super) fn make_own(
         return Ok(IsAlone(false));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let was_in_none = Replica::new(&transaction).conf()?.get_voters().is_empty();
+    let was_in_none = !Replica::new(&transaction).is_in_cluster()?;
     for (owner, _) in others {
         if was_in_none {
             forget_owner(&transaction, owner, Timestamp::now(), RESTARTED)?;

@@ -8,6 +8,7 @@
 //! Several servers may share one database. Each ends what it has begun; a server that finds a dead
 //! one's unfinished executions ends them as failed.
 
+mod cluster;
 mod doomed;
 mod durable;
 mod error;
@@ -35,12 +36,13 @@ mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use cluster::Replicate;
 pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
@@ -52,6 +54,8 @@ pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Status, Summary, Usage, View,
 };
+#[cfg(test)]
+pub(crate) use replica::tests::read_back;
 pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
@@ -59,7 +63,6 @@ pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
 pub use usage::PastUse;
 pub use write::Chunk;
 
-use self::doomed::Adoption;
 use self::open::Opened;
 use self::write::Write;
 use self::writer::{Order, Waiter};
@@ -127,6 +130,8 @@ pub struct Store {
     owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
+    /// What makes changes of what is shared, in a cluster.
+    node: Arc<OnceLock<Arc<dyn Replicate>>>,
 }
 
 /// How much there is of it.
@@ -306,15 +311,6 @@ impl Store {
     ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
         self.read(move |connection| read::list(connection, &tenant, filter, limit, after))
             .await
-    }
-
-    /// Makes a change of what is shared, and waits until it is committed.
-    async fn change(&self, command: Command) -> Result<Outcome, StoreError> {
-        self.write_now(Write::Change(command)).await
-    }
-
-    async fn adopt(&self, adoption: Adoption) -> Result<Outcome, StoreError> {
-        self.write_now(Write::Adopt(adoption)).await
     }
 
     async fn write_now(&self, write: Write) -> Result<Outcome, StoreError> {

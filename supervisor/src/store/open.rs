@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::error::OpenError;
 use super::maintenance::{self, IsAlone};
 use super::place::{OwnerLock, Place};
+use super::replica::Replica;
 use super::write::Rule;
 use super::writer::Writer;
 use super::{Readers, Retention, Store, StorePlace, schema};
@@ -23,6 +24,8 @@ pub(super) struct Opened {
     place: Place,
     connection: Connection,
     lock: OwnerLock,
+    /// Its number among the servers on this database.
+    owner: i64,
 }
 
 impl Opened {
@@ -32,16 +35,24 @@ impl Opened {
         schema::migrate(&mut connection)?;
         let lock = place.lock()?;
         connection.execute("INSERT INTO owners (lock_name) VALUES (?1)", [&lock.name])?;
+        let owner = connection.last_insert_rowid();
         Ok(Self {
             place,
             connection,
             lock,
+            owner,
         })
     }
 
     /// Each server on a database is a node of its own, by its number.
     pub(super) fn serve_alone(mut self, retention: Retention) -> Result<Store, OpenError> {
-        let owner = u64::try_from(self.connection.last_insert_rowid()).ok();
+        // What would change here, the cluster's log would not know.
+        let replica = Replica::new(&self.connection);
+        let is_shared = replica.is_in_cluster().map_err(OpenError::Sweep)?;
+        if is_shared {
+            return Err(OpenError::InCluster);
+        }
+        let owner = u64::try_from(self.owner).ok();
         let owner = owner.and_then(RaftId::from_u64).ok_or(OpenError::Full)?;
         maintenance::sweep_dead_owners(&mut self.connection, &self.place, owner, Timestamp::now())
             .map_err(OpenError::Sweep)?;
@@ -91,6 +102,7 @@ impl Opened {
             owner,
             figures,
             database,
+            node: Arc::default(),
         })
     }
 }

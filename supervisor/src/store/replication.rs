@@ -118,12 +118,107 @@ impl Replication {
         self.ask(SharedOrder::Look)
     }
 
-    /// The state belongs to these first members from now on. It stays what it is; so does its position.
-    /// Durable.
+    /// Says whose the state is from now on, and where it stands; what is in it stays. Durable.
     ///
     /// # Errors
     /// [`ReplicationError`].
-    pub fn found(connection: &mut Connection, state: &SharedState) -> Result<(), ReplicationError> {
+    pub fn found(&self, state: SharedState) -> Result<(), ReplicationError> {
+        self.ask(|reply| SharedOrder::Found(Box::new(state), reply))
+    }
+
+    /// Applies entries as one, and makes that durable if it is wanted.
+    ///
+    /// # Errors
+    /// [`ReplicationError`]: none of them is applied.
+    pub fn apply(
+        &self,
+        items: Vec<Item>,
+        is_durable: bool,
+    ) -> Result<AppliedItems, ReplicationError> {
+        self.ask(|reply| SharedOrder::Apply(items, is_durable, reply))
+    }
+
+    /// Makes what is shared that of a snapshot that was verified; its members. Durable.
+    ///
+    /// # Errors
+    /// [`ReplicationError`]: nothing has changed.
+    pub fn install(&self, path: PathBuf, manifest: Manifest) -> Result<Members, ReplicationError> {
+        self.ask(|reply| SharedOrder::Install(path, Box::new(manifest), reply))
+    }
+
+    /// Makes everything durable; up to which entry that is.
+    ///
+    /// # Errors
+    /// [`ReplicationError`].
+    pub fn sync(&self) -> Result<u64, ReplicationError> {
+        self.ask(SharedOrder::Sync)
+    }
+
+    /// Makes a snapshot in this directory. It takes long, and keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn make_snapshot(&self, directory: &Path) -> Result<Made, SnapshotError> {
+        snapshot::make(&self.database, directory)
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Reply<T>) -> SharedOrder) -> Result<T, ReplicationError> {
+        let (reply, answer) = sync_channel(1);
+        self.orders
+            .blocking_send(Order::Shared(order(reply)))
+            .map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl SharedOrder {
+    /// Does it, and says what has come of it.
+    pub(super) fn obey(self, connection: &mut Connection) {
+        // Whoever does not wait any more has stopped.
+        match self {
+            Self::Look(reply) => {
+                let _ = reply.send(look(connection));
+            }
+            Self::Found(state, reply) => {
+                let _ = reply.send(durably(connection, |connection| found(connection, &state)));
+            }
+            Self::Apply(items, is_durable, reply) => {
+                let applied = if is_durable {
+                    durably(connection, |connection| apply_all(connection, &items))
+                } else {
+                    apply_all(connection, &items)
+                };
+                let _ = reply.send(applied);
+            }
+            Self::Install(path, manifest, reply) => {
+                let installed = snapshot::install(connection, &path, &manifest);
+                let _ = reply.send(installed.map_err(ReplicationError::from));
+            }
+            Self::Sync(reply) => {
+                let _ = reply.send(durably(connection, sync));
+            }
+        }
+    }
+}
+
+fn durably<T>(
+    connection: &mut Connection,
+    act: impl FnOnce(&mut Connection) -> Result<T, ReplicationError>,
+) -> Result<T, ReplicationError> {
+    let mut durably = Durably::begin(connection)?;
+    act(durably.connection())
+}
+
+fn look(connection: &Connection) -> Result<SharedState, ReplicationError> {
+    let replica = Replica::new(connection);
+    Ok(SharedState {
+        applied: replica.applied()?,
+        conf: replica.conf()?,
+        members: replica.members()?,
+    })
+}
+
+fn found(connection: &mut Connection, state: &SharedState) -> Result<(), ReplicationError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut replica = Replica::new(&transaction);
     replica.set_members(&state.members)?;

@@ -11,7 +11,7 @@
 
 mod executions;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -54,6 +54,12 @@ impl<'a> Replica<'a> {
                 .execute([integer(commands)])?;
         }
         Ok(())
+    }
+
+    /// Whether the state belongs to a cluster, or waits for what one has.
+    pub(super) fn is_in_cluster(&self) -> Result<bool, StoreError> {
+        let is_waiting = self.applied()? == Position::default();
+        Ok(is_waiting || !self.conf()?.get_voters().is_empty())
     }
 
     /// The configuration as of the last entry.

@@ -185,7 +185,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 /// What is shared, read out of its tables.
-pub(in crate::store) fn read_back(connection: &Connection) -> MemoryState {
+pub(crate) fn read_back(connection: &Connection) -> MemoryState {
     let replica = Replica::new(connection);
     let mut state = MemoryState::default();
     let Ok(()) = state.set_applied(replica.applied().unwrap(), Some(&replica.conf().unwrap()));
