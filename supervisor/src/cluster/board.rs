@@ -111,16 +111,18 @@ impl Status {
     }
 }
 
+type Waiting<K, T> = HashMap<K, oneshot::Sender<Result<T, Failure>>>;
+
 /// Those who wait, by what they wait for.
 #[derive(Debug)]
-struct Waiters<K, T>(Mutex<HashMap<K, oneshot::Sender<Result<T, Failure>>>>);
+struct Waiters<K, T>(Mutex<Waiting<K, T>>);
 
 impl<K: Eq + Hash, T> Waiters<K, T> {
     fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, oneshot::Sender<Result<T, Failure>>>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<K, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -248,15 +248,16 @@ impl RaftDb {
         Ok(())
     }
 
-    /// The snapshot whose content has still to take the place of the state.
+    /// The snapshot whose content has still to take the place of the state; none where nobody has begun.
     ///
     /// # Errors
     /// [`LogDbError`].
     pub fn pending_snapshot(&self) -> Result<Option<Bytes>, LogDbError> {
-        let pending: Option<Vec<u8>> =
-            self.connection
-                .query_row("SELECT pending_snapshot FROM meta", [], |row| row.get(0))?;
-        Ok(pending.map(Bytes::from))
+        let pending: Option<Option<Vec<u8>>> = self
+            .connection
+            .query_row("SELECT pending_snapshot FROM meta", [], |row| row.get(0))
+            .optional()?;
+        Ok(pending.flatten().map(Bytes::from))
     }
 
     /// Notes that the content of the snapshot is in its place.
