@@ -1,15 +1,15 @@
-//! Files with a secret key: 32 random bytes, as hexadecimal digits, read by their owner alone.
+//! Files with a secret key: 32 random bytes, as hexadecimal digits.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use uuid::Uuid;
 
 use crate::hex::{self, Hex};
+use crate::private_file::{self, NotPrivate};
 
 /// The length of a key.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -23,6 +23,8 @@ pub enum KeyUse {
     Heaps,
     /// Chaining the audit log.
     Audit,
+    /// Showing who is a node of a cluster.
+    Cluster,
 }
 
 impl KeyUse {
@@ -30,6 +32,7 @@ impl KeyUse {
         match self {
             Self::Heaps => "--heap-key-file",
             Self::Audit => "--audit-key-file",
+            Self::Cluster => "--cluster-secret-file",
         }
     }
 
@@ -37,6 +40,7 @@ impl KeyUse {
         match self {
             Self::Heaps => "can make this server load anything as a heap",
             Self::Audit => "can write an audit log that is believed",
+            Self::Cluster => "can be a node of the cluster",
         }
     }
 
@@ -44,13 +48,23 @@ impl KeyUse {
         match self {
             Self::Heaps => "no heap sealed with it can be trusted",
             Self::Audit => "no audit log written with it can be trusted",
+            Self::Cluster => "whoever has read it can be a node of the cluster",
         }
     }
 
-    const fn end(self) -> &'static str {
+    const fn way_out(self) -> &'static str {
         match self {
-            Self::Heaps => "no heap stored so far can be read with",
-            Self::Audit => "no audit log written so far can be verified with",
+            Self::Heaps => {
+                "restore it, or remove it to have another made, which no heap stored so far can be \
+                 read with"
+            }
+            Self::Audit => {
+                "restore it, or remove it to have another made, which no audit log written so far can \
+                 be verified with"
+            }
+            Self::Cluster => {
+                "copy it from another node; the first is made by: openssl rand -hex 32"
+            }
         }
     }
 }
@@ -60,6 +74,7 @@ impl fmt::Display for KeyUse {
         f.write_str(match self {
             Self::Heaps => "heap key",
             Self::Audit => "audit key",
+            Self::Cluster => "cluster secret",
         })
     }
 }
@@ -80,6 +95,20 @@ pub(crate) fn load_or_make(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES
     }
 }
 
+/// Whether there is a key in this file already, without making one.
+///
+/// # Errors
+/// [`KeyError`]: a server would not start with it.
+pub fn look(is_for: KeyUse, path: &Path) -> Result<bool, KeyError> {
+    match load(is_for, path) {
+        Ok(_) => Ok(true),
+        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the key in this file.
 pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
     let unreadable = |source| KeyError::Unreadable {
@@ -91,29 +120,19 @@ pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyEr
         is_for,
         path: path.to_owned(),
     };
-    // A pipe would never end, and must not be waited for.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(unreadable)?;
-    let about = file.metadata().map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(malformed());
-    }
-    if is_public(about.mode(), about.uid()) {
-        return Err(KeyError::Public {
+    let file = private_file::open(path).map_err(|why| match why {
+        NotPrivate::Unreadable(source) => unreadable(source),
+        NotPrivate::NoFile => malformed(),
+        NotPrivate::Public { mode } => KeyError::Public {
             is_for,
             path: path.to_owned(),
-            mode: about.mode() & 0o777,
-        });
-    }
-    if about.uid() != geteuid().as_raw() && about.uid() != 0 {
-        return Err(KeyError::Alien {
+            mode,
+        },
+        NotPrivate::Alien => KeyError::Alien {
             is_for,
             path: path.to_owned(),
-        });
-    }
+        },
+    })?;
     let mut text = String::new();
     match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
         Ok(_) => {}
@@ -122,14 +141,6 @@ pub(crate) fn load(is_for: KeyUse, path: &Path) -> Result<[u8; KEY_BYTES], KeyEr
     }
     let digits = text.strip_suffix('\n').unwrap_or(&text);
     hex::read(digits).ok_or_else(malformed)
-}
-
-/// Whether others than its owner can read or change a file of this mode. Where root owns it, its group may
-/// read: root has then said who that is, and service managers (systemd's credentials, Kubernetes' secrets)
-/// hand secrets on in this way.
-fn is_public(mode: u32, owner: u32) -> bool {
-    let harmless = if owner == 0 { 0o740 } else { 0o700 };
-    mode & 0o777 & !harmless != 0
 }
 
 /// Makes a key file, unless there is one by then.
@@ -223,10 +234,9 @@ pub enum KeyError {
     },
     /// It is no key.
     #[error(
-        "the {is_for} {} is not a file of 64 hexadecimal digits in lower case; restore it, or remove \
-         it to have another made, which {}",
+        "the {is_for} {} is not a file of 64 hexadecimal digits in lower case; {}",
         .path.display(),
-        .is_for.end()
+        .is_for.way_out()
     )]
     Malformed {
         /// What it is for.
@@ -234,21 +244,4 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_may_read_what_root_owns_and_nothing_else() {
-        for mode in [0o600, 0o400, 0o440, 0o640] {
-            assert!(!is_public(mode, 0), "{mode:o}");
-            assert_eq!(is_public(mode, 1000), mode & 0o040 != 0, "{mode:o}");
-        }
-        for mode in [0o644, 0o604, 0o620, 0o610, 0o660, 0o602, 0o601] {
-            assert!(is_public(mode, 0), "{mode:o}");
-            assert!(is_public(mode, 1000), "{mode:o}");
-        }
-    }
 }

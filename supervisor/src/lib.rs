@@ -23,7 +23,7 @@
 //! * [`policy`]: who may do what.
 //! * [`quota`]: what each tenant may use, and what it has used.
 //! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
-//! * [`cluster`]: one node of it: the thread, and what it is joined to.
+//! * [`cluster`]: one node of it, and what lies between nodes.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
@@ -32,6 +32,7 @@
 //! * [`telemetry`]: the log, and traces.
 //! * [`metrics`]: what is counted, under which names.
 //! * [`audit`]: who did what, in a file that tells of every change to it.
+//! * [`private_file`]: who may get at a file with a secret.
 //! * [`key_file`]: files with a secret key.
 //! * [`gc`]: what `mcp-v8 gc` says.
 //! * [`supervision`]: what a service manager is told.
@@ -56,6 +57,7 @@ pub mod mcp;
 pub mod metrics;
 mod outbound;
 pub mod policy;
+pub mod private_file;
 pub mod quota;
 pub mod raft;
 pub mod reload;

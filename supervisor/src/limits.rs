@@ -4,6 +4,7 @@
 
 mod audit;
 mod auth;
+mod cluster;
 mod fetch;
 mod operation;
 mod raft;
@@ -17,6 +18,7 @@ use mcp_v8_protocol::zygote::WORKERS_LIVING_MAX;
 
 pub use self::audit::*;
 pub use self::auth::*;
+pub use self::cluster::*;
 pub use self::fetch::*;
 pub use self::operation::*;
 pub use self::raft::*;
@@ -78,6 +80,12 @@ pub const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long the end of an execution waits for its worker to be gone, which has just ended by itself, so
 /// that what it used is told with the end.
 pub const USAGE_WAIT_MAX: Duration = Duration::from_millis(20);
+/// Executions that have just ended and are still known without the disk.
+pub const RECENT_ENDS_MAX: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+/// The longest result, preview and error of one of them, together, in bytes.
+pub const RECENT_END_BYTES_MAX: u64 = 4 << 10;
+/// How long they are known so.
+pub const RECENT_END_AGE_MAX: Duration = Duration::from_secs(5);
 /// How long [`crate::app::Workspace::cancel`] waits for the end that it asked for.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for the end of an execution in one call.
@@ -97,7 +105,9 @@ pub const HTTP_REQUESTS_MAX: usize = 4096;
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of all bodies in hand, and of what they are in memory once they are read; more are refused.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
-/// The same of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
+/// The most that one of them may take so: half, which is what a tenant may have of it at most.
+pub const HTTP_BODY_IN_MEMORY_BYTES_MAX: usize = HTTP_BODIES_BYTES_MAX / 2;
+/// The same as of all, of those that announce no more than [`HTTP_SMALL_BODY_BYTES`], which have a room of their own.
 pub const HTTP_SMALL_BODIES_BYTES_MAX: usize = 64 << 20;
 /// The largest body that counts as small, in bytes.
 pub const HTTP_SMALL_BODY_BYTES: usize = 64 << 10;
@@ -254,7 +264,7 @@ pub const MCP_REQUESTS_MAX: u32 = 512;
 pub const MCP_ANSWERS_BYTES_MAX: usize = 256 << 20;
 /// What an answer takes that is being made, in bytes: as much as the largest, but for text that is all
 /// control characters.
-pub const MCP_ANSWER_BYTES: u32 = 16 << 20;
+pub const MCP_ANSWER_BYTES: usize = 16 << 20;
 /// How long an answer waits for room before it is refused.
 pub const MCP_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Streams of events that clients listen to at once, beside those of requests.

@@ -22,7 +22,7 @@ use mcp_v8::mcp::sse::SseConfig;
 use mcp_v8::mcp::stdio::{self, ServeError};
 use mcp_v8::mcp::{self, Defaults, Server};
 use mcp_v8::quota::Sharing;
-use mcp_v8::reload::{Callers, DefaultLimits, FetchRules, Reloader};
+use mcp_v8::reload::{Callers, DefaultLimits, FetchRules, Reloader, TenantDefaults};
 use mcp_v8::signals::{Asked, Signals};
 use mcp_v8::supervision;
 use mcp_v8::telemetry::{self, Log, LogOptions, TraceError, Traces};
@@ -31,6 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIGURATION: u8 = 2;
+
+/// A server that said nothing would be taken for a node.
+const NO_CLUSTER: &str = "mcp-v8: --cluster-port: this version cannot take part in a cluster; start it \
+                          without the settings of a cluster\n";
 
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,10 @@ enum Failure {
 
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
+        Ok(Command::Serve(config) | Command::CheckConfig(config)) if config.cluster.is_some() => {
+            complain(&NO_CLUSTER);
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
         Ok(Command::Serve(config)) => run(*config),
         Ok(Command::CollectGarbage { config, options }) => errand::collect(*config, options),
         Ok(Command::CheckSandbox {
@@ -175,6 +183,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
     log_confinement(&executions);
     if let Some((_, Access::Tokens(authenticator), _)) = &place {
         executions.allow(authenticator.limits());
+        executions.name_in_figures(&authenticator.tenants());
     }
     match place {
         None => {
@@ -195,6 +204,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
                     executions: executions.clone(),
                     server: server.clone(),
                 })
+                .with(TenantDefaults(executions.clone()))
                 .with(FetchRules(broker))
                 .with_each(callers)
                 .with_each(log);

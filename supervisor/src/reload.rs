@@ -206,6 +206,34 @@ impl Reload for DefaultLimits {
     }
 }
 
+/// What tenants may use that have no limits of their own.
+#[derive(Debug)]
+pub struct TenantDefaults(pub Executions);
+
+#[async_trait]
+impl Reload for TenantDefaults {
+    fn name(&self) -> &'static str {
+        "the limits of tenants"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[
+            Setting::TenantConcurrent,
+            Setting::TenantQueued,
+            Setting::TenantExecutionsPerMinute,
+            Setting::TenantCpuSecondsPerHour,
+            Setting::TenantFetchesPerMinute,
+            Setting::TenantOutputMbPerHour,
+            Setting::TenantStoredHeapMb,
+        ]
+    }
+
+    async fn prepare(&self, config: &Config) -> Result<Change, Objection> {
+        let (executions, limits) = (self.0.clone(), config.executions.tenant_limits);
+        Ok(Box::new(move || executions.allow_by_default(limits)))
+    }
+}
+
 /// Who may call, and how much. The files and addresses are those of the start; what they hold is read again.
 #[derive(Debug)]
 pub struct Callers {
@@ -232,6 +260,7 @@ impl Reload for Callers {
         Ok(Box::new(move || {
             authenticator.change(prepared);
             executions.allow(authenticator.limits());
+            executions.name_in_figures(&authenticator.tenants());
         }))
     }
 }

@@ -1,13 +1,11 @@
 //! What the log says of suspicious deaths.
 
-use crate::support;
-
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::support::{Home, eventually, grandchildren, run, start};
 use mcp_v8::app::{ExecutionsConfig, Turnover, WorkerStart};
-use support::{Home, eventually, grandchildren, run, start};
 
 /// A log that can be read.
 #[derive(Debug, Clone, Default)]

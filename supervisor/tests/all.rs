@@ -12,7 +12,6 @@ mod fetch;
 mod garbage;
 mod heap_places;
 mod heaps;
-mod heaps_memory;
 mod heaps_s3;
 mod http_server;
 mod https;

@@ -2,22 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::auth_issuer;
-use crate::support;
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, now};
+use crate::auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, now};
+use crate::support::{Executions, Home, PATIENCE, request, start};
 use axum::Router;
 use mcp_v8::auth::{
-    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, KeySource, NewToken,
+    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, JwtScopes, KeySource, NewToken,
 };
 use mcp_v8::http::{Access, AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
 use mcp_v8::limits;
 use serde_json::json;
-use support::{Executions, Home, PATIENCE, request, start};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -46,6 +43,7 @@ impl Served {
                 audience: AUDIENCE.to_owned(),
                 algorithms: ALGORITHMS_DEFAULT.to_vec(),
                 tenant_claim: "sub".to_owned(),
+                scopes: JwtScopes::All,
             }),
             metadata: None,
         };

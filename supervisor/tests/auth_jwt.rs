@@ -2,15 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::auth_issuer;
-
-use auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, encoded, now, unsigned};
+use crate::auth_issuer::{AUDIENCE, ISSUER, KeyServer, Signer, claims, encoded, now, unsigned};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use mcp_v8::auth::{
-    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, KeySource, NoEntry, algorithms,
+    ALGORITHMS_DEFAULT, AuthOptions, Authenticator, JwtOptions, JwtScopes, KeySource, NoEntry,
+    Scope, algorithms,
 };
 use mcp_v8::limits;
 use serde_json::{Value, json};
@@ -23,6 +22,7 @@ fn options(server: &KeyServer) -> JwtOptions {
         audience: AUDIENCE.to_owned(),
         algorithms: ALGORITHMS_DEFAULT.to_vec(),
         tenant_claim: "sub".to_owned(),
+        scopes: JwtScopes::All,
     }
 }
 
@@ -400,4 +400,40 @@ async fn without_keys_nobody_is_believed_and_an_outage_changes_nothing() {
     assert!(authenticator.reload().await.is_err());
     let outcome = ask(&authenticator, &signer.token("acme")).await;
     assert_eq!(outcome, Ok("acme".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_is_for_what_it_names_where_that_is_asked_for() {
+    let signer = Signer::new("a");
+    let server = KeyServer::start().await;
+    server.give(&[&signer]);
+    let all = open(options(&server)).await;
+    assert!(!all.asks_for_scopes());
+    let claimed = JwtOptions {
+        scopes: JwtScopes::Claimed,
+        ..options(&server)
+    };
+    let claimed = open(claimed).await;
+    assert!(claimed.asks_for_scopes());
+    let may = async |authenticator: &Authenticator, claims: &Value| {
+        let token = signer.sign(&signer.header("ES256"), claims);
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        let caller = authenticator.caller(&headers).await.unwrap();
+        Scope::ALL.map(|scope| caller.may(scope))
+    };
+    let (read, run) = ([true, false], [false, true]);
+    for (name, value, expected) in [
+        ("scope", json!("openid read"), read),
+        ("scope", json!("run"), run),
+        ("scp", json!(["run"]), run),
+        ("scp", json!("read run"), [true, true]),
+        ("scope", json!("mcp:read admin"), [false, false]),
+        ("scopes", json!("read"), [false, false]),
+    ] {
+        let claims = with(claims("acme"), name, value);
+        assert_eq!(may(&claimed, &claims).await, expected, "{claims}");
+        assert_eq!(may(&all, &claims).await, [true, true], "{claims}");
+    }
+    assert_eq!(may(&claimed, &claims("acme")).await, [false, false]);
 }

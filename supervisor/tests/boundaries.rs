@@ -56,7 +56,7 @@ fn only_mcp_knows_the_wire_format_of_mcp() {
 
 #[test]
 fn only_transports_know_http() {
-    only_in(&["http/", "mcp/"], &["axum::", "hyper::server"]);
+    only_in(&["cluster/", "http/", "mcp/"], &["axum::", "hyper::server"]);
     only_in(&["mcp/http/"], &["streamable_http_server"]);
 }
 
@@ -90,11 +90,27 @@ fn the_replicated_log_knows_nothing_of_clients() {
 }
 
 #[test]
+fn what_lies_between_nodes_knows_nothing_of_clients() {
+    let users = ["app::", "api::", "mcp::", "execution::", "config::"];
+    for (name, code) in sources() {
+        let used = users
+            .iter()
+            .find(|user| code.contains(&format!("crate::{user}")));
+        assert!(
+            !name.starts_with("cluster/") || used.is_none(),
+            "{name} names {used:?}"
+        );
+    }
+}
+
+#[test]
 fn only_what_clients_see_can_be_serialised() {
-    // They read, but for the last, which is told values by slog's trait of that name.
+    // They read, but for the shapes that nodes show each other, and for the last, which is told values by
+    // slog's trait of that name.
     let readers = [
         "audit/",
         "auth/",
+        "cluster/routes/shapes.rs",
         "config/wasm_config.rs",
         "quota/",
         "raft/logger.rs",

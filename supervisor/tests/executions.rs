@@ -1,18 +1,16 @@
 //! Executions from submit to end, over a real worker process that is scripted.
 
-use crate::support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    Home, PATIENCE, children, descriptors, ended, eventually, failure, lines, request, result, run,
+    start, submit,
+};
 use mcp_v8::app::{
     CancelledBy, Conflict, End, Error, ExecutionId, ExecutionsConfig, FailureKind, ListRequest,
     PageRequest, RunRequest, State, Status,
 };
 use mcp_v8::limits;
-use support::{
-    Home, PATIENCE, children, descriptors, ended, eventually, failure, lines, request, result, run,
-    start, submit,
-};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_completes_with_its_value_and_output() {

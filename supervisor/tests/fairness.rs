@@ -7,16 +7,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use crate::support;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::support::{Home, PATIENCE, request};
 use mcp_v8::app::{
     Error, Executions, ExecutionsConfig, RunRequest, Tenant, Usage, View, Workspace,
 };
 use mcp_v8::quota::{Quota, Sharing, TenantLimits};
-use support::{Home, PATIENCE, request};
 
 fn tenant(name: &str) -> Tenant {
     name.parse().unwrap()

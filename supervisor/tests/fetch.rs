@@ -14,6 +14,8 @@ mod hostile;
 mod limits;
 #[path = "fetch_parts/requests.rs"]
 mod requests;
+#[path = "fetch_parts/second.rs"]
+mod second;
 #[path = "fetch_parts/servers.rs"]
 mod servers;
 #[path = "fetch_parts/tls.rs"]

@@ -7,8 +7,10 @@ use crate::support;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Home, Left, accepted, ended, eventually, keep, left_behind, request, start};
 use jiff::Timestamp;
 use mcp_v8::app::{
     Error, GarbageOptions, GarbageReport, HeapChoice, HeapCount, HeapId, HeapRetention, Neighbours,
@@ -17,7 +19,6 @@ use mcp_v8::app::{
 use mcp_v8::heaps::{Heaps, ListedHeap, TenantFolder};
 use mcp_v8::limits;
 use mcp_v8::store::{Keep, Store, UnneededHeap};
-use support::{Home, Left, accepted, ended, eventually, keep, left_behind, request, start};
 
 const DRY: GarbageOptions = GarbageOptions {
     is_dry_run: true,
@@ -156,9 +157,9 @@ async fn what_nothing_needs_goes_and_what_is_needed_stays() {
         input_heap: Some(running),
         ..accepted()
     };
-    let room = yard.store.reserve().await.unwrap();
-    room.accept(view, String::new());
-    yard.store.flush().await.unwrap();
+    let room = yard.store.reserve(&view.tenant).await.unwrap();
+    room.accept(view, Arc::default());
+    yard.store.flush(&Tenant::local()).await.unwrap();
     for heap in [tagged, listed, running, old] {
         yard.age(heap);
     }

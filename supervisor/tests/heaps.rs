@@ -1,7 +1,5 @@
 //! Heaps in a directory.
 
-use crate::heap_places;
-
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use heap_places::{DirectoryPlace, Place, build, config, conformance, name, snapshot, tenant};
+use crate::heap_places::{
+    DirectoryPlace, Place, build, config, conformance, name, snapshot, tenant,
+};
 use mcp_v8::heaps::{Damage, HeapError, HeapId, Heaps, HeapsOpenError, KeyError};
 
 /// Tells a test that it is the server in another process, and on which directory.

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use crate::heap_places;
+mod heap_places;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;

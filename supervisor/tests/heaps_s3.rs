@@ -2,18 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::heap_places;
-use crate::s3_servers;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use heap_places::{Place, build, conformance, name, snapshot, tenant};
-use mcp_v8::heaps::{Damage, Doing, HeapError, HeapId, Heaps, HeapsOpenError};
+use crate::heap_places::{Place, build, conformance, name, snapshot, tenant};
+use crate::s3_servers::proxy::{Fault, Proxy, encrypted};
+use crate::s3_servers::{Moto, S3Place, S3s, Server as _};
+use mcp_v8::heaps::{Damage, Doing, HeapError, HeapId, Heaps, HeapsOpenError, reach};
 use mcp_v8::limits;
 use mcp_v8::tenant::Tenant;
-use s3_servers::proxy::{Fault, Proxy, encrypted};
-use s3_servers::{Moto, S3Place, S3s, Server as _};
 
 /// A place at s3s-fs, with the proxy on the way.
 async fn harmed() -> (S3Place<S3s>, Proxy) {
@@ -38,6 +35,26 @@ fn assert_unavailable<T: std::fmt::Debug>(failed: Result<T, HeapError>, doing: D
     if let Doing::Keeping(id) | Doing::Fetching(id) = doing {
         assert!(error.to_string().contains(&id.to_string()), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_tried_with_something_that_is_gone_afterwards() {
+    let server = S3s::start().await;
+    let place = S3Place::new(server);
+    reach(&place.config().place).await.unwrap();
+    let kept = |path: &std::path::Path| fs::read_dir(path).unwrap().count();
+    let bucket = place.server.path("");
+    let files = fs::read_dir(&bucket).unwrap().flatten();
+    let left: Vec<_> = files
+        .filter(|file| !file.path().is_dir() || kept(&file.path()) > 0)
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let elsewhere = place.with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let refused = reach(&elsewhere.config().place).await.unwrap_err();
+    assert!(
+        matches!(refused, HeapsOpenError::Unreachable { .. }),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

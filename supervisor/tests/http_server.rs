@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_wire;
-use crate::support;
-
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::mcp_wire::stub::Stub;
+use crate::support::{Executions, Home, PATIENCE, start};
 use mcp_v8::app::ExecutionsConfig;
 use mcp_v8::http::{Access, AllowedHosts, AllowedOrigins, HttpConfig, Listening, Serving, Surface};
 use mcp_v8::mcp::{http, sse};
-use mcp_wire::stub::Stub;
 use serde_json::Value;
-use support::{Executions, Home, PATIENCE, start};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

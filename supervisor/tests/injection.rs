@@ -43,7 +43,10 @@ async fn open(texts: &[&str]) -> Injection {
 async fn headers(injection: &Injection, method: &str, url: &str) -> Vec<(String, String)> {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let url = Url::parse(url).unwrap();
-    let found = injection.headers_for(&method, &url).await.unwrap();
+    let found = injection
+        .headers_for(&Tenant::local(), &method, &url)
+        .await
+        .unwrap();
     assert!(found.values().all(HeaderValue::is_sensitive), "{found:?}");
     let texts = found.iter().map(|(name, value)| {
         let value = value.to_str().unwrap();
@@ -52,6 +55,61 @@ async fn headers(injection: &Injection, method: &str, url: &str) -> Vec<(String,
     let mut texts: Vec<_> = texts.collect();
     texts.sort();
     texts
+}
+
+#[tokio::test]
+async fn a_rule_of_a_tenant_is_for_its_scripts_alone() {
+    let injection = open(&[
+        "host=h,header=x-a,value=all",
+        "host=h,header=x-a,value=one,tenant=one",
+        "tenant=a, b,host=h,header=x-b,value=odd",
+    ])
+    .await;
+    let url = Url::parse("https://h/").unwrap();
+    let given = async |tenant: &str| {
+        let tenant: Tenant = tenant.parse().unwrap();
+        let found = injection
+            .headers_for(&tenant, &Method::GET, &url)
+            .await
+            .unwrap();
+        let value = |name| {
+            found
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        (value("x-a"), value("x-b"))
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(given("one").await, (text("one"), None));
+    for other in ["two", "One", "one ", "local", "on"] {
+        assert_eq!(given(other).await, (text("all"), None), "{other}");
+    }
+    assert_eq!(given("a, b").await, (text("all"), text("odd")));
+    for bad in ["tenant=,", "tenant=a\u{7},", "tenant=a,tenant=b,"] {
+        let rule = HeaderRule::parse(&format!("{bad}host=h,header=x-a,value=v"));
+        assert!(rule.is_err(), "{bad}");
+    }
+    // Of rules in a file too.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("headers.json");
+    let open_file = async |tenant: serde_json::Value| {
+        let rules = json!([{"host": "h", "tenant": tenant, "headers": {"x-a": "v"}}]);
+        fs::write(&path, rules.to_string()).unwrap();
+        let file = Some(path.clone());
+        let rules = Vec::new();
+        Injection::open(InjectionOptions { rules, file }, &environment).await
+    };
+    let injection = open_file(json!("one")).await.unwrap();
+    assert_eq!(headers(&injection, "GET", "https://h/").await, []);
+    let one: Tenant = "one".parse().unwrap();
+    let found = injection
+        .headers_for(&one, &Method::GET, &url)
+        .await
+        .unwrap();
+    assert_eq!(found["x-a"], "v");
+    for bad in [json!(""), json!(1), json!(["one"]), json!(null)] {
+        assert!(open_file(bad).await.is_err());
+    }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -228,7 +286,10 @@ async fn a_value_that_cannot_be_had_any_more_is_an_error_and_never_the_old_one()
     ];
     for change in break_it {
         change(&path);
-        let missing = injection.headers_for(&Method::GET, &url).await.unwrap_err();
+        let missing = injection
+            .headers_for(&Tenant::local(), &Method::GET, &url)
+            .await
+            .unwrap_err();
         let text = missing.to_string();
         assert!(
             text.starts_with("the header x-a for h cannot be had: "),
@@ -241,14 +302,15 @@ async fn a_value_that_cannot_be_had_any_more_is_an_error_and_never_the_old_one()
     // A pipe is not waited for.
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let waited = injection.headers_for(&Method::GET, &url);
+    let tenant = Tenant::local();
+    let waited = injection.headers_for(&tenant, &Method::GET, &url);
     let waited = tokio::time::timeout(Duration::from_secs(5), waited).await;
     assert!(waited.unwrap().is_err());
     // Where no rule applies, nothing is missing.
     let other = Url::parse("https://other/").unwrap();
     assert!(
         injection
-            .headers_for(&Method::GET, &other)
+            .headers_for(&Tenant::local(), &Method::GET, &other)
             .await
             .unwrap()
             .is_empty()
@@ -497,7 +559,7 @@ async fn secrets_are_in_no_debug_text_and_in_no_input_of_a_policy() {
     let url = Url::parse("https://h/").unwrap();
     let error = parts
         .injection
-        .headers_for(&Method::GET, &url)
+        .headers_for(&Tenant::local(), &Method::GET, &url)
         .await
         .unwrap_err();
     assert!(!format!("{error} {error:?}").contains(CANARY), "{error}");
@@ -514,7 +576,7 @@ async fn secrets_are_in_no_debug_text_and_in_no_input_of_a_policy() {
     // Values that were looked up do not show themselves either.
     let injection = open(&["host=h,header=x-a,value=CANARY-7f3a", &in_file]).await;
     let found = injection
-        .headers_for(&Method::GET, &asked.url)
+        .headers_for(&Tenant::local(), &Method::GET, &asked.url)
         .await
         .unwrap();
     assert_eq!(found["x-c"], CANARY);

@@ -2,18 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::stand_in;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::stand_in::{Reply, Request, StandIn};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use http::Method;
 use mcp_v8::fetch::injection::{Injection, InjectionOptions, NoValue};
+use mcp_v8::tenant::Tenant;
 use serde_json::json;
-use stand_in::{Reply, Request, StandIn};
 use url::Url;
 
 const SECRET: &str = "CANARY secret:+%";
@@ -71,7 +70,9 @@ async fn injection(url: &str) -> Injection {
 
 async fn authorization(injection: &Injection) -> Result<String, NoValue> {
     let url = Url::parse("https://api.example.com/").unwrap();
-    let found = injection.headers_for(&Method::GET, &url).await?;
+    let found = injection
+        .headers_for(&Tenant::local(), &Method::GET, &url)
+        .await?;
     let value = &found["authorization"];
     assert!(value.is_sensitive());
     Ok(value.to_str().unwrap().to_owned())
@@ -95,7 +96,7 @@ async fn a_token_is_asked_for_once_and_kept() {
     let other = Url::parse("https://other.example.com/").unwrap();
     assert!(
         injection
-            .headers_for(&Method::GET, &other)
+            .headers_for(&Tenant::local(), &Method::GET, &other)
             .await
             .unwrap()
             .is_empty()
@@ -172,21 +173,26 @@ async fn a_token_that_is_not_believed_is_given_up_unless_it_is_new() {
     let server = server(|number| token(&format!("t{number}"), 3600)).await;
     let injection = injection(&server.url).await;
     let url = Url::parse("https://api.example.com/").unwrap();
-    let given = async || injection.headers_for(&Method::GET, &url).await.unwrap();
+    let given = async || {
+        injection
+            .headers_for(&Tenant::local(), &Method::GET, &url)
+            .await
+            .unwrap()
+    };
     let first = given().await;
     for _ in 0..20 {
-        injection.refused(&Method::GET, &url, &first);
+        injection.refused(&Tenant::local(), (&Method::GET, &url), &first);
         assert_eq!(given().await, first);
     }
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(11)).await;
     tokio::time::resume();
     let elsewhere = Url::parse("https://other.example.com/").unwrap();
-    injection.refused(&Method::GET, &elsewhere, &first);
+    injection.refused(&Tenant::local(), (&Method::GET, &elsewhere), &first);
     assert_eq!(given().await, first);
     for _ in 0..20 {
         // Those who were refused with the first one do not cost the second.
-        injection.refused(&Method::GET, &url, &first);
+        injection.refused(&Tenant::local(), (&Method::GET, &url), &first);
         assert_eq!(authorization(&injection).await.unwrap(), "Bearer t2");
     }
     assert_eq!(server.seen().len(), 2);

@@ -6,17 +6,18 @@
 use crate::support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{
+    Home, Left, PATIENCE, accepted, completed, ended, keep, left_behind, request, start, stateful,
+};
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, ExecutionId, HeapChoice, HeapEnd, HeapId, HeapRetention, PageRequest, Retention,
     RunRequest, Source, Status, StorePlace, Tenant, View,
 };
 use mcp_v8::store::{EntryRange, Store, UnneededHeap};
-use support::{
-    Home, Left, PATIENCE, accepted, completed, ended, keep, left_behind, request, start, stateful,
-};
 
 const ALL_ENTRIES: EntryRange = EntryRange {
     from_index: 0,
@@ -76,8 +77,12 @@ async fn unneeded_ids(store: &Store) -> Vec<HeapId> {
 }
 
 async fn accept(store: &Store, view: View) {
-    store.reserve().await.unwrap().accept(view, String::new());
-    store.flush().await.unwrap();
+    store
+        .reserve(&view.tenant)
+        .await
+        .unwrap()
+        .accept(view, Arc::default());
+    store.flush(&Tenant::local()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,10 @@
 use crate::support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{accepted, completed};
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, HeapEnd, HeapId, HeapRetention, Retention, SessionName, StorePlace, TagKey, Tags, Tenant,
@@ -16,7 +18,6 @@ use mcp_v8::app::{
 use mcp_v8::limits;
 use mcp_v8::store::{EntryRange, Keep, ListPosition, Store, TaggedHeap};
 use proptest::prelude::*;
-use support::{accepted, completed};
 
 /// Names are few, so that they meet.
 #[derive(Debug, Clone)]
@@ -243,11 +244,11 @@ async fn perform(store: &Store, model: &mut Model, act: Act) {
                 ..accepted()
             };
             store
-                .reserve()
+                .reserve(&view.tenant)
                 .await
                 .unwrap()
-                .accept(view.clone(), String::new());
-            store.flush().await.unwrap();
+                .accept(view.clone(), Arc::default());
+            store.flush(&Tenant::local()).await.unwrap();
             model.known(of, input);
             model.running.push((of, input, view));
         }

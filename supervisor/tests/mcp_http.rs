@@ -3,20 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::mcp_wire;
-use crate::support;
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
-use mcp_v8::mcp::BodyLimits;
-use mcp_v8::mcp::http::{StreamableConfig, router};
-use mcp_wire::stub::Stub;
-use mcp_wire::{
+use crate::mcp_wire::stub::Stub;
+use crate::mcp_wire::{
     LEGACY, MODERN, Reply, Wire, call, cancel, delete, initialize, legacy, modern, post, post_bytes,
 };
+use axum::Extension;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use futures_util::FutureExt as _;
+use mcp_v8::auth::Caller;
+use mcp_v8::mcp::BodyLimits;
+use mcp_v8::mcp::http::{SessionLimits, StreamableConfig, router};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 async fn served(stub: &Stub, config: StreamableConfig) -> Wire {
     Wire::loopback(router(stub.clone(), config, CancellationToken::new())).await
@@ -390,5 +393,47 @@ async fn only_clients_that_know_them_get_empty_events() {
         let first = reply.event().await.unwrap();
         assert_eq!(first.data.as_deref() == Some(""), empty, "{first:?}");
         assert!(first.id.is_some(), "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_initialize_whose_client_goes_away_at_any_moment_leaves_room_for_others() {
+    let sessions = SessionLimits {
+        number_max: 2,
+        ..StreamableConfig::default().sessions
+    };
+    let config = StreamableConfig {
+        sessions,
+        ..StreamableConfig::default()
+    };
+    let routes = router(Stub::new(), config, CancellationToken::new());
+    let routes = routes.layer(Extension(Caller::local()));
+    let (mut cut, mut answered) = (0, 0);
+    // Each time the client goes away one step of the server's work later.
+    for steps in 0.. {
+        let request = post(&initialize(LEGACY));
+        let mut opening = Box::pin(routes.clone().oneshot(request));
+        let mut has_answer = false;
+        for _ in 0..steps {
+            has_answer = (&mut opening).now_or_never().is_some();
+            if has_answer {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        if has_answer {
+            answered += 1;
+        } else {
+            cut += 1;
+        }
+        if answered == 4 {
+            break;
+        }
+    }
+    assert!(cut > 1, "the server answers at once: {cut}");
+    let wire = Wire::direct(routes);
+    let (first, second) = (wire.session().await, wire.session().await);
+    for session in [first, second] {
+        assert_eq!(quick(&wire, &session, 1).await["id"], 1);
     }
 }

@@ -9,14 +9,14 @@ use crate::support;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::mcp_wire::stub::Stub;
+use crate::mcp_wire::{Wire, call, cancel, get, initialize, legacy, modern, post};
+use crate::support::{Executions, Home, children, eventually, start};
 use axum::http::StatusCode;
 use mcp_v8::http::Peer;
 use mcp_v8::mcp::http::{SessionLimits, StreamableConfig, router};
 use mcp_v8::mcp::{Defaults, Pace, Server};
-use mcp_wire::stub::Stub;
-use mcp_wire::{Wire, call, cancel, get, initialize, legacy, modern, post};
 use serde_json::{Value, json};
-use support::{Executions, Home, children, eventually, start};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 

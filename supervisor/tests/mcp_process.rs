@@ -2,20 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_client;
-use crate::support;
-
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use mcp_client::initialize;
+use crate::mcp_client::initialize;
+use crate::support::{Home, PATIENCE};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use serde_json::{Value, json};
-use support::{Home, PATIENCE};
 
 fn program(home: &Home) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-v8"));

@@ -2,11 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_client;
-use crate::mcp_pair;
-use crate::support;
-
-use mcp_pair::Pair;
+use crate::mcp_pair::Pair;
 use serde_json::{Value, json};
 
 /// What a client takes as one event.

@@ -3,21 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_client;
-use crate::mcp_pair;
-use crate::support;
-
 use std::time::Duration;
 
-use mcp_client::{Client, PIPE_BYTES, cancelled, modern_meta};
-use mcp_pair::{DEFAULTS, Pair, checked};
+use crate::mcp_client::{Client, PIPE_BYTES, cancelled, modern_meta};
+use crate::mcp_pair::{DEFAULTS, Pair, checked};
+use crate::support::{Home, PATIENCE, children, start};
 use mcp_v8::app::ExecutionsConfig;
 use mcp_v8::mcp::Server;
 use mcp_v8::mcp::stdio::serve;
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
-use support::{Home, PATIENCE, children, start};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 

@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_client;
-use crate::mcp_pair;
 use crate::support;
 
-use mcp_pair::Pair;
+use crate::mcp_pair::Pair;
+use crate::support::{keep, left_behind, neighbour};
 use mcp_v8::app::{ExecutionsConfig, HeapId, State, Tenant};
 use mcp_v8::store::Store;
 use serde_json::{Value, json};
-use support::{keep, left_behind, neighbour};
 
 /// A heap that is nowhere.
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";

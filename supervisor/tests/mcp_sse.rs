@@ -2,20 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_wire;
-use crate::support;
-
 use std::time::Duration;
 
+use crate::mcp_wire::stub::Stub;
+use crate::mcp_wire::{LEGACY, Reply, Wire, call, cancel, initialize, say, say_bytes, sse};
+use crate::support::{Executions, Home, PATIENCE, children, eventually, start};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use mcp_v8::mcp::sse::{SseConfig, router};
 use mcp_v8::mcp::{BodyLimits, Defaults, Pace, Server};
-use mcp_wire::stub::Stub;
-use mcp_wire::{LEGACY, Reply, Wire, call, cancel, initialize, say, say_bytes, sse};
 use rmcp::ServerHandler;
 use serde_json::{Value, json};
-use support::{Executions, Home, PATIENCE, children, eventually, start};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

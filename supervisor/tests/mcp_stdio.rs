@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::mcp_client;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_client::{Client, PIPE_BYTES, cancelled, initialize, modern_meta};
+use crate::mcp_client::{Client, PIPE_BYTES, cancelled, initialize, modern_meta};
 use mcp_v8::mcp::stdio::{LINE_BYTES_MAX, serve};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,

@@ -3,15 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::mcp_client;
-use crate::mcp_pair;
-use crate::support;
 
 use std::time::Duration;
 
-use mcp_client::cancelled;
-use mcp_pair::{Pair, checked};
+use crate::mcp_client::cancelled;
+use crate::mcp_pair::{Pair, checked};
+use crate::support::PATIENCE;
 use serde_json::{Value, json};
-use support::PATIENCE;
 use tokio::time::{Instant, sleep, timeout};
 
 const UNKNOWN: &str = "2f1c7a52-4b0e-4c44-9d53-0f6f2a1d8e11";

@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::support;
-
+use crate::support::assert_snapshot;
 use mcp_v8::app::Mode;
 use mcp_v8::mcp::{Defaults, ToolList};
 use serde_json::Value;
-use support::assert_snapshot;
 
 /// The longest description that every client passes on, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 2048;

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    Executions, Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start,
+    submit,
+};
 use mcp_v8::app::{
     CancelledBy, Check, CheckState, Conflict, End, Error, ExecutionsConfig, FailureKind,
     ListRequest, Retention, State, Status,
-};
-use support::{
-    Executions, Home, PATIENCE, ended, eventually, failure, lines, request, result, run, start,
-    submit,
 };
 
 const ALL: ListRequest = ListRequest {

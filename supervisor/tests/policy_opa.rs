@@ -7,11 +7,11 @@ use crate::stand_in;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::stand_in::{Reply, Request, StandIn};
 use http::{HeaderMap, HeaderValue, Method};
 use mcp_v8::policy::{Asked, Denied, OpaOptions, Permit, Policy, PolicyOptions, input};
 use mcp_v8::tenant::Tenant;
 use serde_json::{Value, json};
-use stand_in::{Reply, Request, StandIn};
 
 const YES: &str = r#"{"result": {"allow": true}}"#;
 

@@ -1,13 +1,11 @@
 //! The server as process 1, as in a container without an init.
 
-use crate::support;
-
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::eventually;
+use crate::support::eventually;
 
 fn worker_program() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");

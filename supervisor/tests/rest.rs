@@ -2,15 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
+use crate::rest_api::{Api, request};
+use crate::support::{eventually, keep, left_behind, neighbour};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use mcp_v8::app::HeapId;
-use rest_api::{Api, request};
 use serde_json::json;
-use support::{eventually, keep, left_behind, neighbour};
 
 fn heap(name: &str) -> String {
     HeapId::of(name.as_bytes()).to_string()

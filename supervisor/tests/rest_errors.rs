@@ -2,20 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::rest_api::{Api, Got, request};
+use crate::support::{accepted, neighbour, start};
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use futures_util::stream;
-use mcp_v8::app::ExecutionsConfig;
+use mcp_v8::app::{ExecutionsConfig, Tenant};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rest_api::{Api, Got, request};
 use serde_json::{Value, json};
-use support::{accepted, neighbour, start};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -455,8 +453,12 @@ async fn what_another_server_runs_cannot_be_cancelled_here() {
     let store = neighbour(&api.home).await;
     let view = accepted();
     let path = format!("/api/executions/{}/cancel", view.id);
-    store.reserve().await.unwrap().accept(view, String::new());
-    store.flush().await.unwrap();
+    store
+        .reserve(&view.tenant)
+        .await
+        .unwrap()
+        .accept(view, Arc::default());
+    store.flush(&Tenant::local()).await.unwrap();
     api.ask(request(Method::POST, &path, Body::empty()))
         .await
         .error(409, "runs_elsewhere");

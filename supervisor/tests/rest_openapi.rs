@@ -3,17 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
 use std::collections::BTreeSet;
 
+use crate::rest_api::{Api, request};
+use crate::support::assert_snapshot;
 use axum::body::Body;
 use axum::http::Method;
 use mcp_v8::http::rest;
-use rest_api::{Api, request};
 use serde_json::Value;
-use support::assert_snapshot;
 
 /// The routes that were promised.
 const PROMISED: [&str; 14] = [

@@ -2,20 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::rest_api;
-use crate::support;
-
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::rest_api::{Api, request};
+use crate::support::{PATIENCE, accepted, completed, ended, neighbour};
 use axum::body::Body;
 use axum::http::{Method, Response};
 use http_body_util::BodyExt as _;
-use mcp_v8::app::HeapEnd;
+use mcp_v8::app::{HeapEnd, Tenant};
 use mcp_v8::limits;
 use mcp_v8::store::Chunk;
-use rest_api::{Api, request};
 use serde_json::{Value, json};
-use support::{PATIENCE, accepted, completed, ended, neighbour};
 use tokio::time::timeout;
 
 const PIECE_BYTES_MAX: usize = 64 << 10;
@@ -284,16 +282,20 @@ async fn an_execution_of_another_server_is_followed_too() {
     let store = neighbour(&api.home).await;
     let view = accepted();
     let id = view.id;
-    let room = store.reserve().await.unwrap();
-    room.accept(view.clone(), String::new());
-    store.flush().await.unwrap();
+    let room = store.reserve(&view.tenant).await.unwrap();
+    room.accept(view.clone(), Arc::default());
+    store.flush(&Tenant::local()).await.unwrap();
     let mut stream = Stream::open(&api, &id.to_string(), "", None).await;
-    store.reserve().await.unwrap().append(Chunk {
-        id,
-        start_byte: 0,
-        newlines_before: 0,
-        data: "far\n".to_owned(),
-    });
+    store
+        .reserve(&Tenant::local())
+        .await
+        .unwrap()
+        .append(Chunk {
+            id,
+            start_byte: 0,
+            newlines_before: 0,
+            data: "far\n".to_owned(),
+        });
     assert_eq!(piece(&stream.next().await.unwrap()), "far\n");
     store
         .end(completed(view, HeapEnd::NotKept), None)

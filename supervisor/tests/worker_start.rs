@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{Home, children, eventually, failure, result, run, start, submit};
 use mcp_v8::app::{Executions, ExecutionsConfig, FailureKind};
-use support::{Home, children, eventually, failure, result, run, start, submit};
 
 async fn refusal(home: &Home, worker: &Path) -> String {
     refusal_within(home, worker, mcp_v8::limits::HELLO_TIMEOUT).await

@@ -8,15 +8,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    Executions, PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy,
+    lines, result, run, start, submit,
+};
 use mcp_v8::app::{
     ExecutionsConfig, FailureKind, SandboxMode, State, Status, Turnover, WorkerStart,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{
-    Executions, PATIENCE, children, descriptors, ended, eventually, failure, is_machine_busy,
-    lines, result, run, start, submit,
-};
 
 /// The program of the worker, which is built beside the tests.
 fn worker_program() -> PathBuf {

@@ -1,14 +1,12 @@
 //! Fork servers that break the protocol, and workers of theirs that crash: over scripted programs.
 
-use crate::support;
-
 use std::time::{Duration, Instant};
 
-use mcp_v8::app::{ExecutionsConfig, FailureKind, Status, Turnover, WorkerStart};
-use support::{
+use crate::support::{
     Executions, Home, children, eventually, failure, grandchildren, own_children, result, run,
     start,
 };
+use mcp_v8::app::{ExecutionsConfig, FailureKind, Status, Turnover, WorkerStart};
 
 fn config(home: &Home, name: &str) -> ExecutionsConfig {
     ExecutionsConfig {

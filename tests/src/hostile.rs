@@ -13,6 +13,13 @@ pub const MARK_INFIX: &str = ".mark-";
 /// Behind the worker's own path and before a name: a file for which it waits at that step.
 pub const LEAVE_INFIX: &str = ".leave-";
 
+/// Behind the worker's own path and before its process id: what was said to the real worker that it
+/// stands before.
+pub const RECORD_TO_INFIX: &str = ".said-to-";
+
+/// The same of what that worker said.
+pub const RECORD_FROM_INFIX: &str = ".said-by-";
+
 /// The beginning of a script that tells the step `obey` how to go on.
 pub const SCRIPT_PREFIX: &str = "hostile:";
 

@@ -69,6 +69,11 @@ impl Answer {
     }
 }
 
+/// No answer came, or not all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer: {0}")]
+pub struct NoAnswer(#[from] ureq::Error);
+
 impl HttpServer {
     /// A server with the real worker and its data in `home`, on a free port.
     pub fn start(home: &Home, arguments: &[&str]) -> Self {
@@ -133,14 +138,21 @@ impl Client {
     ///
     /// # Panics
     /// When there is none.
-    pub fn ask(&self, mut request: Request<impl AsSendBody>) -> Answer {
+    pub fn ask(&self, request: Request<impl AsSendBody>) -> Answer {
+        let answer = self.try_ask(request);
+        answer.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, for who goes on without an answer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub fn try_ask(&self, mut request: Request<impl AsSendBody>) -> Result<Answer, NoAnswer> {
         if let Some(authorization) = &self.authorization {
             let headers = request.headers_mut();
             headers.insert("authorization", authorization.clone());
         }
-        let answer = self.agent.run(request);
-        let answer = answer.unwrap_or_else(|error| panic!("no answer: {error}"));
-        read(answer)
+        Ok(read(self.agent.run(request)?)?)
     }
 
     /// Gets a path.
@@ -210,15 +222,14 @@ impl Client {
     }
 }
 
-fn read(answer: ureq::http::Response<Body>) -> Answer {
+fn read(answer: ureq::http::Response<Body>) -> Result<Answer, ureq::Error> {
     let (parts, mut body) = answer.into_parts();
-    let reader = body.with_config().limit(64 << 20).read_to_vec();
-    let body = reader.expect("the answer can be read to its end");
-    Answer {
+    let body = body.with_config().limit(64 << 20).read_to_vec()?;
+    Ok(Answer {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body: String::from_utf8_lossy(&body).into_owned(),
-    }
+    })
 }
 
 /// The address that the log names.

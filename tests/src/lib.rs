@@ -5,6 +5,7 @@
 //! * [`home`]: where a server of a test lives.
 //! * [`hostile`]: how the program `hostile_worker` is told what to do.
 //! * [`processes`]: what `/proc` says of processes.
+//! * [`search`]: looks for a text in what a server leaves behind.
 //! * [`server`]: the real server on standard input and output, in raw JSON-RPC.
 //! * [`specs`]: script specifications, read from `tests/specs`.
 //! * [`web`]: a server of the web, for scripts that make requests.
@@ -17,6 +18,7 @@ pub mod home;
 pub mod hostile;
 pub mod http;
 pub mod processes;
+pub mod search;
 pub mod server;
 pub mod specs;
 pub mod web;

@@ -10,6 +10,8 @@
 //! /redirect/<status>/<path>    to /<path>
 //! /away/<status>/<host>/<path> to the same port of another host
 //! /v1/traces                   nothing, as a collector of traces
+//! /v1/data/<policy>            that every request is allowed but a DELETE, as OPA
+//! /token                       a token, as a server of OAuth
 //! /never                       nothing, until the client goes
 //! ```
 
@@ -147,6 +149,20 @@ fn serve(stream: &TcpStream, port: u16, shared: &Shared) -> io::Result<()> {
             let protobuf = ("content-type", "application/x-protobuf".to_owned());
             answer(stream, "200 OK", &[protobuf], b"")
         }
+        ["v1", "data", ..] => {
+            let json = ("content-type", "application/json".to_owned());
+            let is_allowed = !String::from_utf8_lossy(&asked.body).contains(r#""DELETE""#);
+            let said = format!(r#"{{"result": {{"allow": {is_allowed}}}}}"#);
+            answer(stream, "200 OK", &[json], said.as_bytes())
+        }
+        ["token"] => {
+            let json = ("content-type", "application/json".to_owned());
+            let said = format!(
+                r#"{{"access_token": "{}", "token_type": "Bearer", "expires_in": 3600}}"#,
+                token(port)
+            );
+            answer(stream, "200 OK", &[json], said.as_bytes())
+        }
         ["never"] => {
             let left = input.read(&mut [0; 1]);
             shared.abandoned.fetch_add(1, Ordering::SeqCst);
@@ -154,6 +170,11 @@ fn serve(stream: &TcpStream, port: u16, shared: &Shared) -> io::Result<()> {
         }
         _ => answer(stream, "404 Not Found", &[plain], b"no such thing"),
     }
+}
+
+/// What a server at this port gives out as a token.
+pub fn token(port: u16) -> String {
+    format!("token-{port}-of-{}-in-the-mine", std::process::id())
 }
 
 /// Each byte four times.

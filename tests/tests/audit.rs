@@ -189,3 +189,29 @@ fn a_log_that_is_not_there_or_not_named_is_told() {
     assert!(String::from_utf8_lossy(&unnamed.stderr).contains("--audit-log"));
     assert_eq!(Log::of(&home).verify().status.code(), Some(1));
 }
+
+#[test]
+fn who_could_not_say_who_it_is_is_noted_with_its_address_and_cannot_fill_the_log() {
+    let home = Home::new();
+    let log = Log::of(&home);
+    let tokens = crate::tenants_parts::token_file(&home);
+    let mut server = server(&home, &log, &["--auth-tokens", &tokens]);
+    let stranger = server.with_token("mcpv8_nobodys");
+    for _ in 0..200 {
+        assert_eq!(stranger.get("/api/executions").status, 401);
+    }
+    server.process.signal(Signal::SIGTERM);
+    assert!(server.process.wait_exit(PATIENCE).success());
+    let failed = log.events("authentication_failed");
+    let times = |line: &Value| line["times"].as_u64().unwrap_or(1);
+    assert_eq!(failed.iter().map(times).sum::<u64>(), 200);
+    // One at once, and one for all of each second.
+    assert!(failed.len() < 60, "{}", failed.len());
+    for line in &failed {
+        assert_eq!(
+            (&line["peer"], &line["reason"]),
+            (&json!("127.0.0.1"), &json!("bad_token"))
+        );
+    }
+    assert!(!log.text().contains("mcpv8_"));
+}

@@ -1,16 +1,14 @@
 //! A server that asks who calls: what needs a token, how it says so, and which starts are refused.
 
-use crate::tenants_parts;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
+use crate::tenants_parts::{FIRST, OPERATOR, SECOND, token_file, write_tokens};
 use e2e::home::Home;
 use e2e::http::HttpServer;
 use serde_json::Value;
-use tenants_parts::{FIRST, OPERATOR, SECOND, token_file, write_tokens};
 use ureq::http::Request;
 
 fn start(home: &Home, arguments: &[&str]) -> HttpServer {
@@ -164,6 +162,9 @@ fn clients_are_told_where_to_get_a_token() {
     let place = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
     let expected = format!("Bearer realm=\"mcp-v8\", resource_metadata=\"{place}\"");
     assert_eq!(refused.header("www-authenticate"), expected);
+    assert!(
+        server.get("/.well-known/oauth-protected-resource").json()["scopes_supported"].is_null()
+    );
     // A page may ask before it has one, and read where to get it.
     let preflight = Request::options(server.url("/mcp"))
         .header("origin", server.url(""))
@@ -196,11 +197,11 @@ fn a_start_without_good_tokens_is_refused() {
         text
     };
     let path = token_file(&home);
-    for mode in [0o644, 0o640, 0o604] {
+    for mode in [0o644, 0o620, 0o604] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
         let text = with(&path);
         assert!(
-            text.contains("can be used by others") && text.contains("chmod 600"),
+            text.contains("is open to others") && text.contains("chmod 600"),
             "{text}"
         );
     }
@@ -295,4 +296,27 @@ fn a_new_token_is_shown_once_and_its_entry_lets_it_in() {
             .expect("it can be executed");
         assert_eq!(output.status.code(), Some(2));
     }
+}
+
+#[test]
+fn clients_are_told_what_a_token_can_be_for_where_tokens_say_that() {
+    let home = Home::new();
+    let keys = home.path("keys.json");
+    std::fs::write(&keys, r#"{"keys": []}"#).expect("a file in our own directory");
+    let keys = keys.display().to_string();
+    let arguments = [
+        "--jwks-file",
+        &keys,
+        "--jwt-issuer=https://id.example.com",
+        "--jwt-audience=https://mcp.example.com/mcp",
+        "--jwt-scopes",
+        "--auth-resource=https://mcp.example.com/mcp",
+        "--auth-server=https://id.example.com",
+    ];
+    let server = start(&home, &arguments);
+    let told = server.get("/.well-known/oauth-protected-resource").json();
+    assert_eq!(told["scopes_supported"], serde_json::json!(["read", "run"]));
+    let challenge = server.get("/mcp");
+    let challenge = challenge.header("www-authenticate");
+    assert!(challenge.ends_with(", scope=\"read run\""), "{challenge}");
 }

@@ -5,17 +5,15 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stderr, reason = "a test says what it has measured")]
 
-use crate::tenants_parts;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::tenants_parts::{FIRST, SECOND, token_file, write_tokens};
 use e2e::home::Home;
 use e2e::http::{Client, HttpServer};
 use e2e::processes;
 use e2e::server::PATIENCE;
 use serde_json::{Value, json};
-use tenants_parts::{FIRST, SECOND, token_file, write_tokens};
 
 const SLOTS: usize = 2;
 /// What the flood runs, and the quiet tenant too.

@@ -1,11 +1,12 @@
 //! Requests of scripts, from the script to a server of the web and back.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use e2e::home::Home;
 use e2e::processes;
+use e2e::search::files_with;
 use e2e::server::{PATIENCE, Server};
 use e2e::web::{TEXT, Web};
 use serde_json::{Value, json};
@@ -398,24 +399,6 @@ fn many_requests_at_once_all_come() {
     server.finish();
 }
 
-/// Every file beneath a directory that holds these bytes.
-fn files_with(directory: &Path, bytes: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).expect("a directory").flatten() {
-        let path = entry.path();
-        let kind = entry.file_type().expect("it was there");
-        if kind.is_dir() {
-            found.extend(files_with(&path, bytes));
-        } else if kind.is_file() {
-            let content = fs::read(&path).unwrap_or_default();
-            if content.windows(bytes.len()).any(|window| window == bytes) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn an_injected_header_is_seen_by_the_server_and_nowhere_else() {
     let (home, web) = (Home::new(), Web::start());
@@ -476,10 +459,7 @@ fn an_injected_header_is_seen_by_the_server_and_nowhere_else() {
     let found = server.run_with(&search, json!({"heap": heap}));
     assert_eq!(found["result"], "false", "{found}");
     assert!(!server.log().contains(&canary), "it is in the log");
-    assert_eq!(
-        files_with(&home.path(""), canary.as_bytes()),
-        Vec::<String>::new()
-    );
+    assert_eq!(files_with(&home.path(""), &canary), Vec::<PathBuf>::new());
     server.finish();
 }
 

@@ -180,3 +180,24 @@ fn requests_of_scripts_and_what_policies_say_are_counted() {
     comes_to(&server, "mcp_v8_fetch_received_bytes_total", 5.0);
     comes_to(&server, "mcp_v8_fetch_exchanges_open", 0.0);
 }
+
+#[test]
+fn tenants_that_the_file_of_tokens_names_have_figures_of_their_own() {
+    use crate::tenants_parts::{FIRST, OPERATOR, SECOND, token_file};
+    let home = Home::new();
+    let tokens = token_file(&home);
+    let server = HttpServer::start(&home, &["--auth-tokens", &tokens]);
+    let operator = server.with_token(OPERATOR);
+    let of = |tenant: &str| format!("mcp_v8_tenant_executions_ended_total{{tenant=\"{tenant}\"}}");
+    // From the start, so that the first is not missed by who looks at differences.
+    for tenant in ["first", "second", "other"] {
+        comes_to(&operator, &of(tenant), 0.0);
+    }
+    server.with_token(FIRST).run("1");
+    server.with_token(FIRST).run("1");
+    server.with_token(SECOND).run("1");
+    comes_to(&operator, &of("first"), 2.0);
+    comes_to(&operator, &of("second"), 1.0);
+    comes_to(&operator, &of("other"), 0.0);
+    assert!(!operator.get("/metrics").body.contains("tenant=\"local\""));
+}

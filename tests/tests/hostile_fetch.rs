@@ -10,7 +10,8 @@ use e2e::home::Home;
 use e2e::hostile::script;
 use e2e::processes;
 use e2e::server::{PATIENCE, Server};
-use e2e::web::Web;
+use e2e::web::{Asked, Web};
+use mcp_v8_protocol::limits::BODY_CHUNK_BYTES_MAX;
 use serde_json::json;
 
 /// Allows everything.
@@ -72,6 +73,80 @@ const WITH_GRANT: &[(&str, &str, &[&str])] = &[
     ("many_headers sleep", "failed", &["holds no message"]),
 ];
 
+/// With a body in its hands that is to go once more, to where a redirect leads: `{again}` is one that answers so
+/// when it has all of it. As above.
+const WITH_BODY: &[(&str, &str, &[&str])] = &[
+    // As a worker should.
+    (
+        "sized=0@{again} feed=0 feed=0 pull=0 pull=0 until=end finished exit=0",
+        "completed",
+        &[],
+    ),
+    (
+        "large=0@{again} feed=0 feed=0 pull=0 until=data abort=0 finished exit=0",
+        "completed",
+        &[],
+    ),
+    // Out of turn: all of it at once, instead of what is asked for; and where there is none.
+    (
+        "large=0@{again} feed=0 burst=0 sleep",
+        "failed",
+        &["not asked for"],
+    ),
+    (
+        "large=0@{again} burst=0 sleep",
+        "failed",
+        &["not asked for"],
+    ),
+    (
+        "get=0@{again} send=0 sleep",
+        "failed",
+        &["a piece of a body was sent where there is none"],
+    ),
+    // Twice, where once was announced.
+    (
+        "sized=0@{never} until=more twice=0 until=failed finished exit=0",
+        "completed",
+        &[],
+    ),
+    (
+        "sized=0@{again} feed=0 until=more twice=0 until=failed finished exit=0",
+        "completed",
+        &[],
+    ),
+    // Not all of it, the second time.
+    (
+        "sized=0@{again} feed=0 until=more send_end=0 until=failed finished exit=0",
+        "completed",
+        &[],
+    ),
+    // Never.
+    ("sized=0@{again} sleep", "timed_out", &[]),
+    ("sized=0@{again} feed=0 sleep", "timed_out", &[]),
+    ("sized=0@{again} feed=0 close_input sleep", "timed_out", &[]),
+    // When all is over.
+    (
+        "sized=0@{again} feed=0 feed=0 pull=0 pull=0 until=end send=0 send_end=0 pull=0 finished exit=0",
+        "completed",
+        &[],
+    ),
+    (
+        "large=0@{again} feed=0 until=more abort=0 send=0 send_end=0 finished exit=0",
+        "completed",
+        &[],
+    ),
+    (
+        "large=0@{again} feed=0 until=more finished exit=0",
+        "completed",
+        &[],
+    ),
+    (
+        "large=0@{again} feed=0 until=more signal=SIGSEGV",
+        "failed",
+        &["SIGSEGV"],
+    ),
+];
+
 fn serve_with_grant(home: &Home, way: Way) -> Server {
     let directory = home.path("policies");
     if !directory.exists() {
@@ -88,14 +163,16 @@ fn serve_with_grant(home: &Home, way: Way) -> Server {
 fn with_urls(steps: &str, web: &Web) -> String {
     steps
         .replace("{url}", &web.url("/text"))
+        .replace("{again}", &web.url("/redirect/307/echo"))
         .replace("{stream}", &web.url("/stream/100"))
         .replace("{never}", &web.url("/never"))
 }
 
-fn withstand(way: Way) {
+/// Withstands each of these; what a server of the web has seen of them.
+fn withstand(way: Way, acts: &[(&str, &str, &[&str])]) -> Vec<Asked> {
     let (home, web) = (Home::new(), Web::start());
     let mut server = serve_with_grant(&home, way);
-    for (steps, status, words) in WITH_GRANT {
+    for (steps, status, words) in acts {
         let deadline_secs = match *status {
             "timed_out" => DEADLINE_SECS,
             _ => FAR_DEADLINE_SECS,
@@ -109,16 +186,64 @@ fn withstand(way: Way) {
     }
     server.finish();
     home.assert_empty();
+    web.seen()
 }
 
 #[test]
 fn with_a_grant_in_its_hands() {
-    withstand(Way::Exec);
+    withstand(Way::Exec, WITH_GRANT);
 }
 
 #[test]
 fn with_a_grant_in_its_hands_and_a_fork_server_for_a_parent() {
-    withstand(Way::Zygote);
+    withstand(Way::Zygote, WITH_GRANT);
+}
+
+/// What came of bodies whose senders did not keep their word: all of one, or nothing.
+fn assert_whole(seen: &[Asked]) {
+    let again: Vec<&Asked> = seen.iter().filter(|asked| asked.path == "/echo").collect();
+    // Of those who did as they should, and of one who aborted only then.
+    assert_eq!(again.len(), 3, "{again:?}");
+    for asked in seen.iter().filter(|asked| asked.method == "POST") {
+        let mut pieces = asked.body.chunks(BODY_CHUNK_BYTES_MAX);
+        let is_right = |piece: &[u8]| b"unasked".iter().cycle().take(piece.len()).eq(piece);
+        assert!(pieces.all(is_right), "{}: other bytes", asked.path);
+        let is_whole = [7, 1 << 20].contains(&asked.body.len());
+        assert!(is_whole, "{}: {} bytes", asked.path, asked.body.len());
+    }
+}
+
+#[test]
+fn with_a_body_in_its_hands_that_goes_again() {
+    assert_whole(&withstand(Way::Exec, WITH_BODY));
+}
+
+#[test]
+fn with_a_body_in_its_hands_that_goes_again_and_a_fork_server_for_a_parent() {
+    assert_whole(&withstand(Way::Zygote, WITH_BODY));
+}
+
+#[test]
+fn a_worker_that_never_sends_its_body_again_holds_up_nobody() {
+    let (home, web) = (Home::new(), Web::start());
+    let mut server = serve_with_grant(&home, Way::Exec);
+    let opens: String = (0..8)
+        .map(|n| format!("sized={n}@{{again}} feed={n} "))
+        .collect();
+    let id = server.submit(&script(&with_urls(
+        &format!("{opens}mark=there sleep"),
+        &web,
+    )));
+    home.await_mark(e2e::endurance::WORKER, "there");
+    let honest = with_urls(WITH_BODY[0].0, &web);
+    for _ in 0..5 {
+        let seen = endure(&mut server, &script(&honest), FAR_DEADLINE_SECS, PROMPT);
+        assert_eq!(seen["status"], "completed", "{seen}");
+    }
+    server.call("cancel_execution", json!({"execution_id": id}));
+    assert_eq!(server.get(&id)["status"], "cancelled");
+    server.finish();
+    home.assert_empty();
 }
 
 #[test]

@@ -5,11 +5,11 @@ use crate::tenants_parts;
 
 use std::collections::BTreeSet;
 
+use crate::tenants_parts::{Ids, TASKS, Tenants, bearing, modern, told};
 use e2e::home::Home;
 use e2e::http::{Answer, Client, HttpServer};
 use e2e::server::{LEGACY_PROTOCOL, initialize_params};
 use serde_json::{Value, json};
-use tenants_parts::{Ids, TASKS, Tenants, bearing, modern, told};
 
 /// What the other tenant asks with ids, its own or somebody else's.
 type Rest = fn(&Ids) -> (&'static str, String, Value);
@@ -515,4 +515,34 @@ fn the_same_names_are_different_things() {
     for (client, expected) in [(&tenants.first, "first"), (&tenants.second, "second")] {
         assert_eq!(client.post("/api/exec", &body).json()["result"], expected);
     }
+}
+
+#[test]
+fn a_cursor_tells_nothing_of_others_and_is_nobody_elses() {
+    let tenants = Tenants::start();
+    let (first, second) = (&tenants.first, &tenants.second);
+    for client in [first, second, first, second, first] {
+        assert_eq!(client.run("1")["status"], "completed");
+    }
+    let cursor = |client: &Client| {
+        let page = client.get("/api/executions?limit=1").json();
+        page["next_cursor"].as_str().expect("a cursor").to_owned()
+    };
+    let (own, other) = (cursor(first), cursor(second));
+    assert_eq!(own.len(), other.len());
+    let page = |client: &Client, cursor: &str| {
+        client.get(&format!("/api/executions?limit=1&cursor={cursor}"))
+    };
+    let listed = |answer: Answer| answer.json()["executions"][0]["execution_id"].clone();
+    let next = page(first, &own);
+    assert_eq!(next.status, 200, "{next:?}");
+    let next = listed(next);
+    // It goes on where it was, whatever came since.
+    assert_eq!(first.run("1")["status"], "completed");
+    assert_eq!(listed(page(first, &own)), next);
+    let foreign = page(second, &own);
+    let none = page(second, "e1-1");
+    assert_eq!(none.status, 400, "{none:?}");
+    assert_eq!((foreign.status, foreign.body), (none.status, none.body));
+    assert_eq!(page(second, &other).status, 200);
 }

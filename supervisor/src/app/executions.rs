@@ -8,17 +8,19 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
 use super::readiness::Disks;
+use super::recent::Recent;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use crate::audit::Audit;
 use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
-use crate::metrics::{ByTenant, ExecutionFigures};
+use crate::metrics::ExecutionFigures;
 use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
 use crate::tenant::Tenant;
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
+    pub(super) cursors: Cursors,
     sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
@@ -50,10 +53,11 @@ pub(super) struct Shared {
     pub(super) stop: DropGuard,
 }
 
-/// The executions that have a driver.
+/// The executions that have a driver, and those that had one a moment ago.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) is_closing: bool,
+    pub(super) recent: Recent,
     pub(super) drivers: HashMap<ExecutionId, LiveExecution>,
 }
 
@@ -110,7 +114,16 @@ impl Executions {
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let store = start::open_store(config.state.store(), config.retention).await?;
+        store.share(config.sharing);
+        let cursors = Cursors::new(&store.cursor_key().await?);
+        if let Some(heaps) = &heaps {
+            heaps.share(config.sharing);
+        }
         let quotas = start::quotas(config.tenant_limits, &store).await?;
+        let figures = ExecutionFigures::default();
+        if config.sharing == Sharing::Alone {
+            figures.of_tenants.name([Tenant::local().name()]);
+        }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
@@ -125,7 +138,7 @@ impl Executions {
                     spawner,
                     heaps,
                     broker: config.broker,
-                    figures: ExecutionFigures::new(ByTenant::new([Tenant::local().name()])),
+                    figures,
                     hello_timeout: config.hello_timeout,
                     queue_wait_max: config.queue_wait_max,
                     quotas,
@@ -141,6 +154,7 @@ impl Executions {
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
+                cursors,
                 sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),

@@ -1,5 +1,6 @@
 //! The use cases: run, look, read, cancel, list; sessions, and the tags of heaps.
 
+mod cursor;
 mod error;
 mod executions;
 mod follow;
@@ -8,6 +9,7 @@ mod input;
 mod load;
 mod noted;
 mod readiness;
+mod recent;
 mod request;
 mod sessions;
 mod source;

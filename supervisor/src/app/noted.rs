@@ -26,15 +26,15 @@ impl Workspace {
 
     /// Notes that an execution was refused whose code was not read.
     pub fn note_early_refusal(&self, error: &Error) {
-        self.note_refusal(error, String::new());
+        self.note_refusal(error, None);
     }
 
-    pub(super) fn note_refusal(&self, error: &Error, code_sha256: String) {
+    pub(super) fn note_refusal(&self, error: &Error, code_sha256: Option<String>) {
         let audit = &self.shared.services.audit;
         if audit.is_on() {
             audit.note(Event::ExecutionRefused {
                 actor: self.actor(),
-                code_sha256: Some(code_sha256).filter(|hash| !hash.is_empty()),
+                code_sha256,
                 reason: reason(error),
             });
         }

@@ -1,5 +1,6 @@
 //! The use cases over what is kept between executions: heaps, sessions, tags.
 
+use super::cursor::List;
 use super::error::{Error, Unavailable};
 use super::executions::unreadable;
 use super::request::{
@@ -19,7 +20,8 @@ impl Workspace {
     /// [`Error::Internal`].
     pub async fn list_sessions(&self, request: SessionsRequest) -> Result<SessionList, Error> {
         self.need_state("list_sessions")?;
-        let after = validate::sessions(&request)?;
+        validate::sessions(&request)?;
+        let after = self.place(List::Sessions, request.cursor.as_deref())?;
         let store = self.store();
         let listed = store
             .sessions(self.tenant().clone(), request.limit, after)
@@ -27,7 +29,7 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(SessionList {
             sessions: listed.found,
-            next_cursor: listed.next.map(validate::session_cursor),
+            next_cursor: listed.next.map(|next| self.cursor(List::Sessions, next)),
         })
     }
 
@@ -112,7 +114,8 @@ impl Workspace {
     /// cursor that is none; [`Error::Internal`].
     pub async fn query_heaps_by_tags(&self, query: HeapQuery) -> Result<HeapList, Error> {
         self.need_state("query_heaps_by_tags")?;
-        let after = validate::heap_query(&query)?;
+        validate::heap_query(&query)?;
+        let after = self.place(List::Heaps, query.cursor.as_deref())?;
         let listed = self
             .store()
             .heaps_by_tags(self.tenant().clone(), query.tags, query.limit, after)
@@ -120,7 +123,7 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(HeapList {
             heaps: listed.found,
-            next_cursor: listed.next.map(validate::heap_cursor),
+            next_cursor: listed.next.map(|next| self.cursor(List::Heaps, next)),
         })
     }
 

@@ -4,6 +4,7 @@ use mcp_v8_protocol::PROTOCOL_VERSION;
 
 use super::executions::Executions;
 use super::load::Load;
+use super::recent::Recent;
 use crate::fetch::Broker;
 use crate::metrics::{Build, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
@@ -114,6 +115,8 @@ impl Executions {
         shared.tasks.wait().await;
         shared.services.spawner.shut_down().await;
         shared.services.audit.close().await;
+        // Every driver has gone: from here on the store alone knows, until it is closed.
+        shared.live().recent = Recent::default();
         if let Err(error) = shared.services.store.close().await {
             tracing::debug!(%error, "the store was closed before");
         }

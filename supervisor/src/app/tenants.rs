@@ -16,6 +16,18 @@ impl Executions {
     pub fn allow(&self, own: HashMap<Tenant, TenantLimits>) {
         self.shared.services.quotas.allow(own);
     }
+
+    /// Names tenants that the operator has configured: the first of them have figures of their own from
+    /// now on. Whom somebody else names, as those of signed tokens, are never among them.
+    pub fn name_in_figures(&self, tenants: &[Tenant]) {
+        let figures = &self.shared.services.figures;
+        figures.of_tenants.name(tenants.iter().map(Tenant::name));
+    }
+
+    /// Replaces the limits of tenants that have none of their own. What waits already waits as it was told.
+    pub fn allow_by_default(&self, limits: TenantLimits) {
+        self.shared.services.quotas.set_defaults(limits);
+    }
 }
 
 /// Its part of the slots and the queue.

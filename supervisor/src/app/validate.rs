@@ -4,7 +4,7 @@ use super::error::Error;
 use super::request::{HeapQuery, ListRequest, RunRequest, SessionsRequest, SnapshotsRequest};
 use super::start::Mode;
 use crate::limits;
-use crate::store::{Limits, ListPosition, PageRequest};
+use crate::store::{Limits, PageRequest};
 
 /// Checks a request to run, and fills in what it leaves open.
 pub(super) fn run(request: &RunRequest, defaults: Limits, mode: Mode) -> Result<Limits, Error> {
@@ -74,20 +74,18 @@ pub(super) fn page(request: PageRequest) -> Result<(), Error> {
     }
 }
 
-/// Checks a request for a page of the list, and reads its cursor.
-pub(super) fn list(request: &ListRequest) -> Result<Option<ListPosition>, Error> {
-    list_limit(request.limit)?;
-    EXECUTIONS.position(request.cursor.as_deref())
+/// Checks a request for a page of the list.
+pub(super) fn list(request: &ListRequest) -> Result<(), Error> {
+    list_limit(request.limit)
 }
 
-/// Checks a request for a page of sessions, and reads its cursor.
-pub(super) fn sessions(request: &SessionsRequest) -> Result<Option<ListPosition>, Error> {
-    list_limit(request.limit)?;
-    SESSIONS.position(request.cursor.as_deref())
+/// Checks a request for a page of sessions.
+pub(super) fn sessions(request: &SessionsRequest) -> Result<(), Error> {
+    list_limit(request.limit)
 }
 
-/// Checks a request for heaps, and reads its cursor.
-pub(super) fn heap_query(query: &HeapQuery) -> Result<Option<ListPosition>, Error> {
+/// Checks a request for heaps.
+pub(super) fn heap_query(query: &HeapQuery) -> Result<(), Error> {
     if query.tags.is_empty() {
         return Err(Error::Invalid {
             field: "tags",
@@ -95,8 +93,7 @@ pub(super) fn heap_query(query: &HeapQuery) -> Result<Option<ListPosition>, Erro
             allowed: "one tag or more, which all have to match".to_owned(),
         });
     }
-    list_limit(query.limit)?;
-    HEAPS.position(query.cursor.as_deref())
+    list_limit(query.limit)
 }
 
 /// Checks a request for entries of a session.
@@ -108,54 +105,6 @@ pub(super) fn snapshots(request: &SnapshotsRequest) -> Result<(), Error> {
 fn list_limit(limit: u32) -> Result<(), Error> {
     let most = u64::from(limits::LIST_LENGTH_MAX);
     within("limit", u64::from(limit), 1, most)
-}
-
-/// The cursors of a list begin with this, so that those of other lists, and later forms, can be told
-/// apart.
-struct Cursors(&'static str);
-
-const EXECUTIONS: Cursors = Cursors("e1-");
-const SESSIONS: Cursors = Cursors("s1-");
-const HEAPS: Cursors = Cursors("h1-");
-
-/// A place in the list of executions, for clients, who must not read it.
-pub(super) fn cursor(position: ListPosition) -> String {
-    EXECUTIONS.cursor(position)
-}
-
-/// The same in the list of sessions.
-pub(super) fn session_cursor(position: ListPosition) -> String {
-    SESSIONS.cursor(position)
-}
-
-/// The same in a list of heaps.
-pub(super) fn heap_cursor(position: ListPosition) -> String {
-    HEAPS.cursor(position)
-}
-
-impl Cursors {
-    fn cursor(&self, position: ListPosition) -> String {
-        format!("{}{:x}", self.0, position.0)
-    }
-
-    fn position(&self, cursor: Option<&str>) -> Result<Option<ListPosition>, Error> {
-        let Some(cursor) = cursor else {
-            return Ok(None);
-        };
-        let position = cursor
-            .strip_prefix(self.0)
-            .and_then(|digits| i64::from_str_radix(digits, 16).ok())
-            .map(ListPosition);
-        match position {
-            Some(position) => Ok(Some(position)),
-            None => Err(Error::Invalid {
-                field: "cursor",
-                problem: "it is not a cursor of this list".to_owned(),
-                allowed: "next_cursor of the page before, unchanged, or none for the first page"
-                    .to_owned(),
-            }),
-        }
-    }
 }
 
 fn optional(
@@ -274,23 +223,6 @@ mod tests {
     }
 
     #[test]
-    fn cursors_come_back_or_are_refused() {
-        let list = |cursor: Option<&str>| {
-            list(&ListRequest {
-                status: None,
-                limit: 1,
-                cursor: cursor.map(str::to_owned),
-            })
-        };
-        assert_eq!(list(None).unwrap(), None);
-        let known = cursor(ListPosition(77));
-        assert_eq!(list(Some(&known)).unwrap(), Some(ListPosition(77)));
-        for unknown in ["", "77", "e1-", "e1-zz", "e2-4d", "\u{e9}"] {
-            assert!(list(Some(unknown)).is_err(), "{unknown}");
-        }
-    }
-
-    #[test]
     fn state_is_only_asked_of_servers_that_keep_some() {
         let session: SessionName = "s".parse().unwrap();
         let tags = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
@@ -314,33 +246,29 @@ mod tests {
     }
 
     #[test]
-    fn each_list_has_cursors_of_its_own() {
-        let query = |cursor: &str, limit| HeapQuery {
+    fn lists_are_bounded() {
+        let query = |limit| HeapQuery {
             tags: BTreeMap::from([("k".to_owned(), String::new())])
                 .try_into()
                 .unwrap(),
             limit,
-            cursor: Some(cursor.to_owned()),
+            cursor: None,
         };
-        let listed = |cursor: &str, limit| SessionsRequest {
+        let listed = |limit| SessionsRequest {
             limit,
-            cursor: Some(cursor.to_owned()),
+            cursor: None,
         };
-        let place = ListPosition(5);
-        let (of_heaps, of_sessions) = (heap_cursor(place), session_cursor(place));
-        assert_eq!(heap_query(&query(&of_heaps, 1)), Ok(Some(place)));
-        assert_eq!(sessions(&listed(&of_sessions, 1000)), Ok(Some(place)));
-        for foreign in [&of_sessions, &cursor(place)] {
-            assert!(heap_query(&query(foreign, 1)).is_err());
+        for limit in [1, 1000] {
+            assert_eq!(heap_query(&query(limit)), Ok(()));
+            assert_eq!(sessions(&listed(limit)), Ok(()));
         }
-        assert!(sessions(&listed(&of_heaps, 1)).is_err());
         for limit in [0, 1001] {
-            assert!(heap_query(&query(&of_heaps, limit)).is_err());
-            assert!(sessions(&listed(&of_sessions, limit)).is_err());
+            assert!(heap_query(&query(limit)).is_err());
+            assert!(sessions(&listed(limit)).is_err());
         }
         let untagged = HeapQuery {
             tags: Tags::default(),
-            ..query(&of_heaps, 1)
+            ..query(1)
         };
         let error = heap_query(&untagged).unwrap_err().to_string();
         assert!(error.starts_with("tags: there is none"), "{error}");

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument as _;
 
+use super::cursor::List;
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
 use super::input;
@@ -22,8 +23,8 @@ use crate::execution::outcome;
 use crate::limits;
 use crate::metrics::LimitName;
 use crate::store::{
-    CancelledBy, ExecutionId, IdMatches, OutputPage, PageRequest, Status, Store, StoreError,
-    Stored, View,
+    CancelledBy, ExecutionId, IdMatches, ListPosition, OutputPage, PageRequest, Status, Store,
+    StoreError, Stored, View,
 };
 use crate::tenant::Tenant;
 
@@ -133,10 +134,7 @@ impl Workspace {
     /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
     pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
         let audit = &self.shared.services.audit;
-        let code_sha256 = match audit.is_on() {
-            true => noted::code_hash(&request.source),
-            false => String::new(),
-        };
+        let code_sha256 = audit.is_on().then(|| noted::code_hash(&request.source));
         let accepted = self.accept(request, code_sha256.clone()).await;
         if let Err(error) = &accepted {
             self.note_refusal(error, code_sha256);
@@ -144,7 +142,11 @@ impl Workspace {
         accepted
     }
 
-    async fn accept(&self, request: RunRequest, code_sha256: String) -> Result<ExecutionId, Error> {
+    async fn accept(
+        &self,
+        request: RunRequest,
+        code_sha256: Option<String>,
+    ) -> Result<ExecutionId, Error> {
         let shared = &self.shared;
         let own = shared.services.quotas.limits(&self.tenant);
         let defaults = tenants::defaults(*shared.defaults(), own);
@@ -168,7 +170,11 @@ impl Workspace {
         // For its beginning and its end: both are noted, or it is not accepted.
         let audit = &shared.services.audit;
         let (begin_place, end_place) = (audit.place()?, audit.place()?);
-        let room = timeout(limits::ACCEPT_WAIT_MAX, shared.services.store.reserve()).await;
+        let room = timeout(
+            limits::ACCEPT_WAIT_MAX,
+            shared.services.store.reserve(&self.tenant),
+        )
+        .await;
         let room = room
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
             .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
@@ -181,12 +187,12 @@ impl Workspace {
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
         let span = course::span_of(&view);
-        let code = request.source.clone();
+        let code = Arc::new(request.source);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
             view.clone(),
             Task {
-                source: request.source,
+                source: Arc::clone(&code),
                 tags: request.tags,
                 end_place,
             },
@@ -199,7 +205,9 @@ impl Workspace {
         }
         let quotas = &shared.services.quotas;
         quotas.accept(&self.tenant).map_err(Error::OverQuota)?;
-        begin_place.note(self.accepted(&view, code_sha256));
+        if let Some(code_sha256) = code_sha256 {
+            begin_place.note(self.accepted(&view, code_sha256));
+        }
         live.drivers.insert(
             id,
             LiveExecution {
@@ -230,9 +238,18 @@ impl Workspace {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.live_view(id) {
-            Some(view) => Ok(view.borrow().clone()),
+        match self.known(id) {
+            Some(view) => Ok(view),
             None => Ok(self.stored(id).await?.view),
+        }
+    }
+
+    /// An execution that has a driver here, or had one a moment ago.
+    fn known(&self, id: ExecutionId) -> Option<View> {
+        let mut live = self.shared.live();
+        match live.of(&self.tenant, id) {
+            Some(execution) => Some(execution.view.borrow().clone()),
+            None => live.recent.find(&self.tenant, id),
         }
     }
 
@@ -252,6 +269,9 @@ impl Workspace {
             if has_driver {
                 return Ok(view.borrow().clone());
             }
+        }
+        if let Some(view) = self.known(id).filter(|view| view.end.is_some()) {
+            return Ok(view);
         }
         loop {
             let stored = self.stored(id).await?;
@@ -351,7 +371,8 @@ impl Workspace {
     /// # Errors
     /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
-        let after = validate::list(&request)?;
+        validate::list(&request)?;
+        let after = self.place(List::Executions, request.cursor.as_deref())?;
         let store = &self.shared.services.store;
         self.settle().await?;
         let mut found = store
@@ -367,7 +388,7 @@ impl Workspace {
         let next_cursor = (found.len() > length)
             .then(|| found.get(length - 1))
             .flatten()
-            .map(|(position, _)| validate::cursor(*position));
+            .map(|(position, _)| self.cursor(List::Executions, *position));
         found.truncate(length);
         Ok(ListPage {
             executions: found.into_iter().map(|(_, summary)| summary).collect(),
@@ -390,6 +411,20 @@ impl Workspace {
             .map_err(unreadable)
     }
 
+    /// The place in a list of this tenant that a cursor stands for.
+    pub(super) fn place(
+        &self,
+        list: List,
+        cursor: Option<&str>,
+    ) -> Result<Option<ListPosition>, Error> {
+        self.shared.cursors.position(list, &self.tenant, cursor)
+    }
+
+    /// The cursor for a place in a list of this tenant.
+    pub(super) fn cursor(&self, list: List, position: ListPosition) -> String {
+        self.shared.cursors.cursor(list, &self.tenant, position)
+    }
+
     /// The view of an execution that has a driver here, as it changes.
     pub(super) fn live_view(&self, id: ExecutionId) -> Option<watch::Receiver<View>> {
         let mut live = self.shared.live();
@@ -404,7 +439,7 @@ impl Workspace {
     /// Waits until what happened before this call can be read. What could not be written is missed
     /// by others: here what is there can still be read.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        match self.shared.services.store.flush().await {
+        match self.shared.services.store.flush(&self.tenant).await {
             Err(StoreError::Closed) => Err(unreadable(StoreError::Closed)),
             Ok(()) | Err(_) => Ok(()),
         }
@@ -439,9 +474,11 @@ struct Leave {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.shared.ended.count(self.view.borrow().status);
+        let view = self.view.borrow();
+        self.shared.ended.count(view.status);
         let mut live = self.shared.live();
         live.drivers.remove(&self.id);
+        live.recent.note(&view);
         if live.drivers.is_empty() {
             self.shared.emptied.notify_waiters();
         }

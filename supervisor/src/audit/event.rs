@@ -151,13 +151,21 @@ pub enum Event {
     },
     /// Somebody could not say who it is.
     AuthenticationFailed {
-        /// Where from.
+        /// Where from: the last of them, where they are more than one.
         #[serde(skip_serializing_if = "Option::is_none")]
         peer: Option<String>,
         /// Why: a word of a short list.
         reason: &'static str,
         /// How it has come.
         transport: &'static str,
+    },
+    /// Somebody asked for more than its token is for.
+    ScopeMissed {
+        /// Who.
+        #[serde(flatten)]
+        actor: Actor,
+        /// What the token would have to be for.
+        scope: &'static str,
     },
     /// Events were not noted, because too many came at once.
     EventsLost {
@@ -201,6 +209,8 @@ impl Event {
             Self::ExecutionRefused { actor, reason, .. } => {
                 Some(FoldKey(Some(actor.clone()), reason))
             }
+            Self::ScopeMissed { actor, scope } => Some(FoldKey(Some(actor.clone()), scope)),
+            // Not by where it comes from: who has many addresses could wash the log away.
             Self::AuthenticationFailed { reason, .. } => Some(FoldKey(None, reason)),
             Self::ServerStarted { .. }
             | Self::ServerStopped {}

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::caller::Caller;
 use super::jwt::{BadToken, Jwt, Unknown};
 use super::keys::{KeySet, KeysError};
-use super::options::{AuthOptions, Metadata};
+use super::options::{AuthOptions, JwtScopes, Metadata};
 use super::tokens::{TokenFileError, Tokens};
 use crate::limits;
 use crate::quota::TenantLimits;
@@ -137,10 +137,22 @@ impl Authenticator {
         self.metadata.as_ref()
     }
 
+    /// Whether signed tokens name what they are for: then clients are told what there is to ask for.
+    pub fn asks_for_scopes(&self) -> bool {
+        let jwt = self.jwt.as_ref();
+        jwt.is_some_and(|jwt| jwt.scopes() == JwtScopes::Claimed)
+    }
+
     /// The limits that tenants have of their own.
     pub fn limits(&self) -> HashMap<Tenant, TenantLimits> {
         let tokens = self.tokens.as_ref();
         tokens.map_or_else(HashMap::new, |tokens| tokens.current().limits().clone())
+    }
+
+    /// The first tenants that the file of tokens names, as many as have figures of their own.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        let tokens = self.tokens.as_ref();
+        tokens.map_or_else(Vec::new, |tokens| tokens.current().tenants().to_vec())
     }
 
     /// Reads tokens and keys again, and changes nothing yet.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::scopes::{Scope, Scopes};
 use super::tokens::TokenHash;
 use super::validity::Validity;
 use crate::tenant::Tenant;
@@ -12,6 +13,7 @@ use crate::tenant::Tenant;
 pub struct Caller {
     tenant: Tenant,
     role: Role,
+    scopes: Scopes,
     validity: Validity,
     token: Option<Arc<str>>,
 }
@@ -35,9 +37,15 @@ impl Caller {
         Self {
             tenant,
             role,
+            scopes: Scopes::default(),
             validity,
             token: None,
         }
+    }
+
+    /// The same, who may do no more than this.
+    pub(super) fn with_scopes(self, scopes: Scopes) -> Self {
+        Self { scopes, ..self }
     }
 
     /// The same, who has brought this token.
@@ -59,6 +67,11 @@ impl Caller {
     /// Whether it may see figures of all tenants.
     pub fn is_operator(&self) -> bool {
         self.role == Role::Operator
+    }
+
+    /// Whether its token lets it do this.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
     }
 
     /// Waits until its token has expired or was taken away; without a token forever.

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::caller::{Caller, Role};
 use super::keys::{Keys, KeysError, NoKey, Pace, Wanted};
-use super::options::JwtOptions;
+use super::options::{JwtOptions, JwtScopes};
 use super::ring_verifier;
+use super::scopes::Scopes;
 use super::validity::{Revocation, Validity};
 use crate::limits;
 
@@ -78,6 +79,11 @@ impl Jwt {
         Ok(Self { keys, options })
     }
 
+    /// What tokens let their holders do.
+    pub(super) fn scopes(&self) -> JwtScopes {
+        self.options.scopes
+    }
+
     /// Who has this token.
     pub(super) async fn check(&self, token: &str) -> Result<Caller, Unknown> {
         let header = decode_header(token).map_err(|_| BadToken::Malformed)?;
@@ -135,7 +141,14 @@ impl Jwt {
             revoked: Revocation::default(),
         };
         // Who signs tokens does not decide who runs this server.
-        Ok(Caller::new(tenant, Role::User, validity))
+        let caller = Caller::new(tenant, Role::User, validity);
+        Ok(match self.options.scopes {
+            JwtScopes::All => caller,
+            JwtScopes::Claimed => {
+                let claimed = ["scope", "scp"].map(|name| claims.get(name));
+                caller.with_scopes(Scopes::claimed(claimed))
+            }
+        })
     }
 }
 

@@ -289,6 +289,11 @@ impl KeySet {
         Ok(Self(known))
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn find(&self, wanted: Wanted<'_>) -> Option<Arc<DecodingKey>> {
         let mut fitting = self.0.iter().filter(|known| {
             known.fits(wanted.algorithm)

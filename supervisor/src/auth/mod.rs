@@ -9,20 +9,24 @@
 
 mod authenticator;
 mod caller;
+mod check;
 mod jwt;
 mod keys;
 mod new_token;
 mod options;
 mod ring_verifier;
+mod scopes;
 mod tokens;
 mod validity;
 
 pub use authenticator::{Authenticator, NoEntry, OpenError, Prepared, Reason, SignedReason};
 pub use caller::Caller;
+pub use check::Listed;
 pub use keys::KeysError;
 pub use new_token::NewToken;
 pub use options::{
-    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, KeySource, MalformedAlgorithms, Metadata,
-    algorithms, is_public_url, is_trusted_url,
+    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, JwtScopes, KeySource, MalformedAlgorithms,
+    Metadata, algorithms, is_public_url, is_trusted_url,
 };
+pub use scopes::Scope;
 pub use tokens::TokenFileError;

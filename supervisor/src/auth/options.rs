@@ -29,6 +29,18 @@ pub struct JwtOptions {
     pub algorithms: Vec<Algorithm>,
     /// The claim that names the tenant.
     pub tenant_claim: String,
+    /// What they let their holders do.
+    pub scopes: JwtScopes,
+}
+
+/// What a signed token lets its holder do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JwtScopes {
+    /// All that its tenant may.
+    #[default]
+    All,
+    /// What its claim `scope` or `scp` names.
+    Claimed,
 }
 
 /// Where the keys of who signs tokens are.

@@ -2,20 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::caller::{Caller, Role};
+use super::scopes::Scopes;
 use super::validity::{Revocation, Validity};
 use crate::limits;
+use crate::private_file::{self, NotPrivate};
 use crate::quota::TenantLimits;
 use crate::tenant::{MalformedTenant, Tenant};
 
@@ -29,19 +28,14 @@ pub struct TokenFileError {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
+    #[error("{0}; whoever can write it can let anybody in: it has to be private (chmod 600)")]
+    Exposed(NotPrivate),
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("is no file")]
     NoFile,
     #[error("is larger than {} bytes", limits::TOKEN_FILE_BYTES_MAX)]
     TooLarge,
-    #[error(
-        "can be used by others (mode {mode:03o}): whoever can write it can let anybody in; make it \
-         private with chmod 600"
-    )]
-    Public { mode: u32 },
-    #[error("belongs to another user")]
-    Alien,
     #[error("is malformed: line {line}: {problem}")]
     Malformed { line: usize, problem: String },
     #[error("lists no token")]
@@ -137,6 +131,9 @@ struct WrittenToken {
     token_sha256: TokenHash,
     #[serde(default)]
     operator: bool,
+    /// What it lets its holder do; all, if it does not say.
+    #[serde(default)]
+    scopes: Scopes,
     limits: Option<TenantLimits>,
 }
 
@@ -152,7 +149,15 @@ struct WrittenTenant {
 struct Entry {
     tenant: Tenant,
     role: Role,
+    scopes: Scopes,
     revocation: Revocation,
+}
+
+impl Entry {
+    /// Whether it says of a token what another says.
+    fn means(&self, other: &Self) -> bool {
+        (&self.tenant, self.role, self.scopes) == (&other.tenant, other.role, other.scopes)
+    }
 }
 
 /// All of a file.
@@ -160,6 +165,18 @@ struct Entry {
 pub(super) struct Tokens {
     entries: HashMap<TokenHash, Entry>,
     limits: HashMap<Tenant, TenantLimits>,
+    /// The first that it names, as many as have figures of their own.
+    tenants: Vec<Tenant>,
+}
+
+impl From<NotPrivate> for Problem {
+    fn from(why: NotPrivate) -> Self {
+        match why {
+            NotPrivate::Unreadable(error) => Self::Unreadable(error),
+            NotPrivate::NoFile => Self::NoFile,
+            NotPrivate::Public { .. } | NotPrivate::Alien => Self::Exposed(why),
+        }
+    }
 }
 
 impl Tokens {
@@ -181,6 +198,7 @@ impl Tokens {
         for tenant in written.tenants {
             let at = line(text, &tenant.span());
             let WrittenTenant { tenant, limits } = tenant.into_inner();
+            read.name(&tenant.0);
             if read.limits.insert(tenant.0, limits).is_some() {
                 return Err(twice(at, "the tenant has limits already"));
             }
@@ -189,6 +207,7 @@ impl Tokens {
             let at = line(text, &token.span());
             let token = token.into_inner();
             let tenant = token.tenant.0;
+            read.name(&tenant);
             let role = match token.operator {
                 true => Role::Operator,
                 false => Role::User,
@@ -201,6 +220,7 @@ impl Tokens {
             let entry = Entry {
                 tenant,
                 role,
+                scopes: token.scopes,
                 revocation: Revocation::default(),
             };
             if read.entries.insert(token.token_sha256, entry).is_some() {
@@ -220,7 +240,24 @@ impl Tokens {
             expires: None,
             revoked: entry.revocation.clone(),
         };
-        Some(Caller::new(entry.tenant.clone(), entry.role, validity))
+        let caller = Caller::new(entry.tenant.clone(), entry.role, validity);
+        Some(caller.with_scopes(entry.scopes))
+    }
+
+    fn name(&mut self, tenant: &Tenant) {
+        if self.tenants.len() < limits::METRICS_TENANTS_MAX && !self.tenants.contains(tenant) {
+            self.tenants.push(tenant.clone());
+        }
+    }
+
+    /// The first tenants that it names, as many as have figures of their own.
+    pub(super) fn tenants(&self) -> &[Tenant] {
+        &self.tenants
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// The limits that tenants have of their own.
@@ -233,7 +270,7 @@ impl Tokens {
     pub(super) fn replace(mut self, older: &Self) -> Self {
         for (hash, old) in &older.entries {
             match self.entries.get_mut(hash) {
-                Some(new) if new.tenant == old.tenant && new.role == old.role => {
+                Some(new) if new.means(old) => {
                     new.revocation = old.revocation.clone();
                 }
                 Some(_) | None => old.revocation.revoke(),
@@ -251,19 +288,7 @@ fn twice(line: usize, problem: &str) -> Problem {
 }
 
 fn text(path: &Path) -> Result<String, Problem> {
-    let file = File::open(path)?;
-    // What was opened, whatever has taken its name since.
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Problem::NoFile);
-    }
-    let mode = about.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Problem::Public { mode });
-    }
-    if about.uid() != geteuid().as_raw() && about.uid() != 0 {
-        return Err(Problem::Alien);
-    }
+    let file = private_file::open(path)?;
     let most = limits::TOKEN_FILE_BYTES_MAX;
     let mut text = String::new();
     let length = file.take(most as u64 + 1).read_to_string(&mut text)?;

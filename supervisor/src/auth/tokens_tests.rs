@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use futures_util::FutureExt as _;
 
 use super::*;
+use crate::auth::Scope;
 
 fn hash(token: &str) -> TokenHash {
     TokenHash::of(token.as_bytes())
@@ -121,10 +122,10 @@ fn a_file_that_others_can_use_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tokens.toml");
     fs::write(&path, entry("a", "abc")).unwrap();
-    for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o666] {
+    for mode in [0o604, 0o620, 0o602, 0o644, 0o666] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let error = Tokens::read(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("mode {mode:03o}")), "{error}");
+        assert!(error.contains(&format!("mode is {mode:03o}")), "{error}");
         assert!(error.contains("tokens.toml"), "{error}");
     }
     for mode in [0o600, 0o400] {
@@ -158,4 +159,61 @@ fn a_new_file_takes_away_what_it_does_not_list() {
     let tenants = ["kept", "gone", "moved", "new"].map(|token| tenant(&new, token));
     let expected = [Some("a"), None, Some("b"), Some("a")].map(|name| name.map(str::to_owned));
     assert_eq!(tenants, expected);
+}
+
+#[test]
+fn a_token_is_for_what_its_entry_says_and_a_change_of_that_ends_it() {
+    let with = |scopes: &str| format!("{}{scopes}\n", entry("a", "abc"));
+    let may = |text: &str| {
+        let tokens = Tokens::parse(text).unwrap();
+        let caller = tokens.find(b"abc").unwrap();
+        Scope::ALL.map(|scope| caller.may(scope))
+    };
+    assert_eq!(may(&with("")), [true, true]);
+    assert_eq!(may(&with("scopes = [\"read\"]")), [true, false]);
+    assert_eq!(may(&with("scopes = [\"run\"]")), [false, true]);
+    assert_eq!(may(&with("scopes = []")), [false, false]);
+    for bad in [
+        "scopes = [\"write\"]",
+        "scopes = \"read\"",
+        "scope = [\"read\"]",
+    ] {
+        let error = Tokens::parse(&with(bad)).unwrap_err().to_string();
+        assert!(error.starts_with("is malformed: line "), "{error}");
+    }
+    let old = Tokens::parse(&with("")).unwrap();
+    let caller = old.find(b"abc").unwrap();
+    let same = Tokens::parse(&with("scopes = [\"run\", \"read\"]")).unwrap();
+    let same = same.replace(&old);
+    assert!(caller.expired().now_or_never().is_none());
+    let less = Tokens::parse(&with("scopes = [\"read\"]")).unwrap();
+    less.replace(&same);
+    assert!(caller.expired().now_or_never().is_some());
+}
+
+#[test]
+fn the_first_tenants_that_it_names_are_told_in_its_order() {
+    let text = [
+        "[[tenants]]\ntenant = \"z\"\nlimits = {}\n".to_owned(),
+        entry("b", "1"),
+        entry("a", "2"),
+        entry("b", "3"),
+        entry("z", "4"),
+    ];
+    let names = |tokens: &Tokens| {
+        let names = tokens
+            .tenants()
+            .iter()
+            .map(|tenant| tenant.name().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&Tokens::parse(&text.concat()).unwrap()),
+        ["z", "b", "a"]
+    );
+    let many: String = (0..2 * limits::METRICS_TENANTS_MAX)
+        .map(|n| entry(&format!("t{n}"), &format!("token {n}")))
+        .collect();
+    let many = Tokens::parse(&many).unwrap();
+    assert_eq!(many.tenants().len(), limits::METRICS_TENANTS_MAX);
 }

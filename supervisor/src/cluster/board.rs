@@ -6,24 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
+use super::control::Role;
 use crate::raft::command::Outcome;
 use crate::raft::core::{Begin, Core, Failure, ReadId, Stop};
 use crate::raft::ids::{RaftId, RequestId};
 use crate::raft::log::ConfState;
 use crate::raft::state::Members;
-
-/// What a node does in its cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It decides.
-    Leader,
-    /// It votes.
-    Follower,
-    /// It has no leader, and may stand for election.
-    Candidate,
-    /// It has no vote.
-    Learner,
-}
 
 /// What a node's thread is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

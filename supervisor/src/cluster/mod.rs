@@ -1,27 +1,80 @@
-//! One node of a cluster: the thread that obeys [`crate::raft::core`], and what it is joined to.
+//! One node of a cluster, and what lies between the nodes: who they are, how they speak, how they come
+//! together.
 //!
 //! ```text
-//! other nodes ─▶ Inbox ─▶ driver: one thread, the core and raft.db ─▶ Outbox ─▶ other nodes
-//! Handle ──────▶          └─▶ the store's writer: applies, installs
+//! Handle ─▶ Inbox ─▶ driver: one thread, the core and raft.db ─▶ Outbox ─▶ endpoint ─▶ link: queue ─▶ line
+//!             ▲        └─▶ the store's writer: applies, installs      (three to each node)              ║
+//!             └─ routes: gate ◀─ listener ◀══════════════════════════════════════════════ other nodes ◀═╝
+//!                         └─ trust: who is it?
 //! ```
 //!
-//! * [`inbox`]: what happens to the node, from whoever hears of it.
-//! * [`outbox`]: what the node says, to whoever carries it.
+//! The node, which obeys [`crate::raft::core`]:
+//!
+//! * [`inbox`]: what happens to it, from whoever hears of it.
+//! * [`outbox`]: what it says, to whoever carries it.
 //! * [`files`]: what it has on its disk, and in which order that changes.
 //! * [`times`]: its clock.
-//! * `driver`: the thread.
-//! * `board`: what the thread tells others.
-//! * [`handle`]: what the rest of a server asks of it.
+//! * [`driver`]: its thread.
+//! * [`board`]: what the thread tells others.
+//! * [`handle`], [`control`]: what the rest of a server asks of it.
+//!
+//! What lies between nodes:
+//!
+//! * [`options`], [`name`], [`peer`]: what an operator decides, and what nodes are called.
+//! * [`trust`]: who is a node.
+//! * [`listener`], [`seats`], [`routes`]: what others say to this node.
+//! * [`endpoint`], [`link`], [`queue`], [`batch`], [`line`]: what this node says to others.
+//! * [`snapshot`]: files between nodes.
+//! * [`bootstrap`], [`questions`]: how a node comes to a cluster.
+//!
+//! Every byte that comes is hostile until its sender has shown who it is, and bounded after that too. The
+//! algorithm sends again whatever is lost: so what there is no room for is dropped, and said to be.
 
+pub mod batch;
 mod board;
+pub mod bootstrap;
+mod control;
+mod desk;
 mod driver;
+mod endpoint;
 pub mod files;
 pub mod handle;
+#[cfg(test)]
+mod hostile_tests;
 pub mod inbox;
+mod line;
+mod link;
+mod listener;
+mod local;
+mod name;
+mod options;
 pub mod outbox;
+mod peer;
+mod questions;
+mod queue;
+mod roster;
+mod routes;
+#[cfg(test)]
+mod sample_tests;
+mod seats;
+mod snapshot;
+#[cfg(test)]
+mod stand_tests;
 #[cfg(test)]
 mod tests;
 pub mod times;
+#[cfg(test)]
+mod transport_tests;
+mod trust;
 
-pub use self::board::{Role, Standing, Status};
+pub use self::board::{Standing, Status};
+pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
+pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
+pub use self::inbox::{Full, Inbox};
+pub use self::name::{Address, Listed, NameError, NodeName};
+pub use self::options::{Begin, ClusterConfig, Timing, Trust};
+pub use self::outbox::Outbox;
+pub use self::peer::Peer;
+pub use self::questions::QuestionError;
+pub use self::trust::TrustError;

@@ -7,11 +7,11 @@ use url::Url;
 
 use super::fault::Fault;
 use super::raw::{Given, Said};
-use super::resolve::{Resolver, malformed, text};
+use super::resolve::{Resolver, malformed, switch, text};
 use super::setting::Setting;
 use crate::auth::{
-    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, KeySource, MalformedAlgorithms, Metadata,
-    algorithms, is_public_url, is_trusted_url,
+    ALGORITHMS_DEFAULT, AuthOptions, JwtOptions, JwtScopes, KeySource, MalformedAlgorithms,
+    Metadata, algorithms, is_public_url, is_trusted_url,
 };
 use crate::limits;
 
@@ -24,7 +24,7 @@ pub(super) const JWT_TENANT_CLAIM_DEFAULT: &str = "sub";
 pub(super) const WAYS: [Setting; 3] = [Setting::AuthTokens, Setting::JwksUrl, Setting::JwksFile];
 
 /// What means nothing to a server that does not listen.
-pub(super) const NEEDS_PORT: [Setting; 9] = [
+pub(super) const NEEDS_PORT: [Setting; 10] = [
     Setting::AuthTokens,
     Setting::JwksUrl,
     Setting::JwksFile,
@@ -32,6 +32,7 @@ pub(super) const NEEDS_PORT: [Setting; 9] = [
     Setting::JwtAudience,
     Setting::JwtAlgorithms,
     Setting::JwtTenantClaim,
+    Setting::JwtScopes,
     Setting::AuthResource,
     Setting::AuthServer,
 ];
@@ -42,7 +43,7 @@ pub(super) struct AuthFlags {
     /// Let in who has a token that is listed in this TOML file, each as its tenant.
     ///
     /// Its array "tokens" has tables with tenant and token_sha256 (hexadecimal), and if need be operator
-    /// = true (who may read /metrics) and a table limits; its array "tenants" has tables with tenant and
+    /// = true (who may read /metrics), scopes (some of "read" and "run") and a table limits; its array "tenants" has tables with tenant and
     /// limits. mcp-v8 token new makes a token. Nobody else may be able to read the file (chmod 600).
     #[arg(long, value_name = "FILE", help_heading = AUTH)]
     pub(super) auth_tokens: Option<OsString>,
@@ -75,6 +76,14 @@ pub(super) struct AuthFlags {
     /// The claim that names the tenant.
     #[arg(long, value_name = "NAME", help_heading = AUTH)]
     pub(super) jwt_tenant_claim: Option<OsString>,
+
+    /// Have these tokens say what they are for: "read", "run" or both, in their claim scope or scp.
+    ///
+    /// "read" is to look at executions, output, sessions, heaps and tags; "run" is to run code, to cancel,
+    /// and to change tags. A token that names neither is for nothing. Without this each is for all.
+    #[arg(long, value_name = "BOOL", help_heading = AUTH, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(super) jwt_scopes: Option<OsString>,
 
     /// The address under which clients reach MCP, to tell them where to get tokens (RFC 9728).
     ///
@@ -129,6 +138,10 @@ impl Resolver<'_> {
             JWT_TENANT_CLAIM_DEFAULT.to_owned(),
             word,
         );
+        let scopes = match self.value(Setting::JwtScopes, false, switch) {
+            true => JwtScopes::Claimed,
+            false => JwtScopes::All,
+        };
         self.conflict(
             Setting::JwksUrl,
             Setting::JwksFile,
@@ -143,6 +156,7 @@ impl Resolver<'_> {
                 Setting::JwtAudience,
                 Setting::JwtAlgorithms,
                 Setting::JwtTenantClaim,
+                Setting::JwtScopes,
             ] {
                 self.need(
                     setting,
@@ -169,6 +183,7 @@ impl Resolver<'_> {
             audience: audience?,
             algorithms,
             tenant_claim,
+            scopes,
         })
     }
 

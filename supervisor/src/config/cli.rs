@@ -4,22 +4,23 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::audit::AuditFlags;
 use super::auth::AuthFlags;
-use super::defaults::shown;
-use super::errand::{Errand, Task, is_of_errands};
+use super::cluster::ClusterFlags;
+use super::errand::{Errand, Task};
 use super::fault::Fault;
 use super::fetch::FetchFlags;
+use super::help;
+use super::http::HttpFlags;
+use super::limits::LimitFlags;
 use super::raw::{Given, Origin, Raw, Said};
-use super::setting::{CONFIG_VARIABLE, Setting};
+use super::setting::Setting;
 use super::telemetry::TelemetryFlags;
 use super::tenants::TenantFlags;
 
 const STORAGE: &str = "Storage";
-const LIMITS: &str = "Limits";
-const HTTP: &str = "HTTP";
 const MODULES: &str = "WebAssembly modules";
 const SECURITY: &str = "Security";
 const OPERATION: &str = "Operation";
@@ -142,87 +143,20 @@ struct Cli {
     #[arg(long, value_name = "MB", help_heading = STORAGE)]
     execution_retention_mb: Option<OsString>,
 
-    /// V8's heap of one execution, in MB (1 to 64), for callers who do not ask for their own.
-    ///
-    /// Array buffers and WebAssembly memories may take as much again.
-    #[arg(long, value_name = "MB", help_heading = LIMITS)]
-    heap_memory_max: Option<OsString>,
+    #[command(flatten)]
+    limits: LimitFlags,
 
-    /// How long one execution may run, in seconds (1 to 300), for callers who do not ask.
-    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
-    execution_timeout: Option<OsString>,
-
-    /// How many executions run at once (1 to 1024).
-    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
-    max_concurrent_executions: Option<OsString>,
-
-    /// How many more may wait for their turn (0 to 10000); beyond that they are refused.
-    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
-    max_queued_executions: Option<OsString>,
-
-    /// Serve HTTP on this port (0 to 65535; 0 for a free one), instead of standard input and output.
-    ///
-    /// MCP is at /mcp, the API below /api (its description at /api/openapi.json), and /healthz,
-    /// /readyz and /metrics are for operators. Excludes --sse-port.
-    #[arg(long, value_name = "PORT", help_heading = HTTP)]
-    http_port: Option<OsString>,
-
-    /// The same for clients that speak MCP's older transport: /sse and /message instead of /mcp.
-    #[arg(long, value_name = "PORT", help_heading = HTTP)]
-    sse_port: Option<OsString>,
-
-    /// The IP address to listen on; 0.0.0.0 or :: for all of this machine.
-    ///
-    /// Any that other machines can reach needs --auth-tokens, --jwks-url or --jwks-file, or else
-    /// --allow-unauthenticated.
-    #[arg(long, value_name = "ADDRESS", help_heading = HTTP)]
-    bind_host: Option<OsString>,
-
-    /// Let whoever can reach the port run code, also from other machines.
-    ///
-    /// The server does not ask who calls. Say so where something in front of it does, or where
-    /// everybody may.
-    #[arg(long, value_name = "BOOL", help_heading = HTTP, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true")]
-    allow_unauthenticated: Option<OsString>,
-
-    /// The host names under which clients reach the server, separated by commas; * for any.
-    ///
-    /// localhost and the address that is listened on (any, where it listens on all) are always
-    /// allowed. Other names are refused: a web page could otherwise reach a server on its reader's
-    /// machine under a name of its own.
-    #[arg(long, value_name = "NAMES", help_heading = HTTP)]
-    allowed_hosts: Option<OsString>,
-
-    /// The origins of web pages that may call the server, separated by commas.
-    ///
-    /// Such as `https://app.example.com`. Pages that the server is reached under
-    /// the name of may always.
-    #[arg(long, value_name = "ORIGINS", help_heading = HTTP)]
-    allowed_origins: Option<OsString>,
-
-    /// The file with the server's certificate and those above it (PEM); it then serves HTTPS.
-    ///
-    /// It is read again when it changes. Needs --tls-key.
-    #[arg(long, value_name = "FILE", help_heading = HTTP)]
-    tls_cert: Option<OsString>,
-
-    /// The file with the private key of the certificate (PEM). Needs --tls-cert.
-    #[arg(long, value_name = "FILE", help_heading = HTTP)]
-    tls_key: Option<OsString>,
-
-    /// How long what runs may go on when the server is asked to end, in seconds (0 to 3600).
-    ///
-    /// Nothing new is accepted meanwhile. What still runs then is cancelled. A second signal ends
-    /// the server at once.
-    #[arg(long, value_name = "SECONDS", help_heading = HTTP)]
-    shutdown_grace: Option<OsString>,
+    #[command(flatten)]
+    http: HttpFlags,
 
     #[command(flatten)]
     tenants: TenantFlags,
 
     #[command(flatten)]
     audit: AuditFlags,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
 
     #[command(flatten)]
     auth: AuthFlags,
@@ -278,7 +212,7 @@ struct Cli {
 
     /// Check the configuration, print what it comes to, and end.
     ///
-    /// Reads the files that it names (certificates, policies, headers, modules), starts nothing and asks
+    /// Reads the files that it names (certificates, tokens, keys, policies, headers, modules), starts nothing and asks
     /// nobody. Secrets are not shown. Exits with 0 when a server could be started with it, else with 2.
     #[arg(long, help_heading = OPERATION)]
     check_config: bool,
@@ -400,22 +334,6 @@ fn said(cli: Cli) -> CommandLine {
             cli.execution_retention_count,
         ),
         (Setting::ExecutionRetentionMb, cli.execution_retention_mb),
-        (Setting::HeapMemoryMax, cli.heap_memory_max),
-        (Setting::ExecutionTimeout, cli.execution_timeout),
-        (
-            Setting::MaxConcurrentExecutions,
-            cli.max_concurrent_executions,
-        ),
-        (Setting::MaxQueuedExecutions, cli.max_queued_executions),
-        (Setting::HttpPort, cli.http_port),
-        (Setting::SsePort, cli.sse_port),
-        (Setting::BindHost, cli.bind_host),
-        (Setting::AllowUnauthenticated, cli.allow_unauthenticated),
-        (Setting::AllowedHosts, cli.allowed_hosts),
-        (Setting::AllowedOrigins, cli.allowed_origins),
-        (Setting::TlsCert, cli.tls_cert),
-        (Setting::TlsKey, cli.tls_key),
-        (Setting::ShutdownGrace, cli.shutdown_grace),
         (Setting::AuthTokens, cli.auth.auth_tokens),
         (Setting::JwksUrl, cli.auth.jwks_url),
         (Setting::JwksFile, cli.auth.jwks_file),
@@ -423,6 +341,7 @@ fn said(cli: Cli) -> CommandLine {
         (Setting::JwtAudience, cli.auth.jwt_audience),
         (Setting::JwtAlgorithms, cli.auth.jwt_algorithms),
         (Setting::JwtTenantClaim, cli.auth.jwt_tenant_claim),
+        (Setting::JwtScopes, cli.auth.jwt_scopes),
         (Setting::AuthResource, cli.auth.auth_resource),
         (Setting::PolicyDir, cli.fetch.policy_dir),
         (Setting::OpaUrl, cli.fetch.opa_url),
@@ -446,8 +365,11 @@ fn said(cli: Cli) -> CommandLine {
         let origin = Origin::Flag(setting);
         raw.say(setting, Said { given, origin });
     };
-    let of_parts = (cli.tenants.values().into_iter())
+    let of_parts = (cli.limits.values().into_iter())
+        .chain(cli.http.values())
+        .chain(cli.tenants.values())
         .chain(cli.audit.values())
+        .chain(cli.cluster.values())
         .chain(cli.telemetry.values());
     for (setting, value) in values.into_iter().chain(of_parts) {
         if let Some(value) = value {
@@ -468,82 +390,11 @@ fn said(cli: Cli) -> CommandLine {
     }
 }
 
-/// The command with the default and the variable of each flag in its help. They are written here
-/// and not by clap, which would read the variables itself and mix up the order of the sources.
+/// The command, with all that its help says.
 pub(super) fn command() -> clap::Command {
-    let mut command = Cli::command();
-    for setting in Setting::ALL {
-        let note = format!(
-            "[default: {}] [env: {}]",
-            shown(setting),
-            setting.variable()
-        );
-        let is_global = is_of_errands(setting);
-        command = command.mut_arg(setting.name().replace('-', "_"), |arg| {
-            noted(arg, &note).global(is_global)
-        });
-    }
-    command.mut_arg("config", |arg| {
-        noted(arg, &format!("[default: none] [env: {CONFIG_VARIABLE}]")).global(true)
-    })
-}
-
-fn noted(arg: Arg, note: &str) -> Arg {
-    let short = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let long = arg.get_long_help().map(ToString::to_string);
-    let arg = arg.help(format!("{short} {note}"));
-    match long {
-        Some(long) => arg.long_help(format!("{long}\n\n{note}")),
-        None => arg.long_help(format!("{short}\n\n{note}")),
-    }
+    help::told(Cli::command())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits;
-
-    #[test]
-    fn every_setting_is_a_flag_and_every_flag_a_setting() {
-        let command = command();
-        command.clone().debug_assert();
-        let mut flags: Vec<&str> = command
-            .get_arguments()
-            .filter_map(Arg::get_long)
-            .filter(|flag| {
-                !["help", "version", "config", "check-config", "check-sandbox"].contains(flag)
-            })
-            .collect();
-        let mut names = Setting::ALL.map(Setting::name).to_vec();
-        flags.sort_unstable();
-        names.sort_unstable();
-        assert_eq!(flags, names);
-    }
-
-    #[test]
-    fn the_ranges_of_the_help_are_those_that_are_kept() {
-        let help = command().render_long_help().to_string();
-        for range in [
-            format!("(1 to {})", super::super::RETENTION_HOURS_MAX),
-            format!("(1 to {})", super::super::RETENTION_COUNT_MAX),
-            format!("(1 to {})", super::super::RETENTION_MB_MAX),
-            format!(
-                "({} to {})",
-                limits::HEAP_MEMORY_MB_SERVER_MIN,
-                limits::HEAP_MEMORY_MB_MAX
-            ),
-            format!(
-                "({} to {})",
-                limits::EXECUTION_TIMEOUT_SECS_MIN,
-                limits::EXECUTION_TIMEOUT_SECS_MAX
-            ),
-            format!("(1 to {})", limits::CONCURRENT_EXECUTIONS_MAX),
-            format!("(0 to {})", super::super::QUEUED_EXECUTIONS_MAX),
-            format!("(0 to {})", super::super::SHUTDOWN_GRACE_SECS_MAX),
-            format!("(0 to {})", super::super::OPA_CACHE_MS_MAX),
-            format!("(0 to {}; 0 for", u16::MAX),
-        ] {
-            assert!(help.contains(&range), "{range} is not in the help:\n{help}");
-        }
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

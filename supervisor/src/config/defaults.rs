@@ -1,6 +1,7 @@
 //! What counts when nobody says anything, in words.
 
 use super::auth::JWT_TENANT_CLAIM_DEFAULT;
+use super::cluster;
 use super::setting::Setting;
 use crate::app::{EngineTier, SandboxMode, WorkerStart};
 use crate::limits;
@@ -9,9 +10,21 @@ use crate::policy::OPA_FETCH_POLICY_DEFAULT;
 /// The default, as the help shows it.
 pub(super) fn shown(setting: Setting) -> String {
     match setting {
-        Setting::Stateless | Setting::AllowUnauthenticated | Setting::FetchAllowPrivate => {
-            "false".to_owned()
-        }
+        Setting::Stateless
+        | Setting::AllowUnauthenticated
+        | Setting::JwtScopes
+        | Setting::FetchAllowPrivate
+        | Setting::JoinAsLearner
+        | Setting::ForceNewCluster
+        | Setting::ClusterInsecure
+        | Setting::ClusterStatusPublic => "false".to_owned(),
+        Setting::ClusterPort => "none: this server is alone".to_owned(),
+        Setting::ClusterBindHost => super::BIND_HOST_DEFAULT.to_string(),
+        Setting::NodeId => cluster::NODE_ID_DEFAULT.to_owned(),
+        Setting::AdvertiseAddr => "--node-id with --cluster-port".to_owned(),
+        Setting::HeartbeatInterval => cluster::HEARTBEAT_INTERVAL_DEFAULT.to_string(),
+        Setting::ElectionTimeoutMin => cluster::ELECTION_TIMEOUT_MIN_DEFAULT.to_string(),
+        Setting::ElectionTimeoutMax => cluster::ELECTION_TIMEOUT_MAX_DEFAULT.to_string(),
         Setting::DirectoryPath => super::DIRECTORY_PATH_DEFAULT.to_owned(),
         Setting::TenantConcurrent
         | Setting::TenantQueued
@@ -41,6 +54,12 @@ pub(super) fn shown(setting: Setting) -> String {
         | Setting::FetchHeaderConfig
         | Setting::OtlpHeadersFile
         | Setting::WasmModule
+        | Setting::Peers
+        | Setting::Join
+        | Setting::ClusterTlsCert
+        | Setting::ClusterTlsKey
+        | Setting::ClusterTlsCa
+        | Setting::ClusterSecretFile
         | Setting::WasmConfig => "none".to_owned(),
         Setting::AuthTokens | Setting::JwksUrl => {
             "none: the server does not ask who calls".to_owned()

@@ -168,17 +168,52 @@ Examples:
 /// and where the policies are. All others are said before it.
 pub(super) fn is_of_errands(setting: Setting) -> bool {
     NEEDS_STATE.contains(&setting)
-        || matches!(
-            setting,
-            Setting::Stateless
-                | Setting::AuditLog
-                | Setting::AuditKeyFile
-                | Setting::LogLevel
-                | Setting::PolicyDir
-                | Setting::OpaUrl
-                | Setting::OpaFetchPolicy
-                | Setting::FetchAllowPrivate
-        )
+        || NEEDS_TO_VERIFY.contains(&setting)
+        || NEEDS_TO_CHECK.contains(&setting)
+        || matches!(setting, Setting::Stateless | Setting::LogLevel)
+}
+
+/// What counts for the audit log that is verified.
+const NEEDS_TO_VERIFY: [Setting; 2] = [Setting::AuditLog, Setting::AuditKeyFile];
+
+/// What counts for policies that are asked.
+const NEEDS_TO_CHECK: [Setting; 4] = [
+    Setting::PolicyDir,
+    Setting::OpaUrl,
+    Setting::OpaFetchPolicy,
+    Setting::FetchAllowPrivate,
+];
+
+/// What an errand goes by, by its words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    /// The settings that its help shows, of those that can be said behind its name.
+    pub(super) is_shown: fn(Setting) -> bool,
+    /// Whether it reads the configuration file.
+    pub(super) reads_file: bool,
+}
+
+impl Shown {
+    /// That of an errand, or of a group of them, which has none of its own.
+    pub(super) fn by(words: &str) -> Self {
+        let (is_shown, reads_file): (fn(Setting) -> bool, bool) = match words {
+            "gc" => (
+                |setting| NEEDS_STATE.contains(&setting) || setting == Setting::LogLevel,
+                true,
+            ),
+            "audit verify" => (|setting| NEEDS_TO_VERIFY.contains(&setting), true),
+            "policy check" => (
+                |setting| NEEDS_TO_CHECK.contains(&setting) || setting == Setting::LogLevel,
+                true,
+            ),
+            "doctor" => (is_of_errands, true),
+            _ => (|_| false, false),
+        };
+        Self {
+            is_shown,
+            reads_file,
+        }
+    }
 }
 
 /// How a report is written.

@@ -107,6 +107,29 @@ pub enum Fault {
         /// The address.
         host: IpAddr,
     },
+    /// Other machines could be nodes of a cluster that does not ask who they are.
+    #[error(
+        "{origin}: whoever can reach {host} could be a node, and read and change everything that the \
+         cluster keeps; let nodes show who they are (--cluster-tls-cert with its key and authorities, \
+         or --cluster-secret-file), listen on 127.0.0.1, or give --cluster-insecure if that is what \
+         you want"
+    )]
+    ExposedCluster {
+        /// Where.
+        origin: Origin,
+        /// The address.
+        host: IpAddr,
+    },
+    /// A leader could not show in time that it lives.
+    #[error(
+        "--heartbeat-interval ({}), --election-timeout-min ({}) and --election-timeout-max ({} ms) do \
+         not fit: the second is at least twice the first, the third more than the second", times[0],
+         times[1], times[2]
+    )]
+    Impatient {
+        /// The three, in milliseconds.
+        times: [u64; 3],
+    },
     /// The default directory, and the one beside it, belong to other users.
     #[error(
         "{path} belongs to another user (id {owner}); give a directory of your own with \

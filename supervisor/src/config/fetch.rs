@@ -60,8 +60,8 @@ pub(super) struct FetchFlags {
 
     /// A header for requests to a host, which scripts do not see. It can be given several times.
     ///
-    /// host=HOST,header=NAME,value=VALUE, and if need be ,methods=GET;POST ,scheme=http;https ,port=8443. HOST is a name, or *.NAME for all beneath it
-    /// and itself. VALUE may hold ${NAME} for an environment variable and ${file:/path} for a file, which
+    /// host=HOST,header=NAME,value=VALUE, and if need be ,methods=GET;POST ,scheme=http;https ,port=8443 ,tenant=NAME (whose scripts it
+    /// is for; everybody's without). HOST is a name, or *.NAME for all beneath it and itself. VALUE may hold ${NAME} for an environment variable and ${file:/path} for a file, which
     /// is read again when it changes; other users of the machine see what stands on a command line.
     /// It goes over https, and over http to this machine; scheme=http;https and port=443;8443 say otherwise.
     /// A script's own header wins. In the variable there is one rule a line. Needs a policy.
@@ -70,8 +70,8 @@ pub(super) struct FetchFlags {
 
     /// A JSON file with more of them, also with tokens by OAuth. Needs a policy.
     ///
-    /// [{"host": "...", "methods": ["GET"], "headers": {"name": "value"}}]; there may be "scheme": ["http"]
-    /// and "port" with a list, and instead of headers "oauth": {"token_url", "client_id", "client_secret", "scope"}.
+    /// [{"host": "...", "methods": ["GET"], "headers": {"name": "value"}}]; there may be "scheme": ["http"],
+    /// "port" with a list and "tenant": "...", and instead of headers "oauth": {"token_url", "client_id", "client_secret", "scope"}.
     #[arg(long, value_name = "FILE", help_heading = FETCH)]
     pub(super) fetch_header_config: Option<OsString>,
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod auth;
 mod cli;
+mod cluster;
 mod defaults;
 mod effective;
 mod environment;
@@ -14,7 +15,9 @@ mod errand;
 mod fault;
 mod fetch;
 mod file;
+mod help;
 mod http;
+mod limits;
 mod manual;
 pub mod raw;
 mod resolve;
@@ -45,6 +48,7 @@ use crate::app::{
     ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WasmModule, WorkerStart,
 };
 use crate::audit::AuditConfig;
+use crate::cluster::ClusterConfig;
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
@@ -92,6 +96,8 @@ const BYTES_PER_MB: u64 = 1 << 20;
 pub struct Config {
     /// How clients reach it.
     pub transport: Transport,
+    /// The cluster that it takes part in.
+    pub cluster: Option<ClusterConfig>,
     /// How executions run and where they are kept.
     pub executions: ExecutionsConfig,
     /// Whether scripts may make requests, and which.
@@ -238,6 +244,23 @@ pub enum Note {
         /// The address.
         host: IpAddr,
     },
+    /// Other machines can be nodes of a cluster that does not ask who they are, as the operator wants it.
+    OpenCluster {
+        /// The address.
+        host: IpAddr,
+    },
+    /// What nodes say to each other goes over the network as it is.
+    ReadablePeers {
+        /// The address.
+        host: IpAddr,
+    },
+    /// A heartbeat that is late once can cost an election.
+    Nervous {
+        /// From one to the next, in milliseconds.
+        heartbeat: u64,
+        /// The shortest time until an election.
+        least: u64,
+    },
     /// A variable that looks like a setting and is none.
     UnknownVariable {
         /// Its name.
@@ -268,6 +291,21 @@ impl fmt::Display for Note {
                 f,
                 "tokens that are sent to {host} can be read on the way: give --tls-cert and --tls-key, \
                  unless something in front of the server does TLS"
+            ),
+            Self::OpenCluster { host } => write!(
+                f,
+                "whoever can reach {host} can be a node of the cluster, and read and change everything \
+                 that it keeps (--cluster-insecure)"
+            ),
+            Self::ReadablePeers { host } => write!(
+                f,
+                "what nodes say to each other on {host} can be read on the way: a secret shows who they \
+                 are and hides nothing (--cluster-tls-cert does both)"
+            ),
+            Self::Nervous { heartbeat, least } => write!(
+                f,
+                "--election-timeout-min ({least} ms) is less than three times --heartbeat-interval \
+                 ({heartbeat} ms): one late heartbeat can cost an election"
             ),
             Self::UnknownVariable { name } => write!(
                 f,

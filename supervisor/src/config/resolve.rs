@@ -67,6 +67,7 @@ pub(super) fn resolve(
         ..ExecutionsConfig::new(worker_path, state)
     };
     let transport = resolver.transport(&mut notes);
+    let cluster = resolver.cluster(&mut notes);
     let fetch = resolver.fetch();
     let audit = resolver.audit();
     let log = LogOptions {
@@ -77,6 +78,7 @@ pub(super) fn resolve(
     if resolver.faults.is_empty() {
         Ok(Config {
             transport,
+            cluster,
             executions,
             fetch,
             audit,

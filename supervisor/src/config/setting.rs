@@ -78,6 +78,40 @@ pub enum Setting {
     TlsKey,
     /// How long what runs may go on when the server is asked to end, in seconds.
     ShutdownGrace,
+    /// The port on which other nodes of a cluster are heard.
+    ClusterPort,
+    /// The address of that port.
+    ClusterBindHost,
+    /// What this node is called.
+    NodeId,
+    /// Where other nodes reach it.
+    AdvertiseAddr,
+    /// The other first members of a new cluster.
+    Peers,
+    /// A member of the cluster to join.
+    Join,
+    /// Join without a vote.
+    JoinAsLearner,
+    /// Go on alone, without the members that are lost.
+    ForceNewCluster,
+    /// From one sign of life of a leader to the next, in milliseconds.
+    HeartbeatInterval,
+    /// The shortest time without one until another stands for election, in milliseconds.
+    ElectionTimeoutMin,
+    /// The longest.
+    ElectionTimeoutMax,
+    /// The file with this node's certificate.
+    ClusterTlsCert,
+    /// The file with its private key.
+    ClusterTlsKey,
+    /// The file with those who sign certificates of nodes.
+    ClusterTlsCa,
+    /// The file with the secret that all nodes have.
+    ClusterSecretFile,
+    /// Let anybody be a node.
+    ClusterInsecure,
+    /// Let anybody ask how the cluster stands.
+    ClusterStatusPublic,
     /// The file of tokens.
     AuthTokens,
     /// Where the keys are that tokens are signed with.
@@ -92,6 +126,8 @@ pub enum Setting {
     JwtAlgorithms,
     /// The claim that names the tenant.
     JwtTenantClaim,
+    /// Whether tokens say what they are for.
+    JwtScopes,
     /// The address under which clients reach the server.
     AuthResource,
     /// Who gives tokens for it.
@@ -142,7 +178,7 @@ pub const CONFIG_VARIABLE: &str = "MCP_V8_CONFIG";
 
 impl Setting {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 81] = [
         Self::Stateless,
         Self::DirectoryPath,
         Self::S3Bucket,
@@ -179,6 +215,23 @@ impl Setting {
         Self::TlsCert,
         Self::TlsKey,
         Self::ShutdownGrace,
+        Self::ClusterPort,
+        Self::ClusterBindHost,
+        Self::NodeId,
+        Self::AdvertiseAddr,
+        Self::Peers,
+        Self::Join,
+        Self::JoinAsLearner,
+        Self::ForceNewCluster,
+        Self::HeartbeatInterval,
+        Self::ElectionTimeoutMin,
+        Self::ElectionTimeoutMax,
+        Self::ClusterTlsCert,
+        Self::ClusterTlsKey,
+        Self::ClusterTlsCa,
+        Self::ClusterSecretFile,
+        Self::ClusterInsecure,
+        Self::ClusterStatusPublic,
         Self::AuthTokens,
         Self::JwksUrl,
         Self::JwksFile,
@@ -186,6 +239,7 @@ impl Setting {
         Self::JwtAudience,
         Self::JwtAlgorithms,
         Self::JwtTenantClaim,
+        Self::JwtScopes,
         Self::AuthResource,
         Self::AuthServer,
         Self::PolicyDir,
@@ -247,6 +301,23 @@ impl Setting {
             Self::TlsCert => "tls-cert",
             Self::TlsKey => "tls-key",
             Self::ShutdownGrace => "shutdown-grace",
+            Self::ClusterPort => "cluster-port",
+            Self::ClusterBindHost => "cluster-bind-host",
+            Self::NodeId => "node-id",
+            Self::AdvertiseAddr => "advertise-addr",
+            Self::Peers => "peers",
+            Self::Join => "join",
+            Self::JoinAsLearner => "join-as-learner",
+            Self::ForceNewCluster => "force-new-cluster",
+            Self::HeartbeatInterval => "heartbeat-interval",
+            Self::ElectionTimeoutMin => "election-timeout-min",
+            Self::ElectionTimeoutMax => "election-timeout-max",
+            Self::ClusterTlsCert => "cluster-tls-cert",
+            Self::ClusterTlsKey => "cluster-tls-key",
+            Self::ClusterTlsCa => "cluster-tls-ca",
+            Self::ClusterSecretFile => "cluster-secret-file",
+            Self::ClusterInsecure => "cluster-insecure",
+            Self::ClusterStatusPublic => "cluster-status-public",
             Self::AuthTokens => "auth-tokens",
             Self::JwksUrl => "jwks-url",
             Self::JwksFile => "jwks-file",
@@ -254,6 +325,7 @@ impl Setting {
             Self::JwtAudience => "jwt-audience",
             Self::JwtAlgorithms => "jwt-algorithms",
             Self::JwtTenantClaim => "jwt-tenant-claim",
+            Self::JwtScopes => "jwt-scopes",
             Self::AuthResource => "auth-resource",
             Self::AuthServer => "auth-server",
             Self::PolicyDir => "policy-dir",

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::telemetry::LogLevel;
 
 mod auth;
+mod cluster;
 mod fetch;
 mod http;
 mod state;
@@ -193,6 +194,7 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("jwt-audience", "x", "\"x\""),
         ("jwt-algorithms", "ES384", "\"ES384\""),
         ("jwt-tenant-claim", "org", "\"org\""),
+        ("jwt-scopes", "true", "true"),
         ("auth-resource", "https://x/mcp", "\"https://x/mcp\""),
         ("auth-server", "https://x", "[\"https://x\"]"),
         ("policy-dir", "/x/policies", "\"/x/policies\""),
@@ -222,7 +224,8 @@ fn every_setting_can_be_said_in_all_three_ways() {
         ("otlp-headers-file", "/x/headers", "\"/x/headers\""),
         ("otlp-sample-ratio", "0.5", "0.5"),
     ];
-    assert_eq!(values.len(), Setting::ALL.len());
+    let values = values.into_iter().chain(cluster::VALUES);
+    assert_eq!(values.clone().count(), Setting::ALL.len());
     for (name, text, toml) in values {
         let setting = Setting::from_name(name).unwrap();
         let needed: &[&str] = match setting {
@@ -240,7 +243,9 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::JwksUrl | Setting::JwksFile => &[PORT, ISSUER, AUDIENCE],
             Setting::JwtIssuer => &[PORT, KEYS, AUDIENCE],
             Setting::JwtAudience => &[PORT, KEYS, ISSUER],
-            Setting::JwtAlgorithms | Setting::JwtTenantClaim => &[PORT, KEYS, ISSUER, AUDIENCE],
+            Setting::JwtAlgorithms | Setting::JwtTenantClaim | Setting::JwtScopes => {
+                &[PORT, KEYS, ISSUER, AUDIENCE]
+            }
             Setting::AuthResource => &[PORT, "--auth-tokens=/y", "--auth-server=https://y"],
             Setting::AuthServer => &[PORT, "--auth-tokens=/y", "--auth-resource=https://y"],
             Setting::TlsCert => &["--http-port=1", "--tls-key=/x"],
@@ -249,6 +254,7 @@ fn every_setting_can_be_said_in_all_three_ways() {
             Setting::FetchAllowPrivate | Setting::FetchHeader | Setting::FetchHeaderConfig => {
                 &["--policy-dir=/x"]
             }
+            _ if cluster::VALUES.iter().any(|value| value.0 == name) => cluster::needed(setting),
             Setting::OtlpHeadersFile | Setting::OtlpSampleRatio => &["--otlp-endpoint=http://x"],
             _ => &[],
         };
@@ -268,6 +274,10 @@ fn every_setting_can_be_said_in_all_three_ways() {
             | Setting::JwtAudience
             | Setting::AuthResource
             | Setting::AuthServer => config(&["--http-port=1"], &[]),
+            Setting::ClusterTlsCert
+            | Setting::ClusterTlsKey
+            | Setting::ClusterTlsCa
+            | Setting::ClusterInsecure => config(&cluster::NODE, &[]),
             _ => with(&[], &[]),
         };
         // But for where it was said.

@@ -27,7 +27,9 @@ pub async fn examine(config: &Config, machine: &Machine) -> Report {
     report.extend(machine::limits(config));
     report.extend(machine::clock().await);
     report.extend(places::kept(config, machine));
+    report.extend(places::noted(config));
     report.extend(reach::certificate(config));
+    report.extend(reach::callers(config).await);
     report.extend(reach::traces(config));
     report.extend(reach::policies(config).await);
     report.extend(reach::bucket(config).await);

@@ -12,6 +12,7 @@ use nix::sys::statvfs::statvfs;
 use super::report::Finding;
 use crate::app::{HeapPlace, State, inspect_database};
 use crate::config::{Config, Machine};
+use crate::key_file::{self, KeyUse};
 use crate::limits::DISK_FREE_BYTES_MIN;
 
 /// Less free space than this is worth a word.
@@ -40,10 +41,24 @@ pub(super) fn kept(config: &Config, machine: &Machine) -> Vec<Finding> {
                 }
                 HeapPlace::S3 { cache: None, .. } => {}
             }
-            findings.push(key(&heaps.key_file, machine.user_id));
+            findings.push(key("heap key", KeyUse::Heaps, &heaps.key_file));
             findings
         }
     }
+}
+
+/// Where the audit log is, if there is one.
+pub(super) fn noted(config: &Config) -> Vec<Finding> {
+    let Some(audit) = &config.audit else {
+        return Vec::new();
+    };
+    let parent = match audit.path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let mut findings = directory("audit log", parent, Privacy::Shared);
+    findings.push(key("audit key", KeyUse::Audit, &audit.key_file));
+    findings
 }
 
 /// Who may look into a directory.
@@ -193,43 +208,19 @@ fn database(sessions: &Path) -> Finding {
     }
 }
 
-fn key(path: &Path, user: u32) -> Finding {
-    let subject = "heap key";
+/// A secret key, as the start would see it.
+fn key(subject: &'static str, is_for: KeyUse, path: &Path) -> Finding {
     let shown = path.display();
-    let about = match fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Finding::ok(
-                subject,
-                format!("{shown} is not there yet; it will be made"),
-            );
-        }
-        Err(error) => {
-            let found = format!("{shown} cannot be looked at: {error}");
-            return Finding::fail(subject, found, "let the server's user in");
-        }
-    };
-    if about.mode() & 0o077 != 0 {
-        return Finding::fail(
+    match key_file::look(is_for, path) {
+        Ok(true) => Finding::ok(subject, format!("{shown} is there, and private")),
+        Ok(false) => Finding::ok(
             subject,
-            format!(
-                "others may get at {shown} (mode {:o})",
-                about.mode() & 0o777
-            ),
-            format!("chmod 600 {shown}; if others had it, its heaps cannot be trusted"),
-        );
-    }
-    if about.uid() != user && about.uid() != 0 {
-        let found = format!("{shown} is of user {}", about.uid());
-        return Finding::fail(subject, found, "give it to the server's user");
-    }
-    match File::open(path) {
-        Ok(_) => Finding::ok(subject, format!("{shown} is there, for its owner alone")),
-        Err(error) => Finding::fail(
-            subject,
-            format!("{shown} cannot be read: {error}"),
-            "give it to the server's user",
+            format!("{shown} is not there yet; it will be made"),
         ),
+        Err(error) => {
+            let advice = "give the server a key that nobody else could have read or written";
+            Finding::fail(subject, error.to_string(), advice)
+        }
     }
 }
 
@@ -260,15 +251,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_for_its_owner_alone() {
+    fn a_key_is_what_the_start_takes_it_for() {
         let place = tempfile::tempdir().unwrap();
-        let user = nix::unistd::geteuid().as_raw();
-        let path = place.path().join("heap.key");
-        assert_eq!(key(&path, user).grade, Grade::Ok);
-        fs::write(&path, "x").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(key(&path, user).grade, Grade::Fail);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(key(&path, user).grade, Grade::Ok);
+        let path = place.path().join("audit.key");
+        let grade = || key("audit key", KeyUse::Audit, &path).grade;
+        assert_eq!(grade(), Grade::Ok);
+        let write = |text: &str, mode| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let good = "0123456789abcdef".repeat(4);
+        for (text, mode, expected) in [
+            ("no key", 0o600, Grade::Fail),
+            (good.as_str(), 0o644, Grade::Fail),
+            (good.as_str(), 0o620, Grade::Fail),
+            (good.as_str(), 0o600, Grade::Ok),
+        ] {
+            write(text, mode);
+            assert_eq!(grade(), expected, "{mode:o}");
+            assert_eq!(
+                grade() == Grade::Ok,
+                key_file::load_or_make(KeyUse::Audit, &path).is_ok()
+            );
+        }
+        let told = key("audit key", KeyUse::Audit, &path).found;
+        assert!(!told.contains(&good), "{told}");
     }
 }

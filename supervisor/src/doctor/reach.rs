@@ -51,6 +51,37 @@ pub(super) fn certificate(config: &Config) -> Vec<Finding> {
     vec![finding]
 }
 
+/// The file of tokens, and the keys of who signs them.
+pub(super) async fn callers(config: &Config) -> Vec<Finding> {
+    let Transport::Http(http) = &config.transport else {
+        return Vec::new();
+    };
+    let Some(auth) = &http.auth else {
+        return Vec::new();
+    };
+    let tokens = auth.read_tokens().map(|read| match read {
+        Ok(listed) => Finding::ok(
+            "tokens",
+            format!(
+                "{} are listed; {} tenants have limits of their own",
+                listed.tokens, listed.limited_tenants
+            ),
+        ),
+        Err(error) => Finding::fail("tokens", error.to_string(), "mend the file"),
+    });
+    let keys = auth.read_keys().await.map(|read| match read {
+        Ok(count) => Finding::ok("issuer", format!("it has {count} keys for signatures")),
+        // The start is not refused: they may come later.
+        Err(error) if !auth.keys_are_in_a_file() => Finding::warn(
+            "issuer",
+            error.to_string(),
+            "signed tokens let nobody in until it answers: check --jwks-url",
+        ),
+        Err(error) => Finding::fail("issuer", error.to_string(), "mend the file of --jwks-file"),
+    });
+    tokens.into_iter().chain(keys).collect()
+}
+
 /// Where traces go.
 pub(super) fn traces(config: &Config) -> Vec<Finding> {
     let subject = "traces";
@@ -96,7 +127,10 @@ pub(super) async fn bucket(config: &Config) -> Vec<Finding> {
         return Vec::new();
     };
     vec![match reach_heaps(&heaps.place).await {
-        Ok(()) => Finding::ok(subject, format!("the bucket {bucket} answers")),
+        Ok(()) => Finding::ok(
+            subject,
+            format!("the bucket {bucket} takes a heap, gives it back and removes it"),
+        ),
         Err(error) => Finding::fail(
             subject,
             format!("the bucket {bucket} cannot be used: {error}"),

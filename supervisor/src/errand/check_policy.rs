@@ -8,6 +8,7 @@ use mcp_v8::fetch::options::FetchOptions;
 use mcp_v8::policy::{Policy, PolicyError, check};
 use mcp_v8::telemetry::LogOptions;
 
+use super::runtime;
 use crate::{EXIT_CONFIGURATION, complain, start_log};
 
 /// Why no policy can be asked.
@@ -52,14 +53,10 @@ fn checked(fetch: FetchOptions, path: &Path) -> Result<bool, NoCheck> {
         path: path.to_owned(),
         problem,
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let verdicts = runtime.block_on(async {
+    let verdicts = runtime::run(async {
         let policy = Policy::open(fetch.policy).await?;
         Ok::<_, PolicyError>(policy.verdicts(&asked).await)
-    })?;
-    runtime.shutdown_background();
+    })??;
     let told = check::Told {
         asked: &asked,
         verdicts: &verdicts,

@@ -7,6 +7,7 @@ use mcp_v8::app::{GarbageError, GarbageOptions, Neighbours, collect_garbage};
 use mcp_v8::config::Config;
 use mcp_v8::gc::Told;
 
+use super::runtime;
 use crate::{complain, start_log, tell};
 
 /// Collects garbage once, and says what became of it.
@@ -14,14 +15,10 @@ pub(crate) fn collect(config: Config, options: GarbageOptions) -> ExitCode {
     let _log = start_log(config.log, None);
     tell(&config.notes);
     let executions = &config.executions;
-    let collected = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let collecting = collect_garbage(&executions.state, executions.retention, options);
+    let collected = runtime::run(collecting)
         .map_err(GarbageError::from)
-        .and_then(|runtime| {
-            let collecting = collect_garbage(&executions.state, executions.retention, options);
-            runtime.block_on(collecting)
-        });
+        .flatten();
     match collected {
         Ok(report) => {
             let told = Told {

@@ -6,6 +6,7 @@ mod check_sandbox;
 mod doctor;
 mod garbage;
 mod new_token;
+mod runtime;
 mod verify_audit;
 
 pub(crate) use check_config::check_config;

@@ -4,6 +4,7 @@
 mod reaping;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,8 +43,9 @@ pub struct Handles {
 #[derive(Debug)]
 pub struct Driver {
     services: Services,
+    tenant: Tenant,
     given: Given,
-    source: String,
+    source: Arc<String>,
     code: CodeHash,
     heap: Heap,
     ticket: Option<Ticket>,
@@ -67,7 +69,7 @@ pub struct Driver {
 #[derive(Debug)]
 pub struct Task {
     /// JavaScript or TypeScript.
-    pub source: String,
+    pub source: Arc<String>,
     /// What the heap that it leaves is tagged with.
     pub tags: Tags,
     /// Where its end is noted.
@@ -116,13 +118,15 @@ impl Driver {
             tags,
             end_place,
         } = task;
-        let meter = services.quotas.meter(&view.tenant);
+        let tenant = view.tenant.clone();
+        let meter = services.quotas.meter(&tenant);
         let output = Output::new(view.id, meter.clone());
         let spent = Spent::new(meter, end_place);
         let (view, seen) = watch::channel(view);
         let driver = Self {
             deadline: Instant::now() + services.queue_wait_max,
             services,
+            tenant,
             given,
             code: CodeHash::of(&source),
             source,
@@ -305,7 +309,7 @@ impl Driver {
                     Ok(Word::Gone) => return Event::WorkerGone,
                     Err(error) => return Event::WorkerBroke(error),
                 },
-                room = self.services.store.reserve(), if has_writes => {
+                room = self.services.store.reserve(&self.tenant), if has_writes => {
                     let Ok(room) = room else {
                         self.is_start_unwritten = false;
                         self.output.take();
@@ -378,7 +382,7 @@ impl Driver {
         };
         self.requests = Requests::new(&self.services, &self.view.borrow());
         let start = Start {
-            source: std::mem::take(&mut self.source),
+            source: Arc::unwrap_or_clone(std::mem::take(&mut self.source)),
             limits: ExecutionLimits {
                 heap_bytes: self.given.heap_bytes(),
                 buffer_bytes: self.given.heap_bytes(),
@@ -413,7 +417,7 @@ impl Driver {
             return Event::Committed;
         };
         if let Some(chunk) = self.output.take()
-            && let Ok(room) = self.services.store.reserve().await
+            && let Ok(room) = self.services.store.reserve(&self.tenant).await
         {
             room.append(chunk);
         }

@@ -23,6 +23,7 @@ use tokio::time::{Sleep, sleep};
 use tower::Service;
 
 use super::address::Reach;
+use super::leash::Leash;
 use crate::limits::{
     FETCH_ADDRESSES_AT_ONCE_MAX, FETCH_ADDRESSES_MAX, FETCH_NEXT_ADDRESS_WAIT, FETCH_STALL_MAX,
 };
@@ -110,6 +111,7 @@ impl Tcp {
         Ok(TokioIo::new(Wire {
             stream,
             stall: None,
+            leash: Leash::default(),
             _place: place,
         }))
     }
@@ -202,13 +204,14 @@ pub(super) struct Wire {
     stream: TcpStream,
     /// Until when something must be taken of what is to be written.
     stall: Option<Pin<Box<Sleep>>>,
+    leash: Leash,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection for Wire {
     /// Nothing is told of its addresses.
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.leash.clone())
     }
 }
 
@@ -219,6 +222,7 @@ impl Wire {
         context: &mut Context<'_>,
         done: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.leash.set_blocked(done.is_pending());
         if done.is_ready() {
             self.stall = None;
             return done;
@@ -237,6 +241,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.leash.hold(context)?;
         Pin::new(&mut self.stream).poll_read(context, room)
     }
 }
@@ -247,6 +252,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.leash.hold(context)?;
         let done = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.in_time(context, done)
     }
@@ -256,6 +262,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.leash.hold(context)?;
         let done = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.in_time(context, done)
     }
@@ -313,6 +320,7 @@ mod tests {
         let mut wire = Wire {
             stream: stream.unwrap(),
             stall: None,
+            leash: Leash::default(),
             _place: Arc::clone(&places).try_acquire_owned().unwrap(),
         };
         let (_unread, _) = listener.accept().await.unwrap();

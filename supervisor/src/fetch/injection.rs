@@ -1,7 +1,7 @@
 //! Which headers a request gets on its way out, that its script never sees.
 //!
 //! A rule is for a host, or a domain with all beneath it, and may be for some methods, schemes or ports
-//! only. Unless it names a scheme its headers go over https, and over http to this machine: elsewhere
+//! only, and for the scripts of one tenant. Unless it names a scheme its headers go over https, and over http to this machine: elsewhere
 //! whoever listens would have them. Of several rules that give the same
 //! header the last one counts, those of `--fetch-header` after those of the file.
 
@@ -31,6 +31,7 @@ use self::token::TokenSource;
 use self::value::Value;
 use self::ways::Ways;
 use crate::limits::{HEADER_RULES_BYTES_MAX, HEADER_RULES_MAX};
+use crate::tenant::Tenant;
 use crate::upstream::{Upstream, UpstreamError};
 
 /// Where the rules are.
@@ -94,6 +95,8 @@ pub struct Injection(Arc<[Rule]>);
 /// A rule whose values can be had.
 #[derive(Debug)]
 struct Rule {
+    /// Whose scripts it is for; none: everybody's.
+    tenant: Option<Tenant>,
     host: HostPattern,
     methods: Methods,
     ways: Ways,
@@ -163,15 +166,21 @@ impl Injection {
         }
     }
 
-    /// What the rules say for a request. Values are marked as sensitive. The script's own headers win,
+    /// What the rules say for a request of a script of this tenant. Values are marked as sensitive. The script's own headers win,
     /// which the caller sees to.
     ///
     /// # Errors
     /// [`NoValue`] when a rule applies and its value cannot be had.
-    pub async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
+    pub async fn headers_for(
+        &self,
+        tenant: &Tenant,
+        method: &Method,
+        url: &Url,
+    ) -> Result<HeaderMap, NoValue> {
         let mut headers = HeaderMap::new();
         // From the last to the first: what is there already wins, and the others are not looked up.
-        for rule in self.0.iter().rev().filter(|rule| rule.fits(method, url)) {
+        let fitting = self.0.iter().rev();
+        for rule in fitting.filter(|rule| rule.fits(tenant, method, url)) {
             for (name, source) in rule.headers.iter().rev() {
                 if headers.contains_key(name) {
                     continue;
@@ -189,8 +198,9 @@ impl Injection {
 
     /// The server answered that it does not believe these headers: a token that is among them is not
     /// given again, unless it is new.
-    pub fn refused(&self, method: &Method, url: &Url, given: &HeaderMap) {
-        for rule in self.0.iter().filter(|rule| rule.fits(method, url)) {
+    pub fn refused(&self, tenant: &Tenant, (method, url): (&Method, &Url), given: &HeaderMap) {
+        let rules = self.0.iter();
+        for rule in rules.filter(|rule| rule.fits(tenant, method, url)) {
             for (name, source) in &rule.headers {
                 if let (Source::Token(source), Some(value)) = (source, given.get(name)) {
                     source.refused(value);
@@ -201,8 +211,9 @@ impl Injection {
 }
 
 impl Rule {
-    fn fits(&self, method: &Method, url: &Url) -> bool {
-        self.methods.fit(method) && self.host.fits(url) && self.ways.fit(url)
+    fn fits(&self, tenant: &Tenant, method: &Method, url: &Url) -> bool {
+        let is_for = self.tenant.as_ref().is_none_or(|only| only == tenant);
+        is_for && self.methods.fit(method) && self.host.fits(url) && self.ways.fit(url)
     }
 
     async fn open(
@@ -227,6 +238,7 @@ impl Rule {
             }
         };
         Ok(Self {
+            tenant: rule.tenant,
             host: rule.host,
             methods: rule.methods,
             ways: rule.ways,

@@ -18,6 +18,8 @@
 //!   kept apart from others, and each tenant's from every other's.
 //! * A body is in memory by the piece: of a request only what the connection has room for, of a response
 //!   only what was pulled, decoded or not.
+//! * A connection of HTTP/1.1 ends with an exchange that is given up. One of HTTP/2 carries no bodies to a server,
+//!   and is broken when that floods it.
 //! * Every count, size and time has a limit ([`Bounds`]); one that is passed fails its exchange.
 
 mod address;
@@ -27,7 +29,9 @@ mod budget;
 mod connect;
 mod decode;
 mod failure;
+mod frames;
 pub mod injection;
+mod leash;
 mod ledger;
 pub mod options;
 mod pools;
@@ -36,6 +40,7 @@ mod request;
 mod rules;
 mod transfer;
 mod upload;
+mod windows;
 mod witness;
 mod words;
 

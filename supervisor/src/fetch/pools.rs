@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{Request, Response, Uri};
 use hyper::body::{Body as _, Incoming};
-use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mcp_v8_protocol::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
@@ -20,19 +20,21 @@ use nix::sys::resource::{Resource, getrlimit};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
 use super::address::Reach;
 use super::bounds::Bounds;
-use super::connect::{Resolver, Tcp, Wire};
+use super::connect::{Resolver, Tcp};
 use super::failure::Failure;
+use super::frames::Watched;
 use super::upload::Upload;
+use super::windows::{AllWindows, Windows};
 use crate::limits;
 use crate::tenant::Tenant;
 
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<Wire>>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, TokioIo<Watched>, BoxError>;
 
 /// Sessions of TLS that one tenant's connections resume.
 const TLS_SESSIONS: usize = 64;
@@ -48,6 +50,7 @@ pub(super) struct Pools {
     connections: Arc<Semaphore>,
     connections_max: usize,
     lookups: Arc<Semaphore>,
+    windows: AllWindows,
     tenants: Mutex<HashMap<Tenant, Arc<Share>>>,
 }
 
@@ -55,6 +58,7 @@ pub(super) struct Pools {
 pub(super) struct Share {
     open: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    windows: Windows,
     clients: Mutex<HashMap<Lane, HttpClient>>,
 }
 
@@ -114,6 +118,7 @@ impl Pools {
             connections: Arc::new(Semaphore::new(connections)),
             connections_max: connections,
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_MAX)),
+            windows: AllWindows::new(),
             tenants: Mutex::default(),
         }
     }
@@ -130,6 +135,7 @@ impl Pools {
         let share = Arc::new(Share {
             open: Arc::new(Semaphore::new(self.open_per_tenant)),
             lookups: Arc::new(Semaphore::new(limits::FETCH_LOOKUPS_PER_TENANT_MAX)),
+            windows: self.windows.of_tenant(),
             clients: Mutex::default(),
         });
         tenants.insert(tenant.clone(), Arc::clone(&share));
@@ -200,11 +206,17 @@ impl Pools {
             .http2_max_header_list_size(headers_max)
             .http2_initial_stream_window_size(limits::FETCH_HTTP2_STREAM_BYTES)
             .http2_initial_connection_window_size(limits::FETCH_HTTP2_CONNECTION_BYTES)
-            .build(BoxCloneSyncService::new(Timeout::new(
-                connector,
-                self.connect_wait,
-            )));
+            .build(BoxCloneSyncService::new(
+                Timeout::new(connector, self.connect_wait).map_response(Watched::over),
+            ));
         HttpClient(client)
+    }
+}
+
+impl Share {
+    /// Where its bodies have room to be decoded.
+    pub(super) fn windows(&self) -> Windows {
+        self.windows.clone()
     }
 }
 

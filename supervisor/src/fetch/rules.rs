@@ -3,8 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use http::{HeaderMap, Method};
-use url::Url;
+use http::HeaderMap;
 
 use super::injection::{Injection, NoValue};
 use crate::policy::{Asked, Denied, Permit, Policy};
@@ -22,10 +21,10 @@ pub trait Rules: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`NoValue`] when a rule applies and its value cannot be had.
-    async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue>;
+    async fn headers_for(&self, asked: &Asked) -> Result<HeaderMap, NoValue>;
 
     /// As [`Injection::refused`].
-    fn refused(&self, method: &Method, url: &Url, given: &HeaderMap);
+    fn refused(&self, asked: &Asked, given: &HeaderMap);
 }
 
 /// What the operator configured.
@@ -41,10 +40,13 @@ impl Rules for Configured {
         self.policy.decide(asked).await
     }
 
-    async fn headers_for(&self, method: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
-        self.injection.headers_for(method, url).await
+    async fn headers_for(&self, asked: &Asked) -> Result<HeaderMap, NoValue> {
+        let Asked { tenant, method, .. } = asked;
+        self.injection.headers_for(tenant, method, &asked.url).await
     }
-    fn refused(&self, method: &Method, url: &Url, given: &HeaderMap) {
-        self.injection.refused(method, url, given);
+
+    fn refused(&self, asked: &Asked, given: &HeaderMap) {
+        let request = (&asked.method, &asked.url);
+        self.injection.refused(&asked.tenant, request, given);
     }
 }

@@ -20,8 +20,9 @@ use tracing::{Instrument as _, Span};
 use super::address::Reach;
 use super::answer;
 use super::budget::Budget;
-use super::decode::{ACCEPTED, Coding, Content};
+use super::decode::{ACCEPTED, Coding, Content, Means};
 use super::failure::{Failure, Trouble};
+use super::leash::Hand;
 use super::pools::{Lane, Share, Versions};
 use super::redirect::{self, Hop};
 use super::request::{self, Body};
@@ -109,14 +110,18 @@ impl Transfer {
 
     /// Gets the response and hands it on.
     async fn answer(&self, mut hop: Hop, mode: Redirect, takers: Takers) -> Result<(), Failure> {
-        let response = loop {
-            let response = self.ask(&hop, &takers).await?;
+        let (response, hand) = loop {
+            let (response, hand) = self.ask(&hop, &takers).await?;
             match redirect::after(&hop, mode, response.status(), response.headers())? {
-                Some(next) => hop = next,
-                None => break response,
+                Some(next) => {
+                    hop = next;
+                    hand.let_go();
+                }
+                None => break (response, hand),
             }
         };
         drop(takers);
+        let version = response.version();
         let (parts, body) = response.into_parts();
         let place = hop.target.place();
         let coding = match body.is_end_stream() || is_bodiless(&hop.method, parts.status) {
@@ -125,12 +130,20 @@ impl Transfer {
         };
         let head = answer::head(parts, &hop, coding.is_some()).map_err(|why| why.at(place))?;
         self.words.say(ReplyStep::Opened(head)).await;
-        let content = Content::new(body, coding, Arc::clone(&self.budget));
-        self.hand_on(content, place).await
+        let means = Means {
+            version,
+            coding,
+            budget: Arc::clone(&self.budget),
+            windows: self.share.windows(),
+        };
+        let content = Content::new(body, means);
+        self.hand_on(content, place).await?;
+        hand.let_go();
+        Ok(())
     }
 
     /// Makes one request: policy, injection, connection.
-    async fn ask(&self, hop: &Hop, takers: &Takers) -> Result<Response<Incoming>, Failure> {
+    async fn ask(&self, hop: &Hop, takers: &Takers) -> Result<(Response<Incoming>, Hand), Failure> {
         self.budget.ask()?;
         let orders = self.shared.orders();
         let asked = Asked {
@@ -145,12 +158,7 @@ impl Transfer {
         let permit = self.requester.witness(&asked, decided).await?;
         let injected = match hop.is_downgraded {
             true => HeaderMap::new(),
-            false => {
-                orders
-                    .rules
-                    .headers_for(&hop.method, &hop.target.url)
-                    .await?
-            }
+            false => orders.rules.headers_for(&asked).await?,
         };
         let reach = match orders.allow_private || permit.private_addresses {
             true => Reach::Any,
@@ -166,21 +174,21 @@ impl Transfer {
         *request.method_mut() = hop.method.clone();
         *request.uri_mut() = hop.target.uri.clone();
         *request.headers_mut() = headers(hop, &injected);
+        let mut hand = Hand::on(&mut request);
         let client = self.shared.pools.client(&self.share, lane);
         let figures = &self.shared.figures;
         figures.requests.inc();
         let began = Instant::now();
-        let sending = client.send(request);
+        let sending = hand.lead(client.send(request));
         let trouble = match self.in_time(&moved, sending).await {
             Some(Ok(response)) => {
                 figures.head_time.time(began.elapsed());
                 // Only what the script did not give itself was sent.
                 let is_ours = !hop.headers.contains_key(AUTHORIZATION);
                 if response.status() == StatusCode::UNAUTHORIZED && is_ours {
-                    let rules = &orders.rules;
-                    rules.refused(&hop.method, &hop.target.url, &injected);
+                    orders.rules.refused(&asked, &injected);
                 }
-                return Ok(response);
+                return Ok((response, hand));
             }
             Some(Err(error)) => Trouble::of_sending(&error, self.shared.bounds.connect_wait),
             None => Trouble::HeadTimeout(self.shared.bounds.head_wait),

@@ -21,9 +21,10 @@ mod snapshot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 pub use crate::key_file::KeyError;
 pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
@@ -45,7 +46,13 @@ use self::recent::Recent;
 use crate::hex;
 use crate::limits;
 use crate::metrics::{FoundIn, HeapFigures};
+use crate::quota::{Crowd, Member, Sharing};
 use crate::tenant::Tenant;
+
+/// How much is put into a place to see whether it keeps it.
+const PROBE_BYTES: usize = 64;
+/// More than clocks differ by.
+const PROBE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Stored heaps. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -57,7 +64,7 @@ struct Inner {
     seal: Arc<Seal>,
     key_file: PathBuf,
     recent: Recent,
-    hands: Semaphore,
+    hands: Crowd,
     figures: HeapFigures,
 }
 
@@ -116,9 +123,14 @@ impl Heaps {
             seal: Arc::new(Seal { key, build }),
             key_file: config.key_file,
             recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
-            hands: Semaphore::new(limits::HEAPS_IN_HAND_MAX),
+            hands: Crowd::new(limits::HEAPS_IN_HAND_MAX, Sharing::Alone),
             figures: HeapFigures::default(),
         })))
+    }
+
+    /// Are used by so many tenants from now on; by one until then.
+    pub fn share(&self, sharing: Sharing) {
+        self.0.hands.share(sharing);
     }
 
     /// What is counted of them.
@@ -132,7 +144,7 @@ impl Heaps {
     /// [`HeapError::TooLarge`], [`HeapError::Unavailable`].
     pub async fn put(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<Stored, HeapError> {
         let inner = &self.0;
-        let _hand = inner.hand().await;
+        let _hand = inner.hand(tenant).await;
         let (snapshot, blob) = {
             let (seal, tenant) = (Arc::clone(&inner.seal), tenant.clone());
             tokio::task::spawn_blocking(move || seal.seal(&tenant, snapshot)).await
@@ -163,7 +175,7 @@ impl Heaps {
             inner.figures.fetched.of(FoundIn::Memory).inc();
             return Ok(snapshot);
         }
-        let _hand = inner.hand().await;
+        let _hand = inner.hand(tenant).await;
         let mut found = inner.look(tenant, name).await;
         let is_refused = matches!(
             found,
@@ -268,10 +280,9 @@ impl Heaps {
 }
 
 impl Inner {
-    /// Waits until there are hands free for one more heap.
-    async fn hand(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.hands.acquire().await.ok()
+    /// Waits until there are hands free for one more heap of this tenant. They are never closed.
+    async fn hand(&self, tenant: &Tenant) -> Option<Member> {
+        self.hands.turn(tenant).await
     }
 
     async fn look(&self, tenant: &Tenant, name: BlobName) -> Result<Snapshot, HeapError> {
@@ -324,7 +335,8 @@ impl Seal {
     }
 }
 
-/// Whether the place where heaps are kept answers. Nothing is made or changed there.
+/// Whether the place where heaps are kept takes them, gives them back, lists them and removes them. What is
+/// put there for that is nobody's, and gone afterwards.
 ///
 /// # Errors
 /// [`HeapsOpenError`] where it does not.
@@ -336,12 +348,26 @@ pub async fn reach(place: &HeapPlace) -> Result<(), HeapsOpenError> {
         return Ok(());
     };
     let bucket = Bucket::open(bucket.clone(), variables)?;
-    let nothing = BlobName::new(&Tenant::local(), HeapId::of(b""));
-    let answered = bucket.size(nothing).await;
-    answered.map_err(|error| HeapsOpenError::Unreachable {
-        why: error.to_string(),
-    })?;
-    Ok(())
+    let unreachable = |why| HeapsOpenError::Unreachable { why };
+    let failed = |error: BlobError| unreachable(error.to_string());
+    let mut probe = [0; PROBE_BYTES];
+    getrandom::fill(&mut probe).map_err(|error| unreachable(error.to_string()))?;
+    let probe = Bytes::copy_from_slice(&probe);
+    let name = BlobName::new(&Tenant::local(), HeapId::of(&probe));
+    bucket.put(name, probe.clone()).await.map_err(failed)?;
+    let given = bucket.get(name).await;
+    let listed = bucket.size(name).await;
+    // Whatever the clocks say, nobody else puts it again.
+    let ever = SystemTime::now() + PROBE_AGE;
+    let removed = bucket.delete(name, ever).await.map_err(failed)?;
+    let is_same = given.map_err(failed)? == Some(probe);
+    let is_listed = listed.map_err(failed)? == Some(PROBE_BYTES as u64);
+    match (is_same, is_listed, removed) {
+        (true, true, true) => Ok(()),
+        (false, _, _) => Err(unreachable("it gives back something else".to_owned())),
+        (_, false, _) => Err(unreachable("it does not list what it has".to_owned())),
+        (_, _, false) => Err(unreachable("it does not remove what it has".to_owned())),
+    }
 }
 
 fn unavailable(doing: Doing, error: &BlobError) -> HeapError {
@@ -353,3 +379,7 @@ fn stopping(doing: Doing) -> HeapError {
     let why = "the server is shutting down".to_owned();
     HeapError::Unavailable { doing, why }
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod shares_tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
@@ -13,10 +13,11 @@ use http_body::Body as _;
 use super::error::{HttpError, failure};
 use super::error_code::ErrorCode;
 use super::metadata;
+use super::peer::Peer;
 use super::until::until;
 use crate::api::Failed;
-use crate::audit::{Audit, Event};
-use crate::auth::{Authenticator, Caller, NoEntry};
+use crate::audit::{Actor, Audit, Event};
+use crate::auth::{Authenticator, Caller, NoEntry, Scope};
 use crate::limits;
 use crate::quota::Sharing;
 use crate::telemetry::Seldom;
@@ -48,12 +49,19 @@ impl Access {
     }
 }
 
+/// Is with an answer to a request that its token is not for: what the token would have to be for. The
+/// layer that lets requests in says so in the way that clients know (RFC 6750, section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeedsScope(pub Scope);
+
 /// Lets requests in, or not.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     access: Access,
     /// What is said to those who come without a token, about where to get one.
     challenge: Arc<str>,
+    /// And what it may be for, where tokens say that.
+    scopes: Arc<str>,
     refused: Arc<Refused>,
     audit: Audit,
 }
@@ -64,16 +72,22 @@ impl Gate {
             Access::Everybody => None,
             Access::Tokens(authenticator) => authenticator.metadata(),
         };
-        let challenge = match metadata {
-            None => "Bearer realm=\"mcp-v8\"".to_owned(),
-            Some(metadata) => {
-                let place = metadata::place(&metadata.resource);
-                format!("Bearer realm=\"mcp-v8\", resource_metadata=\"{place}\"")
-            }
+        let mut challenge = "Bearer realm=\"mcp-v8\"".to_owned();
+        if let Some(metadata) = metadata {
+            let place = metadata::place(&metadata.resource);
+            challenge.push_str(&format!(", resource_metadata=\"{place}\""));
+        }
+        let asks_for_scopes = access
+            .authenticator()
+            .is_some_and(|it| it.asks_for_scopes());
+        let scopes = match asks_for_scopes {
+            true => format!(", scope=\"{}\"", Scope::ALL.map(Scope::name).join(" ")),
+            false => String::new(),
         };
         Self {
             access,
             challenge: challenge.into(),
+            scopes: scopes.into(),
             refused: Arc::default(),
             audit,
         }
@@ -88,7 +102,7 @@ impl Gate {
 
     /// Notes that somebody could not say who it is. That a client asks without a token is how it learns
     /// that it needs one.
-    fn note(&self, no_entry: NoEntry) {
+    fn note(&self, no_entry: NoEntry, peer: Option<Peer>) {
         let (reason, why) = match no_entry {
             NoEntry::NoToken => return,
             NoEntry::Malformed => ("malformed", no_entry.to_string()),
@@ -97,7 +111,7 @@ impl Gate {
         };
         self.refused.tell(&why);
         self.audit.note(Event::AuthenticationFailed {
-            peer: None,
+            peer: peer.map(|peer| peer.to_string()),
             reason,
             transport: "http",
         });
@@ -116,34 +130,65 @@ impl Gate {
         if code == ErrorCode::AuthorizationUnavailable {
             return response;
         }
-        let mut challenge = self.challenge.to_string();
+        let mut challenge = format!("{}{}", self.challenge, self.scopes);
         if let Some(error) = error {
             challenge.push_str(&format!(
                 ", error=\"{error}\", error_description=\"{text}\""
             ));
         }
-        // All of it is text of this program, and a URL.
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
+        put_challenge(&mut response, challenge);
         response
+    }
+
+    /// Says of an answer that more than the token is for was asked for, and notes it.
+    fn tell_scope(&self, response: &mut Response, scope: Scope, caller: &Caller) {
+        let challenge = format!(
+            "{}, error=\"insufficient_scope\", scope=\"{scope}\"",
+            self.challenge
+        );
+        put_challenge(response, challenge);
+        self.audit.note(Event::ScopeMissed {
+            actor: Actor {
+                tenant: caller.tenant().name().to_owned(),
+                token: caller.token_id().map(str::to_owned),
+                transport: Some("http"),
+            },
+            scope: scope.name(),
+        });
+    }
+}
+
+/// All of it is text of this program, and a URL.
+fn put_challenge(response: &mut Response, challenge: String) {
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
 }
 
 /// Passes a request on with its caller. What is streamed to a caller ends when its token does.
-pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check<F>(
+    gate: &Gate,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let caller = match gate.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(no_entry) => {
-            gate.note(no_entry);
+            gate.note(no_entry, request.extensions().get().copied());
             return gate.refusal(no_entry);
         }
     };
     // It has done its work: nobody behind here can show it, or pass it on.
     request.headers_mut().remove(AUTHORIZATION);
     let over = caller.expired();
-    request.extensions_mut().insert(caller);
-    let response = next.run(request).await;
+    request.extensions_mut().insert(caller.clone());
+    let mut response = next(request).await;
+    if let Some(NeedsScope(scope)) = response.extensions().get().copied() {
+        gate.tell_scope(&mut response, scope, &caller);
+    }
     if matches!(gate.access, Access::Everybody) || response.body().size_hint().exact().is_some() {
         return response;
     }

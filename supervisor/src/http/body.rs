@@ -4,44 +4,46 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::error::HttpError;
 use super::error_code::ErrorCode;
 use super::refusal::Refusal;
+use crate::auth::Caller;
 use crate::limits;
+use crate::quota::{Crowd, Member, NoPlace, Sharing};
+use crate::tenant::Tenant;
 
-/// What the bodies that are in hand may still take.
+/// What the bodies that are in hand may still take, in bytes that tenants share.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
-    room: Arc<Semaphore>,
+    room: Crowd,
     /// What says that it is small has a room of its own: few large ones cannot keep it out.
-    small: Arc<Semaphore>,
+    small: Crowd,
 }
 
 /// A body, and its part of the room.
 struct Taken {
     bytes: Bytes,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Member>,
 }
 
 impl Bodies {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sharing: Sharing) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(limits::HTTP_BODIES_BYTES_MAX)),
-            small: Arc::new(Semaphore::new(limits::HTTP_SMALL_BODIES_BYTES_MAX)),
+            room: Crowd::new(limits::HTTP_BODIES_BYTES_MAX, sharing),
+            small: Crowd::new(limits::HTTP_SMALL_BODIES_BYTES_MAX, sharing),
         }
     }
 
-    async fn take(&self, mut body: Body) -> Result<Taken, Refusal> {
+    async fn take(&self, tenant: &Tenant, mut body: Body) -> Result<Taken, Refusal> {
         let hint = body.size_hint();
         let announced = hint.lower();
         let is_small = hint
@@ -52,7 +54,7 @@ impl Bodies {
             return Err(TOO_LARGE);
         }
         let mut bytes = BytesMut::new();
-        let mut room: Option<OwnedSemaphorePermit> = None;
+        let mut room: Option<Member> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| CUT_OFF)?.into_data() else {
                 continue;
@@ -60,19 +62,18 @@ impl Bodies {
             if bytes.len() + data.len() > limits::HTTP_BODY_BYTES_MAX {
                 return Err(TOO_LARGE);
             }
-            let more = reserve(rooms, data.len())?;
             match &mut room {
-                Some(room) => room.merge(more),
-                None => room = Some(more),
+                Some(room) => room.grow(data.len()).map_err(no_room)?,
+                None => room = Some(rooms.enter_with(tenant, data.len()).map_err(no_room)?),
             }
             bytes.extend_from_slice(&data);
         }
         if let Some(room) = &mut room {
             let parsed = parsed_bytes(&bytes);
-            if bytes.len() + parsed > limits::HTTP_BODIES_BYTES_MAX {
+            if bytes.len() + parsed > limits::HTTP_BODY_IN_MEMORY_BYTES_MAX {
                 return Err(TOO_MANY_VALUES);
             }
-            room.merge(reserve(rooms, parsed)?);
+            room.grow(parsed).map_err(no_room)?;
         }
         Ok(Taken {
             bytes: bytes.freeze(),
@@ -99,23 +100,35 @@ fn parsed_bytes(text: &[u8]) -> usize {
     values * limits::JSON_VALUE_BYTES
 }
 
-fn reserve(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-    let bytes = u32::try_from(bytes).map_err(|_| TOO_LARGE)?;
-    let room = Arc::clone(room).try_acquire_many_owned(bytes);
-    room.map_err(|_| NO_ROOM)
+fn no_room(no_place: NoPlace) -> Refusal {
+    match no_place {
+        NoPlace::Full => NO_ROOM,
+        NoPlace::Share => OWN_BODIES,
+    }
 }
 
 /// A request's part of the room. It travels with the request, also where that is worked on after it has
 /// been answered.
 #[derive(Debug, Clone)]
 struct InHand {
-    _room: Arc<OwnedSemaphorePermit>,
+    _room: Arc<Member>,
 }
 
 /// Takes the body of a request, and passes the request on with it.
-pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+pub(super) async fn take<F>(
+    bodies: &Bodies,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let (mut parts, body) = request.into_parts();
-    let taken = timeout(limits::HTTP_BODY_WAIT_MAX, bodies.take(body)).await;
+    let Some(caller) = parts.extensions.get::<Caller>() else {
+        return HttpError::NobodyCalls.into_response();
+    };
+    let taken = bodies.take(caller.tenant(), body);
+    let taken = timeout(limits::HTTP_BODY_WAIT_MAX, taken).await;
     match taken.unwrap_or(Err(TOO_SLOW)) {
         Ok(taken) => {
             if let Some(room) = taken.room {
@@ -123,7 +136,7 @@ pub(super) async fn take(State(bodies): State<Bodies>, request: Request, next: N
                 parts.extensions.insert(InHand { _room });
             }
             let body = Body::from(taken.bytes);
-            next.run(Request::from_parts(parts, body)).await
+            next(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {
             let mut response = refusal.response();
@@ -161,9 +174,35 @@ const NO_ROOM: Refusal = Refusal {
               again in a moment",
 };
 
+const OWN_BODIES: Refusal = Refusal {
+    code: ErrorCode::TenantFull,
+    message: "the caller has as much of large requests in hand as it may: what is left is for others; \
+              nothing was accepted, try again in a moment",
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bodies() -> Bodies {
+        Bodies::new(Sharing::Alone)
+    }
+
+    impl Bodies {
+        async fn of_one(&self, body: Body) -> Result<Taken, Refusal> {
+            self.take(&Tenant::local(), body).await
+        }
+
+        /// Whether nothing of either room is taken.
+        fn is_untouched(&self) -> bool {
+            let rooms = [
+                (&self.room, limits::HTTP_BODIES_BYTES_MAX),
+                (&self.small, limits::HTTP_SMALL_BODIES_BYTES_MAX),
+            ];
+            let all = |(room, most): (&Crowd, usize)| room.enter_with(&Tenant::local(), most);
+            rooms.into_iter().all(|room| all(room).is_ok())
+        }
+    }
 
     #[test]
     fn the_texts_are_those_of_the_limits() {
@@ -175,20 +214,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_the_largest_size_is_taken_and_no_larger_one() {
-        let bodies = Bodies::new();
+        let bodies = bodies();
         let largest = vec![b'x'; limits::HTTP_BODY_BYTES_MAX];
-        let taken = bodies.take(Body::from(largest.clone())).await;
+        let taken = bodies.of_one(Body::from(largest.clone())).await;
         assert_eq!(
             taken.ok().map(|taken| taken.bytes.len()),
             Some(largest.len())
         );
         let larger = [largest, vec![b'x']].concat();
-        let refused = bodies.take(Body::from(larger)).await;
+        let refused = bodies.of_one(Body::from(larger)).await;
         assert_eq!(refused.err(), Some(TOO_LARGE));
-        assert_eq!(
-            bodies.room.available_permits(),
-            limits::HTTP_BODIES_BYTES_MAX
-        );
+        assert!(bodies.is_untouched());
     }
 
     #[test]
@@ -209,36 +245,58 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_many_values_takes_the_room_that_they_take() {
-        let bodies = Bodies::new();
+        let bodies = bodies();
         let many = |bytes: usize| Body::from(vec![b'['; bytes]);
-        let most = limits::HTTP_BODIES_BYTES_MAX / (limits::JSON_VALUE_BYTES + 1);
-        let taken = bodies.take(many(most)).await.ok();
-        assert!(taken.is_some());
-        let refused = bodies.take(many(limits::HTTP_SMALL_BODY_BYTES + 1)).await;
+        let most = limits::HTTP_BODY_IN_MEMORY_BYTES_MAX / (limits::JSON_VALUE_BYTES + 1);
+        let taken = [many(most), many(most)].map(|body| bodies.of_one(body));
+        let taken = futures_util::future::join_all(taken).await;
+        assert!(taken.iter().all(Result::is_ok));
+        let refused = bodies.of_one(many(limits::HTTP_SMALL_BODY_BYTES + 1)).await;
         assert_eq!(refused.err(), Some(NO_ROOM));
         drop(taken);
-        let refused = bodies.take(many(limits::HTTP_BODY_BYTES_MAX)).await;
+        let refused = bodies.of_one(many(most + 1)).await;
         assert_eq!(refused.err(), Some(TOO_MANY_VALUES));
-        assert_eq!(
-            bodies.room.available_permits(),
-            limits::HTTP_BODIES_BYTES_MAX
-        );
+        assert!(bodies.is_untouched());
     }
 
     #[tokio::test]
     async fn all_bodies_together_have_a_bound() {
-        let bodies = Bodies::new();
+        let bodies = bodies();
         let whole = limits::HTTP_BODIES_BYTES_MAX;
         let large = || Body::from(vec![b'x'; limits::HTTP_SMALL_BODY_BYTES + 1]);
-        let held = reserve(&bodies.room, whole - 1).unwrap();
-        assert_eq!(bodies.take(large()).await.err(), Some(NO_ROOM));
+        let held = bodies.room.enter_with(&Tenant::local(), whole - 1).unwrap();
+        assert_eq!(bodies.of_one(large()).await.err(), Some(NO_ROOM));
         // Small ones still come through.
-        let held_small = bodies.take(Body::from("x")).await.ok();
+        let held_small = bodies.of_one(Body::from("x")).await.ok();
         assert!(held_small.is_some());
         let whole = limits::HTTP_SMALL_BODIES_BYTES_MAX;
-        assert_eq!(bodies.small.available_permits(), whole - 1);
+        let more = bodies.small.enter_with(&Tenant::local(), whole);
+        assert!(more.is_err());
         drop((held, held_small));
-        assert_eq!(bodies.small.available_permits(), whole);
-        assert!(bodies.take(large()).await.is_ok());
+        assert!(bodies.is_untouched());
+        assert!(bodies.of_one(large()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_large_bodies_leaves_room_for_those_of_others() {
+        let bodies = Bodies::new(Sharing::Tenants);
+        let [flood, quiet] = ["flood", "quiet"].map(|name| name.parse().unwrap());
+        let largest = || Body::from(vec![b'x'; limits::HTTP_BODY_BYTES_MAX]);
+        let mut held = Vec::new();
+        let refused = loop {
+            match bodies.take(&flood, largest()).await {
+                Ok(taken) => held.push(taken),
+                Err(refusal) => break refusal,
+            }
+        };
+        assert_eq!(refused, OWN_BODIES);
+        let half = limits::HTTP_BODIES_BYTES_MAX / limits::HTTP_BODY_BYTES_MAX / 2;
+        assert_eq!(held.len(), half);
+        assert!(bodies.take(&quiet, largest()).await.is_ok());
+        // The largest that is taken at all is not too large for who has nothing.
+        let most = limits::HTTP_BODY_IN_MEMORY_BYTES_MAX / (limits::JSON_VALUE_BYTES + 1);
+        drop(held);
+        let most = Body::from(vec![b'['; most]);
+        assert!(bodies.take(&quiet, most).await.is_ok());
     }
 }

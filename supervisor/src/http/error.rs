@@ -4,11 +4,14 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::access::NeedsScope;
 use super::error_code::ErrorCode;
 use crate::api::arguments::BadArguments;
 use crate::api::{ArgumentError, FAILED, Failed, MixedUnits, hidden, told};
 use crate::app::{self, Conflict, HeapError, MalformedExecutionId, Unavailable};
+use crate::auth::Scope;
 use crate::limits;
+use crate::quota::NoPlace;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,8 @@ pub(super) enum HttpError {
     Body(#[from] BodyError),
     #[error("the server streams as many outputs as it allows; try again in a moment")]
     TooManyStreams,
+    #[error("{OWN_STREAMS}")]
+    OwnStreams,
     #[error("{0}")]
     Refused(#[from] app::Error),
     #[error("there is nothing at this path; /api/openapi.json describes the API")]
@@ -40,10 +45,24 @@ pub(super) enum HttpError {
     NobodyCalls,
     #[error("figures of all tenants are for those with a token of an operator")]
     NoOperator,
+    #[error("the token is not for this: it needs the scope {0}")]
+    NoScope(Scope),
     #[error("the answer cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),
     #[error("the event cannot be written: {0}")]
     Event(axum::Error),
+}
+
+const OWN_STREAMS: &str = "the caller follows as many outputs as it may: what is left is for others; try \
+                           again in a moment";
+
+impl From<NoPlace> for HttpError {
+    fn from(no_place: NoPlace) -> Self {
+        match no_place {
+            NoPlace::Full => Self::TooManyStreams,
+            NoPlace::Share => Self::OwnStreams,
+        }
+    }
 }
 
 /// What is wrong with the body of a request.
@@ -79,10 +98,12 @@ impl HttpError {
             | Self::LastEventId => ErrorCode::InvalidArgument,
             Self::Body(error) => body(error),
             Self::TooManyStreams => ErrorCode::Full,
+            Self::OwnStreams => ErrorCode::TenantFull,
             Self::Refused(error) => refused(error),
             Self::UnknownPath => ErrorCode::NotFound,
             Self::WrongMethod => ErrorCode::MethodNotAllowed,
             Self::NoOperator => ErrorCode::Forbidden,
+            Self::NoScope(_) => ErrorCode::InsufficientScope,
             Self::NobodyCalls | Self::Encode(_) | Self::Event(_) => ErrorCode::Internal,
         }
     }
@@ -157,6 +178,9 @@ impl IntoResponse for HttpError {
             // What is left of the body is not read.
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::NoScope(scope) = self {
+            response.extensions_mut().insert(NeedsScope(scope));
         }
         if let Self::Refused(app::Error::OverQuota(excess)) = &self {
             // Sooner would be in vain.

@@ -12,6 +12,7 @@ pub(super) enum ErrorCode {
     BadAuthorization,
     Unauthorized,
     Forbidden,
+    InsufficientScope,
     ForeignHost,
     ForeignOrigin,
     NotFound,
@@ -46,18 +47,20 @@ pub(super) enum ErrorCode {
 
 impl ErrorCode {
     /// What any request may come to, whatever it asks for: most of it before the API sees it.
-    pub(super) const OF_ANY: [Self; 13] = [
+    pub(super) const OF_ANY: [Self; 15] = [
         Self::InvalidArgument,
         Self::BodyCutOff,
         Self::BadHost,
         Self::BadAuthorization,
         Self::Unauthorized,
         Self::AuthorizationUnavailable,
+        Self::InsufficientScope,
         Self::ForeignHost,
         Self::ForeignOrigin,
         Self::BodyTooSlow,
         Self::BodyTooLarge,
         Self::Internal,
+        Self::TenantFull,
         Self::Full,
         Self::ShuttingDown,
     ];
@@ -72,6 +75,7 @@ impl ErrorCode {
             Self::BadAuthorization => "bad_authorization",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::InsufficientScope => "insufficient_scope",
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
@@ -112,7 +116,9 @@ impl ErrorCode {
             | Self::BadHost
             | Self::BadAuthorization => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::InsufficientScope | Self::ForeignHost | Self::ForeignOrigin => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound
             | Self::UnknownExecution
             | Self::UnknownHeap
@@ -152,6 +158,7 @@ impl ErrorCode {
             Self::BadAuthorization => "the Authorization header is not one bearer token",
             Self::Unauthorized => "a valid token is needed",
             Self::Forbidden => "it is for operators",
+            Self::InsufficientScope => "the token does not let its holder do this",
             Self::AuthorizationUnavailable => "tokens cannot be checked now",
             Self::BadHost => "the Host header is missing or malformed",
             Self::ForeignHost => "the server is not reached under this Host",
@@ -173,7 +180,7 @@ impl ErrorCode {
             Self::HeapIncompatible => "the heap was made by another build",
             Self::HeapTooLarge => "the heap is larger than a heap may be",
             Self::Overloaded => "every slot and every place in the queue is taken",
-            Self::TenantFull => "the caller has as many executions as it may",
+            Self::TenantFull => "the caller has as many executions, or as much in hand, as it may",
             Self::QuotaExceeded => "the caller has used up a quota; Retry-After says until when",
             Self::Internal => "the server failed; its log has the details",
             Self::Full => "the server has as many requests in hand as it allows",

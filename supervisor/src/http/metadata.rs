@@ -8,7 +8,7 @@ use url::Url;
 
 use super::access::Access;
 use super::error::as_json;
-use crate::auth::Metadata;
+use crate::auth::{Metadata, Scope};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -35,7 +35,10 @@ pub(super) fn router(access: &Access) -> Router {
     let Some(metadata) = authenticator.metadata() else {
         return router;
     };
-    let said = said(metadata);
+    let mut said = said(metadata);
+    if authenticator.asks_for_scopes() {
+        said["scopes_supported"] = json!(Scope::ALL.map(Scope::name));
+    }
     let mut paths = vec![WELL_KNOWN.to_owned(), path(&metadata.resource)];
     paths.dedup();
     paths.into_iter().fold(router, |router, path| {

@@ -2,16 +2,18 @@
 //! router like others.
 //!
 //! ```text
-//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ access (caller) ─▶ early ─▶ body ─▶ in_flight ─▶ rest | mcp
+//! listen (connections, TLS) ─▶ metrics ─▶ guard (Host, Origin) ─▶ entrance ─▶ rest | mcp
 //!                                     │                      ├─▶ metadata
 //!                                     │                      └─▶ console
 //!                                     └─▶ health
+//! entrance: access (caller) ─▶ trace ─▶ early ─▶ body ─▶ in_flight
 //! ```
 
 mod access;
 mod body;
 mod connections;
 mod console;
+mod entrance;
 mod error;
 mod error_code;
 mod guard;
@@ -29,8 +31,10 @@ mod trace;
 mod until;
 
 pub use access::Access;
+pub use access::NeedsScope;
 pub use guard::{AllowedHosts, AllowedOrigins, HostPattern, Malformed, Origin};
 pub use listen::raise_descriptors;
 pub use peer::Peer;
 pub use server::{BindError, HttpConfig, Listening, Serving, Surface};
+pub(crate) use tls::FileMark;
 pub use tls::{TlsError, TlsFiles, Validity};

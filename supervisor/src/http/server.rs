@@ -13,16 +13,16 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::access::{self, Access, Gate};
-use super::body::{self, Bodies};
 use super::connections::Connections;
+use super::entrance::{self, Entrance};
 use super::error::HttpError;
 use super::guard::{self, AllowedHosts, AllowedOrigins, Guard};
-use super::in_flight::{self, Room};
+use super::in_flight::Room;
 use super::listen::{Listener, connections_max};
 use super::metadata;
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{console, health, rest, trace};
+use super::{console, health, rest};
 use crate::app::Executions;
 use crate::auth::AuthOptions;
 use crate::limits;
@@ -202,6 +202,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
     let cors = guard.cors();
     let guard = from_fn_with_state(Arc::new(guard), guard::check);
     let gate = Gate::new(access.clone(), executions.audit().clone());
+    let entrance = Entrance::new(gate, executions.clone(), room);
     let figures = Router::new()
         .route("/metrics", get(metrics::show).with_state(metrics.clone()))
         .layer(from_fn(access::operators_only));
@@ -210,12 +211,7 @@ fn router(executions: Executions, mcp: Router, layers: Layers) -> Router {
         .merge(rest::router(executions.clone()))
         .merge(mcp)
         .method_not_allowed_fallback(async || HttpError::WrongMethod)
-        .layer(from_fn_with_state(room, in_flight::limit))
-        // Before a place is taken: who sends slowly holds nothing that others need.
-        .layer(from_fn_with_state(Bodies::new(), body::take))
-        .layer(from_fn_with_state(executions.clone(), rest::early::refuse))
-        .layer(from_fn(trace::follow))
-        .layer(from_fn_with_state(gate, access::check))
+        .layer(from_fn_with_state(entrance, entrance::pass))
         .merge(metadata::router(&access))
         .layer(cors)
         .layer(guard.clone());

@@ -1,6 +1,5 @@
 //! TLS: the certificate, its key, and their replacement while the server runs.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -102,8 +101,16 @@ impl ResolvesServerCert for Current {
     }
 }
 
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileMark {
+    inode: u64,
+    modified: (i64, i64),
+    bytes: u64,
+}
+
 /// What tells one state of the files from another.
-type Seen = [(u64, i64, i64, u64); 2];
+type Seen = [FileMark; 2];
 
 impl Tls {
     /// Reads the files.
@@ -161,8 +168,7 @@ impl Tls {
 impl TlsFiles {
     /// The files as they stand; `None` while one of them is missing.
     fn look(&self) -> Option<Seen> {
-        let look = |path: &Path| path.metadata().ok().map(|found| mark(&found));
-        Some([look(&self.certificate)?, look(&self.key)?])
+        Some([FileMark::of(&self.certificate)?, FileMark::of(&self.key)?])
     }
 
     /// Reads the files as a server would; when the server's own certificate is valid.
@@ -185,7 +191,8 @@ impl TlsFiles {
         })
     }
 
-    fn load(&self) -> Result<CertifiedKey, TlsError> {
+    /// Reads the files: the certificates, and the key that belongs to the first of them.
+    pub(crate) fn load(&self) -> Result<CertifiedKey, TlsError> {
         let path = || self.certificate.clone();
         let unreadable = |problem| TlsError::Certificate {
             path: path(),
@@ -211,6 +218,14 @@ impl TlsFiles {
     }
 }
 
-fn mark(found: &Metadata) -> (u64, i64, i64, u64) {
-    (found.ino(), found.mtime(), found.mtime_nsec(), found.len())
+impl FileMark {
+    /// That of the file as it stands; `None` while it is missing.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let found = path.metadata().ok()?;
+        Some(Self {
+            inode: found.ino(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            bytes: found.len(),
+        })
+    }
 }

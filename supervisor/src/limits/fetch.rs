@@ -9,8 +9,8 @@ use mcp_v8_protocol::limits as wire;
 pub const POLICY_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest answer of OPA that is read, in bytes.
 pub const OPA_ANSWER_BYTES_MAX: usize = 256 << 10;
-/// Questions to OPA that are open at once; more wait.
-pub const OPA_QUESTIONS_MAX: usize = 256;
+/// Questions to OPA that are open at once; more wait. One tenant has half at most, as of evaluations.
+pub const OPA_QUESTIONS_MAX: usize = 512;
 /// Decisions of OPA that are remembered at once.
 pub const OPA_DECISIONS_MAX: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not 0");
 /// How long one evaluation of embedded policies may take.
@@ -18,7 +18,7 @@ pub const REGO_EVALUATION_TIME_MAX: Duration = Duration::from_millis(500);
 /// Steps of an evaluation between two looks at the clock.
 pub const REGO_STEPS_PER_LOOK: NonZeroU32 = NonZeroU32::new(256).expect("it is not 0");
 /// Evaluations at once, each on a thread of its own; more wait.
-pub const REGO_EVALUATIONS_MAX: usize = 16;
+pub const REGO_EVALUATIONS_MAX: usize = 32;
 /// The files of one policy directory.
 pub const POLICY_FILES_MAX: usize = 256;
 /// The largest file of policies, in bytes.
@@ -90,9 +90,10 @@ pub const FETCH_ADDRESSES_AT_ONCE_MAX: usize = 2;
 pub const FETCH_STALL_MAX: Duration = Duration::from_secs(30);
 /// Hosts that are looked up at once for all tenants.
 pub const FETCH_LOOKUPS_MAX: usize = 64;
-/// Bodies of zstd that are decoded at once. Each may hold a window of
-/// 2^[`FETCH_ZSTD_WINDOW_LOG_MAX`] bytes.
-pub const FETCH_ZSTD_AT_ONCE_MAX: usize = 32;
+/// What all decoders of bodies may keep of what they have decoded last, in MiB: zstd and Brotli copy from it.
+pub const FETCH_WINDOWS_MIB_MAX: usize = 512;
+/// The same of one tenant's.
+pub const FETCH_WINDOWS_PER_TENANT_MIB_MAX: usize = 256;
 /// Hosts that are looked up at once for one tenant. Each takes a thread, for as long as the system likes.
 pub const FETCH_LOOKUPS_PER_TENANT_MAX: usize = 16;
 /// How long a server may take to answer once it has the request, and how long it may take to take a
@@ -112,13 +113,21 @@ pub const FETCH_HEAD_BUFFER_BYTES: usize = 2 * wire::HEADERS_BYTES_MAX;
 pub const FETCH_HTTP2_STREAM_BYTES: u32 = 256 << 10;
 /// The same of all bodies of one connection: more than those of one execution that it never reads.
 pub const FETCH_HTTP2_CONNECTION_BYTES: u32 = 16 << 20;
+/// Frames of HTTP/2 that a server may send in a second on one connection without any of a body in them; each KiB in
+/// one counts as one more. Good servers send a few for each answer.
+pub const FETCH_HTTP2_IDLE_FRAMES_MAX: usize = 10_000;
 /// The largest window that a body in zstd may need, as a power of two: that of RFC 9659.
 pub const FETCH_ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// The same in Brotli: that of RFC 7932. What some add to it, windows of a GiB, is refused.
+pub const FETCH_BROTLI_WINDOW_LOG_MAX: u32 = 24;
 
 const _: () = {
     // A connection is there for each request that is under way once idle ones are given up.
     assert!(FETCH_LOOKUPS_PER_TENANT_MAX < FETCH_LOOKUPS_MAX);
     assert!(FETCH_OPEN_MAX < FETCH_CONNECTIONS_MAX);
+    assert!(FETCH_WINDOWS_PER_TENANT_MIB_MAX < FETCH_WINDOWS_MIB_MAX);
+    assert!(1 << (FETCH_BROTLI_WINDOW_LOG_MAX - 20) <= FETCH_WINDOWS_PER_TENANT_MIB_MAX);
+    assert!(1 << (FETCH_ZSTD_WINDOW_LOG_MAX - 20) <= FETCH_WINDOWS_PER_TENANT_MIB_MAX);
     assert!(FETCH_OPEN_PER_TENANT_MAX < FETCH_OPEN_MAX);
     assert!(wire::EXCHANGES_OPEN_MAX < FETCH_OPEN_PER_TENANT_MAX);
     assert!(

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::quota::{Crowd, Member, Sharing};
+use crate::quota::{Crowd, Member, NoPlace, Sharing};
 use crate::tenant::Tenant;
 
 /// A number of places, which tenants share.
@@ -24,12 +24,12 @@ pub(super) struct Place(Arc<Held>);
 struct Held {
     _permit: OwnedSemaphorePermit,
     _member: Member,
-    answer: Mutex<Option<OwnedSemaphorePermit>>,
+    answer: Mutex<Option<Member>>,
 }
 
 impl Place {
     /// Holds the room of the request's answer too, until the client has taken it.
-    pub(super) fn hold(&self, room: OwnedSemaphorePermit) {
+    pub(super) fn hold(&self, room: Member) {
         let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
         *answer = Some(room);
     }
@@ -45,11 +45,14 @@ impl Places {
     }
 
     /// A place, if one is free that this tenant may have.
-    pub(super) fn take(&self, tenant: &Tenant) -> Option<Place> {
+    ///
+    /// # Errors
+    /// [`NoPlace`].
+    pub(super) fn take(&self, tenant: &Tenant) -> Result<Place, NoPlace> {
         let member = self.crowd.enter(tenant)?;
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Place(Arc::new(Held {
-            _permit: permit,
+        let permit = self.free.clone().try_acquire_owned();
+        Ok(Place(Arc::new(Held {
+            _permit: permit.map_err(|_| NoPlace::Full)?,
             _member: member,
             answer: Mutex::default(),
         })))

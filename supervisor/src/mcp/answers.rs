@@ -2,31 +2,26 @@
 //! for the largest, then holds what it takes until its client has taken it.
 
 use std::io;
-use std::sync::Arc;
 
 use axum::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::ErrorData;
 use rmcp::service::RequestContext;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::admission::Place;
 use crate::limits;
+use crate::quota::{Crowd, Member, Sharing};
+use crate::tenant::Tenant;
 
-/// The room for answers. Clones share it.
+/// The room for answers, in bytes that tenants share. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Answers {
-    room: Arc<Semaphore>,
-}
+pub(super) struct Answers(Crowd);
 
 /// Room for one answer that is being made.
 #[derive(Debug)]
-pub(super) struct Room {
-    answers: Answers,
-    permit: OwnedSemaphorePermit,
-}
+pub(super) struct Room(Member);
 
 /// There is no room for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,21 +29,15 @@ pub(super) struct Room {
 pub(super) struct NoRoom;
 
 impl Answers {
-    pub(super) fn new() -> Self {
-        Self {
-            room: Arc::new(Semaphore::new(limits::MCP_ANSWERS_BYTES_MAX)),
-        }
+    pub(super) fn new(sharing: Sharing) -> Self {
+        Self(Crowd::new(limits::MCP_ANSWERS_BYTES_MAX, sharing))
     }
 
-    /// Waits until there is room for the largest answer, though not without end.
-    pub(super) async fn room(&self) -> Result<Room, NoRoom> {
-        let most = Arc::clone(&self.room).acquire_many_owned(limits::MCP_ANSWER_BYTES);
+    /// Waits until this tenant may have room for the largest answer, though not without end.
+    pub(super) async fn room(&self, tenant: &Tenant) -> Result<Room, NoRoom> {
+        let most = self.0.turn_with(tenant, limits::MCP_ANSWER_BYTES);
         let waited = timeout(limits::MCP_ANSWER_WAIT_MAX, most).await;
-        let permit = waited.ok().and_then(Result::ok).ok_or(NoRoom)?;
-        Ok(Room {
-            answers: self.clone(),
-            permit,
-        })
+        waited.ok().flatten().map(Room).ok_or(NoRoom)
     }
 }
 
@@ -64,22 +53,16 @@ impl Room {
         let place = parts.and_then(|parts| parts.extensions.get::<Place>());
         // Without one it is answered at once, on standard output.
         if let Some(place) = place {
-            place.hold(self.permit);
+            place.hold(self.0);
         }
         Ok(())
     }
 
     fn fit(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        let held = self.permit.num_permits();
-        match bytes.checked_sub(held) {
-            None | Some(0) => drop(self.permit.split(held - bytes)),
+        match bytes.checked_sub(self.0.units()) {
+            None | Some(0) => self.0.shrink_to(bytes),
             // Larger than almost any: text that is escaped twice.
-            Some(more) => {
-                let more = u32::try_from(more).map_err(|_| NoRoom)?;
-                let room = Arc::clone(&self.answers.room);
-                self.permit
-                    .merge(room.try_acquire_many_owned(more).map_err(|_| NoRoom)?);
-            }
+            Some(more) => self.0.grow(more).map_err(|_| NoRoom)?,
         }
         Ok(())
     }
@@ -121,23 +104,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_together_have_a_bound_in_bytes() {
         assert_eq!(json_bytes(&["a\"", "\u{1}"]), r#"["a\"","\u0001"]"#.len());
-        let answers = Answers::new();
+        let (answers, one) = (Answers::new(Sharing::Alone), Tenant::local());
         let whole = limits::MCP_ANSWERS_BYTES_MAX;
-        let each = limits::MCP_ANSWER_BYTES as usize;
+        let each = limits::MCP_ANSWER_BYTES;
         let mut made = Vec::new();
         for _ in 0..whole / each {
-            made.push(answers.room().await.unwrap());
+            made.push(answers.room(&one).await.unwrap());
         }
-        assert_eq!(answers.room().await.err(), Some(NoRoom));
+        assert_eq!(answers.room(&one).await.err(), Some(NoRoom));
         // What turns out small makes room for others.
         made[0].fit(100).unwrap();
-        assert!(answers.room().await.is_err());
+        assert!(answers.room(&one).await.is_err());
         made[1].fit(each - 100).unwrap();
-        assert!(answers.room().await.is_ok());
+        assert!(answers.room(&one).await.is_ok());
         assert_eq!(made[2].fit(each + whole), Err(NoRoom));
         made[2].fit(each + each).unwrap();
-        assert!(answers.room().await.is_err());
+        assert!(answers.room(&one).await.is_err());
         drop(made);
-        assert_eq!(answers.room.available_permits(), whole);
+        assert!(answers.0.enter_with(&one, whole).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_answers_keeps_others_from_none() {
+        let answers = Answers::new(Sharing::Tenants);
+        let [flood, quiet] = ["flood", "quiet"].map(|name| name.parse().unwrap());
+        let mut untaken = Vec::new();
+        while let Ok(room) = answers.room(&flood).await {
+            untaken.push(room);
+        }
+        let all = limits::MCP_ANSWERS_BYTES_MAX / limits::MCP_ANSWER_BYTES;
+        assert_eq!(untaken.len(), all / 2);
+        assert!(answers.room(&quiet).await.is_ok());
     }
 }

@@ -135,7 +135,7 @@ impl Call<'_> {
         match wish {
             Wish::End(_) if view.end.is_none() => Ok(Answer::Task(Box::new(view))),
             // What runs already is told of in any case.
-            _ => match self.answers.room().await {
+            _ => match self.room().await {
                 Ok(room) => large(&seen(self.workspace, view).await, room),
                 Err(NoRoom) => structured(&Accepted::from(id)),
             },
@@ -148,7 +148,7 @@ impl Call<'_> {
             let seen = self.wait(id, wait).await?;
             seen.ok_or(CallError::WaitCancelled(id))?;
         }
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let view = self.workspace.get(id).await?;
         large(&Execution::from(view), room)
     }
@@ -156,7 +156,7 @@ impl Call<'_> {
     async fn output(&self, arguments: OutputArguments) -> Result<Answer, CallError> {
         let page = arguments.page()?;
         let id = arguments.execution_id.parse()?;
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let page = self.workspace.output(id, page).await?;
         large(&Output::new(id, page), room)
     }
@@ -169,20 +169,20 @@ impl Call<'_> {
     }
 
     async fn list(&self, arguments: ListArguments) -> Result<Answer, CallError> {
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let page = self.workspace.list(arguments.into()).await?;
         large(&ExecutionList::from(page), room)
     }
 
     async fn sessions(&self, arguments: SessionsArguments) -> Result<Answer, CallError> {
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let page = self.workspace.list_sessions(arguments.into()).await?;
         large(&SessionList::from(page), room)
     }
 
     async fn snapshots(&self, arguments: SnapshotsArguments) -> Result<Answer, CallError> {
         let (session, request, fields) = arguments.request()?;
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let page = self.workspace.session_snapshots(session, request).await?;
         large(&Snapshots::new(page, &fields), room)
     }
@@ -206,9 +206,13 @@ impl Call<'_> {
 
     async fn query_heaps(&self, arguments: QueryArguments) -> Result<Answer, CallError> {
         let query = arguments.try_into()?;
-        let room = self.answers.room().await?;
+        let room = self.room().await?;
         let page = self.workspace.query_heaps_by_tags(query).await?;
         large(&HeapList::from(page), room)
+    }
+
+    async fn room(&self) -> Result<Room, NoRoom> {
+        self.answers.room(self.workspace.tenant()).await
     }
 
     /// The execution at its end, or as it stands when the wait ran out; `None` when the call was

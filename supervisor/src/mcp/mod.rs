@@ -19,6 +19,7 @@ mod progress;
 mod refusal;
 mod resource_uri;
 mod resources;
+mod scope;
 mod server;
 pub mod sse;
 pub mod stdio;

@@ -23,7 +23,8 @@ use super::tools::{Defaults, ToolList, ToolName};
 use super::{completion, resources, tasks, trace};
 use crate::api::{FAILED, clip, hidden, told};
 use crate::app::{self, Executions, Mode, Workspace};
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
+use crate::quota::Sharing;
 
 /// One server; clones share everything.
 #[derive(Debug, Clone)]
@@ -74,6 +75,13 @@ impl Callers {
             Self::OfRequests(executions) => executions.mode(),
         }
     }
+
+    fn sharing(&self) -> Sharing {
+        match self {
+            Self::One(_) => Sharing::Alone,
+            Self::OfRequests(executions) => executions.sharing(),
+        }
+    }
 }
 
 impl Server {
@@ -90,8 +98,8 @@ impl Server {
     fn new(callers: Callers, defaults: Defaults) -> Self {
         let face = Face::new(defaults, callers.mode());
         Self {
+            answers: Answers::new(callers.sharing()),
             callers,
-            answers: Answers::new(),
             face: Arc::new(RwLock::new(Arc::new(face))),
         }
     }
@@ -107,14 +115,22 @@ impl Server {
         Arc::clone(&face.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the caller of a request can see and do.
-    fn workspace(&self, context: &RequestContext<RoleServer>) -> Result<Workspace, ErrorData> {
+    /// What the caller of a request can see and do, if its token is for this.
+    fn workspace(
+        &self,
+        context: &RequestContext<RoleServer>,
+        scope: Scope,
+    ) -> Result<Workspace, ErrorData> {
         match &self.callers {
             Callers::One(workspace) => Ok(workspace.clone()),
             Callers::OfRequests(executions) => {
                 let parts = context.extensions.get::<Parts>();
                 let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
                 let caller = caller.ok_or_else(nobody_calls)?;
+                if !caller.may(scope) {
+                    let text = format!("the token is not for this: it needs the scope {scope}");
+                    return Err(ErrorData::invalid_request(text, None));
+                }
                 let workspace = executions.of(caller.tenant().clone());
                 Ok(workspace.through("mcp", caller.token_id()))
             }
@@ -162,7 +178,7 @@ impl ServerHandler for Server {
             found => return Err(unknown_tool(found, &request.name, mode)),
         };
         let call = Call {
-            workspace: &self.workspace(&context)?,
+            workspace: &self.workspace(&context, tool.scope())?,
             tools: &face.tools,
             answers: &self.answers,
             context: &context,
@@ -198,7 +214,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        resources::list(&self.workspace(&context)?, cursor, &context).await
+        resources::list(&self.workspace(&context, Scope::Read)?, cursor, &context).await
     }
 
     async fn list_resource_templates(
@@ -215,8 +231,8 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let workspace = self.workspace(&context)?;
-        let room = self.answers.room().await?;
+        let workspace = self.workspace(&context, Scope::Read)?;
+        let room = self.answers.room(workspace.tenant()).await?;
         let read = resources::read(&workspace, request.uri, &context).await?;
         room.made(&read, &context)?;
         Ok(read.into())
@@ -227,7 +243,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let workspace = self.workspace(&context)?;
+        let workspace = self.workspace(&context, Scope::Read)?;
         let mut completed = completion::complete(&workspace, request).await?;
         completed.meta = stamp(&context);
         Ok(completed)
@@ -239,8 +255,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         need_tasks("tasks/get", &context)?;
-        let workspace = self.workspace(&context)?;
-        let room = self.answers.room().await?;
+        let workspace = self.workspace(&context, Scope::Read)?;
+        let room = self.answers.room(workspace.tenant()).await?;
         let got = tasks::get(&workspace, request, &context).await?;
         room.made(&got, &context)?;
         Ok(got)
@@ -252,7 +268,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         need_tasks("tasks/update", &context)?;
-        Ok(tasks::update(&self.workspace(&context)?, request).await?)
+        Ok(tasks::update(&self.workspace(&context, Scope::Run)?, request).await?)
     }
 
     async fn cancel_task(
@@ -261,7 +277,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         need_tasks("tasks/cancel", &context)?;
-        Ok(tasks::cancel(&self.workspace(&context)?, request).await?)
+        Ok(tasks::cancel(&self.workspace(&context, Scope::Run)?, request).await?)
     }
 
     /// Requests that the library could not read as what their method says come here too.

@@ -111,13 +111,6 @@ pub struct ExecutionFigures {
 
 impl Default for ExecutionFigures {
     fn default() -> Self {
-        Self::new(ByTenant::default())
-    }
-}
-
-impl ExecutionFigures {
-    /// With these series for tenants.
-    pub fn new(of_tenants: ByTenant) -> Self {
         Self {
             accepted: Counter::default(),
             phases: By::of_seconds(),
@@ -127,10 +120,12 @@ impl ExecutionFigures {
             restarts: Counter::default(),
             output_bytes: Counter::default(),
             cpu_ms: Counter::default(),
-            of_tenants,
+            of_tenants: ByTenant::default(),
         }
     }
+}
 
+impl ExecutionFigures {
     /// One more meets a limit.
     pub fn hit(&self, limit: LimitName) {
         self.limits.of(limit).inc();

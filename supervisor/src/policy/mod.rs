@@ -189,7 +189,7 @@ impl Policy {
             private_addresses: true,
         };
         for source in self.0.each() {
-            let answer = source.ask(&document).await;
+            let answer = source.ask(&asked.tenant, &document).await;
             if let Err(silence) = &answer {
                 self.0.complain(source, silence);
             }
@@ -207,7 +207,7 @@ impl Policy {
             verdicts.push(Verdict {
                 policy: source.name(),
                 rule: source.rule().to_owned(),
-                answer: source.ask(&document).await,
+                answer: source.ask(&asked.tenant, &document).await,
             });
         }
         verdicts
@@ -236,10 +236,10 @@ impl Sources {
 }
 
 impl Source {
-    async fn ask(&self, document: &str) -> Result<Answer, Silence> {
+    async fn ask(&self, tenant: &Tenant, document: &str) -> Result<Answer, Silence> {
         match self {
-            Self::Rego(rego) => rego.ask(document).await,
-            Self::Opa(opa) => opa.ask(document).await,
+            Self::Rego(rego) => rego.ask(tenant, document).await,
+            Self::Opa(opa) => opa.ask(tenant, document).await,
         }
     }
 
@@ -271,3 +271,7 @@ fn judge(asked: &Asked, rule: &str, answer: &Result<Answer, Silence>) -> Result<
         Err(_) => Err(Denied::Unanswered { rule, method, host }),
     }
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod shares_tests;

@@ -1,6 +1,6 @@
 //! Policies in a remote OPA: its data API is asked, and whatever is no clear yes is a no.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,12 +9,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lru::LruCache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
 use super::{Answer, Silence};
 use crate::limits;
+use crate::quota::{Crowd, Sharing};
+use crate::tenant::Tenant;
 use crate::upstream::{AskError, Bounds, Upstream, UpstreamError};
 
 /// The policy that is asked when nobody says.
@@ -106,7 +107,7 @@ pub(super) struct Opa {
     url: Url,
     endpoint: Url,
     upstream: Upstream,
-    turns: Arc<Semaphore>,
+    turns: Crowd,
     memory: Option<Memory>,
 }
 
@@ -117,7 +118,7 @@ impl Opa {
             url: options.url.clone(),
             endpoint: options.endpoint(),
             upstream: Upstream::new([&options.url])?,
-            turns: Arc::new(Semaphore::new(limits::OPA_QUESTIONS_MAX)),
+            turns: Crowd::new(limits::OPA_QUESTIONS_MAX, Sharing::Tenants),
             memory: options.remembered_for.map(Memory::new),
         })
     }
@@ -126,12 +127,17 @@ impl Opa {
         &self.rule
     }
 
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> &Crowd {
+        &self.turns
+    }
+
     pub(super) fn name(&self) -> String {
         format!("OPA at {}", self.url)
     }
 
     /// Asks about a document. Only answers are remembered.
-    pub(super) async fn ask(&self, document: &str) -> Result<Answer, Silence> {
+    pub(super) async fn ask(&self, tenant: &Tenant, document: &str) -> Result<Answer, Silence> {
         let known = self.memory.as_ref().map(|memory| (memory, key(document)));
         if let Some((memory, key)) = &known
             && let Some(answer) = memory.get(key)
@@ -139,7 +145,7 @@ impl Opa {
             return Ok(answer);
         }
         let time = limits::POLICY_ANSWER_TIMEOUT;
-        let answer = timeout(time, self.question(document, time)).await;
+        let answer = timeout(time, self.question(tenant, document)).await;
         let answer = answer.unwrap_or(Err(Silence::Upstream(AskError::Late(time))))?;
         if let Some((memory, key)) = known {
             memory.put(key, answer);
@@ -147,8 +153,9 @@ impl Opa {
         Ok(answer)
     }
 
-    async fn question(&self, document: &str, time: Duration) -> Result<Answer, Silence> {
-        let _turn = self.turns.acquire().await;
+    async fn question(&self, tenant: &Tenant, document: &str) -> Result<Answer, Silence> {
+        let _turn = self.turns.turn(tenant).await;
+        let time = limits::POLICY_ANSWER_TIMEOUT;
         let headers: HeaderMap = [(CONTENT_TYPE, JSON), (ACCEPT, JSON)].into_iter().collect();
         let body = Bytes::from(format!("{{\"input\":{document}}}"));
         let bytes = limits::OPA_ANSWER_BYTES_MAX;

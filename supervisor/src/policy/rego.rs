@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Answer, Silence};
 use crate::limits;
+use crate::quota::{Crowd, Sharing};
+use crate::tenant::Tenant;
 use crate::upstream::AskError;
 
 /// The package that says which requests may be made.
@@ -87,7 +88,7 @@ pub enum RegoError {
 pub(super) struct Rego {
     directory: PathBuf,
     current: Arc<Current>,
-    turns: Arc<Semaphore>,
+    turns: Crowd,
 }
 
 /// Those in use.
@@ -113,8 +114,13 @@ impl Rego {
         Ok(Self {
             directory,
             current,
-            turns: Arc::new(Semaphore::new(limits::REGO_EVALUATIONS_MAX)),
+            turns: Crowd::new(limits::REGO_EVALUATIONS_MAX, Sharing::Tenants),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> &Crowd {
+        &self.turns
     }
 
     pub(super) fn name(&self) -> String {
@@ -123,12 +129,11 @@ impl Rego {
 
     /// Evaluates for a document, on a thread where it may take its time. A place is taken until it has
     /// ended, also when nobody waits for it any more.
-    pub(super) async fn ask(&self, document: &str) -> Result<Answer, Silence> {
+    pub(super) async fn ask(&self, tenant: &Tenant, document: &str) -> Result<Answer, Silence> {
         let time = limits::POLICY_ANSWER_TIMEOUT;
         let late = || Silence::Upstream(AskError::Late(time));
         let asked = async {
-            let turns = Arc::clone(&self.turns);
-            let turn = turns.acquire_owned().await.map_err(|_| late())?;
+            let turn = self.turns.turn(tenant).await.ok_or_else(late)?;
             let loaded = self.current.get();
             let document = document.to_owned();
             let evaluated = spawn_blocking(move || {

@@ -44,6 +44,11 @@ impl Ledger {
         self.own = own;
     }
 
+    /// Replaces what those may use who have no limits of their own.
+    pub(super) fn set_defaults(&mut self, defaults: TenantLimits) {
+        self.defaults = defaults;
+    }
+
     pub(super) fn limits(&self, tenant: &Tenant) -> TenantLimits {
         let own = self.own.get(tenant).copied();
         own.unwrap_or_default().over(self.defaults)

@@ -156,3 +156,24 @@ fn so_many_tenants_are_remembered_and_the_idlest_is_forgotten() {
     ledger.accept(&tenant("late"), START + secs(600)).unwrap();
     assert_eq!(ledger.accounts.len(), 1);
 }
+
+#[test]
+fn new_defaults_count_for_who_has_no_limits_of_its_own_and_for_what_was_used() {
+    let bound = |most| TenantLimits {
+        executions_per_minute: Some(most),
+        ..TenantLimits::default()
+    };
+    let mut ledger = Ledger::new(bound(10));
+    let (own, other) = (tenant("own"), tenant("other"));
+    ledger.allow([(own.clone(), bound(5))].into_iter().collect());
+    for one in [&own, &other] {
+        for _ in 0..3 {
+            assert_eq!(ledger.accept(one, START), Ok(()));
+        }
+    }
+    ledger.set_defaults(bound(3));
+    assert_eq!(ledger.accept(&own, START), Ok(()));
+    assert_eq!(ledger.accept(&other, START).unwrap_err().limit, 3);
+    ledger.set_defaults(TenantLimits::default());
+    assert_eq!(ledger.accept(&other, START), Ok(()));
+}

@@ -7,7 +7,8 @@
 //! * [`limits`]: the limits, as an operator writes them.
 //! * `window`: a rolling sum in a fixed amount of memory.
 //! * `ledger`: what was used, for a bounded number of tenants; pure.
-//! * `crowd`: places that tenants share.
+//! * `taken`: who has how much of what tenants share; pure.
+//! * `crowd`: what tenants share: who gets some now, who waits, who is refused.
 //! * `excess`: what a tenant is told that has used all of it.
 //!
 //! What is checked before it is used up (executions, requests, output) never exceeds its limit. What is
@@ -18,16 +19,18 @@ mod crowd;
 mod excess;
 mod ledger;
 pub mod limits;
+mod taken;
 mod window;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use crowd::{Crowd, Member, Sharing};
+pub use crowd::{Crowd, Member};
 pub use excess::{Excess, HeapsFull, Quota};
 pub use ledger::Used;
 pub use limits::TenantLimits;
+pub use taken::{NoPlace, Sharing};
 
 use self::ledger::Ledger;
 use crate::limits::HOUR_WINDOW;
@@ -59,6 +62,11 @@ impl Quotas {
     /// Replaces the limits that tenants have of their own. What they have used stays.
     pub fn allow(&self, own: HashMap<Tenant, TenantLimits>) {
         self.ledger().allow(own);
+    }
+
+    /// Replaces the limits for everybody who has none of their own. What they have used stays.
+    pub fn set_defaults(&self, defaults: TenantLimits) {
+        self.ledger().set_defaults(defaults);
     }
 
     /// What a tenant may use.

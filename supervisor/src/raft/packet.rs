@@ -1,6 +1,6 @@
 //! What one node says to another.
 
-use raft::eraftpb::Message;
+use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::ids::{ClusterId, Incarnation, RaftId, RequestId};
 use super::request::{Refusal, Request};
@@ -30,4 +30,60 @@ pub enum Body {
     Propose(Vec<Request>),
     /// The leader will not do this. What it does, the sender sees in its own log.
     Refuse(RequestId, Refusal),
+}
+
+/// The way that a packet travels. Order is kept within each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Votes, signs of life, answers, reads: small, and soon.
+    Control,
+    /// What goes into logs. Messages of a leader that carry no entries go this way too: they say how
+    /// far is committed, and a node that hears that before it has the entries asks for them again.
+    Bulk,
+    /// With a file, which arrives before it.
+    Snapshot,
+}
+
+impl Packet {
+    /// The way that it travels.
+    pub fn lane(&self) -> Lane {
+        match &self.body {
+            Body::Raft(message) => match message.get_msg_type() {
+                MessageType::MsgSnapshot => Lane::Snapshot,
+                MessageType::MsgAppend => Lane::Bulk,
+                _ => Lane::Control,
+            },
+            Body::Propose(_) => Lane::Bulk,
+            Body::Refuse(..) => Lane::Control,
+        }
+    }
+
+    /// Whether it is a leader's sign of life: a newer one says all that an older one does.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(&self.body, Body::Raft(message) if message.get_msg_type() == MessageType::MsgHeartbeat)
+    }
+
+    /// What names the file that it comes with.
+    pub fn manifest(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Raft(message) if self.lane() == Lane::Snapshot => {
+                Some(&message.get_snapshot().data)
+            }
+            _ => None,
+        }
+    }
+
+    /// About how many bytes it has, and no fewer than it has without a snapshot's manifest.
+    pub fn weight(&self) -> usize {
+        const HEAD: usize = 256;
+        let body: usize = match &self.body {
+            Body::Raft(message) => {
+                let each = |entry: &Entry| entry.data.len() + entry.context.len() + 32;
+                message.entries.iter().map(each).sum()
+            }
+            Body::Propose(requests) => requests.iter().map(Request::weight).sum(),
+            Body::Refuse(..) => 0,
+        };
+        HEAD + body
+    }
 }

@@ -18,6 +18,16 @@ pub struct Request {
     pub ask: Ask,
 }
 
+impl Request {
+    /// About how many bytes it has.
+    pub fn weight(&self) -> usize {
+        match &self.ask {
+            Ask::Command(bytes) => 64 + bytes.len(),
+            Ask::Member(_) => 1024,
+        }
+    }
+}
+
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {

@@ -15,6 +15,7 @@ use super::write::Write;
 use super::{Retention, Store};
 use crate::raft::command::{Command, Ended, Outcome};
 use crate::raft::core::Failure;
+use crate::tenant::Tenant;
 
 /// Has all nodes of a cluster make a change.
 #[async_trait]
@@ -41,7 +42,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Command>, StoreError> {
         let (owner, at_us) = (self.owner, now.as_microsecond());
-        self.read(move |connection| {
+        self.read_own(move |connection| {
             let mut commands = vec![Command::Abandon {
                 owner,
                 at_us,
@@ -71,7 +72,7 @@ impl Store {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Option<Command>, StoreError> {
-        self.read(move |connection| {
+        self.read_own(move |connection| {
             let Some(cutoff) = maintenance::cutoff(connection, retention, now)? else {
                 return Ok(None);
             };
@@ -81,24 +82,39 @@ impl Store {
         .await
     }
 
-    /// Makes a change of what is shared, and waits until it is committed.
-    pub(super) async fn change(&self, command: Command) -> Result<Outcome, StoreError> {
+    /// Makes a change of what is shared on behalf of a tenant, and waits until it is committed.
+    pub(super) async fn change(
+        &self,
+        tenant: &Tenant,
+        command: Command,
+    ) -> Result<Outcome, StoreError> {
         match self.node.get() {
             Some(node) => Ok(node.replicate(command).await?),
-            None => self.write_now(Write::Change(command)).await,
+            None => self.write(tenant, Write::Change(command)).await,
+        }
+    }
+
+    /// The same for the server itself.
+    pub(super) async fn change_own(&self, command: Command) -> Result<Outcome, StoreError> {
+        match self.node.get() {
+            Some(node) => Ok(node.replicate(command).await?),
+            None => self.write_own(Write::Change(command)).await,
         }
     }
 
     /// Which heaps are doomed is a node's own: those of this one are asked.
     pub(super) async fn adopt(&self, adoption: Adoption) -> Result<Outcome, StoreError> {
+        let tenant = adoption.tenant.clone();
         if self.node.get().is_none() {
-            return self.write_now(Write::Adopt(adoption)).await;
+            return self.write(&tenant, Write::Adopt(adoption)).await;
         }
         let command = adoption.command();
-        let is_doomed = self.read(move |connection| Ok(adoption.is_doomed(connection)?));
+        let is_doomed = self.read(tenant.clone(), move |connection, _| {
+            Ok(adoption.is_doomed(connection)?)
+        });
         if is_doomed.await? {
             return Ok(Outcome::Missing);
         }
-        self.change(command).await
+        self.change(&tenant, command).await
     }
 }

@@ -39,7 +39,7 @@ pub struct DoomedHeap {
 /// A heap that is stored and had no row.
 #[derive(Debug, Clone)]
 pub(super) struct Adoption {
-    tenant: Tenant,
+    pub(super) tenant: Tenant,
     heap: HeapId,
     stored_bytes: u64,
     at: Timestamp,
@@ -76,7 +76,7 @@ impl Store {
         &self,
         stored: Vec<DoomedHeap>,
     ) -> Result<Vec<(DoomedHeap, Option<Tenant>)>, StoreError> {
-        self.read(move |connection| {
+        self.read_own(move |connection| {
             let tenants = tenants(connection)?;
             let mut orphans = Vec::new();
             for heap in stored {
@@ -96,7 +96,7 @@ impl Store {
     /// [`StoreError`]: nothing has changed.
     pub async fn doom_orphan(&self, heap: DoomedHeap) -> Result<bool, StoreError> {
         let write = Write::Doom(heap);
-        Ok(self.write_now(write).await? == Outcome::Done)
+        Ok(self.write_own(write).await? == Outcome::Done)
     }
 
     /// The doomed heaps, each with its tenant where that is known.
@@ -104,7 +104,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn doomed_heaps(&self) -> Result<Vec<(DoomedHeap, Option<Tenant>)>, StoreError> {
-        self.read(|connection| {
+        self.read_own(|connection| {
             let tenants = tenants(connection)?;
             let mut statement =
                 connection.prepare_cached("SELECT folder, id, stored_bytes FROM doomed_heaps")?;
@@ -133,7 +133,7 @@ impl Store {
     /// [`StoreError`]: it stays doomed.
     pub async fn bury_heap(&self, heap: DoomedHeap) -> Result<(), StoreError> {
         let write = Write::Bury(heap);
-        self.write_now(write).await?;
+        self.write_own(write).await?;
         Ok(())
     }
 }

@@ -135,7 +135,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<UnneededHeap>, StoreError> {
-        self.read(move |connection| unneeded(connection, retention, now, limit))
+        self.read_own(move |connection| unneeded(connection, retention, now, limit))
             .await
     }
 
@@ -146,7 +146,7 @@ impl Store {
     /// [`StoreError`]: it is kept.
     pub async fn forget_heap(&self, heap: UnneededHeap) -> Result<bool, StoreError> {
         let outcome = self
-            .change(Command::Forget {
+            .change_own(Command::Forget {
                 tenant: heap.tenant.name().to_owned(),
                 heap: *heap.heap.as_bytes(),
                 unused_since_us: heap.last_used_at.as_microsecond(),
@@ -160,7 +160,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn heap_census(&self) -> Result<HeapCensus, StoreError> {
-        self.read(|connection| census(connection)).await
+        self.read_own(|connection| census(connection)).await
     }
 }
 

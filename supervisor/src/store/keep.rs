@@ -75,14 +75,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn touch_heap(&self, tenant: Tenant, heap: HeapId) -> Result<bool, StoreError> {
-        let outcome = self
-            .change(Command::Touch {
-                tenant: tenant.name().to_owned(),
-                heap: *heap.as_bytes(),
-                at_us: Timestamp::now().as_microsecond(),
-            })
-            .await?;
-        Ok(outcome == Outcome::Done)
+        let touch = Command::Touch {
+            tenant: tenant.name().to_owned(),
+            heap: *heap.as_bytes(),
+            at_us: Timestamp::now().as_microsecond(),
+        };
+        Ok(self.change(&tenant, touch).await? == Outcome::Done)
     }
 
     async fn retag(
@@ -91,15 +89,13 @@ impl Store {
         heap: HeapId,
         change: TagChange,
     ) -> Result<bool, StoreError> {
-        let outcome = self
-            .change(Command::Retag(Box::new(Retag {
-                tenant: tenant.name().to_owned(),
-                heap: *heap.as_bytes(),
-                change,
-                at_us: Timestamp::now().as_microsecond(),
-            })))
-            .await?;
-        Ok(outcome == Outcome::Done)
+        let retag = Command::Retag(Box::new(Retag {
+            tenant: tenant.name().to_owned(),
+            heap: *heap.as_bytes(),
+            change,
+            at_us: Timestamp::now().as_microsecond(),
+        }));
+        Ok(self.change(&tenant, retag).await? == Outcome::Done)
     }
 }
 

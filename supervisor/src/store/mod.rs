@@ -5,6 +5,8 @@
 //! callers ◀─ a few connections that only read, on threads for blocking work
 //! ```
 //!
+//! Tenants share the places in the queue and the connections, so that none waits for the flood of another.
+//!
 //! Several servers may share one database. Each ends what it has begun; a server that finds a dead
 //! one's unfinished executions ends them as failed.
 
@@ -40,7 +42,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use cluster::Replicate;
 pub use doomed::DoomedHeap;
@@ -57,6 +59,7 @@ pub use record::{
 #[cfg(test)]
 pub(crate) use replica::tests::read_back;
 pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
+pub use schema::CURSOR_KEY_BYTES;
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
@@ -65,9 +68,10 @@ pub use write::Chunk;
 
 use self::open::Opened;
 use self::write::Write;
-use self::writer::{Order, Waiter};
+use self::writer::{Order, Queued, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::quota::{Crowd, Member, Sharing};
 use crate::raft::command::{Command, Outcome};
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
@@ -124,7 +128,9 @@ pub struct IdMatches {
 /// The store. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct Store {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Queued>,
+    /// Places in that queue.
+    places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
     owner: RaftId,
@@ -146,7 +152,7 @@ pub struct StoreLoad {
 /// The connections that read.
 #[derive(Debug)]
 struct Readers {
-    permits: Arc<Semaphore>,
+    turns: Crowd,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -177,6 +183,12 @@ impl Store {
     /// What the thread of a cluster's node uses.
     pub fn replication(&self) -> Replication {
         Replication::new(self.orders.clone(), Arc::clone(&self.database))
+    }
+
+    /// Is used by so many tenants from now on; by one until then.
+    pub fn share(&self, sharing: Sharing) {
+        self.places.share(sharing);
+        self.readers.turns.share(sharing);
     }
 
     /// Whether its writer works, or has ended.
@@ -212,23 +224,39 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn database_id(&self) -> Result<String, StoreError> {
-        self.read(|connection| {
+        self.read_own(|connection| {
             let id = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
             Ok(id)
         })
         .await
     }
 
-    /// Waits for room for one more write. It waits while the disk is slower than the scripts; the
-    /// future can be dropped.
+    /// What hides places in lists from those who are given them: the same for all servers on this
+    /// database.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cursor_key(&self) -> Result<[u8; CURSOR_KEY_BYTES], StoreError> {
+        self.read_own(|connection| {
+            let key =
+                connection.query_row("SELECT cursor_key FROM identity", [], |row| row.get(0))?;
+            Ok(key)
+        })
+        .await
+    }
+
+    /// Waits for room for one more write of a tenant. It waits while the disk is slower than the scripts;
+    /// the future can be dropped.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub async fn reserve(&self) -> Result<Room<'_>, StoreError> {
+    pub async fn reserve(&self, tenant: &Tenant) -> Result<Room<'_>, StoreError> {
+        let place = self.places.turn(tenant).await.ok_or(StoreError::Closed)?;
         let permit = self.orders.reserve().await;
         let permit = permit.map_err(|_| StoreError::Closed)?;
         Ok(Room {
             permit,
+            place,
             owner: self.owner,
         })
     }
@@ -239,6 +267,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
+        let tenant = view.tenant.clone();
         let mut execution = view.into_execution(self.owner);
         if let Some(keep) = &keep {
             let session = keep.session.as_ref().map(|name| name.as_str().to_owned());
@@ -246,16 +275,18 @@ impl Store {
             execution.input_heap = keep.input_heap.map(|heap| *heap.as_bytes());
         }
         let kept = keep.map(|keep| Box::new(keep.into_kept()));
-        self.change(Command::End(Box::new(execution), kept)).await?;
+        let end = Command::End(Box::new(execution), kept);
+        self.change(&tenant, end).await?;
         Ok(())
     }
 
-    /// Waits until everything before is committed.
+    /// Waits until everything before is committed, on behalf of a tenant.
     ///
     /// # Errors
     /// [`StoreError`]: something before is not recorded.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        self.ask(Order::Flush).await?;
+    pub async fn flush(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let place = self.places.turn(tenant).await;
+        self.ask(place, Order::Flush).await?;
         Ok(())
     }
 
@@ -264,9 +295,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Closed`] when it was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.readers.permits.close();
+        self.readers.turns.close();
         self.readers.lock().clear();
-        self.ask(Order::Close).await?;
+        let place = self.places.own_turn().await;
+        self.ask(place, Order::Close).await?;
         Ok(())
     }
 
@@ -276,8 +308,10 @@ impl Store {
     /// [`StoreError`].
     pub async fn get(&self, tenant: Tenant, id: ExecutionId) -> Result<Option<Stored>, StoreError> {
         let owner = self.owner;
-        self.read(move |connection| read::get(connection, owner, &tenant, id))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            read::get(connection, owner, tenant, id)
+        })
+        .await
     }
 
     /// A page of an execution's output; `None` when this tenant has no such execution. The request is
@@ -291,9 +325,9 @@ impl Store {
         id: ExecutionId,
         request: PageRequest,
     ) -> Result<Option<OutputPage>, StoreError> {
-        self.read(move |connection| {
+        self.read(tenant, move |connection, tenant| {
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            page::page(&snapshot, &tenant, id, request)
+            page::page(&snapshot, tenant, id, request)
         })
         .await
     }
@@ -309,42 +343,74 @@ impl Store {
         limit: u32,
         after: Option<ListPosition>,
     ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
-        self.read(move |connection| read::list(connection, &tenant, filter, limit, after))
+        self.read(tenant, move |connection, tenant| {
+            read::list(connection, tenant, filter, limit, after)
+        })
+        .await
+    }
+
+    /// Writes something on behalf of a tenant.
+    async fn write(&self, tenant: &Tenant, write: Write) -> Result<Outcome, StoreError> {
+        let place = self.places.turn(tenant).await;
+        self.ask(place, |waiter| Order::WriteNow(write, waiter))
             .await
     }
 
-    async fn write_now(&self, write: Write) -> Result<Outcome, StoreError> {
-        self.ask(|waiter| Order::WriteNow(write, waiter)).await
-    }
-
-    async fn send(&self, order: Order) -> Result<(), StoreError> {
-        self.orders
-            .send(order)
+    /// The same for the server itself.
+    async fn write_own(&self, write: Write) -> Result<Outcome, StoreError> {
+        let place = self.places.own_turn().await;
+        self.ask(place, |waiter| Order::WriteNow(write, waiter))
             .await
-            .map_err(|_| StoreError::Closed)
     }
 
-    async fn ask(&self, order: impl FnOnce(Waiter) -> Order) -> Result<Outcome, StoreError> {
+    async fn ask(
+        &self,
+        place: Option<Member>,
+        order: impl FnOnce(Waiter) -> Order,
+    ) -> Result<Outcome, StoreError> {
         let (waiter, answer) = oneshot::channel();
-        self.send(order(waiter)).await?;
+        let queued = Queued {
+            order: order(waiter),
+            _place: Some(place.ok_or(StoreError::Closed)?),
+        };
+        let sent = self.orders.send(queued).await;
+        sent.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Looks for something of a tenant.
     async fn read<T: Send + 'static>(
+        &self,
+        tenant: Tenant,
+        look: impl FnOnce(&mut Connection, &Tenant) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.readers.turns.turn(&tenant).await;
+        self.looked(turn, move |connection| look(connection, &tenant))
+            .await
+    }
+
+    /// The same for the server itself.
+    async fn read_own<T: Send + 'static>(
         &self,
         look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let turn = self.readers.turns.own_turn().await;
+        self.looked(turn, look).await
+    }
+
+    async fn looked<T: Send + 'static>(
+        &self,
+        turn: Option<Member>,
+        look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = turn.ok_or(StoreError::Closed)?;
         let readers = Arc::clone(&self.readers);
-        let permit = Arc::clone(&self.readers.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
             // Held until the connection is back, also when nobody waits for the answer any more.
-            let _permit = permit;
+            let _turn = turn;
             let mut connection = readers.lock().pop().ok_or(StoreError::Closed)?;
             let found = look(&mut connection);
-            if !readers.permits.is_closed() {
+            if !readers.turns.is_closed() {
                 readers.lock().push(connection);
             }
             found
@@ -357,28 +423,35 @@ impl Store {
 /// Room for one write.
 #[derive(Debug)]
 pub struct Room<'a> {
-    permit: mpsc::Permit<'a, Order>,
+    permit: mpsc::Permit<'a, Queued>,
+    place: Member,
     owner: RaftId,
 }
 
 impl Room<'_> {
     /// Records a new execution with its code; durable within [`limits::WRITER_LINGER`] and a commit. A write that
     /// fails later shows in [`Store::trouble`].
-    pub fn accept(self, view: View, code: String) {
+    pub fn accept(self, view: View, code: Arc<String>) {
         let execution = Box::new(view.into_execution(self.owner));
-        self.permit
-            .send(Order::Write(Write::Accept(execution, code)));
+        self.write(Write::Accept(execution, code));
     }
 
     /// Records that an execution has started.
     pub fn start(self, view: View) {
         let execution = Box::new(view.into_execution(self.owner));
-        self.permit.send(Order::Write(Write::Start(execution)));
+        self.write(Write::Start(execution));
     }
 
     /// Records output.
     pub fn append(self, chunk: Chunk) {
-        self.permit.send(Order::Write(Write::Output(chunk)));
+        self.write(Write::Output(chunk));
+    }
+
+    fn write(self, write: Write) {
+        self.permit.send(Queued {
+            order: Order::Write(write),
+            _place: Some(self.place),
+        });
     }
 }
 
@@ -392,3 +465,7 @@ impl Readers {
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod shares_tests;

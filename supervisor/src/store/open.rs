@@ -6,7 +6,7 @@ use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::error::OpenError;
 use super::maintenance::{self, IsAlone};
@@ -17,6 +17,7 @@ use super::writer::Writer;
 use super::{Readers, Retention, Store, StorePlace, schema};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::quota::{Crowd, Sharing};
 use crate::raft::ids::RaftId;
 
 /// A database that is up to date, and says that this server uses it.
@@ -76,12 +77,13 @@ impl Opened {
             .map(|_| self.place.open_reader())
             .collect();
         let readers = Readers {
-            permits: Arc::new(Semaphore::new(limits::STORE_READERS)),
+            turns: Crowd::new(limits::STORE_READERS, Sharing::Alone),
             idle: Mutex::new(idle?),
         };
         let database: Arc<Path> = self.place.database().into();
         let figures = StoreFigures::default();
-        let (orders, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH);
+        // One more for the thread of a cluster's node, which asks for one thing at a time.
+        let (orders, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH + 1);
         let (healthy, health) = watch::channel(None);
         let writer = Writer {
             connection: self.connection,
@@ -97,6 +99,7 @@ impl Opened {
         start_thread(writer).map_err(OpenError::Thread)?;
         Ok(Store {
             orders,
+            places: Crowd::new(limits::WRITER_QUEUE_LENGTH, Sharing::Alone),
             health,
             readers: Arc::new(readers),
             owner,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -40,7 +42,8 @@ impl Sample {
             usage: None,
         };
         let owner = RaftId::from_u64(1).unwrap();
-        Write::Accept(Box::new(view.clone().into_execution(owner)), String::new())
+        let execution = view.clone().into_execution(owner);
+        Write::Accept(Box::new(execution), Arc::default())
             .apply(&connection, Rule::Alone)
             .unwrap();
         let (mut start_byte, mut newlines_before) = (0, 0);

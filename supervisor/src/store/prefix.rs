@@ -63,8 +63,10 @@ impl Store {
         let Some(range) = IdRange::beginning_with(text) else {
             return Ok(IdMatches::default());
         };
-        self.read(move |connection| matches(connection, &tenant, range, limit))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            matches(connection, tenant, range, limit)
+        })
+        .await
     }
 }
 

@@ -63,8 +63,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn has_heap(&self, tenant: Tenant, heap: HeapId) -> Result<bool, StoreError> {
-        self.read(move |connection| Ok(heap_seq(connection, &tenant, heap)?.is_some()))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            Ok(heap_seq(connection, tenant, heap)?.is_some())
+        })
+        .await
     }
 
     /// When a heap was used last; `None` when this tenant has no such heap.
@@ -76,7 +78,7 @@ impl Store {
         tenant: Tenant,
         heap: HeapId,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.read(move |connection| {
+        self.read(tenant, move |connection, tenant| {
             let mut statement = connection
                 .prepare_cached("SELECT last_used_at FROM heaps WHERE tenant = ?1 AND id = ?2")?;
             let mut rows = statement.query(params![tenant.name(), heap.as_bytes()])?;
@@ -95,8 +97,10 @@ impl Store {
         tenant: Tenant,
         session: SessionName,
     ) -> Result<Option<HeapId>, StoreError> {
-        self.read(move |connection| latest_heap(connection, &tenant, &session))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            latest_heap(connection, tenant, &session)
+        })
+        .await
     }
 
     /// Sessions, the last begun first, at most `limit`, begun before `after`.
@@ -109,8 +113,10 @@ impl Store {
         limit: u32,
         after: Option<ListPosition>,
     ) -> Result<Listed<SessionName>, StoreError> {
-        self.read(move |connection| sessions(connection, &tenant, limit, after))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            sessions(connection, tenant, limit, after)
+        })
+        .await
     }
 
     /// Entries of a session from this index on, at most `limit`; `None` when there is no such
@@ -124,8 +130,10 @@ impl Store {
         session: SessionName,
         range: EntryRange,
     ) -> Result<Option<EntriesPage>, StoreError> {
-        self.read(move |connection| session_entries(connection, &tenant, &session, range))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            session_entries(connection, tenant, &session, range)
+        })
+        .await
     }
 
     /// The tags of a heap; `None` when this tenant has no such heap.
@@ -137,9 +145,9 @@ impl Store {
         tenant: Tenant,
         heap: HeapId,
     ) -> Result<Option<Tags>, StoreError> {
-        self.read(move |connection| {
+        self.read(tenant, move |connection, tenant| {
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            heap_seq(&snapshot, &tenant, heap)?
+            heap_seq(&snapshot, tenant, heap)?
                 .map(|seq| tags_of(&snapshot, seq))
                 .transpose()
         })
@@ -158,9 +166,9 @@ impl Store {
         limit: u32,
         after: Option<ListPosition>,
     ) -> Result<Listed<TaggedHeap>, StoreError> {
-        self.read(move |connection| {
+        self.read(tenant, move |connection, tenant| {
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            heaps_by_tags(&snapshot, &tenant, &tags, limit, after)
+            heaps_by_tags(&snapshot, tenant, &tags, limit, after)
         })
         .await
     }

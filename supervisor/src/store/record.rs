@@ -154,6 +154,29 @@ pub struct View {
     pub usage: Option<Usage>,
 }
 
+impl View {
+    /// What its end has to say, in bytes.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        let bytes = match &self.end {
+            None | Some(End::Cancelled { .. } | End::TimedOut { .. }) => 0,
+            Some(End::Completed {
+                result,
+                preview,
+                heap,
+                ..
+            }) => {
+                let why = match heap {
+                    HeapEnd::Lost { why } => why.len(),
+                    HeapEnd::NotKept | HeapEnd::Kept(_) => 0,
+                };
+                result.len() + preview.len() + why
+            }
+            Some(End::Failed { error, .. }) => error.len(),
+        };
+        bytes as u64
+    }
+}
+
 /// What the worker of an execution used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {

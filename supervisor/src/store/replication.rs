@@ -13,7 +13,7 @@ use super::durable::Durably;
 use super::error::StoreError;
 use super::replica::Replica;
 use super::snapshot::{self, Made, Manifest, SnapshotError};
-use super::writer::Order;
+use super::writer::{Order, Queued};
 use crate::raft::command::Outcome;
 use crate::raft::ids::RequestId;
 use crate::raft::log::{ConfState, Position};
@@ -23,7 +23,7 @@ use crate::raft::state::{ApplyError, Item, Members, State as _, What, apply};
 /// where tasks run.
 #[derive(Debug, Clone)]
 pub struct Replication {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Queued>,
     database: Arc<Path>,
 }
 
@@ -106,7 +106,7 @@ pub(super) enum SharedOrder {
 }
 
 impl Replication {
-    pub(super) const fn new(orders: mpsc::Sender<Order>, database: Arc<Path>) -> Self {
+    pub(super) const fn new(orders: mpsc::Sender<Queued>, database: Arc<Path>) -> Self {
         Self { orders, database }
     }
 
@@ -164,9 +164,12 @@ impl Replication {
 
     fn ask<T>(&self, order: impl FnOnce(Reply<T>) -> SharedOrder) -> Result<T, ReplicationError> {
         let (reply, answer) = sync_channel(1);
-        self.orders
-            .blocking_send(Order::Shared(order(reply)))
-            .map_err(|_| StoreError::Closed)?;
+        let queued = Queued {
+            order: Order::Shared(order(reply)),
+            _place: None,
+        };
+        let sent = self.orders.blocking_send(queued);
+        sent.map_err(|_| StoreError::Closed)?;
         answer.recv().map_err(|_| StoreError::Closed)?
     }
 }

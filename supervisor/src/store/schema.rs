@@ -5,7 +5,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 7] = [EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, REPLICA];
+const MIGRATIONS: [&str; 8] = [
+    EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, CURSORS, REPLICA,
+];
 
 /// The newest version.
 pub(super) const NEWEST: usize = MIGRATIONS.len();
@@ -170,6 +172,15 @@ const USAGE: &str = "
             WHERE tenant = old.tenant;
         DELETE FROM heap_totals WHERE tenant = old.tenant AND stored_bytes = 0;
     END;
+";
+
+/// Bytes of the key that hides places in lists; the migration says it too.
+pub const CURSOR_KEY_BYTES: usize = 32;
+
+const CURSORS: &str = "
+    -- What hides places in lists from those who are given them.
+    ALTER TABLE identity ADD COLUMN cursor_key BLOB;
+    UPDATE identity SET cursor_key = randomblob(32);
 ";
 
 /// The tables of executions, sessions, heaps and tags become what the nodes of a cluster share.

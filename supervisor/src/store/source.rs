@@ -27,8 +27,10 @@ impl Store {
         tenant: Tenant,
         id: ExecutionId,
     ) -> Result<Option<Source>, StoreError> {
-        self.read(move |connection| read(connection, &tenant, id))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            read(connection, tenant, id)
+        })
+        .await
     }
 }
 

@@ -32,7 +32,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn past_use(&self, within: Duration) -> Result<Vec<PastUse>, StoreError> {
         let now = Timestamp::now();
-        self.read(move |connection| past_use(connection, now, within))
+        self.read_own(move |connection| past_use(connection, now, within))
             .await
     }
 
@@ -41,8 +41,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn heap_bytes(&self, tenant: Tenant) -> Result<u64, StoreError> {
-        self.read(move |connection| heap_bytes(connection, &tenant))
-            .await
+        self.read(tenant, move |connection, tenant| {
+            heap_bytes(connection, tenant)
+        })
+        .await
     }
 }
 

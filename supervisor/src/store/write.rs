@@ -1,5 +1,7 @@
 //! The writes, each within a transaction of the writer.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 
 use super::doomed::{Adoption, DoomedHeap};
@@ -26,7 +28,7 @@ pub struct Chunk {
 #[derive(Debug)]
 pub(super) enum Write {
     /// A new execution of this node, and its code.
-    Accept(Box<Execution>, String),
+    Accept(Box<Execution>, Arc<String>),
     /// An execution of this node has started.
     Start(Box<Execution>),
     Output(Chunk),

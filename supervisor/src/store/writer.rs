@@ -20,6 +20,7 @@ use super::replication::SharedOrder;
 use super::write::{Rule, Write};
 use crate::limits;
 use crate::metrics::StoreFigures;
+use crate::quota::Member;
 use crate::raft::command::Outcome;
 use crate::raft::ids::RaftId;
 
@@ -41,10 +42,18 @@ pub(super) enum Order {
     Close(Waiter),
 }
 
+/// What waits for the writer, with its place in the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) order: Order,
+    /// `None` of the thread of a cluster's node, which has a place of its own.
+    pub(super) _place: Option<Member>,
+}
+
 /// The thread's belongings.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) orders: mpsc::Receiver<Queued>,
     pub(super) place: Place,
     pub(super) lock: OwnerLock,
     pub(super) owner: RaftId,
@@ -55,7 +64,7 @@ pub(super) struct Writer {
     pub(super) figures: StoreFigures,
 }
 
-/// Commands that are committed together.
+/// Orders that are committed together.
 #[derive(Default)]
 struct Batch {
     writes: Vec<(Write, Option<Waiter>)>,
@@ -67,8 +76,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, order: Order) {
-        match order {
+    fn add(&mut self, queued: Queued) {
+        match queued.order {
             Order::Write(write) => self.push(write, None),
             Order::WriteNow(write, waiter) => self.push(write, Some(waiter)),
             Order::Shared(order) => self.shared = Some(order),
@@ -110,7 +119,7 @@ impl Writer {
         loop {
             let first = tokio::select! {
                 biased;
-                command = self.orders.recv() => command,
+                order = self.orders.recv() => order,
                 () = sleep_until(upkeep.due) => {
                     self.keep_up(&mut upkeep);
                     continue;
@@ -137,18 +146,18 @@ impl Writer {
         self.leave();
     }
 
-    async fn gather(&mut self, first: Order) -> Batch {
+    async fn gather(&mut self, first: Queued) -> Batch {
         let mut batch = Batch::default();
         batch.add(first);
         let linger_until = Instant::now() + limits::WRITER_LINGER;
         while !batch.is_full() && batch.close.is_none() && batch.shared.is_none() {
-            if let Ok(command) = self.orders.try_recv() {
-                batch.add(command);
+            if let Ok(order) = self.orders.try_recv() {
+                batch.add(order);
             } else if batch.is_awaited() {
                 break;
             } else {
                 match timeout_at(linger_until, self.orders.recv()).await {
-                    Ok(Some(command)) => batch.add(command),
+                    Ok(Some(order)) => batch.add(order),
                     Ok(None) | Err(_) => break,
                 }
             }

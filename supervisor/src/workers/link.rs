@@ -3,14 +3,14 @@
 //! Both directions go on at once while a script runs: what the worker says is heard while replies to it are
 //! on their way, and a worker that does not read its pipe holds up nobody but itself.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 
 use mcp_v8_protocol::codec::{DecodeError, FrameReader, encode};
 use mcp_v8_protocol::fetch::FetchReply;
 use mcp_v8_protocol::message::{FromWorker, ToWorker};
 use mcp_v8_protocol::phase::{Phase, Violation};
-use nix::errno::Errno;
 use tokio::net::unix::pipe;
 use tokio::task::coop;
 
@@ -67,6 +67,13 @@ pub(super) enum Heard {
     End,
 }
 
+thread_local! {
+    /// Where a pipe is read to. What was read goes on before anything else is read, so that one for each
+    /// thread is enough, however many links there are.
+    static BUFFER: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; limits::LINK_READ_BYTES].into_boxed_slice());
+}
+
 /// The supervisor's end of the two pipes.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -77,7 +84,6 @@ pub(super) struct Link {
     frames_left: u64,
     /// Those of them that may be about requests.
     calls_left: u64,
-    buffer: Box<[u8]>,
     hung_up: bool,
     letter: Letter,
 }
@@ -90,7 +96,6 @@ impl Link {
             phase: Phase::Booting,
             frames_left: FRAMES_MAX,
             calls_left: FETCH_CALLS_MAX,
-            buffer: vec![0; limits::LINK_READ_BYTES].into_boxed_slice(),
             hung_up: false,
             letter: Letter::new(pipe::Sender::from_owned_fd(to_worker)?),
         })
@@ -180,12 +185,11 @@ impl Link {
             if self.hung_up {
                 return self.end();
             }
-            match nix::unistd::read(&self.from, &mut self.buffer) {
-                Ok(0) => self.hung_up = true,
-                Ok(length) => self.reader.push(&self.buffer[..length]),
-                Err(Errno::EAGAIN) => return self.end(),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(io::Error::from(errno).into()),
+            match self.read_with(|from, buffer| Ok(nix::unistd::read(from, buffer)?)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.end(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -219,14 +223,26 @@ impl Link {
     }
 
     fn read_some(&mut self) -> Result<(), LinkError> {
-        match self.from.try_read(&mut self.buffer) {
-            Ok(0) => self.hung_up = true,
-            Ok(length) => self.reader.push(&self.buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+        match self.read_with(pipe::Receiver::try_read) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
+    }
+
+    /// Reads what is there, and notes the end of the stream.
+    fn read_with(
+        &mut self,
+        read: impl FnOnce(&pipe::Receiver, &mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        BUFFER.with_borrow_mut(|buffer| {
+            match read(&self.from, buffer)? {
+                0 => self.hung_up = true,
+                length => self.reader.push(&buffer[..length]),
+            }
+            Ok(())
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! Somebody who signs tokens, and gives the keys to check them with over HTTP.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

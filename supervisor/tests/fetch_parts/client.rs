@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_v8::audit::Audit;
 use mcp_v8::fetch::injection::NoValue;
 use mcp_v8::fetch::{Bounds, Broker, Exchanges, Network, Requester, Resolver, Rules};
@@ -21,7 +21,6 @@ use mcp_v8_protocol::fetch::{
 };
 use rustls::RootCertStore;
 use tokio::time::timeout;
-use url::Url;
 
 /// Long enough for anything that is going to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -61,11 +60,11 @@ impl Rules for TestRules {
         Ok(Permit { private_addresses })
     }
 
-    async fn headers_for(&self, _: &Method, url: &Url) -> Result<HeaderMap, NoValue> {
+    async fn headers_for(&self, asked: &Asked) -> Result<HeaderMap, NoValue> {
         let book = self.0.lock().unwrap();
         let mut headers = HeaderMap::new();
         for (host, name, value) in &book.injected {
-            if url.host_str() == Some(host) {
+            if asked.url.host_str() == Some(host) {
                 let mut value = HeaderValue::from_static(value);
                 value.set_sensitive(true);
                 headers.append(HeaderName::from_static(name), value);
@@ -74,10 +73,10 @@ impl Rules for TestRules {
         Ok(headers)
     }
 
-    fn refused(&self, _: &Method, url: &Url, given: &HeaderMap) {
+    fn refused(&self, asked: &Asked, given: &HeaderMap) {
         let names = given.keys().map(ToString::to_string).collect();
         let mut book = self.0.lock().unwrap();
-        book.refused.push((url.to_string(), names));
+        book.refused.push((asked.url.to_string(), names));
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_request_goes_out_and_its_response_comes_back() {
     assert_eq!(lines(&sent, "host"), [server.address.to_string()]);
     assert_eq!(lines(&sent, "x-own"), ["v"]);
     assert_eq!(lines(&sent, "accept"), ["*/*"]);
-    assert_eq!(lines(&sent, "accept-encoding"), ["gzip, deflate, zstd"]);
+    assert_eq!(lines(&sent, "accept-encoding"), ["gzip, deflate, br, zstd"]);
     let agent = format!("mcp-v8/{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(lines(&sent, "user-agent"), [agent]);
     assert_eq!(

@@ -12,15 +12,16 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mcp_v8_protocol::fetch::{CallStep, ReplyStep, RequestBody};
+use mcp_v8_protocol::fetch::{CallStep, ExchangeId, ReplyStep, RequestBody};
+use nix::sys::socket::{setsockopt, sockopt};
 use rcgen::{CertifiedKey, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
-use super::client::{PATIENCE, Worker, get, header, post};
-use super::servers::{Server, listen};
+use super::client::{PATIENCE, Worker, World, get, header, post};
+use super::servers::{Server, head, listen};
 use super::tls::{acceptor, https, identity, trusting};
 
 /// How many bodies are given up.
@@ -99,6 +100,127 @@ async fn serve_second(stream: TlsStream<TcpStream>, seen: Arc<Seen>) {
     let _ = server.serve_connection(TokioIo::new(stream), answer).await;
 }
 
+/// How long a connection may be there whose exchange is over, though its server still takes something.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// What a server takes at once, and when again: what is on its way takes it more than a minute.
+const SIP_BYTES: usize = 512;
+const SIP_PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes a body by the sip, and never stops. Says `answer` once nobody has anything more to send for a while.
+async fn sipping(answer: &'static [u8]) -> Server {
+    listen(move |mut stream| async move {
+        // Little of the rest is out of the client's hands.
+        let _ = setsockopt(&stream, sockopt::RcvBuf, &SIP_BYTES);
+        let _ = head(&mut stream).await;
+        let mut room = [0; SIP_BYTES];
+        for sips in 0.. {
+            if sips == 10 && stream.write_all(answer).await.is_err() {
+                return;
+            }
+            match stream.read(&mut room).await {
+                Ok(1..) => sleep(SIP_PAUSE).await,
+                Ok(0) | Err(_) => return,
+            }
+        }
+    })
+    .await
+}
+
+/// Sends as much as is asked for, until there is no room for more, or an answer.
+async fn pour(worker: &mut Worker, id: ExchangeId) {
+    let nothing_more = SIP_PAUSE * 4;
+    while let Ok(reply) = timeout(nothing_more, worker.hear()).await {
+        match reply.step {
+            ReplyStep::More => worker.say(id, CallStep::Send(vec![7; BODY_BYTES])),
+            ReplyStep::Opened(_) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn assert_gone(world: &World) {
+    let gone = async {
+        while world.broker.connections() > 0 {
+            sleep(SIP_PAUSE).await;
+        }
+    };
+    let is_gone = timeout(GONE_WITHIN, gone).await.is_ok();
+    assert!(is_gone, "the connection is still there");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_body_by_the_sip_is_left_when_its_exchange_is_given_up() {
+    let server = sipping(b"").await;
+    for ends in [false, true] {
+        let world = World::new();
+        let mut worker = world.worker();
+        let body = RequestBody::Stream { length: None };
+        let id = worker.open(post(server.url("/"), body));
+        pour(&mut worker, id).await;
+        assert_eq!(world.broker.connections(), 1);
+        match ends {
+            true => drop(worker),
+            false => worker.say(id, CallStep::Abort),
+        }
+        assert_gone(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_body_by_the_sip_is_left_when_it_has_its_time() {
+    let server = sipping(b"").await;
+    let world = World::bounded(|bounds| bounds.head_wait = SIP_PAUSE * 10);
+    let mut worker = world.worker();
+    let id = worker.open(post(server.url("/"), RequestBody::Stream { length: None }));
+    let failed = async {
+        loop {
+            match worker.hear().await.step {
+                ReplyStep::More => worker.say(id, CallStep::Send(vec![7; BODY_BYTES])),
+                ReplyStep::Failed(why) => return why,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let why = timeout(PATIENCE, failed).await.unwrap();
+    assert!(why.contains("there was no answer within 1 s"), "{why}");
+    assert_gone(&world).await;
+}
+
+#[tokio::test]
+async fn a_server_that_answers_and_goes_on_to_sip_is_left_once_its_answer_is_read() {
+    let server = sipping(b"HTTP/1.1 413 Large\r\ncontent-length: 5\r\n\r\nlarge").await;
+    let world = World::new();
+    let mut worker = world.worker();
+    let id = worker.open(post(server.url("/"), RequestBody::Stream { length: None }));
+    pour(&mut worker, id).await;
+    let answered = async {
+        let mut body = Vec::new();
+        worker.say(id, CallStep::Pull);
+        loop {
+            match worker.hear().await.step {
+                // The answer does not depend on it.
+                ReplyStep::More | ReplyStep::Opened(_) => {}
+                ReplyStep::Data(piece) => {
+                    body.extend(piece);
+                    worker.say(id, CallStep::Pull);
+                }
+                ReplyStep::End => return body,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let body = timeout(PATIENCE, answered).await.unwrap();
+    assert_eq!(body, b"large");
+    assert_gone(&world).await;
+}
+
+/// What this process has in memory that it asked for.
+pub(crate) fn heap_bytes() -> usize {
+    // SAFETY: it reads counters of the allocator.
+    let memory = unsafe { libc::mallinfo2() };
+    memory.uordblks + memory.hblkhd
+}
+
 /// What this process has: tasks, descriptors, bytes.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -109,14 +231,12 @@ struct Held {
 
 impl Held {
     fn now() -> Self {
-        // SAFETY: it reads counters of the allocator.
-        let memory = unsafe { libc::mallinfo2() };
         Self {
             tasks: tokio::runtime::Handle::current()
                 .metrics()
                 .num_alive_tasks(),
             descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
-            bytes: memory.uordblks + memory.hblkhd,
+            bytes: heap_bytes(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! A raw client of the stdio transport, over in-memory pipes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use mcp_v8::mcp::stdio::{ServeError, serve};
 use rmcp::ServerHandler;

@@ -1,7 +1,6 @@
 //! A server over a scripted worker, and a client that checks every answer against its schema.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use mcp_v8::app::{ExecutionsConfig, Mode};
 use mcp_v8::mcp::{Defaults, Server, ToolList};

@@ -1,7 +1,6 @@
 //! Raw HTTP against routes: over a loopback listener, or without one where time stands still.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 pub(crate) mod stub;
 

@@ -1,8 +1,6 @@
 //! A client of the REST API without a network. Every answer that it gets is held against the
 //! description of the API: its route, its status, and the code of its error.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
-
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use axum::{Extension, Router};

@@ -1,7 +1,5 @@
 //! What the tests of the supervisor share: a scripted worker and a server over it.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
-
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::os::unix::fs::symlink;
@@ -11,12 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcp_v8::app::{
     End, ExecutionId, ExecutionsConfig, FailureKind, HeapEnd, HeapId, HeapPlace, HeapRetention,
-    HeapsConfig, Limits, Load, OutputPage, PageRequest, Retention, RunRequest, State, Status, Tags,
+    HeapsConfig, Limits, OutputPage, PageRequest, Retention, RunRequest, State, Status, Tags,
     Tenant, View, WorkerStart, Workspace,
 };
 use mcp_v8::heaps::{BuildId, Heaps};
 use mcp_v8::store::{Keep, Store};
-use mcp_v8_protocol::message::Confinement;
 use tempfile::TempDir;
 
 /// Long enough for anything that is going to happen at all.
@@ -143,22 +140,6 @@ impl Executions {
 
     pub(crate) fn v8_version(&self) -> &str {
         self.whole.v8_version()
-    }
-
-    pub(crate) fn confinement(&self) -> Confinement {
-        self.whole.confinement()
-    }
-
-    pub(crate) fn load(&self) -> Load {
-        self.whole.load()
-    }
-
-    pub(crate) fn close(&self) {
-        self.whole.close();
-    }
-
-    pub(crate) async fn idle(&self) {
-        self.whole.idle().await;
     }
 
     pub(crate) async fn cancel_all(&self) {

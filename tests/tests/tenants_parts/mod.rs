@@ -1,7 +1,5 @@
 //! A server with two tenants, and what the first has.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;

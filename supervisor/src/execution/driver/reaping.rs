@@ -1,5 +1,7 @@
 //! The end of a worker: killed, reaped, and what it has used.
 
+use std::sync::Arc;
+
 use mcp_v8_protocol::message::Start;
 use tokio::time::timeout;
 
@@ -62,7 +64,7 @@ impl Driver {
 
     /// Nobody has read it: the execution has not started, whatever was shown of it meanwhile.
     fn take_back(&mut self, start: Start) {
-        self.source = start.source;
+        self.source = Arc::new(start.source);
         self.is_start_unwritten = false;
         self.view.send_if_modified(|view| {
             let is_open = view.end.is_none();

@@ -16,9 +16,12 @@ use super::rule::{Gives, HeaderRule, Methods, RuleError, TokenOptions, header_of
 use super::value::Template;
 use super::ways::Ways;
 use crate::policy::is_server;
+use crate::tenant::Tenant;
 
-const RULE_KEYS: [&str; 6] = ["host", "methods", "scheme", "port", "headers", "oauth"];
-const RULE_KEYS_SHOWN: &str = "host, methods, scheme, port, headers, oauth";
+const RULE_KEYS: [&str; 7] = [
+    "host", "methods", "scheme", "port", "tenant", "headers", "oauth",
+];
+const RULE_KEYS_SHOWN: &str = "host, methods, scheme, port, tenant, headers, oauth";
 const TOKEN_KEYS: [&str; 4] = ["token_url", "client_id", "client_secret", "scope"];
 const TOKEN_KEYS_SHOWN: &str = "token_url, client_id, client_secret, scope";
 
@@ -30,7 +33,9 @@ pub(super) fn rules(entry: &Value) -> Result<Vec<HeaderRule>, RuleError> {
     let host = HostPattern::parse(host.trim())?;
     let methods = methods(entry)?;
     let ways = ways(entry)?;
+    let tenant: Option<Tenant> = text(entry, "tenant")?.map(str::parse).transpose()?;
     let rule = |gives| HeaderRule {
+        tenant: tenant.clone(),
         host: host.clone(),
         methods: methods.clone(),
         ways: ways.clone(),

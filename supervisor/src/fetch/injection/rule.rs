@@ -6,6 +6,7 @@ use url::Url;
 use super::host::{HostError, HostPattern};
 use super::value::{Template, ValueError};
 use super::ways::Ways;
+use crate::tenant::{MalformedTenant, Tenant};
 
 /// Headers that say how a message travels, or where to: they are the supervisor's.
 const FORBIDDEN: [&str; 13] = [
@@ -25,11 +26,14 @@ const FORBIDDEN: [&str; 13] = [
 ];
 
 /// The names of the fields in a rule on the command line.
-const FIELDS: [&str; 6] = ["host", "header", "value", "methods", "scheme", "port"];
+const FIELDS: [&str; 7] = [
+    "host", "header", "value", "methods", "scheme", "port", "tenant",
+];
 
 /// A rule as it was written: its values have not been looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderRule {
+    pub(super) tenant: Option<Tenant>,
     pub(super) host: HostPattern,
     pub(super) methods: Methods,
     pub(super) ways: Ways,
@@ -64,7 +68,8 @@ pub(super) enum Methods {
 pub enum RuleError {
     /// It does not begin with a field.
     #[error(
-        "it is not host=...,header=...,value=...[,methods=GET;POST][,scheme=http;https][,port=8443]"
+        "it is not host=...,header=...,value=...[,methods=GET;POST][,scheme=http;https][,port=8443]\
+         [,tenant=NAME]"
     )]
     Malformed,
     /// A field is missing.
@@ -87,6 +92,9 @@ pub enum RuleError {
     /// The ports are none.
     #[error("port is not a number from 1 to 65535, or several")]
     Port,
+    /// The tenant is none.
+    #[error("tenant: {0}")]
+    Tenant(#[from] MalformedTenant),
     /// The header is none.
     #[error("the header is not the name of a header, as x-api-key")]
     Header,
@@ -131,8 +139,8 @@ pub enum RuleError {
 }
 
 impl HeaderRule {
-    /// Reads `host=..,header=..,value=..[,methods=GET;POST][,scheme=http;https][,port=8443]`, in any order. At a comma only one of these
-    /// names begins a new field: values may hold commas and equals signs.
+    /// Reads `host=..,header=..,value=..[,methods=GET;POST][,scheme=http;https][,port=8443][,tenant=NAME]`, in
+    /// any order. At a comma only one of these names begins a new field: values may hold commas and equals signs.
     ///
     /// # Errors
     /// [`RuleError`], which does not show what was written.
@@ -160,6 +168,7 @@ impl HeaderRule {
             ways = ways.with_ports(numbers)?;
         }
         Ok(Self {
+            tenant: one("tenant")?.map(str::parse).transpose()?,
             host: HostPattern::parse(host.trim())?,
             methods,
             ways,

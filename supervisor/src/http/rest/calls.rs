@@ -46,6 +46,9 @@ impl Desk {
     pub(super) async fn perform(&self, request: Request) -> Answered {
         let caller = request.extensions().get::<Caller>();
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
+        if let Some(scope) = self.operation.scope().filter(|scope| !caller.may(*scope)) {
+            return Err(HttpError::NoScope(scope));
+        }
         let call = Call {
             desk: self,
             workspace: self
@@ -130,8 +133,7 @@ impl Call<'_> {
         let id = arguments.execution_id.parse()?;
         let offset = resumed.unwrap_or(arguments.byte_offset);
         let follower = self.workspace.follow(id, offset).await?;
-        let place = self.desk.streams.enter(self.workspace.tenant());
-        let place = place.ok_or(HttpError::TooManyStreams)?;
+        let place = self.desk.streams.enter(self.workspace.tenant())?;
         Ok(stream::answer(follower, place))
     }
 

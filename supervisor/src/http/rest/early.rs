@@ -1,10 +1,8 @@
 //! Executions that a full server refuses are refused before their bodies are read: what is too much is to
 //! cost as little as it can, and so to leave the processors to what runs.
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -12,20 +10,25 @@ use tokio::time::timeout;
 
 use super::operation::Operation;
 use crate::app::Executions;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::http::error::HttpError;
 use crate::limits;
 
 /// Passes a request on, unless it is to run something and nothing can be accepted.
-pub(in crate::http) async fn refuse(
-    State(executions): State<Executions>,
-    Extension(caller): Extension<Caller>,
+pub(in crate::http) async fn refuse<F>(
+    executions: &Executions,
     request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let run = Operation::RunJs.route();
     let is_run = *request.method() == run.method && request.uri().path() == run.path;
-    if is_run {
+    let caller = request.extensions().get::<Caller>();
+    // Who may not run anything is told that.
+    let may_run = |caller: &&Caller| is_run && caller.may(Scope::Run);
+    if let Some(caller) = caller.filter(may_run) {
         let workspace = executions
             .of(caller.tenant().clone())
             .through("rest", caller.token_id());
@@ -35,7 +38,7 @@ pub(in crate::http) async fn refuse(
             return HttpError::Refused(error).into_response();
         }
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing

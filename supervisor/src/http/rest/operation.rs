@@ -12,6 +12,7 @@ use crate::api::{
     schema,
 };
 use crate::app::Mode;
+use crate::auth::Scope;
 use crate::http::error_code::ErrorCode;
 
 /// What can be done.
@@ -71,6 +72,25 @@ impl Operation {
         Self::QueryHeapsByTags,
         Self::Describe,
     ];
+
+    /// What a token has to be for; nothing for what is the same for everybody.
+    pub(super) const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::RunJs | Self::CancelExecution | Self::SetHeapTags | Self::DeleteHeapTags => {
+                Some(Scope::Run)
+            }
+            Self::ListExecutions
+            | Self::GetExecution
+            | Self::GetExecutionSource
+            | Self::GetExecutionOutput
+            | Self::StreamExecutionOutput
+            | Self::ListSessions
+            | Self::ListSessionSnapshots
+            | Self::GetHeapTags
+            | Self::QueryHeapsByTags => Some(Scope::Read),
+            Self::Describe => None,
+        }
+    }
 
     /// The arguments that it has on other servers, and not in this mode.
     pub(super) const fn absent_arguments(self, mode: Mode) -> &'static [&'static str] {
@@ -147,7 +167,6 @@ const RUN_JS: Route = Route {
         ErrorCode::HeapIncompatible,
         ErrorCode::HeapTooLarge,
         ErrorCode::Overloaded,
-        ErrorCode::TenantFull,
         ErrorCode::QuotaExceeded,
         ErrorCode::StoreUnavailable,
         ErrorCode::AuditUnavailable,

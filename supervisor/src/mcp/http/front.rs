@@ -17,12 +17,12 @@ use uuid::Uuid;
 use super::StreamableConfig;
 use super::era;
 use super::late;
-use super::sessions::{Room, Sessions};
+use super::sessions::Sessions;
 use crate::auth::Caller;
 use crate::limits;
 use crate::mcp::admission::{Place, Places};
 use crate::mcp::events;
-use crate::mcp::http_error::HttpError;
+use crate::mcp::http_error::{HttpError, Scarce, check_scope};
 use crate::mcp::posted;
 use crate::tenant::Tenant;
 
@@ -58,7 +58,7 @@ impl<H: ServerHandler> Front<H> {
         let caller = caller.ok_or(HttpError::NobodyCalls)?;
         self.forget_foreign(request.headers_mut(), caller.tenant());
         match *request.method() {
-            Method::POST => self.post(request, caller.tenant()).await,
+            Method::POST => self.post(request, &caller).await,
             Method::GET => self.listen(request, caller.tenant()).await,
             Method::DELETE => self.delete(request).await,
             _ => Ok(self.library(request.map(|_| Full::default())).await),
@@ -79,12 +79,11 @@ impl<H: ServerHandler> Front<H> {
     async fn post(
         self: Arc<Self>,
         request: Request,
-        tenant: &Tenant,
+        caller: &Caller,
     ) -> Result<Response, HttpError> {
-        let mut place = self
-            .requests
-            .take(tenant)
-            .ok_or(HttpError::TooManyRequests)?;
+        let tenant = caller.tenant();
+        let place = self.requests.take(tenant);
+        let mut place = place.map_err(|none| Scarce::Requests.refused(none))?;
         let (parts, body) = request.into_parts();
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
         let Some(message) = posted.message else {
@@ -93,11 +92,12 @@ impl<H: ServerHandler> Front<H> {
         let request = Request::from_parts(parts, Full::new(posted.bytes));
         match *message {
             JsonRpcMessage::Request(message) => {
+                check_scope(caller, &message.request)?;
                 if let ClientRequest::SubscriptionsListenRequest(_) = &message.request {
                     let stream = self.streams.take(tenant);
-                    place = stream.ok_or(HttpError::TooManyStreams)?;
+                    place = stream.map_err(|none| Scarce::Streams.refused(none))?;
                 }
-                self.call(message, request, place).await
+                self.call(message, request, (place, tenant)).await
             }
             _ => self.tell(request).await,
         }
@@ -108,19 +108,20 @@ impl<H: ServerHandler> Front<H> {
         self: Arc<Self>,
         message: JsonRpcRequest<ClientRequest>,
         mut request: Request<Full<Bytes>>,
-        place: Place,
+        (place, tenant): (Place, &Tenant),
     ) -> Result<Response, HttpError> {
         era::check_opening(&message, request.headers())?;
-        let room = match &message.request {
-            ClientRequest::InitializeRequest(_) => Some(self.sessions.room().await?),
-            _ => None,
-        };
+        if let ClientRequest::InitializeRequest(_) = &message.request {
+            // A session that the library opens takes the room out of its request.
+            let room = self.sessions.room(tenant).await?;
+            request.extensions_mut().insert(room);
+        }
         request.extensions_mut().insert(place.clone());
         let config = self.config;
         let id = message.id.clone();
         // The library reads it again.
         drop(message);
-        let answer = self.library_with(request, room);
+        let answer = self.library(request);
         Ok(late::answer(answer, id, &config, place).await)
     }
 
@@ -137,7 +138,8 @@ impl<H: ServerHandler> Front<H> {
         request: Request,
         tenant: &Tenant,
     ) -> Result<Response, HttpError> {
-        let place = self.streams.take(tenant).ok_or(HttpError::TooManyStreams)?;
+        let place = self.streams.take(tenant);
+        let place = place.map_err(|none| Scarce::Streams.refused(none))?;
         let pace = self.config.pace;
         let answer = self.library(request.map(|_| Full::default()));
         let response = tokio::time::timeout(limits::MCP_ACCEPT_WAIT_MAX, answer)
@@ -162,15 +164,6 @@ impl<H: ServerHandler> Front<H> {
     }
 
     async fn library(self: Arc<Self>, request: Request<Full<Bytes>>) -> Response {
-        self.library_with(request, None).await
-    }
-
-    /// The library's answer; a session that it opens takes the room.
-    async fn library_with(
-        self: Arc<Self>,
-        request: Request<Full<Bytes>>,
-        _room: Option<Room>,
-    ) -> Response {
         self.service.handle(request).await.map(Body::new)
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::http::Peer;
 use crate::mcp::message::answered;
+use crate::quota::Member;
 use crate::tenant::Tenant;
 
 /// A session.
@@ -35,6 +36,8 @@ struct State {
     requests: HashMap<RequestId, Request>,
     version: Option<ProtocolVersion>,
     owner: Option<Owner>,
+    /// Its place among those of its tenant.
+    place: Option<Member>,
     /// Something was asked after `initialize`.
     is_used: bool,
 }
@@ -56,6 +59,7 @@ impl Session {
                 requests: HashMap::new(),
                 version: None,
                 owner: None,
+                place: None,
                 is_used: false,
             }),
         }
@@ -77,9 +81,16 @@ impl Session {
         self.state().version = Some(version);
     }
 
-    /// Notes who has opened it.
-    pub(super) fn belongs_to(&self, owner: Option<Owner>) {
-        self.state().owner = owner;
+    /// Notes who has opened it, and holds its place from now on.
+    pub(super) fn belongs_to(&self, owner: Option<Owner>, place: Option<Member>) {
+        let mut state = self.state();
+        state.owner = owner;
+        state.place = place;
+    }
+
+    /// Gives up its place: it is about to end.
+    pub(super) fn vacate(&self) -> Option<Member> {
+        self.state().place.take()
     }
 
     /// Who has opened it. Before that is known, it is nobody's.

@@ -3,7 +3,8 @@
 //! The library ends a session that has heard nothing for five minutes, even while a call runs; it
 //! lets anybody open as many as they like; and a request whose id is in use takes the first one's
 //! place. So sessions are watched here: one ends when nothing has used it for a while, or at once
-//! when there are too many, nothing uses it, and its peer has most of them.
+//! when there are too many, nothing uses it, and its tenant, and of that its peer, has most of them. What
+//! a tenant may have of them is bounded: beyond that it can only take the place of its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,8 +28,9 @@ use super::session::{Handling, Listening, Owner, Session, Watched};
 use super::{SessionLimits, StreamableConfig};
 use crate::auth::Caller;
 use crate::http::Peer;
-use crate::mcp::http_error::HttpError;
+use crate::mcp::http_error::{HttpError, Scarce};
 use crate::mcp::message::{Refusal, cancelled, unwanted};
+use crate::quota::{Crowd, Member, NoPlace};
 use crate::tenant::Tenant;
 
 /// The sessions.
@@ -36,23 +38,28 @@ use crate::tenant::Tenant;
 pub(super) struct Sessions {
     library: Arc<LocalSessionManager>,
     limits: SessionLimits,
+    places: Crowd,
     table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     open: HashMap<SessionId, Arc<Session>>,
-    /// Places promised to sessions that are about to be opened.
-    promised: usize,
 }
 
-/// Room for a session that is about to be opened.
-#[derive(Debug)]
-pub(super) struct Room(Arc<Sessions>);
+/// Room for a session that is about to be opened. It travels with the request that opens it; what the
+/// session does not take is given back with that.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Mutex<Option<Member>>>);
 
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.0.table().promised -= 1;
+impl Room {
+    fn new(place: Member) -> Self {
+        Self(Arc::new(Mutex::new(Some(place))))
+    }
+
+    fn take(&self) -> Option<Member> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.take()
     }
 }
 
@@ -64,29 +71,33 @@ impl Sessions {
         Self {
             library: Arc::new(library),
             limits: config.sessions,
+            places: Crowd::new(config.sessions.number_max, config.sharing),
             table: Mutex::default(),
         }
     }
 
-    /// Makes room for a session, if need be by ending one that is not used.
-    pub(super) async fn room(self: &Arc<Self>) -> Result<Room, HttpError> {
-        let displaced = {
-            let mut table = self.table();
-            let is_full = table.open.len() + table.promised >= self.limits.number_max;
-            let displaced = if is_full {
-                Some(table.displaced().ok_or(HttpError::TooManySessions)?)
-            } else {
-                None
-            };
-            table.promised += 1;
-            displaced.and_then(|id| table.open.remove_entry(&id))
+    /// Makes room for a session of this tenant, if need be by ending one that is not used.
+    pub(super) async fn room(&self, tenant: &Tenant) -> Result<Room, HttpError> {
+        let no_place = match self.places.enter(tenant) {
+            Ok(place) => return Ok(Room::new(place)),
+            Err(no_place) => no_place,
         };
-        let room = Room(self.clone());
-        if let Some((id, session)) = displaced {
-            tracing::debug!("ended an idle session to make room for another");
-            self.end(&id, &session).await;
+        let refused = || Scarce::Sessions.refused(no_place);
+        let (id, session) = {
+            let mut table = self.table();
+            let displaced = table.displaced(tenant, no_place).ok_or_else(refused)?;
+            table.open.remove_entry(&displaced).ok_or_else(refused)?
+        };
+        let place = session.vacate().map(|mut place| {
+            place.hand_over(tenant);
+            place
+        });
+        tracing::debug!("ended an idle session to make room for another");
+        self.end(&id, &session).await;
+        match place {
+            Some(place) => Ok(Room::new(place)),
+            None => Err(refused()),
         }
-        Ok(room)
     }
 
     /// Whether there is an open session of this id that is not this tenant's.
@@ -128,10 +139,15 @@ impl Sessions {
         let idle_max = self.limits.idle_max;
         let is_idle = |session: &Session| session.idle().is_some_and(|time| time >= idle_max);
         let mut table = self.table();
-        table
+        let idle: Vec<_> = table
             .open
             .extract_if(|_, session| is_idle(session))
-            .collect()
+            .collect();
+        drop(table);
+        for (_, session) in &idle {
+            drop(session.vacate());
+        }
+        idle
     }
 
     /// Ends a session that is not in the table any more, and what its calls wait for.
@@ -168,26 +184,29 @@ impl Sessions {
 }
 
 impl Table {
-    /// The session that makes room for another one: of those that nothing uses now one of the tenant
-    /// that has most, and of the peer of it that has most, so that who opens many displaces its own; of
-    /// these one that was never used; of these the one that has been idle longest.
-    fn displaced(&self) -> Option<SessionId> {
-        let mut of_tenants: HashMap<Option<Tenant>, usize> = HashMap::new();
-        let mut of_owners: HashMap<Option<Owner>, usize> = HashMap::new();
-        for owner in self.open.values().map(|session| session.owner()) {
-            let tenant = owner.as_ref().map(|owner| owner.tenant.clone());
-            *of_tenants.entry(tenant).or_default() += 1;
+    /// The session that makes room for another one of this tenant: of those that nothing uses now one of
+    /// the tenant that has most, and of the peer of it that has most, so that who opens many displaces its
+    /// own; of these one that was never used; of these the one that has been idle longest. None of a
+    /// tenant that has fewer, and only its own where it has as many as it may.
+    fn displaced(&self, newcomer: &Tenant, why: NoPlace) -> Option<SessionId> {
+        let mut of_tenants: HashMap<Tenant, usize> = HashMap::new();
+        let mut of_owners: HashMap<Owner, usize> = HashMap::new();
+        for owner in self.open.values().filter_map(|session| session.owner()) {
+            *of_tenants.entry(owner.tenant.clone()).or_default() += 1;
             *of_owners.entry(owner).or_default() += 1;
         }
+        let least = of_tenants.get(newcomer).copied().unwrap_or(0);
         self.open
             .iter()
             .filter_map(|(id, session)| {
-                let owner = session.owner();
-                let numbers = (
-                    of_tenants.get(&owner.as_ref().map(|owner| owner.tenant.clone())),
-                    of_owners.get(&owner),
-                );
-                Some(((numbers, !session.is_used(), session.idle()?), id))
+                let owner = session.owner()?;
+                let number = of_tenants.get(&owner.tenant)?;
+                let may = match why {
+                    NoPlace::Share => owner.tenant == *newcomer,
+                    NoPlace::Full => *number >= least,
+                };
+                let rank = (number, of_owners.get(&owner), !session.is_used());
+                may.then_some(((rank, session.idle()?), id))
             })
             .max_by_key(|(rank, _)| *rank)
             .map(|(_, id)| id.clone())
@@ -211,7 +230,8 @@ impl SessionManager for Sessions {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
         let session = self.session(id)?;
-        session.belongs_to(owner(&message));
+        let (owner, place) = opener(&message).unzip();
+        session.belongs_to(owner, place.flatten());
         let answer = self.library.initialize_session(id, message).await?;
         if let JsonRpcMessage::Response(response) = &answer
             && let ServerResult::InitializeResult(result) = &response.result
@@ -228,6 +248,7 @@ impl SessionManager for Sessions {
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
         let session = self.table().open.remove(id);
         if let Some(session) = session {
+            drop(session.vacate());
             self.end(id, &session).await;
         }
         Ok(())
@@ -295,17 +316,18 @@ fn listened<S: Stream>(session: &Arc<Session>, events: S) -> impl Stream<Item = 
     })
 }
 
-/// Who sent a message.
-fn owner(message: &ClientJsonRpcMessage) -> Option<Owner> {
+/// Who has sent the message that opens a session, and the place that is kept for it.
+fn opener(message: &ClientJsonRpcMessage) -> Option<(Owner, Option<Member>)> {
     let JsonRpcMessage::Request(request) = message else {
         return None;
     };
     let parts = request.request.extensions().get::<Parts>()?;
     let caller = parts.extensions.get::<Caller>()?;
-    Some(Owner {
+    let owner = Owner {
         tenant: caller.tenant().clone(),
         peer: parts.extensions.get::<Peer>().copied(),
-    })
+    };
+    Some((owner, parts.extensions.get::<Room>().and_then(Room::take)))
 }
 
 /// The answer to a request whose id is in use.
@@ -315,3 +337,7 @@ fn duplicate(id: &RequestId) -> impl Stream<Item = ServerSseMessage> + Send + Sy
     let answer = ServerJsonRpcMessage::error(error, Some(id.clone()));
     stream::iter([ServerSseMessage::from_message(answer)])
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

@@ -21,18 +21,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use rmcp::ServerHandler;
+use rmcp::model::JsonRpcMessage;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::{Conversations, hold};
 use super::admission::Places;
 use super::events::{self, EVENT_STREAM};
-use super::http_error::HttpError;
+use super::http_error::{HttpError, Scarce, check_scope};
 use super::message::Refusal;
 use super::{BodyLimits, Pace, posted};
 use crate::auth::Caller;
 use crate::limits;
 use crate::quota::Sharing;
-use crate::tenant::Tenant;
 
 /// The parameter that names a conversation.
 const SESSION_ID: &str = "sessionId";
@@ -141,14 +141,12 @@ impl<H: ServerHandler> Front<H> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
-        let tenant = tenant(request)?;
+        let tenant = caller(request)?.tenant().clone();
         if !accepts_events(request.headers()) {
             return Err(HttpError::NoEventStream);
         }
-        let place = self
-            .connections
-            .take(&tenant)
-            .ok_or(HttpError::TooManyStreams)?;
+        let place = self.connections.take(&tenant);
+        let place = place.map_err(|none| Scarce::Streams.refused(none))?;
         let ends = self.conversations.open(tenant, self.config.outbound_length);
         let (transport, events) = ends.split(place, self.stop.clone(), self.config.drain_wait_max);
         tokio::spawn(hold(self.handler.clone(), transport));
@@ -159,28 +157,29 @@ impl<H: ServerHandler> Front<H> {
         if self.stop.is_cancelled() {
             return Err(HttpError::Stopping);
         }
-        let tenant = tenant(&request)?;
-        let place = self
-            .requests
-            .take(&tenant)
-            .ok_or(HttpError::TooManyRequests)?;
+        let caller = caller(&request)?.clone();
+        let tenant = caller.tenant();
+        let place = self.requests.take(tenant);
+        let place = place.map_err(|none| Scarce::Requests.refused(none))?;
         let (mut parts, body) = request.into_parts();
-        let conversation = self.conversations.find(id, &tenant)?;
+        let conversation = self.conversations.find(id, tenant)?;
         let posted = posted::read(&parts.headers, body, self.config.body).await?;
         let Some(mut message) = posted.message else {
             return Ok(());
         };
+        if let JsonRpcMessage::Request(message) = &*message {
+            check_scope(&caller, &message.request)?;
+        }
         parts.extensions.insert(place.clone());
         message.insert_extension(parts);
         conversation.say(*message, place)
     }
 }
 
-/// Whose a request is.
-fn tenant(request: &Request) -> Result<Tenant, HttpError> {
+/// Who has sent a request.
+fn caller(request: &Request) -> Result<&Caller, HttpError> {
     let caller = request.extensions().get::<Caller>();
-    let caller = caller.ok_or(HttpError::NobodyCalls)?;
-    Ok(caller.tenant().clone())
+    caller.ok_or(HttpError::NobodyCalls)
 }
 
 /// Whether a client takes events. One that does not say takes anything.

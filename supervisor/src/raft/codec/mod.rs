@@ -12,7 +12,7 @@ mod message;
 mod reader;
 mod requests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::ids::{ClusterId, Incarnation, RaftId, RequestId};
 use super::packet::{Body, Packet};

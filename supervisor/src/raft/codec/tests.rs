@@ -123,7 +123,7 @@ fn requests() -> impl Strategy<Value = Request> {
     })
 }
 
-fn packets() -> impl Strategy<Value = Packet> {
+pub(in crate::raft) fn packets() -> impl Strategy<Value = Packet> {
     let bodies = prop_oneof![
         messages().prop_map(|message| Body::Raft(Box::new(message))),
         prop::collection::vec(requests(), 0..4).prop_map(Body::Propose),

@@ -166,7 +166,73 @@ fn is_sound(conf: &ConfState) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::raft::codec;
+    use crate::raft::core::{Begin, Settings};
+    use crate::raft::ids::{ClusterId, Incarnation};
+    use crate::raft::log::{Identity, Position, StoredLog};
+    use crate::raft::request::Member;
+    use crate::raft::state::Members;
+
+    /// One of two voters.
+    fn core() -> Core {
+        let incarnation = Incarnation([1; 16]);
+        let ids = ["a", "b"].map(|name| (RaftId::of(name, incarnation), name));
+        let present = ids.map(|(id, name)| Member {
+            id,
+            name: name.to_owned(),
+            address: name.to_owned(),
+            incarnation,
+            is_learner_for_good: false,
+        });
+        let begin = Begin {
+            me: Identity {
+                cluster: ClusterId([2; 16]),
+                id: ids[0].0,
+                incarnation,
+            },
+            log: StoredLog::first(),
+            applied: Position::FIRST,
+            conf: conf([&ids.map(|(id, _)| id.get()), &[], &[], &[]], false),
+            members: Members {
+                present: present.to_vec(),
+                removed: Vec::new(),
+            },
+        };
+        Core::start(begin, Settings::new(10, (30, 50), [3; 16])).unwrap()
+    }
+
+    proptest! {
+        /// Neither as they come, nor from a member who means this node.
+        #[test]
+        fn no_bytes_panic_on_their_way_into_a_node(
+            packet in codec::tests::packets(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        ) {
+            let mut bytes = codec::encode(&packet).unwrap();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let Ok(mut read) = codec::decode(&bytes) else {
+                return Ok(());
+            };
+            let core = core();
+            prop_assert!(core.admit(&read).is_err());
+            (read.cluster, read.to) = (core.me.cluster, core.me.id);
+            let other = core.members.present[1].clone();
+            (read.from, read.incarnation) = (other.id, other.incarnation);
+            if let Body::Raft(message) = &mut read.body {
+                (message.from, message.to) = (other.id.get(), core.me.id.get());
+            }
+            if core.admit(&read).is_ok() {
+                let mut core = core;
+                let _ = core.handle([crate::raft::core::Event::Packet(read)]);
+            }
+        }
+    }
 
     fn conf(lists: [&[u64]; 4], auto_leave: bool) -> ConfState {
         let mut conf = ConfState::default();

@@ -86,6 +86,9 @@ impl Manifest {
             bytes: number(17)?,
             sha256: *sha256,
         };
+        if manifest.bytes == 0 {
+            return Err(SnapshotError::Manifest);
+        }
         if manifest.bytes > SNAPSHOT_BYTES_MAX {
             return Err(SnapshotError::TooLarge);
         }

@@ -1,7 +1,8 @@
-//! Requests of scripts over HTTP, beside the same requests of a bare client.
+//! Requests of scripts over HTTP, beside the same requests of bare clients.
 //!
-//! The other end is a thread of this program on the loopback interface. The bare client writes and reads
-//! bytes on one open connection, without a library: nothing can be faster.
+//! The other end is a thread of this program on the loopback interface. One bare client is hyper's, which the
+//! server uses too, in a program of its own; the other writes and reads bytes on one open connection, without
+//! a library: nothing can be faster.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,6 +22,8 @@ use crate::statistics::{Distribution, ratio, rounded};
 
 /// The example of the supervisor's crate that only decides.
 const DECIDE: &str = "examples/decide";
+/// The one that only makes requests.
+const BARE_CLIENT: &str = "examples/bare_client";
 /// Requests, and decisions, one after another.
 const SAMPLES: usize = 1000;
 /// Of a long body.
@@ -45,17 +48,23 @@ pub(crate) fn measure() -> Value {
     std::fs::write(policies.join("fetch.rego"), POLICY).expect("a file of our own");
     let directory = policies.to_str().expect("a plain name");
     let mut server = start_stateless(&home, &["--policy-dir", directory, "--fetch-allow-private"]);
-    let bare = bare_requests(address);
+    let raw = raw_requests(address);
+    let url = format!("http://{address}/small");
+    let bare = times_of(BARE_CLIENT, &url);
     let small = script_requests(&mut server, address);
-    let decision = decisions(directory);
+    let decision = times_of(DECIDE, directory);
     let long = long_body(&mut server, address);
     server.finish();
     json!({
         "get_ms": {
             "value": small.json(),
             "floor": {
-                "what": "the same GET of a bare client on one open connection",
+                "what": "the same GET of hyper's client on one open connection",
                 "value": bare.json(),
+            },
+            "raw_floor": {
+                "what": "the same of a client without a library",
+                "value": raw.json(),
             },
             "overhead_p50_ms": rounded(small.p50_ms() - bare.p50_ms()),
         },
@@ -67,9 +76,9 @@ pub(crate) fn measure() -> Value {
     })
 }
 
-fn bare_requests(address: SocketAddr) -> Distribution {
+fn raw_requests(address: SocketAddr) -> Distribution {
     let mut connection = Connection::new(address);
-    let request = wire::get(address, "/small");
+    let request = wire::get(address, "/small", None);
     let measured = (0..SAMPLES).map(|_| {
         let begin = Instant::now();
         let answer = connection.ask(&request).expect("it answers");
@@ -96,9 +105,10 @@ fn script_requests(server: &mut Server, address: SocketAddr) -> Distribution {
     Distribution::new(times.collect())
 }
 
-fn decisions(directory: &str) -> Distribution {
-    let output = Command::new(program(DECIDE))
-        .args([directory, &SAMPLES.to_string()])
+/// What a program of the supervisor's crate has measured, which is told what about.
+fn times_of(example: &str, about: &str) -> Distribution {
+    let output = Command::new(program(example))
+        .args([about, &SAMPLES.to_string()])
         .stdin(Stdio::null())
         .output()
         .expect("it can be executed");
@@ -181,7 +191,9 @@ fn resident(pid: i32) -> u64 {
 /// Reads the long body as fast as it comes.
 fn read_plainly(address: SocketAddr) -> io::Result<u64> {
     let mut stream = BufReader::with_capacity(PIECE_BYTES, TcpStream::connect(address)?);
-    stream.get_mut().write_all(&wire::get(address, "/long"))?;
+    stream
+        .get_mut()
+        .write_all(&wire::get(address, "/long", None))?;
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();

@@ -1,7 +1,8 @@
 //! Measures the server and its workers, each figure beside its floor from the same run, and prints
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
-//! error when a target is missed. With `http` first it measures the API under load and nothing else, each
-//! load for 60 seconds, or as many as `--seconds` says; with `heaps` first, executions that keep their
+//! error when a target is missed, with `--compare FILE` when a figure is much worse than in that earlier report. With `http` first it measures the API under load and nothing else, each
+//! load for 60 seconds, or as many as `--seconds` says; with `tenants` first, a tenant that wants little beside one
+//! that floods; with `k6` and its program, our client beside that; with `heaps` first, executions that keep their
 //! heaps, and with `fetch` first, requests of scripts over HTTP; with
 //! `web` first, what the classes of fetch cost a worker.
 //!
@@ -10,6 +11,7 @@
 //! the fork in the parent and of the teardown too. The 0.9 ms of the first studies were those of a bare
 //! `deno_core` runtime, which maps less and does less: see [`floor::Fork`] for how much is the fork's.
 
+mod compare;
 mod fetch;
 mod floor;
 mod heaps;
@@ -24,6 +26,7 @@ mod web;
 mod worker;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,10 +44,16 @@ const HTTP: &str = "http";
 const HEAPS: &str = "heaps";
 /// Measures requests of scripts over HTTP, and nothing else.
 const FETCH: &str = "fetch";
+/// Measures a tenant beside another that floods, and nothing else.
+const TENANTS: &str = "tenants";
+/// Measures our client beside k6, whose program follows, and nothing else.
+const K6: &str = "k6";
 /// Measures what the classes of fetch cost a worker, and nothing else.
 const WEB: &str = "web";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
+/// Ends with an error when a figure is much worse than in the report that follows.
+const COMPARE: &str = "--compare";
 /// How long each load takes, in seconds.
 const SECONDS: &str = "--seconds";
 /// The same where nobody says.
@@ -54,12 +63,17 @@ const SECONDS_DEFAULT: u64 = 60;
 struct Arguments {
     subject: Subject,
     is_check: bool,
+    /// The report of an earlier run.
+    baseline: Option<PathBuf>,
 }
 
 /// What is measured.
 enum Subject {
     /// The API under load, each load for so long.
     Http(Duration),
+    Tenants,
+    /// By this program.
+    K6(PathBuf),
     Heaps,
     Fetch,
     Web,
@@ -70,47 +84,68 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let first = words.next_if(|word| [HTTP, HEAPS, FETCH, WEB].contains(&word.as_str()));
+        let first =
+            words.next_if(|word| [HTTP, TENANTS, K6, HEAPS, FETCH, WEB].contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
+            Some(TENANTS) => Subject::Tenants,
+            Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
             Some(WEB) => Subject::Web,
             Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
-        let mut is_check = false;
+        let (mut is_check, mut baseline) = (false, None);
         while let Some(word) = words.next() {
             let next = words.peek().and_then(|word| word.parse().ok());
             match (word.as_str(), next, &mut subject) {
                 (CHECK, _, _) => is_check = true,
+                (COMPARE, _, _) if words.peek().is_some() => {
+                    baseline = words.next().map(PathBuf::from);
+                }
                 (SECONDS, Some(given @ 1..), Subject::Http(time)) => {
                     *time = Duration::from_secs(given);
                     words.next();
                 }
                 _ => {
-                    let usage =
-                        format!("[{HTTP} [{SECONDS} N] | {HEAPS} | {FETCH} | {WEB}] [{CHECK}]");
+                    let usage = format!(
+                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB}] [{CHECK}] [{COMPARE} FILE]"
+                    );
                     return Err(format!("{usage}; found: {word}"));
                 }
             }
         }
-        Ok(Self { subject, is_check })
+        Ok(Self {
+            subject,
+            is_check,
+            baseline,
+        })
     }
 }
 
 fn main() -> std::io::Result<ExitCode> {
     let arguments = Arguments::read(std::env::args().skip(1)).map_err(std::io::Error::other)?;
+    let baseline = arguments.baseline.as_deref().map(compare::read);
+    let baseline = baseline.transpose()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (report, targets) = match arguments.subject {
+    let (mut report, targets) = match arguments.subject {
         Subject::Http(time) => under_load(time, cores),
+        Subject::Tenants => on_the_api("tenants", http::tenants::measure(), cores),
+        Subject::K6(program) => on_the_api("beside_k6", http::k6::measure(&program), cores),
         Subject::Heaps => heaps_alone(cores),
         Subject::Fetch => fetch_alone(cores),
         Subject::Web => web_alone(cores),
         Subject::Everything => all(cores),
     };
+    let changes = baseline.map(|baseline| compare::compare(&baseline, &report));
+    let changes = changes.unwrap_or_default();
+    if !changes.is_empty() {
+        report["compared"] = json!(changes);
+    }
     writeln!(std::io::stdout(), "{report:#}")?;
-    let missed = targets.iter().filter(|target| !target.is_met).count();
-    Ok(if arguments.is_check && missed > 0 {
+    let is_missed = targets.iter().any(|target| !target.is_met);
+    let is_regression = changes.iter().any(|change| change.is_regression);
+    Ok(if arguments.is_check && is_missed || is_regression {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -126,6 +161,17 @@ fn under_load(time: Duration, cores: usize) -> (Value, Vec<Target>) {
         "machine": machine(cores),
         "floor": floor_json(&fork),
         "http": report,
+    });
+    (report, targets)
+}
+
+/// Clients of the API, without a floor beside them.
+fn on_the_api(what: &str, measured: http::Measured, cores: usize) -> (Value, Vec<Target>) {
+    let http::Measured { report, targets } = measured;
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        what: report,
     });
     (report, targets)
 }

@@ -29,6 +29,11 @@ impl Distribution {
         self.percentile_ms(50)
     }
 
+    /// What all but five in a hundred stay below, in milliseconds.
+    pub(crate) fn p95_ms(&self) -> f64 {
+        self.percentile_ms(95)
+    }
+
     /// What all but one in a hundred stay below, in milliseconds.
     pub(crate) fn p99_ms(&self) -> f64 {
         self.percentile_ms(99)

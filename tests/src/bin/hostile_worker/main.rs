@@ -9,6 +9,7 @@
 
 mod fork_server;
 mod messages;
+mod recorder;
 mod worker;
 
 use std::env;

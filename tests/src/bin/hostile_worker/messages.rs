@@ -4,7 +4,9 @@ use std::io;
 
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::encode;
-use mcp_v8_protocol::fetch::{CallStep, ExchangeId, FetchCall, Redirect, Request, RequestBody};
+use mcp_v8_protocol::fetch::{
+    CallStep, ExchangeId, FetchCall, Redirect, ReplyStep, Request, RequestBody,
+};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{
     Completion, Confinement, Console, Failure, FailureKind, Finished, FromWorker, Hello, Saved,
@@ -114,9 +116,42 @@ fn request(url: &str) -> Request {
     }
 }
 
+/// A request whose body has this length, and is in its pieces.
+pub(crate) fn sized(exchange: ExchangeId, url: &str, bytes: usize) -> FromWorker {
+    let length = Some(bytes as u64);
+    call(
+        exchange,
+        CallStep::Open(Request {
+            body: RequestBody::Stream { length },
+            ..request(url)
+        }),
+    )
+}
+
+/// What bodies are made of.
+pub(crate) const PIECE: &[u8] = b"unasked";
+
 /// A piece of a request's body.
 pub(crate) fn send(exchange: ExchangeId) -> FromWorker {
-    call(exchange, CallStep::Send(b"unasked".to_vec()))
+    call(exchange, CallStep::Send(PIECE.to_vec()))
+}
+
+/// One of this length.
+pub(crate) fn piece(exchange: ExchangeId, bytes: usize) -> FromWorker {
+    let piece = PIECE.iter().copied().cycle().take(bytes).collect();
+    call(exchange, CallStep::Send(piece))
+}
+
+/// Whether it is told this, by name.
+pub(crate) fn is_reply(step: &ReplyStep, name: &str) -> bool {
+    match step {
+        ReplyStep::More => name == "more",
+        ReplyStep::Again => name == "again",
+        ReplyStep::Opened(_) => name == "opened",
+        ReplyStep::Data(_) => name == "data",
+        ReplyStep::End => name == "end",
+        ReplyStep::Failed(_) => name == "failed",
+    }
 }
 
 /// The largest result that is legal.

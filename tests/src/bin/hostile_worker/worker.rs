@@ -13,7 +13,7 @@ use std::time::Duration;
 use e2e::hostile::SCRIPT_PREFIX;
 use mcp_v8_protocol::PROTOCOL_VERSION;
 use mcp_v8_protocol::codec::FrameReader;
-use mcp_v8_protocol::fetch::{CallStep, ExchangeId};
+use mcp_v8_protocol::fetch::{CallStep, ExchangeId, FetchReply, ReplyStep};
 use mcp_v8_protocol::limits;
 use mcp_v8_protocol::message::{FromWorker, ToWorker};
 use nix::unistd::{ForkResult, alarm, fork};
@@ -21,16 +21,24 @@ use nix::unistd::{ForkResult, alarm, fork};
 use crate::messages::{
     self, NOWHERE, VERSION, bad_bytes, completed, console, failed, frame, hello_of,
 };
-use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise};
+use crate::{LIFE_SECS, UNKNOWN_STEP, await_leave, leave_mark, raise, recorder};
 
 /// The pause between two bytes of a frame that trickles.
 const TRICKLE_PAUSE: Duration = Duration::from_millis(20);
 /// Small frames that are written at once.
 const TINY_FRAMES: usize = 4096;
+/// The length of a large body.
+const LARGE_BYTES: usize = 1 << 20;
+/// Pieces that are sent without being asked for.
+const BURST_PIECES: usize = 64;
 
 pub(crate) struct Worker {
     input: File,
     output: File,
+    replies: FrameReader<ToWorker>,
+    /// What of the body that was announced last is still to be sent.
+    left: usize,
+    announced: usize,
 }
 
 impl Worker {
@@ -38,7 +46,13 @@ impl Worker {
     pub(crate) fn in_place() -> Self {
         // SAFETY: the supervisor gives these two; nothing else in this process uses them.
         let (input, output) = unsafe { (File::from_raw_fd(3), File::from_raw_fd(4)) };
-        Self { input, output }
+        Self {
+            input,
+            output,
+            replies: FrameReader::default(),
+            left: 0,
+            announced: 0,
+        }
     }
 
     /// Performs all steps; the exit code.
@@ -100,6 +114,10 @@ impl Worker {
             "close_output" => self.output = null()?,
             "fork" => fork_a_sleeper()?,
             "exec" => return Err(exec(argument)),
+            "record" => {
+                let (input, output) = (self.input.try_clone()?, self.output.try_clone()?);
+                return recorder::record(argument, input, output).map(Some);
+            }
             other => return self.fetch_step(other, argument),
         }
         Ok(None)
@@ -123,6 +141,16 @@ impl Worker {
                     self.say(&messages::open(exchange, url))?;
                 }
             }
+            "sized" => self.announce(exchange, url, messages::PIECE.len())?,
+            "large" => self.announce(exchange, url, LARGE_BYTES)?,
+            "feed" => self.feed(exchange)?,
+            "until" => while !messages::is_reply(&self.reply()?.step, argument) {},
+            "twice" => self.say(&messages::piece(exchange, 2 * self.announced))?,
+            // Far more than anybody has asked for.
+            "burst" => {
+                let piece = frame(&messages::send(exchange))?;
+                self.output.write_all(&piece.repeat(BURST_PIECES))?;
+            }
             "flood_open" => self.flood_exchanges(url)?,
             "flood_pull" => {
                 let pull = frame(&messages::call(exchange, CallStep::Pull))?;
@@ -133,6 +161,52 @@ impl Worker {
             other => return self.bad_step(other),
         }
         Ok(None)
+    }
+
+    /// Begins an exchange with a body of this length.
+    fn announce(&mut self, exchange: ExchangeId, url: &str, bytes: usize) -> io::Result<()> {
+        (self.announced, self.left) = (bytes, bytes);
+        self.say(&messages::sized(exchange, url, bytes))
+    }
+
+    /// Sends what is asked for, as a worker should, until that begins anew, or until there is an answer.
+    fn feed(&mut self, exchange: ExchangeId) -> io::Result<()> {
+        loop {
+            let reply = self.reply()?;
+            if reply.exchange != exchange {
+                continue;
+            }
+            match reply.step {
+                ReplyStep::More if self.left == 0 => {
+                    self.say(&messages::call(exchange, CallStep::SendEnd))?;
+                }
+                ReplyStep::More => {
+                    let bytes = self.left.min(limits::BODY_CHUNK_BYTES_MAX);
+                    self.left -= bytes;
+                    self.say(&messages::piece(exchange, bytes))?;
+                }
+                ReplyStep::Again => {
+                    self.left = self.announced;
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What it is told next of its exchanges.
+    fn reply(&mut self) -> io::Result<FetchReply> {
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            let next = self.replies.next_message().map_err(io::Error::other)?;
+            if let Some(ToWorker::Fetch(reply)) = next {
+                return Ok(reply);
+            }
+            match self.input.read(&mut bytes)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => self.replies.push(&bytes[..read]),
+            }
+        }
     }
 
     /// Begins exchanges and gives them up, and reads nothing.

@@ -15,7 +15,7 @@ use e2e::http::HttpServer;
 use jiff::Timestamp;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use nix::unistd::{SysconfVar, sysconf};
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -56,6 +56,42 @@ pub(super) enum Arrivals {
     Constant { per_sec: f64 },
     /// By so many clients, each when its last one has ended.
     Closed { clients: usize },
+}
+
+/// Where a server is, for several clients at once.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    address: SocketAddr,
+    process: Pid,
+}
+
+impl Place {
+    pub(super) fn of(server: &HttpServer) -> Self {
+        Self {
+            address: server.address(),
+            process: server.process.pid(),
+        }
+    }
+}
+
+/// What is asked of a server.
+#[derive(Clone, Copy)]
+pub(super) struct Load<'a> {
+    pub(super) way: Way,
+    pub(super) arrivals: Arrivals,
+    /// The token that requests come with, where one is needed.
+    pub(super) token: Option<&'a str>,
+}
+
+impl Load<'_> {
+    /// A load on a server that lets everybody in.
+    pub(super) const fn new(way: Way, arrivals: Arrivals) -> Self {
+        Self {
+            way,
+            arrivals,
+            token: None,
+        }
+    }
 }
 
 /// What became of a load.
@@ -113,8 +149,9 @@ enum End {
 }
 
 /// Puts a load on a server for so long, and waits until all of it has come to an end.
-pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Duration) -> Outcome {
-    let requests = Requests::new(server.address(), way);
+pub(super) fn put(server: Place, load: Load<'_>, time: Duration) -> Outcome {
+    let requests = Requests::new(server.address, load);
+    let arrivals = load.arrivals;
     let schedule = Schedule {
         arrivals,
         begin: Instant::now() + LEAD,
@@ -126,7 +163,7 @@ pub(super) fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Durat
         Arrivals::Constant { .. } => CLIENTS,
         Arrivals::Closed { clients } => clients,
     };
-    let used = || (cpu(server.process.pid()), own_cpu(), machine_cpu());
+    let used = || (cpu(server.process), own_cpu(), machine_cpu());
     let (before, since) = (used(), Instant::now());
     let seen: Vec<Seen> = thread::scope(|scope| {
         let started: Vec<_> = (0..clients)
@@ -171,30 +208,33 @@ impl Schedule {
 }
 
 /// The bytes of what is asked.
-struct Requests {
+struct Requests<'a> {
     address: SocketAddr,
     way: Way,
+    token: Option<&'a str>,
     submits: Vec<Vec<u8>>,
 }
 
-impl Requests {
-    fn new(address: SocketAddr, way: Way) -> Self {
+impl<'a> Requests<'a> {
+    fn new(address: SocketAddr, load: Load<'a>) -> Self {
+        let Load { way, token, .. } = load;
         let submits = SNIPPETS.iter().map(|snippet| {
             let body = match way {
                 Way::Poll => json!({"code": snippet.code}),
                 Way::Wait => json!({"code": snippet.code, "wait_ms": WAIT_MS}),
             };
-            wire::post(address, "/api/exec", &body.to_string())
+            wire::post(address, "/api/exec", token, &body.to_string())
         });
         Self {
             address,
             way,
+            token,
             submits: submits.collect(),
         }
     }
 }
 
-fn client(requests: &Requests, schedule: &Schedule) -> Seen {
+fn client(requests: &Requests<'_>, schedule: &Schedule) -> Seen {
     let mut seen = Seen::default();
     let mut connection = Connection::new(requests.address);
     // Where it does not connect, the first request fails.
@@ -221,7 +261,12 @@ fn client(requests: &Requests, schedule: &Schedule) -> Seen {
     seen
 }
 
-fn run(requests: &Requests, connection: &mut Connection, number: usize, polls: &mut u64) -> End {
+fn run(
+    requests: &Requests<'_>,
+    connection: &mut Connection,
+    number: usize,
+    polls: &mut u64,
+) -> End {
     let which = number % SNIPPETS.len();
     let answer = match connection.ask(&requests.submits[which]) {
         Ok(answer) => answer,
@@ -238,7 +283,7 @@ fn run(requests: &Requests, connection: &mut Connection, number: usize, polls: &
     };
     if requests.way == Way::Poll {
         let path = format!("/api/executions/{}", execution.execution_id);
-        let look = wire::get(requests.address, &path);
+        let look = wire::get(requests.address, &path, requests.token);
         execution = match poll(connection, &look, polls) {
             Ok(execution) => execution,
             Err(why) => return End::Failed(why),

@@ -4,10 +4,13 @@
 //! report beside what the server takes. Saturation and overload are compared with each other, so there the
 //! client has one processor to itself and the server the others.
 
+pub(crate) mod k6;
 mod load;
 mod snippets;
+pub(crate) mod tenants;
 pub(crate) mod wire;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::home::Home;
@@ -16,7 +19,7 @@ use e2e::server::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use self::load::{Arrivals, Outcome, POLL_PAUSE, POLL_PAUSE_MAX, Way};
+use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, POLL_PAUSE_MAX, Place, Way};
 use self::wire::Connection;
 use crate::processors::Apart;
 use crate::statistics::{Distribution, millis, ratio};
@@ -69,13 +72,15 @@ pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
             "stateless: from submit to result at 100 a second, with wait_ms, p50, in ms",
             stateless.calm_p50_ms,
             3.0,
-        ),
+        )
+        .of_this_machine(),
         Target::at_most(
             "stateless: CPU time of server, fork servers and workers for an execution at saturation, \
              with wait_ms, in ms",
             saturated.cpu_ms_each(),
             2.5,
-        ),
+        )
+        .of_this_machine(),
     ];
     let overloads = [
         ("stateless, wait_ms", saturated),
@@ -139,12 +144,8 @@ impl Served {
     fn measure(mode: Mode, time: Duration, cores: usize) -> Self {
         let home = Home::new();
         let server = start(&home, mode);
-        load::put(
-            &server,
-            Way::Wait,
-            Arrivals::Closed { clients: cores },
-            WARM_UP,
-        );
+        let warm_up = Load::new(Way::Wait, Arrivals::Closed { clients: cores });
+        load::put(Place::of(&server), warm_up, WARM_UP);
         let round_trip = round_trip(&server);
         let mut calm_p50_ms = f64::NAN;
         let mut failed = 0;
@@ -284,6 +285,10 @@ impl Round {
 
 /// A server with its defaults, as an operator starts it.
 fn start(home: &Home, mode: Mode) -> HttpServer {
+    HttpServer::spawn(command(home, mode))
+}
+
+fn command(home: &Home, mode: Mode) -> Command {
     let mut command = home.command();
     command.args(["--http-port", "0", "--log-level", "info"]);
     match mode {
@@ -294,7 +299,7 @@ fn start(home: &Home, mode: Mode) -> HttpServer {
             .arg("--directory-path")
             .arg(home.path("heaps")),
     };
-    HttpServer::spawn(command)
+    command
 }
 
 fn stop(mut server: HttpServer) {
@@ -310,13 +315,13 @@ fn stop(mut server: HttpServer) {
 /// Puts a load on a server that has come to rest.
 fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Duration) -> Outcome {
     std::thread::sleep(REST);
-    load::put(server, way, arrivals, time)
+    load::put(Place::of(server), Load::new(way, arrivals), time)
 }
 
 /// A request for nothing, there and back.
 fn round_trip(server: &HttpServer) -> Distribution {
     let mut connection = Connection::new(server.address());
-    let request = wire::get(server.address(), "/healthz");
+    let request = wire::get(server.address(), "/healthz", None);
     let measured = (0..ROUND_TRIPS).map(|_| {
         let begin = Instant::now();
         let answer = connection.ask(&request).expect("it answers");

@@ -137,16 +137,22 @@ fn malformed(head: &str) -> io::Error {
 }
 
 /// The bytes of a GET.
-pub(crate) fn get(address: SocketAddr, path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes()
+pub(crate) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Vec<u8> {
+    let authorization = authorization(token);
+    format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{authorization}\r\n").into_bytes()
 }
 
 /// The bytes of a POST of JSON.
-pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
+pub(crate) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
+    let (authorization, length) = (authorization(token), body.len());
     format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\n\r\n{body}"
+         {authorization}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+fn authorization(token: Option<&str>) -> String {
+    let line = |token| format!("authorization: Bearer {token}\r\n");
+    token.map(line).unwrap_or_default()
 }

@@ -1,0 +1,130 @@
+//! Before the routes: who asks, and the whole body of what it asks. And behind them: the signature of the
+//! answer.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
+use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
+
+use super::{HEALTH, PACKETS, Refusal, SNAPSHOT_FINISH, SNAPSHOT_OFFER, SNAPSHOT_PIECE, STATUS};
+use crate::cluster::desk::Desk;
+use crate::cluster::local::now_secs;
+use crate::cluster::seats::Seat;
+use crate::cluster::trust::Credentials;
+use crate::cluster::trust::door::Guest;
+use crate::cluster::trust::head;
+use crate::cluster::trust::tls::Names;
+use crate::limits::{
+    BATCH_BYTES_MAX, PEER_ANSWER_BYTES_MAX, PEER_BODY_WAIT_MAX, PEER_JSON_BYTES_MAX,
+    SNAPSHOT_MANIFEST_BYTES_MAX, SNAPSHOT_PIECE_BYTES,
+};
+
+/// Lets in whoever may ask.
+pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    if is_open(&desk, &request) {
+        let (parts, _) = request.into_parts();
+        return next.run(Request::from_parts(parts, Body::empty())).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let names = parts.extensions.get::<Names>();
+    let admitted = desk
+        .door
+        .admit(&desk.local.credentials, (&parts, names), now_secs());
+    let guest = match admitted {
+        Ok(guest) => guest,
+        Err(stranger) => return last(Refusal::from(stranger).into_response()),
+    };
+    if let (Some(seat), Some(from)) = (parts.extensions.get::<Seat>(), &guest.claims.from) {
+        seat.belongs_to(&from.name);
+    }
+    let most = body_bytes_max(parts.uri.path());
+    let response = match take(&desk, body, (most, guest.body)).await {
+        Ok(body) => {
+            parts.extensions.insert(guest.clone());
+            let request = Request::from_parts(parts, Body::from(body.bytes.clone()));
+            next.run(request).await
+        }
+        Err(refusal) => last(refusal.into_response()),
+    };
+    sign(&desk, &guest, response).await
+}
+
+/// What everybody may ask: it says nothing, or the operator wants it said.
+fn is_open(desk: &Desk, request: &Request) -> bool {
+    let is_asked = request.method() == Method::GET;
+    match request.uri().path() {
+        HEALTH => is_asked,
+        STATUS => is_asked && desk.is_status_public,
+        _ => false,
+    }
+}
+
+fn body_bytes_max(path: &str) -> usize {
+    match path {
+        PACKETS => BATCH_BYTES_MAX,
+        SNAPSHOT_PIECE => SNAPSHOT_PIECE_BYTES + 40,
+        SNAPSHOT_OFFER | SNAPSHOT_FINISH => 2 * SNAPSHOT_MANIFEST_BYTES_MAX,
+        _ => PEER_JSON_BYTES_MAX,
+    }
+}
+
+/// A body, and its part of the room.
+struct Taken {
+    bytes: Bytes,
+    _room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+async fn take(
+    desk: &Desk,
+    body: Body,
+    (most, sha256): (usize, Option<[u8; 32]>),
+) -> Result<Taken, Refusal> {
+    let announced = body.size_hint().exact().ok_or(Refusal::NoLength)?;
+    let length = usize::try_from(announced)
+        .ok()
+        .filter(|length| *length <= most);
+    let length = length.ok_or(Refusal::TooLong(most))?;
+    let permits = u32::try_from(length).map_err(|_| Refusal::TooLong(most))?;
+    let room = Arc::clone(&desk.bodies).try_acquire_many_owned(permits);
+    let room = room.map_err(|_| Refusal::NoRoom)?;
+    let read = timeout(PEER_BODY_WAIT_MAX, Limited::new(body, most).collect()).await;
+    let read = read.map_err(|_| Refusal::TooSlow)?;
+    let bytes = read.map_err(|_| Refusal::CutOff)?.to_bytes();
+    if sha256.is_some_and(|sha256| sha256 != <[u8; 32]>::from(Sha256::digest(&bytes))) {
+        return Err(Refusal::OtherBody);
+    }
+    Ok(Taken {
+        bytes,
+        _room: Some(room),
+    })
+}
+
+/// What is left of the request is not read.
+fn last(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
+/// Shows whoever has asked who answers.
+async fn sign(desk: &Desk, guest: &Guest, response: Response) -> Response {
+    let (Credentials::Secret(secret), Some(asked)) = (&desk.local.credentials, guest.signature)
+    else {
+        return response;
+    };
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, PEER_ANSWER_BYTES_MAX).await else {
+        return Refusal::Ending.into_response();
+    };
+    let signature = secret.sign_answer(&asked, parts.status.as_u16(), &body);
+    head::put_signature(&mut parts.headers, &signature);
+    Response::from_parts(parts, Body::from(body))
+}

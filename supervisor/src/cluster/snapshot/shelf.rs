@@ -1,0 +1,302 @@
+//! Where snapshots arrive: a directory that holds what has come of one, and those that have come whole.
+//!
+//! One arrives at a time. What has come of it survives a broken connection and a restart: the sender goes
+//! on where it ends. A file gets its name only when all of it has been read back and is what was
+//! announced, so that a name stands for its content.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::hex::Hex;
+use crate::limits::SNAPSHOTS_KEPT;
+use crate::raft::ids::RaftId;
+use crate::store::snapshot::Manifest;
+
+/// A directory for snapshots of other nodes.
+#[derive(Debug)]
+pub(in crate::cluster) struct Shelf {
+    directory: PathBuf,
+    arriving: Mutex<Option<Arriving>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Arriving {
+    manifest: Manifest,
+    from: RaftId,
+}
+
+/// Why a piece is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cluster) enum ShelfError {
+    /// Another one is being written at this moment.
+    #[error("another snapshot is arriving")]
+    Busy,
+    /// Nobody has offered it, or another one has been offered since.
+    #[error("this snapshot was not offered")]
+    Unknown,
+    /// It does not follow what has come.
+    #[error("the next byte of this snapshot is {0}")]
+    Elsewhere(u64),
+    /// It is not what was announced. What has come of it is gone.
+    #[error("the snapshot is not what was announced")]
+    Damaged,
+    /// The disk refuses it.
+    #[error("the snapshot cannot be stored: {0}")]
+    Disk(#[from] io::Error),
+}
+
+impl Shelf {
+    /// Uses this directory, and makes it when it is missing.
+    pub(in crate::cluster) fn open(directory: PathBuf) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
+        Ok(Self {
+            directory,
+            arriving: Mutex::default(),
+        })
+    }
+
+    /// A node wants to send this one. The answer is the first byte that is missing; what has come of
+    /// others goes.
+    pub(in crate::cluster) fn offer(
+        &self,
+        from: RaftId,
+        manifest: Manifest,
+    ) -> Result<u64, ShelfError> {
+        let mut arriving = self.lock()?;
+        if self.directory.join(manifest.file_name()).is_file() {
+            return Ok(manifest.bytes);
+        }
+        self.clean(&part_name(&manifest))?;
+        *arriving = Some(Arriving { manifest, from });
+        let found = self.directory.join(part_name(&manifest)).metadata();
+        let length = found.map_or(0, |found| found.len());
+        if length > manifest.bytes {
+            fs::remove_file(self.directory.join(part_name(&manifest)))?;
+            return Ok(0);
+        }
+        Ok(length)
+    }
+
+    /// A piece that begins at this byte. The answer is the next one that is missing.
+    pub(in crate::cluster) fn add(
+        &self,
+        from: RaftId,
+        (sha256, offset): ([u8; 32], u64),
+        piece: &[u8],
+    ) -> Result<u64, ShelfError> {
+        let arriving = self.lock()?;
+        let manifest = expected(&arriving, from, sha256)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(self.directory.join(part_name(&manifest)))?;
+        let length = file.metadata()?.len();
+        if offset != length {
+            return Err(ShelfError::Elsewhere(length));
+        }
+        let end = length.saturating_add(piece.len() as u64);
+        if end > manifest.bytes {
+            return Err(ShelfError::Elsewhere(length));
+        }
+        file.write_all(piece)?;
+        Ok(end)
+    }
+
+    /// All pieces have come. The answer is the file, which is what was announced, and survives a loss of
+    /// power.
+    pub(in crate::cluster) fn finish(
+        &self,
+        from: RaftId,
+        manifest: Manifest,
+    ) -> Result<PathBuf, ShelfError> {
+        let mut arriving = self.lock()?;
+        let whole = self.directory.join(manifest.file_name());
+        if whole.is_file() {
+            return Ok(whole);
+        }
+        expected(&arriving, from, manifest.sha256)?;
+        let part = self.directory.join(part_name(&manifest));
+        let mut file = File::open(&part)?;
+        let length = file.metadata()?.len();
+        if length < manifest.bytes {
+            return Err(ShelfError::Elsewhere(length));
+        }
+        if digest(&mut file)? != manifest.sha256 {
+            *arriving = None;
+            fs::remove_file(&part)?;
+            return Err(ShelfError::Damaged);
+        }
+        file.sync_all()?;
+        fs::rename(&part, &whole)?;
+        File::open(&self.directory)?.sync_all()?;
+        *arriving = None;
+        Ok(whole)
+    }
+
+    /// Nobody waits for somebody else's piece: that may be as long as a file takes to be read back.
+    fn lock(&self) -> Result<std::sync::MutexGuard<'_, Option<Arriving>>, ShelfError> {
+        match self.arriving.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(guard)) => Ok(PoisonError::into_inner(guard)),
+            Err(TryLockError::WouldBlock) => Err(ShelfError::Busy),
+        }
+    }
+
+    /// Removes parts of others, and whole files that are older than those that may be in use.
+    fn clean(&self, part: &str) -> io::Result<()> {
+        let mut whole = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            let is = |kind: &str| path.extension().is_some_and(|found| found == kind);
+            if is("part") && entry.file_name() != part {
+                fs::remove_file(&path)?;
+            } else if is("snapshot") {
+                whole.push((entry.metadata()?.modified()?, path));
+            }
+        }
+        whole.sort();
+        let more = whole.len().saturating_sub(SNAPSHOTS_KEPT);
+        for (_, path) in whole.into_iter().take(more) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn expected(
+    arriving: &Option<Arriving>,
+    from: RaftId,
+    sha256: [u8; 32],
+) -> Result<Manifest, ShelfError> {
+    let expected = arriving.filter(|one| one.from == from && one.manifest.sha256 == sha256);
+    expected.map(|one| one.manifest).ok_or(ShelfError::Unknown)
+}
+
+/// The name of what has come of one.
+fn part_name(manifest: &Manifest) -> String {
+    format!("{}.part", Hex(&manifest.sha256))
+}
+
+/// The SHA-256 of a file.
+fn digest(file: &mut File) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer)?;
+        match buffer.get(..read) {
+            None | Some([]) => return Ok(hash.finalize().into()),
+            Some(piece) => hash.update(piece),
+        }
+    }
+}
+
+/// A piece of a file that begins at this byte; empty at its end.
+pub(super) fn piece(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let mut piece = vec![0; most];
+    let mut filled = 0;
+    while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    piece.truncate(filled);
+    Ok(piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn id(number: u64) -> RaftId {
+        RaftId::from_u64(number).unwrap()
+    }
+
+    fn manifest(content: &[u8]) -> Manifest {
+        Manifest {
+            at: crate::raft::log::Position::FIRST,
+            bytes: content.len() as u64,
+            sha256: Sha256::digest(content).into(),
+        }
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let found = fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> = found
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_has_its_name_when_all_of_it_has_come() {
+        let home = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(home.path().join("in")).unwrap();
+        let (content, of) = (b"0123456789", manifest(b"0123456789"));
+        assert!(matches!(
+            shelf.add(id(1), (of.sha256, 0), b"x"),
+            Err(ShelfError::Unknown)
+        ));
+        assert_eq!(shelf.offer(id(1), of).unwrap(), 0);
+        assert_eq!(shelf.add(id(1), (of.sha256, 0), &content[..4]).unwrap(), 4);
+        for (from, offset, problem) in [(1, 0, "byte"), (1, 5, "byte"), (2, 4, "not offered")] {
+            let refused = shelf.add(id(from), (of.sha256, offset), b"x").unwrap_err();
+            assert!(refused.to_string().contains(problem), "{refused}");
+        }
+        let long = shelf.add(id(1), (of.sha256, 4), &[0; 7]);
+        assert!(matches!(long, Err(ShelfError::Elsewhere(4))));
+        assert!(matches!(
+            shelf.finish(id(1), of),
+            Err(ShelfError::Elsewhere(4))
+        ));
+        // After a restart it goes on where it was, also from another sender.
+        let shelf = Shelf::open(home.path().join("in")).unwrap();
+        assert_eq!(shelf.offer(id(2), of).unwrap(), 4);
+        assert_eq!(shelf.add(id(2), (of.sha256, 4), &content[4..]).unwrap(), 10);
+        let file = shelf.finish(id(2), of).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), content);
+        assert_eq!(shelf.offer(id(1), of).unwrap(), 10, "it is there");
+        assert_eq!(shelf.finish(id(1), of).unwrap(), file);
+        assert_eq!(names(&home.path().join("in")), [of.file_name()]);
+    }
+
+    #[test]
+    fn what_is_not_what_was_announced_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(home.path().to_owned()).unwrap();
+        let of = manifest(b"right");
+        shelf.offer(id(1), of).unwrap();
+        shelf.add(id(1), (of.sha256, 0), b"wrong").unwrap();
+        assert!(matches!(shelf.finish(id(1), of), Err(ShelfError::Damaged)));
+        assert!(names(home.path()).is_empty());
+        assert!(matches!(shelf.finish(id(1), of), Err(ShelfError::Unknown)));
+    }
+
+    #[test]
+    fn the_place_that_they_take_is_bounded() {
+        let home = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(home.path().to_owned()).unwrap();
+        for number in 0_u8..6 {
+            let of = manifest(&[number]);
+            shelf.offer(id(1), of).unwrap();
+            shelf.add(id(1), (of.sha256, 0), &[number]).unwrap();
+            if number % 2 == 0 {
+                shelf.finish(id(1), of).unwrap();
+            }
+            assert!(names(home.path()).len() <= SNAPSHOTS_KEPT + 1);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Nodes on this machine, for tests: everything between them is real, the node itself is an inbox.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::*;
+use crate::http::TlsFiles;
+use crate::raft::core::{Event, Failure};
+use crate::raft::ids::{ClusterId, Incarnation};
+use crate::raft::packet::Packet;
+use crate::raft::request::MemberChange;
+use crate::raft::state::Members;
+
+pub(super) const CLUSTER: ClusterId = ClusterId([1; 16]);
+pub(super) const SECRET: [u8; 32] = [0x5a; 32];
+
+/// Longer than anything takes that is to happen.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port that nobody uses at this moment.
+pub(super) fn free_port() -> u16 {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// What nodes are told by their operators.
+pub(super) fn config(name: &str, trust: Trust) -> ClusterConfig {
+    let port = free_port();
+    ClusterConfig {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        name: name.parse().unwrap(),
+        advertise: format!("127.0.0.1:{port}").parse().unwrap(),
+        begin: Begin::Alone,
+        forces_new: false,
+        timing: Timing::new(100, (300, 500)),
+        trust,
+        is_status_public: false,
+    }
+}
+
+pub(super) fn peer(config: &ClusterConfig) -> Peer {
+    let life = Incarnation([7; 16]);
+    Peer::new(config.name.clone(), life, config.advertise.clone())
+}
+
+pub(super) fn members(peers: &[Peer]) -> Members {
+    Members {
+        present: peers.iter().map(|peer| peer.as_member(false)).collect(),
+        removed: Vec::new(),
+    }
+}
+
+/// A secret in a file that only its owner can read.
+pub(super) fn secret_file(home: &Path, secret: [u8; 32]) -> Trust {
+    let path = home.join("secret");
+    fs::write(&path, format!("{}\n", crate::hex::Hex(&secret))).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    Trust::Secret(path)
+}
+
+/// Those who sign certificates of nodes.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    home: TempDir,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let own = params.self_signed(&key).unwrap();
+        fs::write(home.path().join("ca.pem"), own.pem()).unwrap();
+        Self {
+            issuer: Issuer::new(params, key),
+            home,
+        }
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.home.path().join("ca.pem")
+    }
+
+    /// A certificate of this name.
+    pub(super) fn sign(&self, name: &str) -> Trust {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        let own = TlsFiles {
+            certificate: self.home.path().join(format!("{name}.pem")),
+            key: self.home.path().join(format!("{name}.key")),
+        };
+        fs::write(&own.certificate, made.pem()).unwrap();
+        fs::write(&own.key, key.serialize_pem()).unwrap();
+        Trust::Tls {
+            own,
+            authorities: self.file(),
+        }
+    }
+}
+
+/// Does every change that it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Obedient(pub(super) Mutex<Vec<MemberChange>>);
+
+#[async_trait::async_trait]
+impl ClusterControl for Obedient {
+    fn status(&self) -> NodeStatus {
+        NodeStatus {
+            role: Role::Follower,
+            term: 4,
+            leader: None,
+            commit_index: 9,
+            last_applied: 8,
+            log_length: 7,
+        }
+    }
+
+    async fn change(&self, change: MemberChange) -> Result<(), Failure> {
+        self.0.lock().unwrap().push(change);
+        Ok(())
+    }
+}
+
+/// A node.
+pub(super) struct Stand {
+    pub(super) endpoint: Endpoint,
+    pub(super) transport: Transport,
+    pub(super) inbox: Inbox,
+    pub(super) control: Arc<Obedient>,
+    pub(super) home: TempDir,
+}
+
+impl Stand {
+    pub(super) fn open(config: &ClusterConfig, members: Members) -> Self {
+        let endpoint = Endpoint::open(config, Incarnation([7; 16])).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let inbox = Inbox::new();
+        let control = Arc::new(Obedient::default());
+        let parts = Parts {
+            cluster: CLUSTER,
+            members,
+            inbox: inbox.clone(),
+            control: Arc::clone(&control) as Arc<dyn ClusterControl>,
+            snapshots: home.path().join("snapshots"),
+        };
+        let transport = endpoint.enter(parts).unwrap();
+        Self {
+            endpoint,
+            transport,
+            inbox,
+            control,
+            home,
+        }
+    }
+
+    /// What has happened so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.inbox.take(Instant::now()).events
+    }
+
+    pub(super) async fn close(self) {
+        drop(self.transport);
+        self.endpoint.close().await;
+    }
+}
+
+/// Waits until this has come, and gives all that has come till then.
+pub(super) async fn until(inbox: &Inbox, is_enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+    let began = Instant::now();
+    let mut events = Vec::new();
+    while !is_enough(&events) {
+        assert!(began.elapsed() < PATIENCE, "only this came: {events:?}");
+        events.extend(inbox.take(Instant::now()).events);
+        sleep(Duration::from_millis(2)).await;
+    }
+    events
+}
+
+/// A packet between these two.
+pub(super) fn between(from: &Peer, to: &Peer, mut packet: Packet) -> Packet {
+    packet.cluster = CLUSTER;
+    (packet.from, packet.incarnation) = (from.id, from.incarnation);
+    packet.to = to.id;
+    super::sample_tests::address(&mut packet);
+    packet
+}
+
+/// Only the packets.
+pub(super) fn packets(events: Vec<Event>) -> Vec<Packet> {
+    let packets = events.into_iter().filter_map(|event| match event {
+        Event::Packet(packet) => Some(packet),
+        _ => None,
+    });
+    packets.collect()
+}
