@@ -297,12 +297,8 @@ impl Outbox for Transport {
             _ => false,
         };
         if !is_on_its_way {
-            let desk = Arc::clone(&self.desk);
             let is_there = false;
-            self.runtime.spawn(async move {
-                let event = Event::SnapshotSent { to, is_there };
-                desk.tell_for_sure(event).await;
-            });
+            self.desk.tell(Event::SnapshotSent { to, is_there });
         }
     }
 

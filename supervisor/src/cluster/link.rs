@@ -266,8 +266,7 @@ async fn carry_snapshots(desk: Arc<Desk>, to: RaftId, mut parcels: mpsc::Receive
             tracing::warn!(node = %to, %problem, "a snapshot could not be sent");
         }
         let is_there = sent.is_ok();
-        desk.tell_for_sure(Event::SnapshotSent { to, is_there })
-            .await;
+        desk.tell(Event::SnapshotSent { to, is_there });
     }
 }
 
@@ -290,21 +289,12 @@ impl Desk {
         line.get_or_insert_with(|| Line::new(Arc::clone(&self.local), target))
     }
 
-    /// Tells the node what has happened, where it has room for that.
+    /// Tells the node what has happened, where it has room for that. It has, of a snapshot, until it ends.
     pub(super) fn tell(&self, event: Event) {
         if let Some(node) = self.node.get()
             && node.inbox.offer(event).is_err()
         {
             tracing::debug!("the node has no room to hear what happened to a packet");
-        }
-    }
-
-    /// Tells the node what has happened, as soon as it has room.
-    pub(super) async fn tell_for_sure(&self, event: Event) {
-        while let Some(node) = self.node.get()
-            && node.inbox.offer(event.clone()).is_err()
-        {
-            sleep(PEER_PAUSE_MIN).await;
         }
     }
 }

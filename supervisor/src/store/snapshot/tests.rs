@@ -276,6 +276,14 @@ fn a_manifest_is_read_back_and_no_other_bytes_are_one() {
         Manifest::from_bytes(&newer),
         Err(SnapshotError::Format { found: 2 })
     ));
+    let empty = Manifest {
+        bytes: 0,
+        ..manifest
+    };
+    assert!(matches!(
+        Manifest::from_bytes(&empty.to_bytes()),
+        Err(SnapshotError::Manifest)
+    ));
     let large = Manifest {
         bytes: SNAPSHOT_BYTES_MAX + 1,
         ..manifest
