@@ -23,7 +23,7 @@
 //! * [`policy`]: who may do what.
 //! * [`quota`]: what each tenant may use, and what it has used.
 //! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
-//! * [`cluster`]: what lies between nodes: who they are, how they speak, how they come together.
+//! * [`cluster`]: one node of it, and what lies between nodes.
 //! * [`fetch`]: the requests of scripts.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.

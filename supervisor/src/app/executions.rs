@@ -206,7 +206,11 @@ impl Shared {
 pub(super) fn unreadable(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
-        StoreError::Sqlite(_) | StoreError::Gap | StoreError::Corrupt { .. } => {
+        StoreError::Sqlite(_)
+        | StoreError::Gap
+        | StoreError::Corrupt { .. }
+        | StoreError::Shared
+        | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

@@ -75,7 +75,11 @@ async fn adopt(store: &Store, heaps: &Heaps, tenant: &Tenant, heap: HeapId) -> R
 fn unwritten(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
-        StoreError::Sqlite(_) | StoreError::Gap | StoreError::Corrupt { .. } => {
+        StoreError::Sqlite(_)
+        | StoreError::Gap
+        | StoreError::Corrupt { .. }
+        | StoreError::Shared
+        | StoreError::Cluster(_) => {
             tracing::error!(%error, "the use of a heap could not be written");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

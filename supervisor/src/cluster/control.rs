@@ -9,10 +9,12 @@ use crate::raft::request::MemberChange;
 pub enum Role {
     /// It decides.
     Leader,
-    /// It follows a leader, or waits for one.
+    /// It votes.
     Follower,
-    /// It wants to lead.
+    /// It has no leader, and may stand for election.
     Candidate,
+    /// It has no vote.
+    Learner,
 }
 
 impl Role {
@@ -22,6 +24,7 @@ impl Role {
             Self::Leader => "Leader",
             Self::Follower => "Follower",
             Self::Candidate => "Candidate",
+            Self::Learner => "Learner",
         }
     }
 }

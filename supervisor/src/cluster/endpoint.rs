@@ -23,7 +23,6 @@ use super::options::{Begin, ClusterConfig};
 use super::outbox::Outbox;
 use super::peer::Peer;
 use super::questions::{self, QuestionError};
-use super::snapshot::Manifest;
 use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
 use crate::limits::{FOUNDING_PAUSE, FOUNDING_WORD_PAUSE};
@@ -31,6 +30,7 @@ use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::packet::Packet;
 use crate::raft::state::Members;
+use crate::store::snapshot::Manifest;
 
 /// Why a node cannot be heard, or come to a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -278,7 +278,7 @@ impl Outbox for Transport {
 
     fn send_snapshot(&mut self, packet: Packet, file: PathBuf) {
         let to = packet.to;
-        let manifest = packet.manifest().map(Manifest::decode);
+        let manifest = packet.manifest().map(Manifest::from_bytes);
         let is_on_its_way = match (manifest, File::open(&file)) {
             (Some(Ok(manifest)), Ok(file)) => {
                 let parcel = Parcel {
@@ -297,12 +297,8 @@ impl Outbox for Transport {
             _ => false,
         };
         if !is_on_its_way {
-            let desk = Arc::clone(&self.desk);
             let is_there = false;
-            self.runtime.spawn(async move {
-                let event = Event::SnapshotSent { to, is_there };
-                desk.tell_for_sure(event).await;
-            });
+            self.desk.tell(Event::SnapshotSent { to, is_there });
         }
     }
 

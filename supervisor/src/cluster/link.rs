@@ -16,7 +16,7 @@ use super::desk::Desk;
 use super::line::{Line, Question, Target};
 use super::queue::Queue;
 use super::routes::{self, PACKETS};
-use super::snapshot::{Manifest, sender};
+use super::snapshot::sender;
 use crate::limits::{
     BULK_WAIT_MAX, CONTROL_WAIT_MAX, LINKS_MAX, PEER_BYTES_PER_SEC_MIN, PEER_PAUSE_MAX,
     PEER_PAUSE_MIN,
@@ -25,6 +25,7 @@ use crate::raft::core::Event;
 use crate::raft::ids::RaftId;
 use crate::raft::packet::{Lane, Packet};
 use crate::raft::state::Members;
+use crate::store::snapshot::Manifest;
 
 /// The ways to all others.
 #[derive(Debug, Default)]
@@ -265,8 +266,7 @@ async fn carry_snapshots(desk: Arc<Desk>, to: RaftId, mut parcels: mpsc::Receive
             tracing::warn!(node = %to, %problem, "a snapshot could not be sent");
         }
         let is_there = sent.is_ok();
-        desk.tell_for_sure(Event::SnapshotSent { to, is_there })
-            .await;
+        desk.tell(Event::SnapshotSent { to, is_there });
     }
 }
 
@@ -289,21 +289,12 @@ impl Desk {
         line.get_or_insert_with(|| Line::new(Arc::clone(&self.local), target))
     }
 
-    /// Tells the node what has happened, where it has room for that.
+    /// Tells the node what has happened, where it has room for that. It has, of a snapshot, until it ends.
     pub(super) fn tell(&self, event: Event) {
         if let Some(node) = self.node.get()
             && node.inbox.offer(event).is_err()
         {
             tracing::debug!("the node has no room to hear what happened to a packet");
-        }
-    }
-
-    /// Tells the node what has happened, as soon as it has room.
-    pub(super) async fn tell_for_sure(&self, event: Event) {
-        while let Some(node) = self.node.get()
-            && node.inbox.offer(event.clone()).is_err()
-        {
-            sleep(PEER_PAUSE_MIN).await;
         }
     }
 }

@@ -1,10 +1,24 @@
-//! What lies between the nodes of a cluster: who they are, how they speak, how they come together.
+//! One node of a cluster, and what lies between the nodes: who they are, how they speak, how they come
+//! together.
 //!
 //! ```text
-//! driver ─ Outbox ─▶ endpoint ─▶ link: queue ─▶ line ══▶ listener ─▶ routes: gate ─▶ Inbox ─▶ driver
-//!                                      (three to each node)            │
-//!                                                                      trust: who is it?
+//! Handle ─▶ Inbox ─▶ driver: one thread, the core and raft.db ─▶ Outbox ─▶ endpoint ─▶ link: queue ─▶ line
+//!             ▲        └─▶ the store's writer: applies, installs      (three to each node)              ║
+//!             └─ routes: gate ◀─ listener ◀══════════════════════════════════════════════ other nodes ◀═╝
+//!                         └─ trust: who is it?
 //! ```
+//!
+//! The node, which obeys [`crate::raft::core`]:
+//!
+//! * `inbox`: what happens to it, from whoever hears of it.
+//! * `outbox`: what it says, to whoever carries it.
+//! * `files`: what it has on its disk, and in which order that changes.
+//! * `times`: its clock.
+//! * `driver`: its thread.
+//! * `board`: what the thread tells others.
+//! * `handle`, `control`: what the rest of a server asks of it.
+//!
+//! What lies between nodes:
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
@@ -12,26 +26,29 @@
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
-//! * `control`, `inbox`, `outbox`: what the node itself is to all of this.
 //!
 //! Every byte that comes is hostile until its sender has shown who it is, and bounded after that too. The
 //! algorithm sends again whatever is lost: so what there is no room for is dropped, and said to be.
 
 pub mod batch;
+mod board;
 pub mod bootstrap;
 mod control;
 mod desk;
+mod driver;
 mod endpoint;
+pub mod files;
+pub mod handle;
 #[cfg(test)]
 mod hostile_tests;
-mod inbox;
+pub mod inbox;
 mod line;
 mod link;
 mod listener;
 mod local;
 mod name;
 mod options;
-mod outbox;
+pub mod outbox;
 mod peer;
 mod questions;
 mod queue;
@@ -44,10 +61,15 @@ mod snapshot;
 #[cfg(test)]
 mod stand_tests;
 #[cfg(test)]
+mod tests;
+pub mod times;
+#[cfg(test)]
 mod transport_tests;
 mod trust;
 
+pub use self::board::{Standing, Status};
 pub use self::control::{ClusterControl, NodeStatus, Role};
+pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
 pub use self::inbox::{Full, Inbox};
 pub use self::name::{Address, Listed, NameError, NodeName};
@@ -55,5 +77,4 @@ pub use self::options::{Begin, ClusterConfig, Timing, Trust};
 pub use self::outbox::Outbox;
 pub use self::peer::Peer;
 pub use self::questions::QuestionError;
-pub use self::snapshot::{Manifest, NoManifest};
 pub use self::trust::TrustError;

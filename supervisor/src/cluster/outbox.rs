@@ -1,4 +1,4 @@
-//! What this node wants said, on its way from the thread that drives it.
+//! What a node says to others.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,16 @@ use crate::raft::ids::RaftId;
 use crate::raft::packet::Packet;
 use crate::raft::state::Members;
 
-/// Who delivers. Nothing here waits for anybody.
+/// Carries what a node says. The thread that calls it sends signs of life by it: none of this may block.
 pub trait Outbox: Send + 'static {
-    /// Delivers this, or loses it.
+    /// Delivers a packet, or loses it and tells [`crate::raft::core::Event::Unreachable`].
     fn send(&mut self, packet: Packet);
-    /// Delivers a snapshot's file, then its packet, and says in any case what has become of it.
+    /// Delivers the content of a snapshot, then the packet that names it. Tells
+    /// [`crate::raft::core::Event::SnapshotSent`] in any case: until then the node gets nothing else. The
+    /// file may be removed once it is open.
     fn send_snapshot(&mut self, packet: Packet, file: PathBuf);
     /// These are the members from now on.
     fn members(&mut self, members: &Members);
-    /// A packet of this node was not taken; it may want to know why.
+    /// A packet of this node was not taken.
     fn turn_away(&mut self, to: RaftId, why: TurnedAway);
 }

@@ -23,6 +23,7 @@ use crate::raft::ids::Incarnation;
 use crate::raft::log::Position;
 use crate::raft::packet::{Body, Lane, Packet};
 use crate::raft::request::MemberChange;
+use crate::store::snapshot::Manifest;
 
 /// Two nodes that know each other by this.
 fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
@@ -259,7 +260,7 @@ async fn a_snapshot_survives_a_cut_connection() {
         sha256: Sha256::digest(&content).into(),
     };
     let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.encode().into();
+    snapshot.mut_snapshot().data = manifest.to_bytes().into();
     snapshot.mut_snapshot().mut_metadata().mut_conf_state();
     let snapshot = between(&me, &behind, packed(snapshot));
     a.transport.send_snapshot(snapshot.clone(), file.clone());
@@ -293,7 +294,7 @@ async fn what_becomes_of_a_snapshot_is_told_in_any_case() {
         sha256: Sha256::digest(content).into(),
     };
     let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.encode().into();
+    snapshot.mut_snapshot().data = manifest.to_bytes().into();
     snapshot.mut_snapshot().mut_metadata().mut_conf_state();
     let snapshot = between(&me, &nobody, packed(snapshot));
     let (to, is_there) = (nobody.id, false);

@@ -17,9 +17,6 @@ pub const CLUSTER_TICKS_OF_HEARTBEAT: u64 = 5;
 /// Ticks among which a node draws when it stands for election, where the finest tick allows them.
 pub const CLUSTER_TICKS_OF_ELECTION: u64 = 20;
 
-/// Events that wait for a node's thread.
-pub const INBOX_EVENTS_MAX: usize = 8192;
-
 /// How far the clocks of two nodes may be apart.
 pub const PEER_CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
 /// Connections whose requests are remembered, so that none is taken twice. Only those who have the
@@ -83,8 +80,6 @@ pub const FOUNDING_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before the log says again what a cluster that begins waits for.
 pub const FOUNDING_WORD_PAUSE: Duration = Duration::from_secs(10);
 
-/// The largest snapshot, in bytes.
-pub const SNAPSHOT_BYTES_MAX: u64 = 64 << 30;
 /// A piece of a snapshot as it is sent, in bytes.
 pub const SNAPSHOT_PIECE_BYTES: usize = 1 << 20;
 /// How fast a snapshot is sent, in bytes a second: the log goes over the same network.

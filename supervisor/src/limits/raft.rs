@@ -1,5 +1,7 @@
 //! The limits of the replicated log.
 
+use std::time::Duration;
+
 /// The largest command that is replicated, encoded, in bytes: an end with a result and a session entry
 /// with the code that made it.
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
@@ -41,7 +43,7 @@ pub const DEDUP_ENTRIES: u64 = 65_536;
 
 /// How far behind its leader a learner may be to become a voter, in entries.
 pub const PROMOTION_LAG_MAX: u64 = 128;
-/// The largest page of `raft.db`, in bytes, which is also that of `state.db`.
+/// The pages of `raft.db`, in bytes.
 pub const RAFT_DB_PAGE_BYTES: u32 = 8192;
 /// The longest name of a node, in bytes.
 pub const NODE_NAME_BYTES_MAX: usize = 128;
@@ -49,3 +51,36 @@ pub const NODE_NAME_BYTES_MAX: usize = 128;
 pub const NODE_ADDRESS_BYTES_MAX: usize = 300;
 /// Rounds of reads that wait for the leader's word at once; later reads share the next one.
 pub const READ_ROUNDS_MAX: usize = 4;
+
+/// What waits for the thread of a node, in events.
+pub const INBOX_LENGTH_MAX: usize = 4096;
+/// Room of these that entries and requests leave to signs of life, votes and answers.
+pub const INBOX_KEPT_BACK: usize = 1024;
+/// Entries and requests that wait for the thread of a node, in bytes.
+pub const INBOX_BYTES_MAX: usize = 32 << 20;
+/// Events that a node takes note of before it looks at the clock again.
+pub const INBOX_TAKE_MAX: usize = 256;
+/// The same, in bytes; one is always taken.
+pub const INBOX_TAKE_BYTES_MAX: usize = 4 << 20;
+
+/// The largest snapshot of the shared state, in bytes: what executions may take by default, and as much
+/// again for the code of sessions, twice.
+pub const SNAPSHOT_BYTES_MAX: u64 = 8 << 30;
+/// The pages of a snapshot, in bytes.
+pub const SNAPSHOT_PAGE_BYTES: u32 = 8192;
+
+/// The shortest and the longest tick of a node's clock. A heartbeat has five at least, and those who stand
+/// for election have twenty moments to choose from, where that fits.
+pub const TICK_MIN: Duration = Duration::from_millis(5);
+/// The longest.
+pub const TICK_MAX: Duration = Duration::from_millis(50);
+/// How long a client of a node waits for a change, or for a read, to be certain.
+pub const CERTAINTY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a node that is about to stop waits for another one to lead.
+pub const HAND_OVER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a node whose disk is full waits until it tries again, at first.
+pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// The same, at last.
+pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(15);
+/// What is written to `raft.db` between two checkpoints, in bytes, about.
+pub const RAFT_CHECKPOINT_BYTES: u64 = 16 << 20;

@@ -3,10 +3,8 @@
 //! Names and texts were checked where they came in; here they are data. Times come with the command,
 //! from the node that made it: applying one looks at no clock.
 //!
-//! The single-node store takes the same path when it is wired in: [`Command::End`] is what its
-//! `Write::End(view, keep)` does to shared state, [`Command::Retag`], [`Command::Touch`] and
-//! [`Command::Forget`] are its namesakes, and [`Outcome`] its `Applied`. Output, queued executions and
-//! the lock of the owner stay in `executions.db`, for they are a node's own.
+//! A single node takes the same path, but for the log: its store turns what it is told into commands, and
+//! applies them as they are. Output, code, and executions that no other node has heard of stay a node's own.
 
 use bincode::{Decode, Encode};
 
@@ -58,14 +56,56 @@ pub enum Command {
         /// Only if it was not used since.
         unused_since_us: i64,
     },
-    /// Executions that ended before this time are forgotten.
-    Expire {
+    /// A heap that is stored, and that nobody has heard of, is written down as used.
+    Adopt {
+        /// Whose.
+        tenant: String,
+        /// Which.
+        heap: HeapKey,
+        /// What it takes where it is stored, in bytes.
+        stored_bytes: u64,
         /// When.
-        before_us: i64,
+        at_us: i64,
     },
+    /// These executions are forgotten, as far as they have ended.
+    Expire(Vec<ExecutionKey>),
 }
 
-/// An execution, as all nodes know it.
+impl Command {
+    /// What it adds to a transaction, in bytes, about.
+    pub fn size(&self) -> usize {
+        let of_pairs = |pairs: &[(String, String)]| {
+            let bytes = pairs.iter().map(|(key, value)| key.len() + value.len());
+            bytes.sum::<usize>()
+        };
+        128 + match self {
+            Self::End(execution, kept) => {
+                let texts = execution
+                    .end
+                    .as_ref()
+                    .map_or(0, |(_, end)| end.text_bytes());
+                let kept = kept.as_ref();
+                let kept = kept.map_or(0, |kept| 256 + kept.code.len() + of_pairs(&kept.tags));
+                usize::try_from(texts)
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(kept)
+            }
+            Self::Retag(retag) => match &retag.change {
+                TagChange::Replace(tags) => of_pairs(tags),
+                TagChange::Delete(_) | TagChange::DeleteAll => 0,
+            },
+            Self::Expire(executions) => 16 * executions.len(),
+            Self::Begin(_)
+            | Self::Abandon { .. }
+            | Self::Touch { .. }
+            | Self::Forget { .. }
+            | Self::Adopt { .. } => 0,
+        }
+    }
+}
+
+/// An execution, as all nodes know it. Down to its deadline it stays what it was when it was first heard
+/// of.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Execution {
     /// Its name.
@@ -80,18 +120,31 @@ pub struct Execution {
     pub input_heap: Option<HeapKey>,
     /// When it was accepted.
     pub submitted_us: i64,
-    /// When its script was started.
-    pub started_us: Option<i64>,
+    /// Its code, in bytes.
+    pub source_bytes: u64,
     /// V8's heap, in MiB.
     pub heap_memory_max_mb: u64,
     /// Its deadline, in seconds.
     pub execution_timeout_secs: u64,
+    /// When its script was started.
+    pub started_us: Option<i64>,
     /// Output that was kept, in bytes.
     pub output_bytes: u64,
     /// Whether more output was dropped.
     pub output_truncated: bool,
+    /// What its worker used.
+    pub usage: Option<Used>,
     /// How it ended, and when.
     pub end: Option<(i64, Ended)>,
+}
+
+/// What the worker of an execution used: `store::Usage`, as it is replicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Used {
+    /// CPU time, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory at once, in bytes.
+    pub peak_memory_bytes: u64,
 }
 
 /// How an execution ended: `store::End`, as it is replicated.
@@ -127,6 +180,23 @@ pub enum Ended {
         /// The deadline, in seconds.
         after_secs: u64,
     },
+}
+
+impl Ended {
+    /// Its texts, in bytes.
+    pub fn text_bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Completed {
+                result,
+                preview,
+                heap,
+                ..
+            } => result.len() + preview.len() + heap.as_ref().err().map_or(0, String::len),
+            Self::Failed { error, .. } => error.len(),
+            Self::Cancelled { .. } | Self::TimedOut { .. } => 0,
+        };
+        bytes as u64
+    }
 }
 
 /// What is kept of an execution that completed: `store::Keep`, as it is replicated.
@@ -256,10 +326,10 @@ mod tests {
 
     #[test]
     fn a_command_of_another_format_is_not_guessed_at() {
-        let mut bytes = encode(&Command::Expire { before_us: 7 }).unwrap();
+        let mut bytes = encode(&Command::Expire(vec![[7; 16]])).unwrap();
         assert_eq!(
             decode::<Command>(&bytes),
-            Ok(Command::Expire { before_us: 7 })
+            Ok(Command::Expire(vec![[7; 16]]))
         );
         bytes.push(0);
         assert!(matches!(

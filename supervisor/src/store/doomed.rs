@@ -20,9 +20,9 @@ use rusqlite::{Connection, params};
 use super::Store;
 use super::error::StoreError;
 use super::read::{count, heap, parsed};
-use super::write::{Applied, Write, integer};
-use super::writer::Command;
+use super::write::{Write, integer};
 use crate::heaps::{HeapId, TenantFolder};
+use crate::raft::command::{Command, Outcome};
 use crate::tenant::Tenant;
 
 /// A heap whose content is to go.
@@ -39,7 +39,7 @@ pub struct DoomedHeap {
 /// A heap that is stored and had no row.
 #[derive(Debug, Clone)]
 pub(super) struct Adoption {
-    tenant: Tenant,
+    pub(super) tenant: Tenant,
     heap: HeapId,
     stored_bytes: u64,
     at: Timestamp,
@@ -58,15 +58,13 @@ impl Store {
         stored_bytes: u64,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let write = Write::Adopt(Box::new(Adoption {
-            tenant: tenant.clone(),
+        let adoption = Adoption {
+            tenant,
             heap,
             stored_bytes,
             at,
-        }));
-        let asked = self.ask(&tenant, |waiter| Command::WriteNow(write, waiter));
-        let applied = asked.await?;
-        Ok(applied == Applied::Done)
+        };
+        Ok(self.adopt(adoption).await? == Outcome::Done)
     }
 
     /// Of these stored heaps those that this database does not know, not even as doomed, each with its
@@ -98,10 +96,7 @@ impl Store {
     /// [`StoreError`]: nothing has changed.
     pub async fn doom_orphan(&self, heap: DoomedHeap) -> Result<bool, StoreError> {
         let write = Write::Doom(heap);
-        let applied = self
-            .ask_own(|waiter| Command::WriteNow(write, waiter))
-            .await?;
-        Ok(applied == Applied::Done)
+        Ok(self.write_own(write).await? == Outcome::Done)
     }
 
     /// The doomed heaps, each with its tenant where that is known.
@@ -138,8 +133,7 @@ impl Store {
     /// [`StoreError`]: it stays doomed.
     pub async fn bury_heap(&self, heap: DoomedHeap) -> Result<(), StoreError> {
         let write = Write::Bury(heap);
-        self.ask_own(|waiter| Command::WriteNow(write, waiter))
-            .await?;
+        self.write_own(write).await?;
         Ok(())
     }
 }
@@ -159,13 +153,13 @@ impl DoomedHeap {
         Ok(())
     }
 
-    pub(super) fn doom_orphan(&self, connection: &Connection) -> rusqlite::Result<Applied> {
-        let tenants = tenants(connection).map_err(|_| rusqlite::Error::InvalidQuery)?;
+    pub(super) fn doom_orphan(&self, connection: &Connection) -> Result<Outcome, StoreError> {
+        let tenants = tenants(connection)?;
         if self.is_known(connection, tenants.get(&self.folder))? {
-            return Ok(Applied::Missing);
+            return Ok(Outcome::Missing);
         }
         self.doom(connection)?;
-        Ok(Applied::Done)
+        Ok(Outcome::Done)
     }
 
     pub(super) fn bury(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -187,23 +181,18 @@ impl DoomedHeap {
 }
 
 impl Adoption {
-    pub(super) fn apply(&self, connection: &Connection) -> rusqlite::Result<Applied> {
-        if is_doomed(connection, TenantFolder::of(&self.tenant), self.heap)? {
-            return Ok(Applied::Missing);
+    pub(super) fn is_doomed(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        is_doomed(connection, TenantFolder::of(&self.tenant), self.heap)
+    }
+
+    /// As it is shared.
+    pub(super) fn command(&self) -> Command {
+        Command::Adopt {
+            tenant: self.tenant.name().to_owned(),
+            heap: *self.heap.as_bytes(),
+            stored_bytes: self.stored_bytes,
+            at_us: self.at.as_microsecond(),
         }
-        connection
-            .prepare_cached(
-                "INSERT INTO heaps (tenant, id, stored_bytes, created_at, last_used_at)
-                 VALUES (?1, ?2, ?3, ?4, ?4)
-                 ON CONFLICT (tenant, id) DO UPDATE SET last_used_at = max(last_used_at, ?4)",
-            )?
-            .execute(params![
-                self.tenant.name(),
-                self.heap.as_bytes(),
-                integer(self.stored_bytes),
-                self.at.as_microsecond(),
-            ])?;
-        Ok(Applied::Done)
     }
 }
 
@@ -231,6 +220,34 @@ fn is_doomed(
     connection
         .prepare_cached("SELECT 1 FROM doomed_heaps WHERE folder = ?1 AND id = ?2")?
         .exists(params![folder.to_string(), heap.as_bytes()])
+}
+
+/// Heaps that are known are not doomed: another state has taken the place of the one that had forgotten
+/// them.
+pub(super) fn revive_known(connection: &Connection) -> Result<(), StoreError> {
+    let tenants = tenants(connection)?;
+    let mut statement = connection.prepare("SELECT folder, id FROM doomed_heaps")?;
+    let mut rows = statement.query([])?;
+    let mut known = Vec::new();
+    while let Some(row) = rows.next()? {
+        let folder: String = row.get(0)?;
+        let Some(folder) = TenantFolder::named(&folder) else {
+            continue;
+        };
+        let heap = heap(row, 1)?;
+        let of = tenants.get(&folder);
+        if let Some(tenant) = of
+            && connection
+                .prepare_cached("SELECT 1 FROM heaps WHERE tenant = ?1 AND id = ?2")?
+                .exists(params![tenant.name(), heap.as_bytes()])?
+        {
+            known.push((folder, heap));
+        }
+    }
+    for (folder, heap) in known {
+        bury(connection, folder, heap)?;
+    }
+    Ok(())
 }
 
 /// The tenants that have heaps, by their folders: one look into the index for each.

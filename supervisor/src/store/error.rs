@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::raft::core::Failure;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -40,6 +42,21 @@ pub enum OpenError {
     /// SQLite refuses it.
     #[error("the database cannot be opened: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The database is a node's, and its cluster would not hear of what changes.
+    #[error(
+        "the database belongs to a node of a cluster; start it with --cluster-port, or use another \
+         directory"
+    )]
+    InCluster,
+    /// A node of a cluster has its database for itself.
+    #[error("another server uses the database; a node of a cluster needs a directory of its own")]
+    InUse,
+    /// It has no number left for a server.
+    #[error("the database has no number left for this server; use another directory")]
+    Full,
+    /// What dead servers have left cannot be ended.
+    #[error("what other servers have left in the database cannot be ended: {0}")]
+    Sweep(StoreError),
     /// A thread cannot be started.
     #[error("the thread that writes cannot be started: {0}")]
     Thread(io::Error),
@@ -60,6 +77,12 @@ pub enum StoreError {
         /// What it is.
         what: &'static str,
     },
+    /// A change of what a cluster shares came past its log.
+    #[error("what the nodes of a cluster share changes by its log alone")]
+    Shared,
+    /// The cluster has not made a change, or does not say.
+    #[error(transparent)]
+    Cluster(#[from] Failure),
     /// The store is closed.
     #[error("the store is closed, because the server is shutting down")]
     Closed,

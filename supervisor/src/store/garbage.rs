@@ -13,10 +13,10 @@ use super::Store;
 use super::doomed::DoomedHeap;
 use super::error::StoreError;
 use super::read::{count, heap, parsed, time};
-use super::write::{Applied, Write, integer};
-use super::writer::Command;
+use super::write::integer;
 use crate::heaps::{HeapId, TenantFolder};
 use crate::limits;
+use crate::raft::command::{Command, HeapKey, Outcome};
 use crate::tenant::Tenant;
 
 /// How long heaps are kept that nothing needs.
@@ -145,11 +145,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: it is kept.
     pub async fn forget_heap(&self, heap: UnneededHeap) -> Result<bool, StoreError> {
-        let write = Write::Forget(Box::new(heap));
-        let applied = self
-            .ask_own(|waiter| Command::WriteNow(write, waiter))
+        let outcome = self
+            .change_own(Command::Forget {
+                tenant: heap.tenant.name().to_owned(),
+                heap: *heap.heap.as_bytes(),
+                unused_since_us: heap.last_used_at.as_microsecond(),
+            })
             .await?;
-        Ok(applied == Applied::Done)
+        Ok(outcome == Outcome::Done)
     }
 
     /// Counts the heaps, by who needs them.
@@ -246,25 +249,28 @@ fn unneeded(
     Ok(found)
 }
 
-impl UnneededHeap {
-    pub(super) fn forget(&self, connection: &Connection) -> rusqlite::Result<Applied> {
-        let forgotten = connection
-            .prepare_cached(concat!(
-                "DELETE FROM heaps WHERE tenant = ?1 AND id = ?2 AND last_used_at = ?3 AND ",
-                nothing_needs_it!(),
-            ))?
-            .execute(params![
-                self.tenant.name(),
-                self.heap.as_bytes(),
-                self.last_used_at.as_microsecond(),
-            ])?;
-        if forgotten == 0 {
-            return Ok(Applied::Missing);
-        }
-        self.doomed().doom(connection)?;
-        Ok(Applied::Done)
-    }
+/// Whether anything that is shared needs a heap.
+pub(super) fn is_needed(
+    connection: &Connection,
+    tenant: &str,
+    heap: &HeapKey,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(concat!(
+            "SELECT 1 FROM (SELECT ?1 AS tenant, ?2 AS id, coalesce(
+                 (SELECT seq FROM heaps WHERE tenant = ?1 AND id = ?2), 0) AS seq) AS heaps
+             WHERE ",
+            a_tag_needs_it!(),
+            " OR ",
+            a_session_needs_it!(),
+            " OR EXISTS (SELECT 1 FROM executions AS execution
+                 WHERE execution.tenant = ?1 AND execution.input_heap = ?2
+                     AND execution.completed_at IS NULL AND execution.is_shared)",
+        ))?
+        .exists(params![tenant, heap])?)
+}
 
+impl UnneededHeap {
     /// What it is once it is forgotten.
     pub fn doomed(&self) -> DoomedHeap {
         DoomedHeap {

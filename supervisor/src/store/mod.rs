@@ -10,20 +10,27 @@
 //! Several servers may share one database. Each ends what it has begun; a server that finds a dead
 //! one's unfinished executions ends them as failed.
 
+mod cluster;
 mod doomed;
+mod durable;
 mod error;
 mod garbage;
 mod inspect;
 mod keep;
 mod maintenance;
+mod open;
 mod page;
 mod place;
 mod prefix;
 mod read;
 mod recall;
 mod record;
+mod replica;
+mod replication;
 mod schema;
 mod session;
+mod shared;
+pub mod snapshot;
 mod source;
 mod tags;
 mod usage;
@@ -31,14 +38,13 @@ mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use cluster::Replicate;
 pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
@@ -50,6 +56,9 @@ pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
     PageRequest, Status, Summary, Usage, View,
 };
+#[cfg(test)]
+pub(crate) use replica::tests::read_back;
+pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
 pub use schema::CURSOR_KEY_BYTES;
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
@@ -57,12 +66,14 @@ pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
 pub use usage::PastUse;
 pub use write::Chunk;
 
-use self::place::Place;
-use self::write::{Applied, Write};
-use self::writer::{Command, Queued, Waiter, Writer};
+use self::open::Opened;
+use self::write::Write;
+use self::writer::{Order, Queued, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
 use crate::quota::{Crowd, Member, Sharing};
+use crate::raft::command::{Command, Outcome};
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// Where executions are kept.
@@ -117,14 +128,16 @@ pub struct IdMatches {
 /// The store. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct Store {
-    commands: mpsc::Sender<Queued>,
+    orders: mpsc::Sender<Queued>,
     /// Places in that queue.
     places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
-    owner: i64,
+    owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
+    /// What makes changes of what is shared, in a cluster.
+    node: Arc<OnceLock<Arc<dyn Replicate>>>,
 }
 
 /// How much there is of it.
@@ -149,44 +162,27 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(place: StorePlace, retention: Retention) -> Result<Self, OpenError> {
-        let place = Place::prepare(place)?;
-        let mut connection = place.open_writer()?;
-        schema::migrate(&mut connection)?;
-        let lock = place.lock()?;
-        connection.execute("INSERT INTO owners (lock_name) VALUES (?1)", [&lock.name])?;
-        let owner = connection.last_insert_rowid();
-        maintenance::sweep_dead_owners(&mut connection, &place, owner, Timestamp::now())?;
-        let idle: Result<Vec<_>, _> = (0..limits::STORE_READERS)
-            .map(|_| place.open_reader())
-            .collect();
-        let readers = Readers {
-            turns: Crowd::new(limits::STORE_READERS, Sharing::Alone),
-            idle: Mutex::new(idle?),
-        };
-        let database: Arc<Path> = place.database().into();
-        let figures = StoreFigures::default();
-        let (commands, receiver) = mpsc::channel(limits::WRITER_QUEUE_LENGTH);
-        let (healthy, health) = watch::channel(None);
-        let writer = Writer {
-            connection,
-            commands: receiver,
-            place,
-            lock,
-            owner,
-            retention,
-            health: healthy,
-            figures: figures.clone(),
-        };
-        start_thread(writer).map_err(OpenError::Thread)?;
-        Ok(Self {
-            commands,
-            places: Crowd::new(limits::WRITER_QUEUE_LENGTH, Sharing::Alone),
-            health,
-            readers: Arc::new(readers),
-            owner,
-            figures,
-            database,
-        })
+        let opened = Opened::open(place)?;
+        opened.serve_alone(retention)
+    }
+
+    /// Opens the database of a node of a cluster, which nobody else uses. What is shared changes by
+    /// [`Store::replication`] alone. It blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_in_cluster(
+        place: StorePlace,
+        retention: Retention,
+        node: RaftId,
+    ) -> Result<Self, OpenError> {
+        let opened = Opened::open(place)?;
+        opened.serve_in_cluster(retention, node)
+    }
+
+    /// What the thread of a cluster's node uses.
+    pub fn replication(&self) -> Replication {
+        Replication::new(self.orders.clone(), Arc::clone(&self.database))
     }
 
     /// Is used by so many tenants from now on; by one until then.
@@ -197,7 +193,7 @@ impl Store {
 
     /// Whether its writer works, or has ended.
     pub fn lives(&self) -> bool {
-        !self.commands.is_closed()
+        !self.orders.is_closed()
     }
 
     /// What it counts.
@@ -213,7 +209,7 @@ impl Store {
             std::fs::metadata(path).map_or(0, |about| about.len())
         };
         StoreLoad {
-            queued: self.commands.max_capacity() - self.commands.capacity(),
+            queued: self.orders.max_capacity() - self.orders.capacity(),
             database_bytes: of("") + of("-wal"),
         }
     }
@@ -256,9 +252,13 @@ impl Store {
     /// [`StoreError::Closed`].
     pub async fn reserve(&self, tenant: &Tenant) -> Result<Room<'_>, StoreError> {
         let place = self.places.turn(tenant).await.ok_or(StoreError::Closed)?;
-        let permit = self.commands.reserve().await;
+        let permit = self.orders.reserve().await;
         let permit = permit.map_err(|_| StoreError::Closed)?;
-        Ok(Room { permit, place })
+        Ok(Room {
+            permit,
+            place,
+            owner: self.owner,
+        })
     }
 
     /// Records an end with what is kept of it, all or nothing, and waits until it is committed. The
@@ -268,9 +268,15 @@ impl Store {
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
         let tenant = view.tenant.clone();
-        let write = Write::End(Box::new(view), keep.map(Box::new));
-        self.ask(&tenant, |waiter| Command::WriteNow(write, waiter))
-            .await?;
+        let mut execution = view.into_execution(self.owner);
+        if let Some(keep) = &keep {
+            let session = keep.session.as_ref().map(|name| name.as_str().to_owned());
+            execution.session = session;
+            execution.input_heap = keep.input_heap.map(|heap| *heap.as_bytes());
+        }
+        let kept = keep.map(|keep| Box::new(keep.into_kept()));
+        let end = Command::End(Box::new(execution), kept);
+        self.change(&tenant, end).await?;
         Ok(())
     }
 
@@ -279,7 +285,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: something before is not recorded.
     pub async fn flush(&self, tenant: &Tenant) -> Result<(), StoreError> {
-        self.ask(tenant, Command::Flush).await?;
+        let place = self.places.turn(tenant).await;
+        self.ask(place, Order::Flush).await?;
         Ok(())
     }
 
@@ -290,7 +297,8 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.turns.close();
         self.readers.lock().clear();
-        self.ask_own(Command::Close).await?;
+        let place = self.places.own_turn().await;
+        self.ask(place, Order::Close).await?;
         Ok(())
     }
 
@@ -341,34 +349,31 @@ impl Store {
         .await
     }
 
-    /// Asks the writer for something on behalf of a tenant.
-    async fn ask(
-        &self,
-        tenant: &Tenant,
-        command: impl FnOnce(Waiter) -> Command,
-    ) -> Result<Applied, StoreError> {
-        self.answered(self.places.turn(tenant).await, command).await
+    /// Writes something on behalf of a tenant.
+    async fn write(&self, tenant: &Tenant, write: Write) -> Result<Outcome, StoreError> {
+        let place = self.places.turn(tenant).await;
+        self.ask(place, |waiter| Order::WriteNow(write, waiter))
+            .await
     }
 
     /// The same for the server itself.
-    async fn ask_own(
-        &self,
-        command: impl FnOnce(Waiter) -> Command,
-    ) -> Result<Applied, StoreError> {
-        self.answered(self.places.own_turn().await, command).await
+    async fn write_own(&self, write: Write) -> Result<Outcome, StoreError> {
+        let place = self.places.own_turn().await;
+        self.ask(place, |waiter| Order::WriteNow(write, waiter))
+            .await
     }
 
-    async fn answered(
+    async fn ask(
         &self,
         place: Option<Member>,
-        command: impl FnOnce(Waiter) -> Command,
-    ) -> Result<Applied, StoreError> {
+        order: impl FnOnce(Waiter) -> Order,
+    ) -> Result<Outcome, StoreError> {
         let (waiter, answer) = oneshot::channel();
         let queued = Queued {
-            command: command(waiter),
-            _place: place.ok_or(StoreError::Closed)?,
+            order: order(waiter),
+            _place: Some(place.ok_or(StoreError::Closed)?),
         };
-        let sent = self.commands.send(queued).await;
+        let sent = self.orders.send(queued).await;
         sent.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -420,18 +425,21 @@ impl Store {
 pub struct Room<'a> {
     permit: mpsc::Permit<'a, Queued>,
     place: Member,
+    owner: RaftId,
 }
 
 impl Room<'_> {
     /// Records a new execution with its code; durable within [`limits::WRITER_LINGER`] and a commit. A write that
     /// fails later shows in [`Store::trouble`].
     pub fn accept(self, view: View, code: Arc<String>) {
-        self.write(Write::Accept(Box::new(view), code));
+        let execution = Box::new(view.into_execution(self.owner));
+        self.write(Write::Accept(execution, code));
     }
 
     /// Records that an execution has started.
     pub fn start(self, view: View) {
-        self.write(Write::Start(Box::new(view)));
+        let execution = Box::new(view.into_execution(self.owner));
+        self.write(Write::Start(execution));
     }
 
     /// Records output.
@@ -441,8 +449,8 @@ impl Room<'_> {
 
     fn write(self, write: Write) {
         self.permit.send(Queued {
-            command: Command::Write(write),
-            _place: self.place,
+            order: Order::Write(write),
+            _place: Some(self.place),
         });
     }
 }
@@ -456,16 +464,6 @@ impl Readers {
 /// The version of SQLite.
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()
-}
-
-fn start_thread(writer: Writer) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    thread::Builder::new()
-        .name("mcp-v8-store".to_owned())
-        .spawn(move || runtime.block_on(writer.serve()))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::raft::command::Command;
+use crate::raft::ids::RaftId;
 use crate::store::record::{End, Limits, Status, View};
 use crate::store::schema::migrate;
-use crate::store::write::{Chunk, Write};
+use crate::store::write::{Chunk, Rule, Write};
 use crate::tenant::Tenant;
 
 /// A database with one execution whose output came in these pieces.
@@ -39,8 +41,10 @@ impl Sample {
             output_truncated: false,
             usage: None,
         };
-        Write::Accept(Box::new(view.clone()), Arc::default())
-            .apply(&connection, 1)
+        let owner = RaftId::from_u64(1).unwrap();
+        let execution = view.clone().into_execution(owner);
+        Write::Accept(Box::new(execution), Arc::default())
+            .apply(&connection, Rule::Alone)
             .unwrap();
         let (mut start_byte, mut newlines_before) = (0, 0);
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
@@ -52,15 +56,16 @@ impl Sample {
             };
             start_byte += piece.len() as u64;
             newlines_before += newlines(piece.as_bytes());
-            Write::Output(chunk).apply(&connection, 1).unwrap();
+            Write::Output(chunk)
+                .apply(&connection, Rule::Alone)
+                .unwrap();
         }
         if !is_running {
             view.status = Status::TimedOut;
             view.completed_at = Some(Timestamp::UNIX_EPOCH);
             view.end = Some(End::TimedOut { after_secs: 30 });
-            Write::End(Box::new(view), None)
-                .apply(&connection, 1)
-                .unwrap();
+            let end = Command::End(Box::new(view.into_execution(owner)), None);
+            Write::Change(end).apply(&connection, Rule::Alone).unwrap();
         }
         Self { connection, id }
     }

@@ -13,6 +13,7 @@ use super::record::{
 };
 use super::write::integer;
 use crate::heaps::HeapId;
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// An execution as it is stored.
@@ -20,20 +21,22 @@ use crate::tenant::Tenant;
 pub struct Stored {
     /// The execution.
     pub view: View,
+    /// The node that accepted it, and that has its output; of a single node, the server.
+    pub owner: RaftId,
     /// Whether this server accepted it, and not another one on the same database.
     pub is_own: bool,
 }
 
 pub(super) fn get(
     connection: &Connection,
-    owner: i64,
+    own: RaftId,
     tenant: &Tenant,
     id: ExecutionId,
 ) -> Result<Option<Stored>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT owner, status, submitted_at, started_at, completed_at, heap_memory_max_mb,
-             execution_timeout_secs, output_bytes, output_truncated, failure_kind, cancelled_by,
-             timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
+             execution_timeout_secs, max(output_bytes, told_output_bytes), output_truncated,
+             failure_kind, cancelled_by, timed_out_after_secs, text_truncated, preview, error, result, output_heap, heap_error,
              tenant, session, input_heap, source_bytes, cpu_ms, peak_memory_bytes
          FROM executions WHERE id = ?1 AND tenant = ?2",
     )?;
@@ -64,9 +67,14 @@ pub(super) fn get(
         end: end(row, status)?,
         usage: usage(row)?,
     };
+    let owner = u64::try_from(row.get::<_, i64>(0)?).ok();
+    let owner = owner
+        .and_then(RaftId::from_u64)
+        .ok_or(StoreError::Corrupt { what: "server" })?;
     Ok(Some(Stored {
         view,
-        is_own: row.get::<_, i64>(0)? == owner,
+        owner,
+        is_own: owner == own,
     }))
 }
 

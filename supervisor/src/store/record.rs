@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::session::SessionName;
 use crate::heaps::HeapId;
+use crate::raft::command::ExecutionKey;
 use crate::tenant::Tenant;
 
 /// The name of an execution: random, so that it cannot be guessed.
@@ -18,6 +19,11 @@ impl ExecutionId {
     /// A new one.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
+    }
+
+    /// The name with these bytes.
+    pub(super) const fn from_key(key: ExecutionKey) -> Self {
+        Self(Uuid::from_bytes(key))
     }
 }
 

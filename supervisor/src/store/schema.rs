@@ -5,7 +5,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 7] = [EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, CURSORS];
+const MIGRATIONS: [&str; 8] = [
+    EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, CURSORS, REPLICA,
+];
 
 /// The newest version.
 pub(super) const NEWEST: usize = MIGRATIONS.len();
@@ -181,6 +183,46 @@ const CURSORS: &str = "
     UPDATE identity SET cursor_key = randomblob(32);
 ";
 
+/// The tables of executions, sessions, heaps and tags become what the nodes of a cluster share.
+const REPLICA: &str = "
+    -- `owner` is the node that runs it; of a single node each server counts as one. `output_bytes` is what
+    -- lies here, `told_output_bytes` what the others were told. One that is not shared was accepted here,
+    -- and the log has not named it.
+    ALTER TABLE executions ADD COLUMN told_output_bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE executions ADD COLUMN is_shared INTEGER NOT NULL DEFAULT 1;
+    UPDATE executions SET told_output_bytes = output_bytes;
+
+    CREATE TABLE members (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        address TEXT NOT NULL,
+        incarnation BLOB NOT NULL,
+        is_learner_for_good INTEGER NOT NULL
+    ) STRICT;
+
+    -- Members that have left and may not come back, in the order in which they left.
+    CREATE TABLE removed (
+        seq INTEGER PRIMARY KEY,
+        id INTEGER NOT NULL UNIQUE
+    ) STRICT;
+
+    -- What requests were answered, by their entries.
+    CREATE TABLE answers (
+        idx INTEGER PRIMARY KEY,
+        request BLOB NOT NULL UNIQUE,
+        outcome BLOB NOT NULL
+    ) STRICT;
+
+    -- One row: the last entry that is in these tables, and the configuration as of it.
+    CREATE TABLE applied (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        idx INTEGER NOT NULL,
+        term INTEGER NOT NULL,
+        conf BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO applied (one, idx, term, conf) VALUES (1, 1, 1, x'');
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len();
@@ -216,7 +258,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 11);
+        assert_eq!(tables, 15);
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn past_use(
     let now = now.as_microsecond();
     let since = now.saturating_sub(i64::try_from(within.as_micros()).unwrap_or(i64::MAX));
     let mut statement = connection.prepare_cached(
-        "SELECT tenant, (?1 - completed_at) / ?3, sum(coalesce(cpu_ms, 0)), sum(output_bytes)
+        "SELECT tenant, (?1 - completed_at) / ?3, sum(coalesce(cpu_ms, 0)),
+             sum(max(output_bytes, told_output_bytes))
          FROM executions
          WHERE completed_at > ?2 AND completed_at <= ?1
          GROUP BY 1, 2",

@@ -15,21 +15,27 @@ use super::Retention;
 use super::error::StoreError;
 use super::maintenance::{self, Cutoff};
 use super::place::{OwnerLock, Place};
-use super::write::{Applied, Write};
+use super::replica::Replica;
+use super::replication::SharedOrder;
+use super::write::{Rule, Write};
 use crate::limits;
 use crate::metrics::StoreFigures;
 use crate::quota::Member;
+use crate::raft::command::Outcome;
+use crate::raft::ids::RaftId;
 
 /// Somebody who waits for a commit, and wants to know whether it changed anything.
-pub(super) type Waiter = oneshot::Sender<Result<Applied, StoreError>>;
+pub(super) type Waiter = oneshot::Sender<Result<Outcome, StoreError>>;
 
 /// What the writer is told.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum Order {
     /// Write this; nobody waits.
     Write(Write),
     /// Write this and say when it is committed.
     WriteNow(Write, Waiter),
+    /// Do this with what is shared.
+    Shared(SharedOrder),
     /// Say when everything before is committed.
     Flush(Waiter),
     /// The same, then stop.
@@ -39,39 +45,44 @@ pub(super) enum Command {
 /// What waits for the writer, with its place in the queue.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) command: Command,
-    pub(super) _place: Member,
+    pub(super) order: Order,
+    /// `None` of the thread of a cluster's node, which has a place of its own.
+    pub(super) _place: Option<Member>,
 }
 
 /// The thread's belongings.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) commands: mpsc::Receiver<Queued>,
+    pub(super) orders: mpsc::Receiver<Queued>,
     pub(super) place: Place,
     pub(super) lock: OwnerLock,
-    pub(super) owner: i64,
+    pub(super) owner: RaftId,
+    pub(super) rule: Rule,
     pub(super) retention: Retention,
     /// The last failure, until a write succeeds.
     pub(super) health: watch::Sender<Option<StoreError>>,
     pub(super) figures: StoreFigures,
 }
 
-/// Commands that are committed together.
+/// Orders that are committed together.
 #[derive(Default)]
 struct Batch {
     writes: Vec<(Write, Option<Waiter>)>,
     flushes: Vec<Waiter>,
+    /// What is done after the writes.
+    shared: Option<SharedOrder>,
     close: Option<Waiter>,
     bytes: usize,
 }
 
 impl Batch {
     fn add(&mut self, queued: Queued) {
-        match queued.command {
-            Command::Write(write) => self.push(write, None),
-            Command::WriteNow(write, waiter) => self.push(write, Some(waiter)),
-            Command::Flush(waiter) => self.flushes.push(waiter),
-            Command::Close(waiter) => self.close = Some(waiter),
+        match queued.order {
+            Order::Write(write) => self.push(write, None),
+            Order::WriteNow(write, waiter) => self.push(write, Some(waiter)),
+            Order::Shared(order) => self.shared = Some(order),
+            Order::Flush(waiter) => self.flushes.push(waiter),
+            Order::Close(waiter) => self.close = Some(waiter),
         }
     }
 
@@ -108,7 +119,7 @@ impl Writer {
         loop {
             let first = tokio::select! {
                 biased;
-                command = self.commands.recv() => command,
+                order = self.orders.recv() => order,
                 () = sleep_until(upkeep.due) => {
                     self.keep_up(&mut upkeep);
                     continue;
@@ -124,7 +135,7 @@ impl Writer {
             let closing = self.commit(batch);
             if let Some(waiter) = closing {
                 self.leave();
-                let _ = waiter.send(Ok(Applied::Done));
+                let _ = waiter.send(Ok(Outcome::Done));
                 return;
             }
             if self.is_failing() {
@@ -139,14 +150,14 @@ impl Writer {
         let mut batch = Batch::default();
         batch.add(first);
         let linger_until = Instant::now() + limits::WRITER_LINGER;
-        while !batch.is_full() && batch.close.is_none() {
-            if let Ok(command) = self.commands.try_recv() {
-                batch.add(command);
+        while !batch.is_full() && batch.close.is_none() && batch.shared.is_none() {
+            if let Ok(order) = self.orders.try_recv() {
+                batch.add(order);
             } else if batch.is_awaited() {
                 break;
             } else {
-                match timeout_at(linger_until, self.commands.recv()).await {
-                    Ok(Some(command)) => batch.add(command),
+                match timeout_at(linger_until, self.orders.recv()).await {
+                    Ok(Some(order)) => batch.add(order),
                     Ok(None) | Err(_) => break,
                 }
             }
@@ -158,7 +169,10 @@ impl Writer {
     fn commit(&mut self, batch: Batch) -> Option<Waiter> {
         let result = self.commit_writes(batch.writes);
         for waiter in batch.flushes {
-            let _ = waiter.send(result.clone().map(|()| Applied::Done));
+            let _ = waiter.send(result.clone().map(|()| Outcome::Done));
+        }
+        if let Some(order) = batch.shared {
+            order.obey(&mut self.connection);
         }
         batch.close
     }
@@ -191,7 +205,7 @@ impl Writer {
                 result = Err(error.clone());
             }
             if let Some(waiter) = waiter {
-                let one = one.map(|applied| applied.first().copied().unwrap_or(Applied::Done));
+                let one = one.map(|applied| applied.first().copied().unwrap_or(Outcome::Done));
                 let _ = waiter.send(one);
             }
         }
@@ -202,7 +216,7 @@ impl Writer {
     fn write_patiently(
         &mut self,
         writes: &[(Write, Option<Waiter>)],
-    ) -> Result<Vec<Applied>, StoreError> {
+    ) -> Result<Vec<Outcome>, StoreError> {
         let mut tries_left = limits::WRITER_RETRIES;
         loop {
             match self.write(writes) {
@@ -219,16 +233,18 @@ impl Writer {
     }
 
     /// One transaction: all of them, or nothing.
-    fn write(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<Vec<Applied>, StoreError> {
+    fn write(&mut self, writes: &[(Write, Option<Waiter>)]) -> Result<Vec<Outcome>, StoreError> {
         let began = Instant::now();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let applied: Result<Vec<_>, _> = writes
             .iter()
-            .map(|(write, _)| write.apply(&transaction, self.owner))
+            .map(|(write, _)| write.apply(&transaction, self.rule))
             .collect();
         let applied = applied?;
+        let commands = writes.iter().map(|(write, _)| write.commands(self.rule));
+        Replica::new(&transaction).count_on(commands.sum())?;
         transaction.commit()?;
         self.figures.commit.time(began.elapsed());
         Ok(applied)
@@ -246,11 +262,11 @@ impl Writer {
         if self.is_failing() {
             // A write that changes nothing shows whether the trouble is over.
             let probed = self.connection.execute(
-                "UPDATE owners SET lock_name = ?2 WHERE id = ?1",
-                rusqlite::params![self.owner, self.lock.name],
+                "UPDATE owners SET lock_name = ?1 WHERE lock_name = ?1",
+                [&self.lock.name],
             );
             self.set_health(probed.err().map(StoreError::from));
-        } else {
+        } else if self.rule == Rule::Alone {
             let swept = maintenance::sweep_dead_owners(
                 &mut self.connection,
                 &self.place,
@@ -277,7 +293,11 @@ impl Writer {
         }
     }
 
+    /// In a cluster its leader says what expires.
     fn find_expired(&self) -> Option<Cutoff> {
+        if self.rule == Rule::Cluster {
+            return None;
+        }
         maintenance::cutoff(&self.connection, self.retention, Timestamp::now())
             .inspect_err(|error| tracing::warn!(%error, "expired executions cannot be found"))
             .unwrap_or(None)
@@ -301,7 +321,13 @@ impl Writer {
 
     /// Signs off, so that nobody has to clear up after this server.
     fn leave(mut self) {
-        let left = maintenance::sign_off(&mut self.connection, self.owner, Timestamp::now());
+        let left = match self.rule {
+            Rule::Alone => {
+                maintenance::sign_off(&mut self.connection, self.owner, Timestamp::now())
+            }
+            // What it leaves unfinished, the log tells of when it is back.
+            Rule::Cluster => maintenance::sign_off_node(&self.connection, &self.lock.name),
+        };
         if let Err(error) = left {
             tracing::warn!(%error, "this server could not sign off in its database");
         }

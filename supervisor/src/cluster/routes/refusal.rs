@@ -5,12 +5,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::shapes::{self, Problem};
 use crate::cluster::inbox::Full;
-use crate::cluster::snapshot::NoManifest;
 use crate::cluster::snapshot::shelf::ShelfError;
 use crate::cluster::trust::door::Stranger;
 use crate::limits::PEER_BODY_WAIT_MAX;
 use crate::raft::codec::PacketError;
 use crate::raft::core::{Failure, TurnedAway};
+use crate::store::snapshot::SnapshotError;
 
 /// Why it is not.
 #[derive(Debug, thiserror::Error)]
@@ -66,9 +66,9 @@ pub(super) enum Refusal {
     /// There is no room for the body.
     #[error("too much is in hand; try again later")]
     NoRoom,
-    /// No snapshot is named.
+    /// No snapshot is named, or one that may not be sent.
     #[error(transparent)]
-    NoManifest(#[from] NoManifest),
+    Manifest(#[from] SnapshotError),
     /// A piece of a snapshot cannot be taken.
     #[error(transparent)]
     Shelf(#[from] ShelfError),
@@ -107,7 +107,7 @@ impl Refusal {
             Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::OtherBody => StatusCode::UNAUTHORIZED,
-            Self::CutOff | Self::Malformed(_) | Self::NoManifest(_) => StatusCode::BAD_REQUEST,
+            Self::CutOff | Self::Malformed(_) | Self::Manifest(_) => StatusCode::BAD_REQUEST,
             Self::NoNode | Self::Stolen => StatusCode::FORBIDDEN,
             Self::OtherCluster | Self::NotForMe | Self::NotThere { .. } => StatusCode::CONFLICT,
             Self::TurnedAway(why) => match why {

@@ -13,10 +13,11 @@ use super::shapes::{self, Next};
 use super::{Refusal, one_packet, speaker};
 use crate::cluster::desk::Desk;
 use crate::cluster::snapshot::shelf::{Shelf, ShelfError};
-use crate::cluster::snapshot::{Manifest, NoManifest};
 use crate::cluster::trust::door::Guest;
 use crate::raft::codec::{PacketError, Reader};
 use crate::raft::core::Event;
+use crate::raft::packet::Packet;
+use crate::store::snapshot::{Manifest, SnapshotError};
 
 /// A node wants to send one. The answer is the first byte that is missing.
 pub(super) async fn offer(
@@ -26,7 +27,7 @@ pub(super) async fn offer(
 ) -> Result<Response, Refusal> {
     let (peer, node) = speaker(&desk, &guest)?;
     let packet = one_packet(&desk, &peer, &body)?;
-    let manifest = Manifest::decode(packet.manifest().ok_or(NoManifest)?)?;
+    let manifest = manifest(&packet)?;
     let next = on(&node.shelf, move |shelf| shelf.offer(peer.id, manifest)).await?;
     Ok(shapes::json(StatusCode::OK, &Next { next }))
 }
@@ -60,10 +61,14 @@ pub(super) async fn finish(
 ) -> Result<StatusCode, Refusal> {
     let (peer, node) = speaker(&desk, &guest)?;
     let packet = one_packet(&desk, &peer, &body)?;
-    let manifest = Manifest::decode(packet.manifest().ok_or(NoManifest)?)?;
+    let manifest = manifest(&packet)?;
     on(&node.shelf, move |shelf| shelf.finish(peer.id, manifest)).await?;
     node.inbox.offer(Event::Packet(packet))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn manifest(packet: &Packet) -> Result<Manifest, SnapshotError> {
+    Manifest::from_bytes(packet.manifest().ok_or(SnapshotError::Manifest)?)
 }
 
 /// Works with files where that delays nobody.

@@ -12,9 +12,10 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::Manifest;
+use crate::hex::Hex;
 use crate::limits::SNAPSHOTS_KEPT;
 use crate::raft::ids::RaftId;
+use crate::store::snapshot::Manifest;
 
 /// A directory for snapshots of other nodes.
 #[derive(Debug)]
@@ -73,12 +74,12 @@ impl Shelf {
         if self.directory.join(manifest.file_name()).is_file() {
             return Ok(manifest.bytes);
         }
-        self.clean(&manifest.part_name())?;
+        self.clean(&part_name(&manifest))?;
         *arriving = Some(Arriving { manifest, from });
-        let found = self.directory.join(manifest.part_name()).metadata();
+        let found = self.directory.join(part_name(&manifest)).metadata();
         let length = found.map_or(0, |found| found.len());
         if length > manifest.bytes {
-            fs::remove_file(self.directory.join(manifest.part_name()))?;
+            fs::remove_file(self.directory.join(part_name(&manifest)))?;
             return Ok(0);
         }
         Ok(length)
@@ -97,7 +98,7 @@ impl Shelf {
             .create(true)
             .append(true)
             .mode(0o600)
-            .open(self.directory.join(manifest.part_name()))?;
+            .open(self.directory.join(part_name(&manifest)))?;
         let length = file.metadata()?.len();
         if offset != length {
             return Err(ShelfError::Elsewhere(length));
@@ -123,7 +124,7 @@ impl Shelf {
             return Ok(whole);
         }
         expected(&arriving, from, manifest.sha256)?;
-        let part = self.directory.join(manifest.part_name());
+        let part = self.directory.join(part_name(&manifest));
         let mut file = File::open(&part)?;
         let length = file.metadata()?.len();
         if length < manifest.bytes {
@@ -179,6 +180,11 @@ fn expected(
 ) -> Result<Manifest, ShelfError> {
     let expected = arriving.filter(|one| one.from == from && one.manifest.sha256 == sha256);
     expected.map(|one| one.manifest).ok_or(ShelfError::Unknown)
+}
+
+/// The name of what has come of one.
+fn part_name(manifest: &Manifest) -> String {
+    format!("{}.part", Hex(&manifest.sha256))
 }
 
 /// The SHA-256 of a file.

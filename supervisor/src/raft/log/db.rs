@@ -170,6 +170,15 @@ impl RaftDb {
         Ok(())
     }
 
+    /// Forgets a beginning that nothing has come of: the node has never said a word by it.
+    ///
+    /// # Errors
+    /// [`LogDbError`].
+    pub fn forget_beginning(&mut self) -> Result<(), LogDbError> {
+        self.connection.execute("DELETE FROM meta", [])?;
+        Ok(())
+    }
+
     /// Everything that is on the disk.
     ///
     /// # Errors
@@ -239,15 +248,16 @@ impl RaftDb {
         Ok(())
     }
 
-    /// The snapshot whose content has still to take the place of the state.
+    /// The snapshot whose content has still to take the place of the state; none where nobody has begun.
     ///
     /// # Errors
     /// [`LogDbError`].
     pub fn pending_snapshot(&self) -> Result<Option<Bytes>, LogDbError> {
-        let pending: Option<Vec<u8>> =
-            self.connection
-                .query_row("SELECT pending_snapshot FROM meta", [], |row| row.get(0))?;
-        Ok(pending.map(Bytes::from))
+        let pending: Option<Option<Vec<u8>>> = self
+            .connection
+            .query_row("SELECT pending_snapshot FROM meta", [], |row| row.get(0))
+            .optional()?;
+        Ok(pending.flatten().map(Bytes::from))
     }
 
     /// Notes that the content of the snapshot is in its place.

@@ -10,7 +10,8 @@ mod db;
 mod tests;
 
 use bytes::Bytes;
-use raft::eraftpb::{ConfState, Entry, HardState};
+pub use raft::eraftpb::ConfState;
+use raft::eraftpb::{Entry, HardState};
 
 pub use self::cache::{LogCache, SnapshotRequest};
 pub use self::db::{Checkpointer, Identity, LogDbError, RaftDb};

@@ -256,11 +256,13 @@ fn append(object: usize, value: u32) -> Command {
         session: Some(session_name(object)),
         input_heap: None,
         submitted_us: 0,
-        started_us: None,
+        source_bytes: 0,
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
+        started_us: None,
         output_bytes: 0,
         output_truncated: false,
+        usage: None,
         end: Some((1, ended)),
     };
     let kept = Kept {

@@ -67,6 +67,11 @@ impl MemoryState {
         codec::read_conf(&mut Reader::new(&self.conf)).unwrap_or_default()
     }
 
+    /// An execution.
+    pub fn execution(&self, id: &ExecutionKey) -> Option<&Execution> {
+        self.executions.get(id)
+    }
+
     /// A session's entries, oldest first.
     pub fn session(&self, tenant: &str, session: &str) -> &[SessionEntry] {
         let found = self.sessions.get(&(tenant.to_owned(), session.to_owned()));
@@ -131,12 +136,20 @@ impl State for MemoryState {
         Ok(())
     }
 
-    fn execution(&self, id: &ExecutionKey) -> Result<Option<Execution>, Infallible> {
-        Ok(self.executions.get(id).cloned())
+    fn has_ended(&self, id: &ExecutionKey) -> Result<Option<bool>, Infallible> {
+        Ok(self.executions.get(id).map(|one| one.end.is_some()))
     }
 
     fn put_execution(&mut self, execution: &Execution) -> Result<(), Infallible> {
-        self.executions.insert(execution.id, execution.clone());
+        let known = self
+            .executions
+            .entry(execution.id)
+            .or_insert_with(|| execution.clone());
+        known.started_us = execution.started_us;
+        known.output_bytes = execution.output_bytes;
+        known.output_truncated = execution.output_truncated;
+        known.usage = execution.usage;
+        known.end.clone_from(&execution.end);
         Ok(())
     }
 
@@ -146,9 +159,8 @@ impl State for MemoryState {
         Ok(unfinished.cloned().collect())
     }
 
-    fn forget_executions_before(&mut self, at_us: i64) -> Result<(), Infallible> {
-        self.executions
-            .retain(|_, one| one.end.as_ref().is_none_or(|(ended, _)| *ended >= at_us));
+    fn forget_execution(&mut self, id: &ExecutionKey) -> Result<(), Infallible> {
+        self.executions.remove(id);
         Ok(())
     }
 

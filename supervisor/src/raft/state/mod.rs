@@ -148,12 +148,12 @@ pub trait State {
     /// The state's own.
     fn forget_answers_before(&mut self, index: u64) -> Result<(), Self::Error>;
 
-    /// An execution.
+    /// Whether an execution has ended; `None` when nobody has heard of it.
     ///
     /// # Errors
     /// The state's own.
-    fn execution(&self, id: &ExecutionKey) -> Result<Option<Execution>, Self::Error>;
-    /// Writes an execution, over what was there.
+    fn has_ended(&self, id: &ExecutionKey) -> Result<Option<bool>, Self::Error>;
+    /// Writes an execution: all of it, or how it goes on if it is known.
     ///
     /// # Errors
     /// The state's own.
@@ -163,11 +163,11 @@ pub trait State {
     /// # Errors
     /// The state's own.
     fn unfinished_of(&self, owner: RaftId) -> Result<Vec<Execution>, Self::Error>;
-    /// Forgets the executions that ended before this time.
+    /// Forgets an execution.
     ///
     /// # Errors
     /// The state's own.
-    fn forget_executions_before(&mut self, at_us: i64) -> Result<(), Self::Error>;
+    fn forget_execution(&mut self, id: &ExecutionKey) -> Result<(), Self::Error>;
 
     /// Writes a heap that is stored, or that it was stored again.
     ///
@@ -305,7 +305,12 @@ fn once<S: State>(
     Ok(outcome)
 }
 
-fn perform<S: State>(state: &mut S, command: &Command) -> Result<Outcome, S::Error> {
+/// Does what a command says. On a single node, whose commands stand in no log, this is all; whoever calls
+/// it there counts their positions.
+///
+/// # Errors
+/// The state's own.
+pub fn perform<S: State>(state: &mut S, command: &Command) -> Result<Outcome, S::Error> {
     match command {
         Command::Begin(execution) => begin(state, execution),
         Command::End(execution, kept) => end(state, execution, kept.as_deref()),
@@ -325,8 +330,23 @@ fn perform<S: State>(state: &mut S, command: &Command) -> Result<Outcome, S::Err
             heap,
             unused_since_us,
         } => forget(state, tenant, heap, *unused_since_us),
-        Command::Expire { before_us } => {
-            state.forget_executions_before(*before_us)?;
+        Command::Adopt {
+            tenant,
+            heap,
+            stored_bytes,
+            at_us,
+        } => {
+            if !state.touch_heap(tenant, heap, *at_us)? {
+                state.put_heap(tenant, heap, *stored_bytes, *at_us)?;
+            }
+            Ok(Outcome::Done)
+        }
+        Command::Expire(executions) => {
+            for id in executions {
+                if state.has_ended(id)? == Some(true) {
+                    state.forget_execution(id)?;
+                }
+            }
             Ok(Outcome::Done)
         }
     }
@@ -340,9 +360,12 @@ const fn done_if(found: bool) -> Outcome {
     }
 }
 
-fn begin<S: State>(state: &mut S, execution: &Execution) -> Result<Outcome, S::Error> {
-    let before = state.execution(&execution.id)?;
-    if before.is_some_and(|before| before.end.is_some()) {
+/// What [`Command::Begin`] does.
+///
+/// # Errors
+/// The state's own.
+pub fn begin<S: State>(state: &mut S, execution: &Execution) -> Result<Outcome, S::Error> {
+    if state.has_ended(&execution.id)? == Some(true) {
         return Ok(Outcome::AlreadyEnded);
     }
     state.put_execution(execution)?;
@@ -358,8 +381,7 @@ fn end<S: State>(
     execution: &Execution,
     kept: Option<&Kept>,
 ) -> Result<Outcome, S::Error> {
-    let before = state.execution(&execution.id)?;
-    if before.is_some_and(|before| before.end.is_some()) {
+    if state.has_ended(&execution.id)? == Some(true) {
         return Ok(Outcome::AlreadyEnded);
     }
     state.put_execution(execution)?;
@@ -464,7 +486,11 @@ fn change_members<S: State>(
     };
     let (present, left): (Vec<_>, Vec<_>) = members.present.into_iter().partition(is_named);
     members.present = present;
-    members.removed.extend(left.iter().map(|member| member.id));
+    for member in left {
+        if !members.was_removed(member.id) {
+            members.removed.push(member.id);
+        }
+    }
     state.set_members(&members)?;
     Ok(Outcome::Done)
 }

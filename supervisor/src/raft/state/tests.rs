@@ -27,11 +27,13 @@ fn execution(number: u8, session: Option<&str>) -> Execution {
         session: session.map(str::to_owned),
         input_heap: None,
         submitted_us: 1,
-        started_us: Some(2),
+        source_bytes: 3,
         heap_memory_max_mb: 8,
         execution_timeout_secs: 30,
+        started_us: Some(2),
         output_bytes: 0,
         output_truncated: false,
+        usage: None,
         end: None,
     }
 }
@@ -160,12 +162,12 @@ fn an_execution_ends_once() {
     assert_eq!(log.once(&lost), Outcome::Done);
     assert_eq!(log.once(&ended(1, Some("s"))), Outcome::AlreadyEnded);
     assert_eq!(log.state.session(TENANT, "s"), []);
-    let Ok(Some(found)) = log.state.execution(&[1; 16]) else {
-        panic!("it is gone")
-    };
+    let found = log.state.execution(&[1; 16]).unwrap();
     assert!(matches!(found.end, Some((7, Ended::Failed { .. }))));
-    log.once(&Command::Expire { before_us: 8 });
-    assert_eq!(log.state.execution(&[1; 16]), Ok(None));
+    log.once(&Command::Begin(Box::new(execution(2, None))));
+    log.once(&Command::Expire(vec![[1; 16], [2; 16], [3; 16]]));
+    assert_eq!(log.state.execution(&[1; 16]), None);
+    assert!(log.state.execution(&[2; 16]).is_some(), "it runs still");
 }
 
 #[test]
@@ -211,6 +213,20 @@ fn a_heap_that_is_needed_stays() {
     assert_eq!(log.once(&forget(100)), Outcome::Done);
     log.once(&ended(2, Some("s")));
     assert_eq!(log.once(&forget(100)), Outcome::Needed, "a session has it");
+}
+
+#[test]
+fn a_heap_that_is_adopted_keeps_what_is_known_of_it() {
+    let mut log = Log::new();
+    let adopt = |stored_bytes, at_us| Command::Adopt {
+        tenant: TENANT.to_owned(),
+        heap: HEAP,
+        stored_bytes,
+        at_us,
+    };
+    assert_eq!(log.once(&adopt(7, 5)), Outcome::Done);
+    assert_eq!(log.once(&adopt(8, 3)), Outcome::Done);
+    assert_eq!(log.state.heap_used(TENANT, &HEAP), Ok(Some(5)));
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! The files of a node: `raft.db`, snapshots, and the session database, which is the state.
+//!
+//! What rests on what, when a snapshot takes the place of both log and state:
+//!
+//! ```text
+//! 1 the file lies in `snapshots/`, verified           before the node hears of it
+//! 2 raft.db: the log begins behind it, and a marker   one durable transaction
+//! 3 the state is that of the snapshot                 one durable transaction of the session database
+//! 4 raft.db: no marker                                only now the node says anything that rests on it
+//! ```
+//!
+//! A node that dies behind 2 finds the marker when it begins again, and does 3 and 4: doing 3 twice is
+//! doing it once. One that dies behind 3 finds the state where the marker points, and does 4. The file is
+//! removed by nobody while there is a marker.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::raft::core::Begin;
+use crate::raft::log::{ConfState, Identity, LogDbError, LogWrite, Position, RaftDb, StoredLog};
+use crate::raft::state::Members;
+use crate::store::snapshot::{self, Manifest, SNAPSHOT_SUFFIX, SnapshotError};
+use crate::store::{Replication, ReplicationError, SharedState};
+
+/// The name of the log.
+pub const RAFT_DB_NAME: &str = "raft.db";
+/// The name of the directory with snapshots.
+pub const SNAPSHOTS_NAME: &str = "snapshots";
+
+/// Why the files of a node cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The log cannot be read or written.
+    #[error(transparent)]
+    Log(#[from] LogDbError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] ReplicationError),
+    /// A snapshot cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A directory cannot be used.
+    #[error("{}: {source}", .path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The state was in a cluster, and its log is gone.
+    #[error(
+        "the state in this directory belongs to a cluster, and its log ({RAFT_DB_NAME}) is missing; \
+         start this node with an empty data directory, so that it joins as a new one"
+    )]
+    LogMissing,
+    /// The node would lose what it has.
+    #[error(
+        "this directory holds sessions or executions, which joining a cluster would replace; use an \
+         empty one"
+    )]
+    NotEmpty,
+}
+
+impl FilesError {
+    /// Whether the disk is full: it may have room again later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_full(),
+            Self::State(error) => error.is_full(),
+            Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Snapshot(_) | Self::LogMissing | Self::NotEmpty => false,
+        }
+    }
+}
+
+/// How a node's life begins on an empty disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Beginning {
+    /// It is one of the first members, who all begin with this configuration.
+    First {
+        /// All of them.
+        members: Members,
+        /// Who votes.
+        conf: ConfState,
+    },
+    /// It comes later, and gets everything from a leader.
+    Later,
+}
+
+/// The files of a node, which the thread of the node has for itself.
+#[derive(Debug)]
+pub struct Files {
+    raft: RaftDb,
+    directory: PathBuf,
+    state: Replication,
+}
+
+impl Files {
+    /// Opens the files, and finishes the install of a snapshot. It blocks, and must not be called where
+    /// tasks run.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn open(directory: &Path, state: Replication) -> Result<Self, FilesError> {
+        let snapshots = directory.join(SNAPSHOTS_NAME);
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&snapshots);
+        made.map_err(|source| FilesError::Directory {
+            path: snapshots,
+            source,
+        })?;
+        let mut files = Self {
+            raft: RaftDb::open(&directory.join(RAFT_DB_NAME))?,
+            directory: directory.to_owned(),
+            state,
+        };
+        files.finish_install()?;
+        Ok(files)
+    }
+
+    /// Who these files belong to; `None` when nobody has begun on them.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn identity(&self) -> Result<Option<Identity>, FilesError> {
+        let identity = self.raft.identity()?;
+        let is_founded = is_founded(&self.state.look()?);
+        if identity.is_none() && is_founded {
+            return Err(FilesError::LogMissing);
+        }
+        // The log comes first: without its state nothing was ever said by this identity.
+        Ok(identity.filter(|_| is_founded))
+    }
+
+    /// Begins a node's life. What a single node has by now, its cluster begins with.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn begin(&mut self, me: Identity, beginning: Beginning) -> Result<(), FilesError> {
+        let found = self.state.look()?;
+        let (log, state) = match beginning {
+            Beginning::First { members, conf } => {
+                let applied = Position {
+                    term: Position::FIRST.term,
+                    index: found.applied.index,
+                };
+                let mut log = StoredLog::first();
+                log.base = applied;
+                log.hard.commit = applied.index;
+                let state = SharedState {
+                    applied,
+                    conf,
+                    members,
+                };
+                (log, state)
+            }
+            Beginning::Later if found.applied == Position::FIRST => {
+                let state = SharedState {
+                    applied: Position::default(),
+                    conf: ConfState::default(),
+                    members: Members::default(),
+                };
+                (StoredLog::default(), state)
+            }
+            Beginning::Later => return Err(FilesError::NotEmpty),
+        };
+        self.raft.forget_beginning()?;
+        self.raft.begin(me, &log)?;
+        self.state.found(state)?;
+        Ok(())
+    }
+
+    /// What the node begins with.
+    pub(super) fn load(&self, me: Identity) -> Result<Begin, FilesError> {
+        let SharedState {
+            applied,
+            conf,
+            members,
+        } = self.state.look()?;
+        Ok(Begin {
+            me,
+            log: self.raft.load()?,
+            applied,
+            conf,
+            members,
+        })
+    }
+
+    /// The state.
+    pub(super) const fn state(&self) -> &Replication {
+        &self.state
+    }
+
+    /// Where they are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the log is.
+    pub(super) fn raft_db(&self) -> PathBuf {
+        self.directory.join(RAFT_DB_NAME)
+    }
+
+    /// Where snapshots are.
+    pub(super) fn snapshots(&self) -> PathBuf {
+        self.directory.join(SNAPSHOTS_NAME)
+    }
+
+    /// The file of a snapshot that is here, as its manifest says; the manifest itself was checked against
+    /// its content before.
+    pub(super) fn snapshot(&self, manifest: &Manifest) -> Option<PathBuf> {
+        let path = self.snapshots().join(manifest.file_name());
+        let is_here = fs::metadata(&path).is_ok_and(|about| about.len() == manifest.bytes);
+        is_here.then_some(path)
+    }
+
+    /// Makes a change of the log durable; with a snapshot, of the state too: its members.
+    pub(super) fn persist(&mut self, write: &LogWrite) -> Result<Option<Members>, FilesError> {
+        let Some(install) = &write.install else {
+            self.raft.write(write)?;
+            return Ok(None);
+        };
+        let manifest = Manifest::from_bytes(&install.manifest)?;
+        self.raft.write(write)?;
+        Ok(Some(self.install(manifest)?))
+    }
+
+    fn install(&mut self, manifest: Manifest) -> Result<Members, FilesError> {
+        let path = self.snapshots().join(manifest.file_name());
+        let members = self.state.install(path, manifest)?;
+        self.raft.snapshot_installed()?;
+        Ok(members)
+    }
+
+    fn finish_install(&mut self) -> Result<(), FilesError> {
+        let Some(pending) = self.raft.pending_snapshot()? else {
+            return Ok(());
+        };
+        let manifest = Manifest::from_bytes(&pending)?;
+        if self.state.look()?.applied == manifest.at {
+            self.raft.snapshot_installed()?;
+            return Ok(());
+        }
+        snapshot::verify(&self.snapshots().join(manifest.file_name()), &manifest)?;
+        self.install(manifest)?;
+        Ok(())
+    }
+
+    /// Removes all snapshots but this one. None is to be installed.
+    pub(super) fn keep_snapshot(&self, manifest: &Manifest) {
+        let kept = manifest.file_name();
+        let Ok(entries) = fs::read_dir(self.snapshots()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let is_other = name
+                .to_str()
+                .is_some_and(|name| name.ends_with(SNAPSHOT_SUFFIX) && name != kept);
+            if is_other && let Err(error) = fs::remove_file(entry.path()) {
+                tracing::warn!(%error, "an old snapshot could not be removed");
+            }
+        }
+    }
+}
+
+/// Whether a state belongs to a cluster, or waits for what one has.
+fn is_founded(state: &SharedState) -> bool {
+    state.applied == Position::default() || !state.conf.get_voters().is_empty()
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

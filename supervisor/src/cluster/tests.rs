@@ -1,0 +1,215 @@
+//! Nodes in one process, over real files and a network in memory: they elect, die, come back, join, and
+//! agree.
+
+mod world;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use self::world::{World, member};
+use super::files::Beginning;
+use super::{Role, Standing, Status};
+use crate::raft::command::{Command, Outcome, Retag, TagChange};
+use crate::raft::core::{Failure, Stop};
+use crate::raft::request::{Ask, MemberChange, Refusal};
+
+fn adopt(heap: u8) -> Command {
+    Command::Adopt {
+        tenant: "t".to_owned(),
+        heap: [heap; 32],
+        stored_bytes: 1,
+        at_us: 1,
+    }
+}
+
+fn tag(heap: u8, value: usize) -> Command {
+    Command::Retag(Box::new(Retag {
+        tenant: "t".to_owned(),
+        heap: [heap; 32],
+        change: TagChange::Replace(vec![("v".to_owned(), value.to_string())]),
+        at_us: 2,
+    }))
+}
+
+fn value(world: &World, at: usize, heap: u8) -> Option<String> {
+    let heap = crate::heaps::HeapId::from_bytes([heap; 32]);
+    let tags = world.wait(world.store(at).heap_tags("t".parse().unwrap(), heap));
+    let tags = tags.unwrap()?;
+    let found = tags.iter().find(|(key, _)| *key == "v");
+    found.map(|(_, value)| value.to_owned())
+}
+
+#[test]
+fn every_node_makes_changes_that_every_node_shows() {
+    let world = World::new(3, 1000);
+    world.leader();
+    for at in 0..3_u8 {
+        assert_eq!(world.propose(at.into(), &adopt(at)), Outcome::Done);
+        assert_eq!(world.propose(at.into(), &tag(at, at.into())), Outcome::Done);
+        // Whoever has the answer reads what it wrote, and so does whoever asks for what is certain.
+        let expected = Some(at.to_string());
+        assert_eq!(value(&world, at.into(), at), expected);
+        for other in 0..3 {
+            world.barrier(other);
+            assert_eq!(value(&world, other, at), expected);
+        }
+    }
+    assert_eq!(world.propose(1, &tag(9, 1)), Outcome::Missing);
+    world.agree();
+    let status = world.handle(world.leader()).status();
+    assert_eq!(
+        (status.role, status.standing),
+        (Role::Leader, Standing::Works)
+    );
+    assert_eq!(status.members.present.len(), 3);
+    assert_eq!(world.slots[0].told.lock().unwrap().present.len(), 3);
+}
+
+#[test]
+fn a_request_is_done_once_however_often_it_is_asked() {
+    let world = World::new(3, 1000);
+    world.leader();
+    world.propose(0, &adopt(1));
+    let bytes = crate::raft::command::encode(&tag(1, 7)).unwrap();
+    let request = world.handle(0).request(Ask::Command(bytes.into())).unwrap();
+    for at in [0, 1, 2, 0] {
+        let answer = world.wait(world.handle(at).ask(request.clone()));
+        assert_eq!(answer, Ok(Outcome::Done), "node {at}");
+        if at == 0 {
+            world.propose(0, &tag(1, 8));
+        }
+    }
+    world.barrier(0);
+    assert_eq!(value(&world, 0, 1), Some("8".to_owned()));
+    let malformed = Ask::Command(bytes::Bytes::from_static(&[99, 1]));
+    let request = world.handle(1).request(malformed).unwrap();
+    assert_eq!(
+        world.wait(world.handle(1).ask(request)),
+        Err(Failure::Refused(Refusal::Malformed))
+    );
+}
+
+#[test]
+fn nodes_die_and_come_back_with_all_that_was_answered() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    world.propose(0, &adopt(1));
+    for round in 0..3 {
+        let leader = world.leader();
+        world.propose(leader, &tag(1, 10 * round));
+        world.kill(leader);
+        let other = world.running()[0];
+        world.propose(other, &tag(1, 10 * round + 1));
+        world.restart(leader);
+        world.barrier(leader);
+        assert_eq!(value(&world, leader, 1), Some((10 * round + 1).to_string()));
+    }
+    // All at once.
+    for at in 0..3 {
+        world.kill(at);
+    }
+    for at in 0..3 {
+        world.restart(at);
+    }
+    world.barrier(1);
+    assert_eq!(value(&world, 1, 1), Some("21".to_owned()));
+    world.agree();
+}
+
+#[test]
+fn a_node_that_lags_behind_the_log_gets_a_snapshot() {
+    let mut world = World::new(3, 8);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    let late = (leader + 1) % 3;
+    world.kill(late);
+    let behind = world.handle(leader).status().last;
+    let mut written = 0;
+    let is_short = |world: &World| {
+        let mut running = world.running().into_iter();
+        running.all(|at| world.handle(at).status().base > behind)
+    };
+    while !is_short(&world) {
+        written += 1;
+        assert!(written < 2000, "the log becomes no shorter");
+        world.propose(leader, &tag(1, written));
+    }
+    world.restart(late);
+    world.barrier(late);
+    assert_eq!(value(&world, late, 1), Some(written.to_string()));
+    assert!(
+        world.handle(late).status().base > behind,
+        "it has no such log"
+    );
+    world.agree();
+    // It goes on from there after its death, too.
+    world.kill(late);
+    world.restart(late);
+    world.agree();
+}
+
+#[test]
+fn a_node_joins_votes_and_leaves() {
+    let mut world = World::new(1, 1000);
+    world.propose(0, &adopt(1));
+    let cluster = world.slots[0].me.cluster;
+    let new = world.add(cluster, member(7));
+    world.begin(new, Beginning::Later);
+    let join = MemberChange::Join(world.slots[new].member.clone());
+    let joined = world.wait(world.handle(0).change_members(join.clone()));
+    assert_eq!(joined, Ok(Outcome::Done));
+    let id = world.slots[new].me.id;
+    world.until(0, |now| now.conf.get_voters().contains(&id.get()));
+    world.propose(new, &tag(1, 5));
+    assert_eq!(value(&world, new, 1), Some("5".to_owned()));
+    world.agree();
+    // A second time it is there.
+    assert_eq!(
+        world.wait(world.handle(new).change_members(join)),
+        Ok(Outcome::Done)
+    );
+
+    let left = world.wait(world.handle(0).change_members(MemberChange::Remove(id)));
+    assert_eq!(left, Ok(Outcome::Done));
+    let is_over = |now: &Status| now.standing == Standing::Stopped(Some(Stop::Removed));
+    world.until(new, is_over);
+    let stopped = world.wait(world.handle(new).propose(&adopt(2)));
+    assert_eq!(stopped, Err(Failure::Stopped));
+    assert!(world.slots[0].told.lock().unwrap().was_removed(id));
+    world.propose(0, &tag(1, 6));
+}
+
+#[test]
+fn a_node_that_stops_gives_its_leadership_away_first() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    world.wait(world.handle(leader).hand_over());
+    let next = world.handle(leader).leader();
+    assert!(next.is_some() && next != Some(world.slots[leader].me.id));
+    world.kill(leader);
+    world.leader();
+    world.agree();
+}
+
+#[test]
+fn alone_of_three_nothing_is_certain() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    world.kill(0);
+    world.kill(1);
+    let handle = world.handle(2);
+    // Waiting for all of the patience would only take long.
+    let soon = Duration::from_secs(1);
+    let read = world
+        .runtime
+        .block_on(async { timeout(soon, handle.read_barrier()).await });
+    assert!(!matches!(read, Ok(Ok(()))));
+    let write = world
+        .runtime
+        .block_on(async { timeout(soon, handle.propose(&adopt(1))).await });
+    assert!(!matches!(write, Ok(Ok(_))));
+    world.restart(0);
+    world.leader();
+    assert_eq!(world.propose(2, &adopt(2)), Outcome::Done);
+}
