@@ -15,7 +15,7 @@ use super::{LogWrite, Position, StoredLog};
 use crate::limits::RAFT_DB_PAGE_BYTES;
 
 /// The version of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE raft_log (
@@ -41,6 +41,15 @@ const TABLES: &str = "
         base_term INTEGER NOT NULL,
         pending_snapshot BLOB
     ) STRICT;
+";
+
+/// Since version 2. One row from when the node has first named its life: before it is in a cluster.
+const LIFE: &str = "
+    CREATE TABLE life (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        incarnation BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO life (one, incarnation) SELECT 1, incarnation FROM meta;
 ";
 
 /// Who this disk belongs to.
@@ -73,6 +82,12 @@ pub enum LogDbError {
         /// What it is.
         what: &'static str,
     },
+    /// Others know this disk by another life than the one that is to begin on it.
+    #[error("another life of this node has begun with this log")]
+    OtherLife,
+    /// There is no source of random numbers.
+    #[error("no random numbers can be had: {0}")]
+    Random(getrandom::Error),
     /// A number that SQLite cannot hold.
     #[error("a number of the log is too large")]
     Number,
@@ -111,12 +126,13 @@ impl RaftDb {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", FORMAT)?;
-            }
+            0 => transaction.execute_batch(&format!("{TABLES}{LIFE}"))?,
+            1 => transaction.execute_batch(LIFE)?,
             FORMAT => {}
             _ => return Err(LogDbError::Newer { found }),
+        }
+        if found != FORMAT {
+            transaction.pragma_update(None, "user_version", FORMAT)?;
         }
         transaction.commit()?;
         Ok(Self { connection })
@@ -146,12 +162,41 @@ impl RaftDb {
         }))
     }
 
+    /// The life that this disk stands for: made and durable when it is first asked for, and the same until
+    /// the disk is lost. The node names it to others before it is in a cluster.
+    ///
+    /// # Errors
+    /// [`LogDbError`].
+    pub fn incarnation(&mut self) -> Result<Incarnation, LogDbError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(life) = life(&transaction)? {
+            return Ok(life);
+        }
+        let mut new = [0; 16];
+        getrandom::fill(&mut new).map_err(LogDbError::Random)?;
+        transaction.execute("INSERT INTO life (one, incarnation) VALUES (1, ?1)", [new])?;
+        transaction.commit()?;
+        Ok(Incarnation(new))
+    }
+
     /// Begins a node's life on an empty disk.
     ///
     /// # Errors
     /// [`LogDbError`], also when one has begun here before.
     pub fn begin(&mut self, identity: Identity, log: &StoredLog) -> Result<(), LogDbError> {
-        self.connection.execute(
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute(
+            "INSERT INTO life (one, incarnation) VALUES (1, ?1) ON CONFLICT DO NOTHING",
+            [identity.incarnation.0],
+        )?;
+        if life(&transaction)? != Some(identity.incarnation) {
+            return Err(LogDbError::OtherLife);
+        }
+        transaction.execute(
             "INSERT INTO meta (one, format, cluster, raft_id, incarnation, term, vote, commit_idx,
                  base_idx, base_term)
              VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -167,10 +212,12 @@ impl RaftDb {
                 integer(log.base.term)?,
             ],
         )?;
+        transaction.commit()?;
         Ok(())
     }
 
-    /// Forgets a beginning that nothing has come of: the node has never said a word by it.
+    /// Forgets a beginning that nothing has come of: the node has never said a word by it. Its life stays,
+    /// which others may have heard of.
     ///
     /// # Errors
     /// [`LogDbError`].
@@ -299,6 +346,11 @@ impl Checkpointer {
                 })?;
         Ok(busy == 0 && log == moved)
     }
+}
+
+fn life(connection: &Connection) -> Result<Option<Incarnation>, LogDbError> {
+    let found = connection.query_row("SELECT incarnation FROM life", [], |row| row.get(0));
+    Ok(found.optional()?.map(Incarnation))
 }
 
 fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> {
