@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::board::{Board, Standing, Status};
+use super::control::{ClusterControl, NodeStatus};
 use super::driver::{Aside, Driver, DriverError, Kept};
 use super::files::Files;
 use super::inbox::Inbox;
@@ -235,6 +236,28 @@ impl Drop for Waits<'_> {
         match self.what {
             Awaited::Answer(id) => self.board.forget_answer(id),
             Awaited::Read(id) => self.board.forget_read(id),
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterControl for Handle {
+    fn status(&self) -> NodeStatus {
+        let status = self.status();
+        NodeStatus {
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            commit_index: status.committed,
+            last_applied: status.applied,
+            log_length: status.last.saturating_sub(status.base),
+        }
+    }
+
+    async fn change(&self, change: MemberChange) -> Result<(), Failure> {
+        match self.change_members(change).await? {
+            Outcome::Refused => Err(Refusal::Overtaken.into()),
+            _ => Ok(()),
         }
     }
 }
