@@ -3,21 +3,25 @@
 //! What rests on what, when a snapshot takes the place of both log and state:
 //!
 //! ```text
-//! 1 the file lies in `snapshots/`, verified           before the node hears of it
-//! 2 raft.db: the log begins behind it, and a marker   one durable transaction
-//! 3 the state is that of the snapshot                 one durable transaction of the session database
-//! 4 raft.db: no marker                                only now the node says anything that rests on it
+//! 1 the file has arrived in `snapshots/`, verified    before the node hears of it
+//! 2 it has a name of the node's own                   a rename, durable before anything points to it
+//! 3 raft.db: the log begins behind it, and a marker   one durable transaction
+//! 4 the state is that of the snapshot                 one durable transaction of the session database
+//! 5 raft.db: no marker                                only now the node says anything that rests on it
 //! ```
 //!
-//! A node that dies behind 2 finds the marker when it begins again, and does 3 and 4: doing 3 twice is
-//! doing it once. One that dies behind 3 finds the state where the marker points, and does 4. The file is
-//! removed by nobody while there is a marker.
+//! A node that dies behind 3 finds the marker when it begins again, and does 4 and 5: doing 4 twice is
+//! doing it once. One that dies behind 4 finds the state where the marker points, and does 5.
+//!
+//! What arrives is the shelf's ([`super::snapshot::shelf`]), which may remove it to make room. From step 2 on
+//! a file is the node's: its thread alone removes files of such a name, and none that a marker points to.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::snapshot::shelf;
 use crate::raft::core::Begin;
 use crate::raft::log::{ConfState, Identity, LogDbError, LogWrite, Position, RaftDb, StoredLog};
 use crate::raft::state::Members;
@@ -95,11 +99,13 @@ pub struct Files {
     raft: RaftDb,
     directory: PathBuf,
     state: Replication,
+    /// Snapshots that have arrived, while the thread of the node looks whether it needs them.
+    taken: Vec<PathBuf>,
 }
 
 impl Files {
-    /// Opens the files, and finishes the install of a snapshot. It blocks, and must not be called where
-    /// tasks run.
+    /// Opens the files, finishes the install of a snapshot, and removes others, which nobody knows of any
+    /// more. It blocks, and must not be called where tasks run.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -117,8 +123,10 @@ impl Files {
             raft: RaftDb::open(&directory.join(RAFT_DB_NAME))?,
             directory: directory.to_owned(),
             state,
+            taken: Vec::new(),
         };
         files.finish_install()?;
+        files.remove_snapshots(|_| true);
         Ok(files)
     }
 
@@ -225,8 +233,15 @@ impl Files {
             return Ok(None);
         };
         let manifest = Manifest::from_bytes(&install.manifest)?;
+        self.sync_snapshots()?;
         self.raft.write(write)?;
         Ok(Some(self.install(manifest)?))
+    }
+
+    fn sync_snapshots(&self) -> Result<(), FilesError> {
+        let path = self.snapshots();
+        let synced = File::open(&path).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| FilesError::Directory { path, source })
     }
 
     fn install(&mut self, manifest: Manifest) -> Result<Members, FilesError> {
@@ -250,21 +265,49 @@ impl Files {
         Ok(())
     }
 
-    /// Removes all snapshots but this one. None is to be installed.
+    /// Makes a snapshot that has arrived the node's own; whether it is here.
+    pub(super) fn take(&mut self, manifest: &Manifest) -> bool {
+        let own = self.snapshots().join(manifest.file_name());
+        let arrived = self.snapshots().join(shelf::arrived_name(manifest));
+        // What cannot be renamed is not here, or was taken before.
+        if fs::rename(arrived, &own).is_ok() {
+            self.taken.push(own);
+        }
+        self.snapshot(manifest).is_some()
+    }
+
+    /// Removes what was taken: by now it is installed, or was not needed.
+    pub(super) fn drop_taken(&mut self) {
+        for path in self.taken.drain(..) {
+            remove(&path);
+        }
+    }
+
+    /// Removes all snapshots but this one, which was made last.
     pub(super) fn keep_snapshot(&self, manifest: &Manifest) {
         let kept = manifest.file_name();
+        self.remove_snapshots(|name| name != kept);
+    }
+
+    /// Removes snapshots with the node's names. No marker points to one of them.
+    fn remove_snapshots(&self, is_old: impl Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(self.snapshots()) else {
             return;
         };
         for entry in entries.flatten() {
+            let path = entry.path();
             let name = entry.file_name();
-            let is_other = name
-                .to_str()
-                .is_some_and(|name| name.ends_with(SNAPSHOT_SUFFIX) && name != kept);
-            if is_other && let Err(error) = fs::remove_file(entry.path()) {
-                tracing::warn!(%error, "an old snapshot could not be removed");
+            let is_own = |name: &&str| name.ends_with(SNAPSHOT_SUFFIX) && is_old(name);
+            if name.to_str().filter(is_own).is_some() && !self.taken.contains(&path) {
+                remove(&path);
             }
         }
+    }
+}
+
+fn remove(snapshot: &Path) {
+    if let Err(error) = fs::remove_file(snapshot) {
+        tracing::warn!(%error, "an old snapshot could not be removed");
     }
 }
 
