@@ -13,6 +13,15 @@
 //! A node that dies behind 3 finds the marker when it begins again, and does 4 and 5: doing 4 twice is
 //! doing it once. One that dies behind 4 finds the state where the marker points, and does 5.
 //!
+//! And when a node goes on alone, as a new cluster:
+//!
+//! ```text
+//! 1 raft.db: a marker with the new cluster            from here on nothing else happens to these files
+//! 2 the state holds all of the log                    one durable transaction
+//! 3 the state is that of a cluster of one             one durable transaction
+//! 4 raft.db: another cluster, no entries              one durable transaction
+//! ```
+//!
 //! What arrives is the shelf's ([`super::snapshot::shelf`]), which may remove it to make room. From step 2 on
 //! a file is the node's: its thread alone removes files of such a name, and none that a marker points to.
 
@@ -22,9 +31,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::snapshot::shelf;
-use crate::raft::core::Begin;
-use crate::raft::log::{ConfState, Identity, LogDbError, LogWrite, Position, RaftDb, StoredLog};
-use crate::raft::state::Members;
+use crate::raft::core::{Begin, Unreadable, beyond};
+use crate::raft::ids::{ClusterId, RaftId};
+use crate::raft::log::{
+    ConfState, Identity, LogDbError, LogError, LogWrite, Position, RaftDb, StoredLog,
+};
+use crate::raft::state::{Item, Members};
 use crate::store::snapshot::{self, Manifest, SNAPSHOT_SUFFIX, SnapshotError};
 use crate::store::{Replication, ReplicationError, SharedState};
 
@@ -59,6 +71,17 @@ pub enum FilesError {
          start this node with an empty data directory, so that it joins as a new one"
     )]
     LogMissing,
+    /// The log does not fit the state.
+    #[error(transparent)]
+    Misfit(#[from] LogError),
+    /// The log cannot be read to its end.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// There is nothing of a cluster here, or not as one of its members.
+    #[error(
+        "the state in this directory is not that of a member of a cluster: there is nothing to go on with"
+    )]
+    NoMember,
     /// The node would lose what it has.
     #[error(
         "this directory holds sessions or executions, which joining a cluster would replace; use an \
@@ -74,7 +97,12 @@ impl FilesError {
             Self::Log(error) => error.is_full(),
             Self::State(error) => error.is_full(),
             Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
-            Self::Snapshot(_) | Self::LogMissing | Self::NotEmpty => false,
+            Self::Snapshot(_)
+            | Self::LogMissing
+            | Self::Misfit(_)
+            | Self::Unreadable(_)
+            | Self::NoMember
+            | Self::NotEmpty => false,
         }
     }
 }
@@ -104,7 +132,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Opens the files, finishes the install of a snapshot, and removes others, which nobody knows of any
+    /// Opens the files, finishes what was begun with them, and removes snapshots, which nobody knows of any
     /// more. It blocks, and must not be called where tasks run.
     ///
     /// # Errors
@@ -126,6 +154,7 @@ impl Files {
             taken: Vec::new(),
         };
         files.finish_install()?;
+        files.finish_founding()?;
         files.remove_snapshots(|_| true);
         Ok(files)
     }
@@ -180,6 +209,80 @@ impl Files {
         self.raft.begin(me, &log)?;
         self.state.found(state)?;
         Ok(())
+    }
+
+    /// Goes on where the files end; who this is.
+    ///
+    /// # Errors
+    /// [`FilesError`], also when nobody has begun here.
+    pub fn resume(&mut self) -> Result<Identity, FilesError> {
+        self.raft.forget_founding()?;
+        self.identity()?.ok_or(FilesError::NoMember)
+    }
+
+    /// Goes on there as the only member of a new cluster, because the others are lost for good; who this is
+    /// in it. All of the log counts as certain.
+    ///
+    /// It is done once, until the node was told to [`Files::resume`]: a switch that is left where it is
+    /// parts nobody from those who have joined since.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn resume_alone(&mut self) -> Result<Identity, FilesError> {
+        let me = self.identity()?.ok_or(FilesError::NoMember)?;
+        if self.raft.founding()?.is_some() {
+            tracing::warn!(
+                "this node went on alone when it was told so before, and does not again; take away \
+                 --force-new-cluster"
+            );
+            return Ok(me);
+        }
+        let state = self.state.look()?;
+        if state.members.get(me.id).is_none() {
+            return Err(FilesError::NoMember);
+        }
+        // Whatever would fail must do so before there is no way back.
+        self.rest(state.applied)?;
+        let mut cluster = [0; 16];
+        getrandom::fill(&mut cluster).map_err(LogDbError::Random)?;
+        self.raft.begin_founding(ClusterId(cluster))?;
+        self.finish_founding()?;
+        self.identity()?.ok_or(FilesError::NoMember)
+    }
+
+    fn finish_founding(&mut self) -> Result<(), FilesError> {
+        if self
+            .raft
+            .founding()?
+            .is_none_or(|founding| founding.is_done)
+        {
+            return Ok(());
+        }
+        let me = self.raft.identity()?.ok_or(FilesError::NoMember)?;
+        let (log, rest) = self.rest(self.state.look()?.applied)?;
+        if !rest.is_empty() {
+            self.state.apply(rest, true)?;
+        }
+        let SharedState {
+            applied, members, ..
+        } = self.state.look()?;
+        let mut conf = ConfState::default();
+        conf.set_voters(vec![me.id.get()]);
+        let members = alone(members, me.id);
+        self.state.found(SharedState {
+            applied,
+            conf,
+            members,
+        })?;
+        self.raft.end_founding(&log.ended(applied))?;
+        Ok(())
+    }
+
+    /// The log, and what it holds beyond the state.
+    fn rest(&self, applied: Position) -> Result<(StoredLog, Vec<Item>), FilesError> {
+        let log = self.raft.load()?.reconcile(applied.index)?;
+        let rest = beyond(&log, applied.index)?;
+        Ok((log, rest))
     }
 
     /// What the node begins with.
@@ -309,6 +412,21 @@ fn remove(snapshot: &Path) {
     if let Err(error) = fs::remove_file(snapshot) {
         tracing::warn!(%error, "an old snapshot could not be removed");
     }
+}
+
+/// The members when all but one are lost for good.
+fn alone(members: Members, me: RaftId) -> Members {
+    let Members {
+        present,
+        mut removed,
+    } = members;
+    let (mut present, lost): (Vec<_>, Vec<_>) =
+        present.into_iter().partition(|member| member.id == me);
+    for member in &mut present {
+        member.is_learner_for_good = false;
+    }
+    removed.extend(lost.into_iter().map(|member| member.id));
+    Members { present, removed }
 }
 
 /// Whether a state belongs to a cluster, or waits for what one has.

@@ -182,6 +182,13 @@ impl World {
         self.run(at, store, files);
     }
 
+    /// Goes on with the files of one node, without the others.
+    pub(super) fn go_on_alone(&mut self, at: usize) {
+        let (store, mut files) = self.open(at);
+        self.slots[at].me = files.resume_alone().unwrap();
+        self.run(at, store, files);
+    }
+
     /// Begins again from the files.
     pub(super) fn restart(&mut self, at: usize) {
         let (store, files) = self.open(at);
