@@ -221,6 +221,47 @@ fn a_node_that_stops_gives_its_leadership_away_first() {
 }
 
 #[test]
+fn the_last_of_three_goes_on_alone_and_others_join_it() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    world.propose(leader, &tag(1, 1));
+    let last = (leader + 1) % 3;
+    world.barrier(last);
+    for at in 0..3 {
+        world.kill(at);
+    }
+    let old = world.slots[last].me.cluster;
+    world.go_on_alone(last);
+    let cluster = world.slots[last].me.cluster;
+    assert_ne!(cluster, old);
+    world.barrier(last);
+    assert_eq!(value(&world, last, 1), Some("1".to_owned()));
+    world.propose(last, &tag(1, 2));
+    // One that was not lost after all finds nobody.
+    world.restart(leader);
+    let soon = Duration::from_secs(1);
+    let handle = world.handle(leader);
+    let write = world
+        .runtime
+        .block_on(async { timeout(soon, handle.propose(&adopt(2))).await });
+    assert!(!matches!(write, Ok(Ok(_))));
+    world.kill(leader);
+
+    let new = world.add(cluster, member(7));
+    world.begin(new, Beginning::Later);
+    let join = MemberChange::Join(world.slots[new].member.clone());
+    assert_eq!(world.wait(world.handle(last).change(join)), Ok(()));
+    let id = world.slots[new].me.id;
+    world.until(last, |now| now.conf.get_voters().contains(&id.get()));
+    world.propose(new, &tag(1, 3));
+    world.agree();
+    world.kill(last);
+    world.restart(last);
+    world.agree();
+}
+
+#[test]
 fn alone_of_three_nothing_is_certain() {
     let mut world = World::new(3, 1000);
     world.leader();

@@ -88,8 +88,8 @@ pub const SNAPSHOT_BYTES_PER_SEC: u64 = 64 << 20;
 pub const SNAPSHOT_PIECE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often in a row a piece may fail before the snapshot is given up.
 pub const SNAPSHOT_FAILURES_MAX: u32 = 8;
-/// Bytes a second that any disk reads back, to verify a snapshot.
-pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 20 << 20;
-/// Snapshots that were received whole and are kept. The node removes them when it has used them; the
-/// oldest of more than these was of a leader that is gone.
+/// Bytes a second of a snapshot that any node verifies: it reads all of it twice.
+pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 10 << 20;
+/// Snapshots that were received whole and wait for the node to take them; the oldest of more than these
+/// was of a leader that is gone.
 pub const SNAPSHOTS_KEPT: usize = 4;

@@ -15,7 +15,7 @@ use super::{LogWrite, Position, StoredLog};
 use crate::limits::RAFT_DB_PAGE_BYTES;
 
 /// The version of the tables.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE raft_log (
@@ -50,6 +50,16 @@ const LIFE: &str = "
         incarnation BLOB NOT NULL
     ) STRICT;
     INSERT INTO life (one, incarnation) SELECT 1, incarnation FROM meta;
+";
+
+/// Since version 3. At most one row: the cluster that this node makes alone, or has made when it was last
+/// told to.
+const FOUNDING: &str = "
+    CREATE TABLE founding (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        cluster BLOB NOT NULL,
+        is_done INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// Who this disk belongs to.
@@ -107,7 +117,7 @@ impl LogDbError {
 /// `raft.db`, opened to write.
 #[derive(Debug)]
 pub struct RaftDb {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl RaftDb {
@@ -126,8 +136,9 @@ impl RaftDb {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
-            0 => transaction.execute_batch(&format!("{TABLES}{LIFE}"))?,
-            1 => transaction.execute_batch(LIFE)?,
+            0 => transaction.execute_batch(&format!("{TABLES}{LIFE}{FOUNDING}"))?,
+            1 => transaction.execute_batch(&format!("{LIFE}{FOUNDING}"))?,
+            2 => transaction.execute_batch(FOUNDING)?,
             FORMAT => {}
             _ => return Err(LogDbError::Newer { found }),
         }
@@ -353,7 +364,7 @@ fn life(connection: &Connection) -> Result<Option<Incarnation>, LogDbError> {
     Ok(found.optional()?.map(Incarnation))
 }
 
-fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> {
+pub(super) fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> {
     let Some(first) = entries.first() else {
         return Ok(());
     };
@@ -376,7 +387,7 @@ fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> 
     Ok(())
 }
 
-fn set_base(connection: &Connection, base: Position) -> Result<(), LogDbError> {
+pub(super) fn set_base(connection: &Connection, base: Position) -> Result<(), LogDbError> {
     connection
         .prepare_cached("UPDATE meta SET base_idx = ?1, base_term = ?2")?
         .execute(params![integer(base.index)?, integer(base.term)?])?;
@@ -412,7 +423,7 @@ const fn kind_number(kind: EntryType) -> i64 {
     }
 }
 
-fn integer(value: u64) -> Result<i64, LogDbError> {
+pub(super) fn integer(value: u64) -> Result<i64, LogDbError> {
     i64::try_from(value).map_err(|_| LogDbError::Number)
 }
 

@@ -279,15 +279,20 @@ fn a_life_has_its_name_before_it_begins_and_keeps_it() {
 fn a_log_of_the_first_version_has_the_life_that_began_on_it() {
     let (directory, db) = temporary();
     db.connection_for_tests()
-        .execute_batch("DROP TABLE life; PRAGMA user_version = 1;")
+        .execute_batch("DROP TABLE life; DROP TABLE founding; PRAGMA user_version = 1;")
         .unwrap();
     drop(db);
     let mut db = RaftDb::open(&directory.path().join("raft.db")).unwrap();
     assert_eq!(db.incarnation().unwrap(), identity().incarnation);
     assert_eq!(db.load().unwrap(), StoredLog::first());
+    // And one of the second knows of no cluster of one.
+    db.connection_for_tests()
+        .execute_batch("DROP TABLE founding; PRAGMA user_version = 2;")
+        .unwrap();
     drop(db);
-    let again = RaftDb::open(&directory.path().join("raft.db"));
-    assert_eq!(again.unwrap().identity().unwrap(), Some(identity()));
+    let again = RaftDb::open(&directory.path().join("raft.db")).unwrap();
+    assert_eq!(again.identity().unwrap(), Some(identity()));
+    assert_eq!(again.founding().unwrap(), None);
 }
 
 #[test]
