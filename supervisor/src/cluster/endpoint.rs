@@ -90,10 +90,6 @@ pub struct Endpoint {
 
 /// What a node is to the others, once it is in a cluster.
 pub struct Parts {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// Its members, as far as they are known.
-    pub members: Members,
     /// Where what comes is left.
     pub inbox: Inbox,
     /// Who answers for it.
@@ -221,28 +217,34 @@ impl Endpoint {
         Ok(Membership { cluster, members })
     }
 
-    /// Carries packets of the node that has come to a cluster. Others may speak to it from now on.
+    /// Is of this cluster from now on, and carries what its node says. Others are told to come again until
+    /// it has entered.
+    ///
+    /// # Errors
+    /// [`EndpointError::Twice`].
+    pub fn found(&self, cluster: ClusterId, members: &Members) -> Result<Transport, EndpointError> {
+        self.desk.roster.set_members(members);
+        let own = &self.desk.local.cluster;
+        own.set(cluster).map_err(|_| EndpointError::Twice)?;
+        Ok(Transport {
+            desk: Arc::clone(&self.desk),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Others may speak to the node from now on.
     ///
     /// # Errors
     /// [`EndpointError::Snapshots`]; [`EndpointError::Twice`].
-    pub fn enter(&self, parts: Parts) -> Result<Transport, EndpointError> {
+    pub fn enter(&self, parts: Parts) -> Result<(), EndpointError> {
         let shelf = Shelf::open(parts.snapshots).map_err(EndpointError::Snapshots)?;
-        self.desk.roster.set_members(&parts.members);
         let node = Node {
             inbox: parts.inbox,
             control: parts.control,
             shelf: Arc::new(shelf),
         };
-        let cluster = &self.desk.local.cluster;
-        cluster
-            .set(parts.cluster)
-            .map_err(|_| EndpointError::Twice)?;
         let entered = self.desk.node.set(node);
-        entered.map_err(|_| EndpointError::Twice)?;
-        Ok(Transport {
-            desk: Arc::clone(&self.desk),
-            runtime: Handle::current(),
-        })
+        entered.map_err(|_| EndpointError::Twice)
     }
 
     /// Hears nobody any more, and cuts all connections.

@@ -184,7 +184,12 @@ impl Handle {
 
     /// How this node sees its cluster.
     pub fn status(&self) -> Status {
-        self.board.watch().borrow().clone()
+        self.board.status().clone()
+    }
+
+    /// A look at the same, which copies nothing.
+    pub fn look<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
+        look(&self.board.status())
     }
 
     /// The same, whenever it changes. It says when the node has ended, and whether the process must.
@@ -194,7 +199,7 @@ impl Handle {
 
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<RaftId> {
-        self.board.watch().borrow().leader
+        self.board.status().leader
     }
 
     /// Gives the leadership away if this node has it, and waits for a while until another one does.

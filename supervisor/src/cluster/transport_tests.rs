@@ -313,17 +313,17 @@ async fn first_members_come_together_and_others_join_them() {
                 panic!("{start:?}");
             };
             let control = Arc::new(Obedient::default());
+            let members = crate::raft::state::Members {
+                present: first.members.clone(),
+                removed: Vec::new(),
+            };
+            let transport = endpoint.found(first.cluster, &members).unwrap();
             let parts = Parts {
-                cluster: first.cluster,
-                members: crate::raft::state::Members {
-                    present: first.members.clone(),
-                    removed: Vec::new(),
-                },
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
                 snapshots,
             };
-            let transport = endpoint.enter(parts).unwrap();
+            endpoint.enter(parts).unwrap();
             (endpoint, transport, first, control)
         }));
     }

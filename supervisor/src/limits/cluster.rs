@@ -8,14 +8,6 @@ use super::PACKET_BYTES_MAX;
 pub const CLUSTER_MS_MIN: u64 = 10;
 /// The longest.
 pub const CLUSTER_MS_MAX: u64 = 60_000;
-/// The finest look at the clock.
-pub const CLUSTER_TICK_MIN: Duration = Duration::from_millis(5);
-/// The coarsest.
-pub const CLUSTER_TICK_MAX: Duration = Duration::from_millis(50);
-/// Ticks from one heartbeat to the next, at least, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_HEARTBEAT: u64 = 5;
-/// Ticks among which a node draws when it stands for election, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_ELECTION: u64 = 20;
 
 /// How far the clocks of two nodes may be apart.
 pub const PEER_CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
