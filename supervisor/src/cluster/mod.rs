@@ -23,7 +23,8 @@
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
 //! * `listener`, `seats`, `routes`: what others say to this node.
-//! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
+//! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
+//! * `phone`, `lines`: what it asks them beside that.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
 //!
@@ -43,6 +44,7 @@ pub mod handle;
 mod hostile_tests;
 pub mod inbox;
 mod line;
+mod lines;
 mod link;
 mod listener;
 mod local;
@@ -50,6 +52,9 @@ mod name;
 mod options;
 pub mod outbox;
 mod peer;
+mod phone;
+#[cfg(test)]
+mod phone_tests;
 mod questions;
 mod queue;
 mod roster;
@@ -58,6 +63,7 @@ mod routes;
 mod sample_tests;
 mod seats;
 mod snapshot;
+mod socket;
 #[cfg(test)]
 mod stand_tests;
 #[cfg(test)]
@@ -76,5 +82,6 @@ pub use self::name::{Address, Listed, NameError, NodeName};
 pub use self::options::{Begin, ClusterConfig, Timing, Trust};
 pub use self::outbox::Outbox;
 pub use self::peer::Peer;
+pub use self::phone::{Answers, Phone, PhoneError};
 pub use self::questions::QuestionError;
 pub use self::trust::TrustError;
