@@ -22,6 +22,7 @@ use super::name::{Address, Listed};
 use super::options::{Begin, ClusterConfig};
 use super::outbox::Outbox;
 use super::peer::Peer;
+use super::phone::{Answers, Phone};
 use super::questions::{self, QuestionError};
 use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
@@ -94,6 +95,8 @@ pub struct Parts {
     pub inbox: Inbox,
     /// Who answers for it.
     pub control: Arc<dyn ClusterControl>,
+    /// Who answers what other members ask.
+    pub answers: Arc<dyn Answers>,
     /// The directory for snapshots of others.
     pub snapshots: PathBuf,
 }
@@ -144,6 +147,11 @@ impl Endpoint {
     /// This life of the node.
     pub fn me(&self) -> &Peer {
         &self.desk.local.me
+    }
+
+    /// Asks other members, once this node is in a cluster.
+    pub fn phone(&self) -> Phone {
+        Phone::new(Arc::clone(&self.desk))
     }
 
     /// Comes to a cluster: asks others, and waits for them, for as long as it takes.
@@ -241,6 +249,7 @@ impl Endpoint {
         let node = Node {
             inbox: parts.inbox,
             control: parts.control,
+            answers: parts.answers,
             shelf: Arc::new(shelf),
         };
         let entered = self.desk.node.set(node);
@@ -251,6 +260,7 @@ impl Endpoint {
     pub async fn close(self) {
         self.close.cancel();
         self.desk.links.close();
+        self.desk.lines.close();
         let _ = self.task.await;
     }
 }

@@ -24,7 +24,8 @@
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
 //! * `listener`, `seats`, `routes`: what others say to this node.
-//! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
+//! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
+//! * `phone`, `lines`: what it asks them beside that.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
 //! * `operator`: whoever looks after one.
@@ -45,6 +46,7 @@ pub mod handle;
 mod hostile_tests;
 pub mod inbox;
 mod line;
+mod lines;
 mod link;
 mod listener;
 mod local;
@@ -55,6 +57,8 @@ mod options;
 pub mod outbox;
 mod peer;
 mod phone;
+#[cfg(test)]
+mod phone_tests;
 mod questions;
 mod queue;
 mod roster;
@@ -63,6 +67,7 @@ mod routes;
 mod sample_tests;
 mod seats;
 mod snapshot;
+mod socket;
 #[cfg(test)]
 mod stand_tests;
 #[cfg(test)]

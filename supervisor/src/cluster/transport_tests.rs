@@ -22,7 +22,7 @@ use crate::raft::packet::{Body, Lane, Packet};
 use crate::raft::request::MemberChange;
 
 /// Two nodes that know each other by this.
-fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
+pub(super) fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
     let [a, b] = trusts;
     let configs = [config("a", a), config("b", b)];
     let all = || members(&[peer(&configs[0]), peer(&configs[1])]);
@@ -321,6 +321,7 @@ async fn first_members_come_together_and_others_join_them() {
             let parts = Parts {
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
+                answers: Arc::new(Talkative::default()),
                 snapshots,
             };
             endpoint.enter(parts).unwrap();
