@@ -210,6 +210,7 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
+        | StoreError::EndedByOthers
         | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {

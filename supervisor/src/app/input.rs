@@ -79,6 +79,7 @@ fn unwritten(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
+        | StoreError::EndedByOthers
         | StoreError::Cluster(_) => {
             tracing::error!(%error, "the use of a heap could not be written");
             Error::Internal(Internal::Store {

@@ -133,6 +133,8 @@ pub struct Store {
     places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
+    /// Changes that the node is asked for; none on a single node.
+    changes: Crowd,
     owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
@@ -189,6 +191,7 @@ impl Store {
     pub fn share(&self, sharing: Sharing) {
         self.places.share(sharing);
         self.readers.turns.share(sharing);
+        self.changes.share(sharing);
     }
 
     /// Whether its writer works, or has ended.
@@ -276,8 +279,7 @@ impl Store {
         }
         let kept = keep.map(|keep| Box::new(keep.into_kept()));
         let end = Command::End(Box::new(execution), kept);
-        self.change(&tenant, end).await?;
-        Ok(())
+        self.record_end(&tenant, end).await
     }
 
     /// Waits until everything before is committed, on behalf of a tenant.
@@ -296,6 +298,7 @@ impl Store {
     /// [`StoreError::Closed`] when it was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.turns.close();
+        self.changes.close();
         self.readers.lock().clear();
         let place = self.places.own_turn().await;
         self.ask(place, Order::Close).await?;
