@@ -22,7 +22,7 @@
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `seats`, `routes`: what others say to this node.
+//! * `listener`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
@@ -39,6 +39,7 @@ mod driver;
 mod endpoint;
 pub mod files;
 pub mod handle;
+mod hearing;
 #[cfg(test)]
 mod hostile_tests;
 pub mod inbox;
@@ -71,6 +72,7 @@ pub use self::board::{Standing, Status};
 pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
+pub use self::hearing::Hearing;
 pub use self::inbox::{Full, Inbox};
 pub use self::name::{Address, Listed, NameError, NodeName};
 pub use self::options::{Begin, ClusterConfig, Timing, Trust};
