@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_v8_protocol::message::Confinement;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -40,7 +40,8 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
-    pub(super) cursors: Cursors,
+    /// From when somebody has needed them: in a cluster, their key is its log's to say.
+    pub(super) cursors: OnceCell<Cursors>,
     sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
@@ -115,7 +116,6 @@ impl Executions {
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
         let store = start::open_store(config.state.store(), config.retention).await?;
         store.share(config.sharing);
-        let cursors = Cursors::new(&store.cursor_key().await?);
         if let Some(heaps) = &heaps {
             heaps.share(config.sharing);
         }
@@ -154,7 +154,7 @@ impl Executions {
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
-                cursors,
+                cursors: OnceCell::new(),
                 sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),
