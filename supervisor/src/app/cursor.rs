@@ -229,7 +229,9 @@ mod tests {
     /// A cursor of executions as it was while they were listed by number.
     fn older(tenant: &str, number: i64) -> String {
         let mac = cursors(1).0.chain_update(SIGNING);
-        let mac = mac.chain_update(b"\0executions 2\0").chain_update(number.to_be_bytes());
+        let mac = mac
+            .chain_update(b"\0executions 2\0")
+            .chain_update(number.to_be_bytes());
         let mut cursor = mac.chain_update(tenant).finalize().into_bytes()[..SIGN_BYTES].to_vec();
         let mut number = number.to_be_bytes();
         cursors(1).hide(&cursor, &mut number);

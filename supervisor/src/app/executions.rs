@@ -16,7 +16,7 @@ use super::readiness::Disks;
 use super::recent::Recent;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use crate::audit::Audit;
-use crate::execution::admission::Admission;
+use crate::execution::admission::{Admission, Turn};
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
@@ -66,6 +66,8 @@ pub(super) struct Live {
 pub(super) struct LiveExecution {
     pub(super) tenant: Tenant,
     pub(super) view: watch::Receiver<View>,
+    /// When it will run, about.
+    pub(super) turn: Turn,
     /// Taken by the first who cancels.
     pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
 }

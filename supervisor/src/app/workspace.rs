@@ -187,6 +187,7 @@ impl Workspace {
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
         let span = course::span_of(&view);
+        let turn = ticket.turn();
         let code = Arc::new(request.source);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
@@ -213,6 +214,7 @@ impl Workspace {
             LiveExecution {
                 tenant: self.tenant.clone(),
                 view: handles.view,
+                turn,
                 cancel: Some(handles.cancel),
             },
         );

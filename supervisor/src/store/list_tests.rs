@@ -251,7 +251,10 @@ fn sessions_and_heaps_are_numbered_alike_wherever_the_log_is_applied() {
             )
             .unwrap();
         let rows = rows.query_map([], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, rusqlite::types::Value>(1)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, rusqlite::types::Value>(1)?,
+            ))
         });
         rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
     };

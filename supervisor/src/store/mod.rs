@@ -237,7 +237,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn cursor_key(&self) -> Result<CursorKey, StoreError> {
-        if let Some(key) = self.read_own(|connection| read::cursor_key(connection)).await? {
+        if let Some(key) = self
+            .read_own(|connection| read::cursor_key(connection))
+            .await?
+        {
             return Ok(key);
         }
         let proposed = self.read_own(|connection| read::own_cursor_key(connection));

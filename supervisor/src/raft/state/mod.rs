@@ -19,8 +19,8 @@ use raft::eraftpb::ConfState;
 pub use self::memory::{MemoryState, SessionEntry};
 
 use super::command::{
-    self, Command, CommandError, CursorKey, Ended, Execution, ExecutionKey, HeapKey, Kept, Outcome, Retag,
-    TagChange,
+    self, Command, CommandError, CursorKey, Ended, Execution, ExecutionKey, HeapKey, Kept, Outcome,
+    Retag, TagChange,
 };
 use super::ids::{RaftId, RequestId};
 use super::log::Position;

@@ -30,7 +30,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "answers",
         "(idx INTEGER PRIMARY KEY, request BLOB NOT NULL, outcome BLOB NOT NULL) STRICT",
     ),
-    ("cursor_key", "(one INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT"),
+    (
+        "cursor_key",
+        "(one INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT",
+    ),
     (
         "heaps",
         "(seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id BLOB NOT NULL,
