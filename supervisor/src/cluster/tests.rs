@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, future};
@@ -91,6 +92,27 @@ fn a_request_is_done_once_however_often_it_is_asked() {
         world.wait(world.handle(1).ask(request)),
         Err(Failure::Refused(Refusal::Malformed))
     );
+}
+
+#[test]
+fn all_nodes_hide_places_in_lists_by_one_key() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    let key = |world: &World, at: usize| {
+        let store = world.store(at);
+        store.replicate_by(Arc::new(world.handle(at)));
+        world.wait(store.cursor_key()).unwrap()
+    };
+    // Each database proposes another one.
+    let first = key(&world, 1);
+    for at in 0..3 {
+        assert_eq!(key(&world, at), first, "node {at}");
+    }
+    world.kill(2);
+    world.restart(2);
+    world.barrier(2);
+    assert_eq!(key(&world, 2), first);
+    world.agree();
 }
 
 #[test]
