@@ -6,7 +6,7 @@ use super::executions::Executions;
 use super::load::Load;
 use super::recent::Recent;
 use crate::fetch::Broker;
-use crate::metrics::{Build, Figures};
+use crate::metrics::{Build, ClusterFigures, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
 impl Executions {
@@ -24,6 +24,7 @@ impl Executions {
             fetch: broker
                 .map(|broker| broker.figures().clone())
                 .unwrap_or_default(),
+            cluster: ClusterFigures::default(),
         }
     }
 
