@@ -310,9 +310,13 @@ impl Cluster {
         let is_level = processes::within(PATIENCE, || {
             let up = self.nodes.iter().filter(|node| node.is_up());
             seen = up
-                .map(|node| self.status(&node.name).and_then(|status| status["last_applied"].as_u64()))
+                .map(|node| {
+                    self.status(&node.name)
+                        .and_then(|status| status["last_applied"].as_u64())
+                })
                 .collect();
-            seen.iter().all(|applied| applied.is_some() && *applied == seen[0])
+            seen.iter()
+                .all(|applied| applied.is_some() && *applied == seen[0])
         });
         assert!(is_level, "they have applied {seen:?}");
     }

@@ -75,6 +75,17 @@ impl Answer {
 #[error("no answer: {0}")]
 pub struct NoAnswer(#[from] ureq::Error);
 
+impl NoAnswer {
+    /// Whether nobody was there to be asked: then nothing has happened.
+    pub fn is_nobody(&self) -> bool {
+        match &self.0 {
+            ureq::Error::ConnectionFailed => true,
+            ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => false,
+        }
+    }
+}
+
 impl HttpServer {
     /// A server with the real worker and its data in `home`, on a free port.
     pub fn start(home: &Home, arguments: &[&str]) -> Self {

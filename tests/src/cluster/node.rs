@@ -76,9 +76,18 @@ impl Node {
         let mut command = self.home.command();
         let flag = |value: &dyn ToString| value.to_string();
         let words = [
-            ("--worker-path", self.home.path("mcp-v8-worker").display().to_string()),
-            ("--session-db-path", self.home.path("data").display().to_string()),
-            ("--directory-path", self.home.path("heaps").display().to_string()),
+            (
+                "--worker-path",
+                self.home.path("mcp-v8-worker").display().to_string(),
+            ),
+            (
+                "--session-db-path",
+                self.home.path("data").display().to_string(),
+            ),
+            (
+                "--directory-path",
+                self.home.path("heaps").display().to_string(),
+            ),
             ("--bind-host", flag(&self.http.ip())),
             ("--http-port", flag(&self.http.port())),
             ("--cluster-bind-host", flag(&self.port.ip())),
@@ -95,7 +104,8 @@ impl Node {
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
         let child = command.spawn().expect("the server can be executed");
-        self.network.is_process(&self.name, child.id().cast_signed());
+        self.network
+            .is_process(&self.name, child.id().cast_signed());
         self.child = Some(child);
     }
 

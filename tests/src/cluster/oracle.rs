@@ -105,8 +105,10 @@ fn judge_session(
             wrong.push(Wrong::Twice(format!("{value} in {name}")));
         }
     }
-    let known: HashMap<&str, &Operation> =
-        appends.iter().map(|append| (append.value, append.of)).collect();
+    let known: HashMap<&str, &Operation> = appends
+        .iter()
+        .map(|append| (append.value, append.of))
+        .collect();
     for append in appends {
         let is_there = places.contains_key(append.value);
         let tell = || format!("{} in {name}, by {}", append.value, append.of.node);
@@ -125,7 +127,9 @@ fn judge_session(
         };
         if append.outcome == Outcome::Done && append.end < latest_begin.0 {
             let (_, other) = latest_begin;
-            wrong.push(Wrong::Disordered(format!("{value} after {other} in {name}")));
+            wrong.push(Wrong::Disordered(format!(
+                "{value} after {other} in {name}"
+            )));
         }
         latest_begin = latest_begin.max((append.begin, value));
     }
@@ -169,7 +173,10 @@ fn judge_lists(
         let least = before.checked_sub(1).map_or(0, |at| bounds[at].1);
         if list.values.len() < least {
             let (node, count) = (&list.of.node, list.values.len());
-            let told = format!("{count} of {least} in {name}, by {node} at {:?}", list.of.begin);
+            let told = format!(
+                "{count} of {least} in {name}, by {node} at {:?}",
+                list.of.begin
+            );
             wrong.push(Wrong::Stale(told));
         }
     }
@@ -311,9 +318,18 @@ mod tests {
     fn what_is_lost_or_comes_twice_or_uncalled_is_found() {
         let history = [append("1", Done, (0, 1)), append("2", Refused, (2, 3))];
         assert!(matches!(wrong(&history, &[])[..], [Wrong::Lost(_)]));
-        assert!(matches!(wrong(&history, &["1", "1"])[..], [Wrong::Twice(_)]));
-        assert!(matches!(wrong(&history, &["1", "2"])[..], [Wrong::Uncalled(_)]));
-        assert!(matches!(wrong(&history, &["1", "x"])[..], [Wrong::Uncalled(_)]));
+        assert!(matches!(
+            wrong(&history, &["1", "1"])[..],
+            [Wrong::Twice(_)]
+        ));
+        assert!(matches!(
+            wrong(&history, &["1", "2"])[..],
+            [Wrong::Uncalled(_)]
+        ));
+        assert!(matches!(
+            wrong(&history, &["1", "x"])[..],
+            [Wrong::Uncalled(_)]
+        ));
         assert!(matches!(wrong(&[], &["1"])[..], [Wrong::Uncalled(_)]));
     }
 
@@ -321,7 +337,10 @@ mod tests {
     fn another_order_than_that_of_time_is_found() {
         let history = [append("1", Done, (0, 1)), append("2", Done, (2, 3))];
         assert_eq!(wrong(&history, &["1", "2"]), []);
-        assert!(matches!(wrong(&history, &["2", "1"])[..], [Wrong::Disordered(_)]));
+        assert!(matches!(
+            wrong(&history, &["2", "1"])[..],
+            [Wrong::Disordered(_)]
+        ));
     }
 
     #[test]
@@ -330,12 +349,21 @@ mod tests {
         let with = |lists: &[Operation]| wrong(&[&appends[..], lists].concat(), &["1", "2"]);
         assert_eq!(with(&[list(&["1"], (2, 3)), list(&["1"], (3, 4))]), []);
         assert!(matches!(with(&[list(&[], (2, 3))])[..], [Wrong::Stale(_)]));
-        assert!(matches!(with(&[list(&["1"], (10, 11))])[..], [Wrong::Stale(_)]));
+        assert!(matches!(
+            with(&[list(&["1"], (10, 11))])[..],
+            [Wrong::Stale(_)]
+        ));
         // Nobody has acknowledged the second one yet, but somebody has seen it.
         let seen = [list(&["1", "2"], (3, 4)), list(&["1"], (5, 6))];
         assert!(matches!(with(&seen)[..], [Wrong::Stale(_)]));
-        assert!(matches!(with(&[list(&["2"], (3, 4))])[..], [Wrong::Untrue(_), ..]));
-        assert!(matches!(with(&[list(&["1", "2"], (1, 1))])[..], [Wrong::Untrue(_), ..]));
+        assert!(matches!(
+            with(&[list(&["2"], (3, 4))])[..],
+            [Wrong::Untrue(_), ..]
+        ));
+        assert!(matches!(
+            with(&[list(&["1", "2"], (1, 1))])[..],
+            [Wrong::Untrue(_), ..]
+        ));
     }
 
     #[test]
@@ -362,13 +390,23 @@ mod tests {
         let with = |more: &[Operation]| wrong(&[&base[..], more].concat(), &[]);
         assert_eq!(with(&[get("2", (4, 5))]), []);
         assert!(matches!(with(&[get("1", (4, 5))])[..], [Wrong::NoOrder(_)]));
-        assert!(matches!(with(&[get("", (4, 5))])[..], [Wrong::NoOrder(_), ..]));
+        assert!(matches!(
+            with(&[get("", (4, 5))])[..],
+            [Wrong::NoOrder(_), ..]
+        ));
         let back = [set("3", Done, (6, 20)), get("3", (7, 8)), get("2", (9, 10))];
         assert!(matches!(with(&back)[..], [Wrong::NoOrder(_)]));
-        assert!(matches!(with(&[get("x", (4, 5))])[..], [Wrong::Uncalled(_), ..]));
+        assert!(matches!(
+            with(&[get("x", (4, 5))])[..],
+            [Wrong::Uncalled(_), ..]
+        ));
         let refused = [set("3", Refused, (4, 5)), get("3", (6, 7))];
         assert!(matches!(with(&refused)[..], [Wrong::Uncalled(_)]));
         let early = [set("3", Done, (6, 7)), get("3", (4, 5))];
-        assert!(with(&early).iter().any(|one| matches!(one, Wrong::Untrue(_))));
+        assert!(
+            with(&early)
+                .iter()
+                .any(|one| matches!(one, Wrong::Untrue(_)))
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -64,6 +65,7 @@ struct Connection {
     link: Link,
     asked: TcpStream,
     asker: TcpStream,
+    is_reset: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +173,12 @@ impl Network {
             return;
         };
         let _ = (asked.set_nodelay(true), asker.set_nodelay(true));
-        let connection = Arc::new(Connection { link, asked, asker });
+        let connection = Arc::new(Connection {
+            link,
+            asked,
+            asker,
+            is_reset: AtomicBool::new(false),
+        });
         let mut state = self.state();
         state.open.retain(|one| one.strong_count() > 0);
         state.open.push(Arc::downgrade(&connection));
@@ -199,7 +206,10 @@ impl Network {
                 return;
             }
         }
-        let _ = to.shutdown(Shutdown::Write);
+        // The end of a connection that is reset says nothing more.
+        if !connection.is_reset.load(Ordering::SeqCst) {
+            let _ = to.shutdown(Shutdown::Write);
+        }
     }
 
     /// Waits until something may pass: how late it is; `None` when its connection is reset.
@@ -230,16 +240,22 @@ impl Network {
         let wanted = format!("socket:[{inode}]");
         let processes = self.state().processes.clone();
         let has = |pid: &i32| {
-            let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+            let files = fs::read_dir(format!("/proc/{pid}/fd"))
+                .into_iter()
+                .flatten();
             let mut targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
             targets.any(|target| target.to_string_lossy() == wanted)
         };
-        processes.into_iter().find(|(pid, _)| has(pid)).map(|(_, name)| name)
+        processes
+            .into_iter()
+            .find(|(pid, _)| has(pid))
+            .map(|(_, name)| name)
     }
 }
 
 impl Connection {
     fn reset(&self) {
+        self.is_reset.store(true, Ordering::SeqCst);
         reset(&self.asked);
         reset(&self.asker);
     }

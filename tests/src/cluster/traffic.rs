@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Cluster;
 use super::history::{Asked, History, Outcome};
 use super::oracle::{self, Sessions, Wrong};
+use super::{Cluster, Setup};
 use crate::http::{Answer, Client, NoAnswer};
 use crate::processes;
 use crate::server::PATIENCE;
@@ -32,7 +32,9 @@ const RUN_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(15);
 /// Runs of a chain; then it begins another.
 const CHAIN: usize = 25;
-/// What all sessions begin with.
+/// What each node has to do for its clients before and after something happens.
+pub const WORK: usize = 3;
+/// The session that some clients share.
 const SHARED: &str = "shared";
 
 /// How many clients there are of each kind.
@@ -116,7 +118,7 @@ impl Traffic {
             broken: Mutex::default(),
         });
         office.learn(cluster);
-        let kinds: [(usize, fn(&mut Worker)); 4] = [
+        let kinds: [(usize, Work); 4] = [
             (crowd.chains, Worker::chain),
             (crowd.sharing, Worker::share),
             (crowd.setters, Worker::set),
@@ -225,6 +227,21 @@ impl Traffic {
     }
 }
 
+/// Has clients use a cluster while something happens to it: they must get on with each of its nodes
+/// before and after, and nothing that they were told may be wrong. What became of it.
+pub fn under_load(setup: &Setup, happens: impl FnOnce(&mut Cluster, &Traffic)) -> Tally {
+    let mut cluster = Cluster::start(setup);
+    let traffic = Traffic::start(&cluster, Crowd::default());
+    traffic.await_work(&cluster.names(), WORK);
+    happens(&mut cluster, &traffic);
+    cluster.await_ready();
+    traffic.learn(&cluster);
+    traffic.await_work(&cluster.names(), WORK);
+    let tally = traffic.finish(&cluster);
+    cluster.finish();
+    tally
+}
+
 impl Office {
     fn learn(&self, cluster: &Cluster) {
         let nodes = cluster.nodes().iter();
@@ -235,6 +252,9 @@ impl Office {
         *lock(&self.refusals).entry(why.to_owned()).or_default() += 1;
     }
 }
+
+/// What a client does, one step of it.
+type Work = fn(&mut Worker);
 
 struct Worker {
     office: Arc<Office>,
@@ -256,7 +276,7 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, one: fn(&mut Self)) {
+    fn work(&mut self, one: Work) {
         while !self.office.has_ended.load(Ordering::Relaxed) {
             self.turn += 1;
             one(self);
@@ -339,7 +359,10 @@ impl Worker {
 
     /// Asks all nodes by turns what has become of a run.
     fn follow(&mut self, accepted: &Value) -> (Outcome, Option<String>) {
-        let id = accepted["execution_id"].as_str().unwrap_or_default().to_owned();
+        let id = accepted["execution_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let until = Instant::now() + RUN_PATIENCE;
         while Instant::now() < until {
             self.turn += 1;
@@ -451,14 +474,18 @@ impl Worker {
         self.office.refused(&format!("{} {code}", answer.status));
         match code.as_str() {
             // These say that it may have been made.
-            "outcome_unknown" | "internal" | "store_unavailable" => Outcome::Unknown,
+            "cluster_unavailable" | "internal" | "store_unavailable" => Outcome::Unknown,
             _ => Outcome::Refused,
         }
     }
 
     fn unknown(&self, error: &NoAnswer) -> Outcome {
         self.office.refused(&error.to_string());
-        Outcome::Unknown
+        if error.is_nobody() {
+            Outcome::Refused
+        } else {
+            Outcome::Unknown
+        }
     }
 }
 
