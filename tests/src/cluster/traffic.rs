@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(15);
 const CHAIN: usize = 25;
 /// What each node has to do for its clients before and after something happens.
 pub const WORK: usize = 3;
-/// The session that some clients share.
-const SHARED: &str = "shared";
+/// Runs in a session that some clients share; then they begin another.
+const SHARED_RUNS: usize = 60;
 
 /// How many clients there are of each kind.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,8 @@ struct Office {
     has_ended: AtomicBool,
     nodes: Mutex<Vec<(String, SocketAddr)>>,
     registers: Vec<String>,
+    /// Runs in shared sessions.
+    shared: AtomicUsize,
     /// Sessions that somebody has begun.
     sessions: Mutex<Vec<String>>,
     /// What was answered instead, and how often.
@@ -113,7 +115,8 @@ impl Traffic {
             has_ended: AtomicBool::new(false),
             nodes: Mutex::default(),
             registers: registers.collect(),
-            sessions: Mutex::new(vec![SHARED.to_owned()]),
+            shared: AtomicUsize::new(0),
+            sessions: Mutex::default(),
             refusals: Mutex::default(),
             broken: Mutex::default(),
         });
@@ -333,9 +336,14 @@ impl Worker {
 
     fn share(&mut self) {
         let value = self.value();
+        let number = self.office.shared.fetch_add(1, Ordering::Relaxed);
+        let session = shared(number);
+        if number.is_multiple_of(SHARED_RUNS) {
+            lock(&self.office.sessions).push(session.clone());
+        }
         let code = format!("/*{value}*/ 1");
-        let body = json!({"code": code, "session": SHARED, "wait_ms": WAIT_MS});
-        self.run(SHARED, &value, &body);
+        let body = json!({"code": code, "session": session, "wait_ms": WAIT_MS});
+        self.run(&session, &value, &body);
     }
 
     /// Runs something to its end: what became of it, and its result.
@@ -422,13 +430,14 @@ impl Worker {
                 value: seen["tags"]["v"].as_str().map(str::to_owned),
             })
         } else {
-            let sessions = lock(&self.office.sessions).clone();
-            // The shared one, and the last ones of chains.
-            let at = (self.turn / 2) % 3;
-            let session = match at {
-                0 => SHARED.to_owned(),
-                _ => sessions[sessions.len().saturating_sub(at)].clone(),
+            // The shared one, and the last ones that were begun.
+            let sessions = lock(&self.office.sessions);
+            let last = sessions.len().checked_sub((self.turn / 2) % 3);
+            let session = match last.and_then(|at| sessions.get(at)) {
+                Some(session) => session.clone(),
+                None => shared(self.office.shared.load(Ordering::Relaxed)),
             };
+            drop(sessions);
             let values = self.list(&client, &session);
             values.map(|values| Asked::List { session, values })
         };
@@ -487,6 +496,11 @@ impl Worker {
             Outcome::Unknown
         }
     }
+}
+
+/// The session that this run of those who share one belongs to.
+fn shared(number: usize) -> String {
+    format!("shared-{}", number / SHARED_RUNS)
 }
 
 fn path_of(session: &str) -> String {
