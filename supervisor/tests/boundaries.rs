@@ -64,7 +64,15 @@ fn only_transports_know_http() {
 fn only_the_replicated_log_knows_consensus() {
     only_in(
         &["raft/"],
-        &["raft::eraftpb", "RawNode", "bincode::", "slog::"],
+        &["raft::eraftpb", "RawNode", "slog::"],
+    );
+}
+
+#[test]
+fn only_what_nodes_say_to_each_other_has_bytes_of_that_kind() {
+    only_in(
+        &["raft/", "app/question.rs", "store/record.rs"],
+        &["bincode::"],
     );
 }
 

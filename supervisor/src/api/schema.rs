@@ -34,6 +34,14 @@ pub fn remove(schema: &mut Map<String, Value>, parameter: &str) {
     }
 }
 
+/// Puts a parameter into a schema that need not be given.
+pub fn add(schema: &mut Map<String, Value>, parameter: &str, property: Value) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    if let Some(properties) = properties {
+        properties.insert(parameter.to_owned(), property);
+    }
+}
+
 /// The schema of `T`, an object, with everything in place.
 ///
 /// Formats are left out: `uint64` means nothing outside of Rust, and validators that do not know a

@@ -1,19 +1,22 @@
 //! All executions of a server.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_v8_protocol::message::Confinement;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::answers::Answering;
 use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
+use super::nodes::Nodes;
 use super::readiness::Disks;
 use super::recent::Recent;
+use super::steward::Steward;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use crate::audit::Audit;
 use crate::execution::admission::Admission;
@@ -21,8 +24,9 @@ use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
 use crate::metrics::ExecutionFigures;
+use crate::cluster::Opened;
 use crate::quota::Sharing;
-use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
+use crate::store::{CancelledBy, ExecutionId, Limits, Retention, StoreError, View};
 use crate::tenant::Tenant;
 use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
 
@@ -38,6 +42,8 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
+    /// From when it is a node of a cluster, if it is to be one.
+    pub(super) nodes: OnceLock<Arc<Nodes>>,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
     pub(super) cursors: Cursors,
@@ -67,6 +73,8 @@ pub(super) struct LiveExecution {
     pub(super) view: watch::Receiver<View>,
     /// Taken by the first who cancels.
     pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
+    /// Whether other nodes were told of it.
+    pub(super) is_announced: bool,
 }
 
 impl Live {
@@ -113,7 +121,14 @@ impl Executions {
         };
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
-        let store = start::open_store(config.state.store(), config.retention).await?;
+        let opened = match config.node {
+            None => None,
+            Some(node) => Some(Opened::open(node, config.retention).await?),
+        };
+        let store = match &opened {
+            None => start::open_store(config.state.store(), config.retention).await?,
+            Some(opened) => opened.store(),
+        };
         store.share(config.sharing);
         let cursors = Cursors::new(&store.cursor_key().await?);
         if let Some(heaps) = &heaps {
@@ -131,7 +146,7 @@ impl Executions {
             collector.enter().await.map_err(StartError::HeapUse)?;
             tasks.spawn(collector.tend(stop.clone()));
         }
-        Ok(Self {
+        let executions = Self {
             shared: Arc::new(Shared {
                 services: Services {
                     store,
@@ -149,6 +164,7 @@ impl Executions {
                     config.queue_length_max,
                     config.sharing,
                 ),
+                nodes: OnceLock::new(),
                 defaults: Mutex::new(Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
@@ -164,7 +180,29 @@ impl Executions {
                 ended: EndCounts::default(),
                 stop: stop.drop_guard(),
             }),
-        })
+        };
+        if let Some(opened) = opened {
+            executions.enter(opened, config.retention).await?;
+        }
+        Ok(executions)
+    }
+
+    /// Comes to a cluster, and is a node of it from then on.
+    async fn enter(&self, opened: Opened, retention: Retention) -> Result<(), StartError> {
+        let shared = &self.shared;
+        let (me, phone) = (opened.me(), opened.phone());
+        let answers = Answering(Arc::downgrade(shared));
+        let member = opened.start(Arc::new(answers)).await?;
+        let nodes = Arc::new(Nodes::new(member, phone, me));
+        // It is started once.
+        let _ = shared.nodes.set(Arc::clone(&nodes));
+        let steward = Steward {
+            nodes,
+            store: shared.services.store.clone(),
+            retention,
+        };
+        steward.begin(shared);
+        Ok(())
     }
 
     /// The version of the workers' V8.
@@ -210,6 +248,7 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
+        | StoreError::Ended
         | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {

@@ -1,5 +1,6 @@
 //! The use cases: run, look, read, cancel, list; sessions, and the tags of heaps.
 
+mod answers;
 mod cursor;
 mod error;
 mod executions;
@@ -8,13 +9,17 @@ mod garbage;
 mod input;
 mod load;
 mod noted;
+mod nodes;
+mod question;
 mod readiness;
 mod recent;
+mod remote;
 mod request;
 mod sessions;
 mod source;
 mod standing;
 mod start;
+mod steward;
 mod tenants;
 mod validate;
 mod workspace;

@@ -3,6 +3,7 @@
 use super::cursor::List;
 use super::error::{Error, Unavailable};
 use super::executions::unreadable;
+use super::nodes::undecided;
 use super::request::{
     HeapChoice, HeapList, HeapQuery, RunRequest, SessionList, SessionsRequest, SnapshotsRequest,
 };
@@ -22,6 +23,7 @@ impl Workspace {
         self.need_state("list_sessions")?;
         validate::sessions(&request)?;
         let after = self.place(List::Sessions, request.cursor.as_deref())?;
+        self.catch_up().await?;
         let store = self.store();
         let listed = store
             .sessions(self.tenant().clone(), request.limit, after)
@@ -51,6 +53,7 @@ impl Workspace {
             limit: request.limit,
             with_code: request.with_code,
         };
+        self.catch_up().await?;
         self.store()
             .session_entries(self.tenant().clone(), session.clone(), range)
             .await
@@ -64,6 +67,7 @@ impl Workspace {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Internal`].
     pub async fn heap_tags(&self, heap: HeapId) -> Result<Tags, Error> {
         self.need_state("get_heap_tags")?;
+        self.catch_up().await?;
         self.store()
             .heap_tags(self.tenant().clone(), heap)
             .await
@@ -116,6 +120,7 @@ impl Workspace {
         self.need_state("query_heaps_by_tags")?;
         validate::heap_query(&query)?;
         let after = self.place(List::Heaps, query.cursor.as_deref())?;
+        self.catch_up().await?;
         let listed = self
             .store()
             .heaps_by_tags(self.tenant().clone(), query.tags, query.limit, after)
@@ -130,6 +135,9 @@ impl Workspace {
     /// The heap that an execution is to start from. `latest` is what it is now, whatever its session
     /// does until the execution starts.
     pub(super) async fn input_heap(&self, request: &RunRequest) -> Result<Option<HeapId>, Error> {
+        if request.heap.is_some() {
+            self.catch_up().await?;
+        }
         Ok(match (&request.heap, &request.session) {
             (None, _) => None,
             (Some(HeapChoice::Id(heap)), _) => Some(*heap),
@@ -160,6 +168,7 @@ fn found(heap: HeapId, written: Result<bool, StoreError>) -> Result<(), Error> {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::UnknownHeap { heap }),
         Err(StoreError::Closed) => Err(Error::Unavailable(Unavailable::ShuttingDown)),
+        Err(StoreError::Cluster(failure)) => Err(undecided(failure)),
         Err(error) => {
             tracing::error!(%error, "tags could not be written");
             Err(Error::Unavailable(Unavailable::Unwritten {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::cursor::List;
@@ -12,6 +12,8 @@ use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
 use super::input;
 use super::noted;
+use super::nodes::Reach;
+use super::remote::Found;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::Mode;
 use super::tenants;
@@ -44,6 +46,8 @@ pub(super) struct Way {
     pub(super) token: Option<Arc<str>>,
     /// Over what.
     pub(super) transport: Option<&'static str>,
+    /// How far it looks.
+    pub(super) reach: Reach,
 }
 
 impl Executions {
@@ -64,6 +68,7 @@ impl Workspace {
         self.way = Way {
             token: token.map(Arc::from),
             transport: Some(transport),
+            ..self.way
         };
         self
     }
@@ -88,6 +93,9 @@ impl Workspace {
         let (shared, tenant) = (&self.shared, &self.tenant);
         let quotas = &shared.services.quotas;
         shared.services.audit.ready()?;
+        if let Some(nodes) = shared.nodes() {
+            nodes.admit()?;
+        }
         let share = tenants::share(quotas.limits(tenant));
         let looked = shared.admission.look(tenant, share);
         looked.map_err(|why| self.refused(why))?;
@@ -179,7 +187,10 @@ impl Workspace {
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
             .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
         // From here on nothing waits: a caller who goes away leaves nothing half accepted.
-        let id = ExecutionId::random();
+        let id = match shared.nodes() {
+            None => ExecutionId::random(),
+            Some(nodes) => ExecutionId::random_of(nodes.me),
+        };
         let view = View {
             input_heap,
             session: request.session,
@@ -214,6 +225,7 @@ impl Workspace {
                 tenant: self.tenant.clone(),
                 view: handles.view,
                 cancel: Some(handles.cancel),
+                is_announced: false,
             },
         );
         room.accept(view, code);
@@ -238,9 +250,15 @@ impl Workspace {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.known(id) {
-            Some(view) => Ok(view),
-            None => Ok(self.stored(id).await?.view),
+        if let Some(view) = self.known(id) {
+            return Ok(view);
+        }
+        match self.find(id).await? {
+            Found::Here(stored) => Ok(stored.view),
+            Found::There(node, known) => match self.view_there(node, id, Duration::ZERO).await {
+                Ok(view) => Ok(view),
+                Err(error) => known.map(|view| *view).ok_or(error),
+            },
         }
     }
 
@@ -273,15 +291,7 @@ impl Workspace {
         if let Some(view) = self.known(id).filter(|view| view.end.is_some()) {
             return Ok(view);
         }
-        loop {
-            let stored = self.stored(id).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            if stored.view.end.is_some() || left.is_zero() {
-                return Ok(stored.view);
-            }
-            // Another server on the same directory runs it.
-            sleep(left.min(limits::FOREIGN_POLL_INTERVAL)).await;
-        }
+        self.wait_without_driver(id, until).await
     }
 
     /// A page of the output, also while the execution runs.
@@ -295,6 +305,12 @@ impl Workspace {
         let store = &self.shared.services.store;
         if live.is_some() {
             self.settle().await?;
+        } else if self.nodes().is_some() {
+            match self.find(id).await? {
+                Found::Here(stored) if stored.is_own => {}
+                Found::Here(stored) => return self.output_there(stored.owner, id, request).await,
+                Found::There(node, _) => return self.output_there(node, id, request).await,
+            }
         }
         let page = store
             .output(self.tenant.clone(), id, request)
@@ -304,7 +320,7 @@ impl Workspace {
         if !page.status.is_end() {
             page.status = match live {
                 Some(status) => status,
-                None => self.stored(id).await?.view.status,
+                None => self.get(id).await?.status,
             };
         }
         Ok(page)
@@ -334,15 +350,14 @@ impl Workspace {
             .of(&self.tenant, id)
             .map(|execution| (execution.view.clone(), execution.cancel.take()));
         let Some((view, cancel)) = found else {
-            let stored = self.stored(id).await?;
-            return Err(Error::Conflict(if stored.view.status.is_end() {
-                Conflict::NotRunning {
-                    id,
-                    status: stored.view.status,
+            return match self.find(id).await? {
+                Found::There(node, _) => self.cancel_there(node, id).await,
+                Found::Here(stored) if stored.view.status.is_end() => {
+                    let status = stored.view.status;
+                    Err(Error::Conflict(Conflict::NotRunning { id, status }))
                 }
-            } else {
-                Conflict::RunsElsewhere { id }
-            }));
+                Found::Here(_) => Err(Error::Conflict(Conflict::RunsElsewhere { id })),
+            };
         };
         drop(view);
         let is_first = cancel.is_some();
@@ -374,6 +389,7 @@ impl Workspace {
         validate::list(&request)?;
         let after = self.place(List::Executions, request.cursor.as_deref())?;
         let store = &self.shared.services.store;
+        self.catch_up().await?;
         self.settle().await?;
         let mut found = store
             .list(
@@ -402,6 +418,7 @@ impl Workspace {
     /// # Errors
     /// [`Error::Internal`].
     pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
+        self.catch_up().await?;
         self.settle().await?;
         self.shared
             .services
@@ -445,22 +462,24 @@ impl Workspace {
         }
     }
 
-    /// An execution that has no driver here, as the store knows it.
-    async fn stored(&self, id: ExecutionId) -> Result<Stored, Error> {
+    /// An execution that has no driver here, as the store knows it, if it does.
+    pub(super) async fn stored(&self, id: ExecutionId) -> Result<Option<Stored>, Error> {
         let stored = self
             .shared
             .services
             .store
             .get(self.tenant.clone(), id)
             .await;
-        let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
+        let Some(mut stored) = stored.map_err(unreadable)? else {
+            return Ok(None);
+        };
         // Its driver has gone, and the store never took its end.
         if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
             let end = outcome::lost();
             stored.view.status = end.status();
             stored.view.end = Some(end);
         }
-        Ok(stored)
+        Ok(Some(stored))
     }
 }
 

@@ -6,9 +6,11 @@ use tokio::sync::Semaphore;
 
 use super::control::ClusterControl;
 use super::inbox::Inbox;
+use super::lines::Lines;
 use super::link::Links;
 use super::local::Local;
 use super::peer::Peer;
+use super::phone::Answers;
 use super::roster::Roster;
 use super::snapshot::shelf::Shelf;
 use super::trust::Credentials;
@@ -23,6 +25,8 @@ pub(super) struct Desk {
     pub(super) door: Door,
     pub(super) roster: Roster,
     pub(super) links: Links,
+    /// For questions.
+    pub(super) lines: Lines,
     /// What the bodies that are in hand may still take.
     pub(super) bodies: Arc<Semaphore>,
     pub(super) is_status_public: bool,
@@ -37,6 +41,7 @@ pub(super) struct Node {
     pub(super) inbox: Inbox,
     pub(super) control: Arc<dyn ClusterControl>,
     pub(super) shelf: Arc<Shelf>,
+    pub(super) answers: Arc<dyn Answers>,
 }
 
 impl std::fmt::Debug for Node {
@@ -56,6 +61,7 @@ impl Desk {
             door: Door::default(),
             roster: Roster::default(),
             links: Links::default(),
+            lines: Lines::default(),
             bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
             is_status_public,
             proposal: Mutex::default(),

@@ -184,13 +184,14 @@ impl<O: Outbox> Driver<O> {
                     "this node stood still: its disk or its processor is too slow for the cluster's times"
                 );
             }
-            let mut events: Vec<Event> = taken.events;
-            events.retain(|event| self.is_usable(event));
+            let usable = taken.events.into_iter();
+            let mut events: Vec<Event> = usable.filter_map(|event| self.look_at(event)).collect();
             events.extend((0..ticks).map(|_| Event::Tick));
             let effects = core.handle(events);
             if let Some(stop) = self.obey(&mut core, effects)? {
                 return Ok(End::Stopped(stop));
             }
+            self.files.drop_taken();
             self.look_after(&core);
             if taken.is_over {
                 return Ok(End::Closed);
@@ -198,25 +199,29 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
-    /// A snapshot whose content is not here is not heard of: its leader will send it again. One that was
-    /// made takes the place of older ones.
-    fn is_usable(&self, event: &Event) -> bool {
+    /// What the core hears. A snapshot whose content is not here is not heard of: its leader will send it
+    /// again. One that was made takes the place of older ones.
+    fn look_at(&mut self, event: Event) -> Option<Event> {
         match event {
-            Event::SnapshotMade { manifest, .. } => {
-                if let Ok(manifest) = Manifest::from_bytes(manifest) {
-                    self.files.keep_snapshot(&manifest);
-                }
-                true
+            Event::SnapshotMade { ref manifest, .. } => {
+                let made = Manifest::from_bytes(manifest).ok();
+                let here = made.filter(|made| self.files.snapshot(made).is_some());
+                let Some(made) = here else {
+                    // It was made before the node began again.
+                    return Some(Event::SnapshotFailed);
+                };
+                self.files.keep_snapshot(&made);
+                Some(event)
             }
-            Event::Packet(packet) => match snapshot_of(packet) {
-                None => true,
+            Event::Packet(ref packet) => match snapshot_of(packet) {
+                None => Some(event),
                 Some(Ok(manifest)) => {
-                    let is_here = self.files.snapshot(&manifest).is_some();
-                    is_here && is_placed(packet, &manifest)
+                    let is_usable = is_placed(packet, &manifest) && self.files.take(&manifest);
+                    is_usable.then_some(event)
                 }
-                Some(Err(())) => false,
+                Some(Err(())) => None,
             },
-            _ => true,
+            _ => Some(event),
         }
     }
 
@@ -230,7 +235,19 @@ impl<O: Outbox> Driver<O> {
                 continue;
             }
             if let Some(event) = self.perform(effect)? {
+                let changes_members = matches!(
+                    event,
+                    Event::Persisted(Some(_))
+                        | Event::Applied {
+                            members: Some(_),
+                            ..
+                        }
+                );
                 effects.extend(core.handle([event]));
+                if changes_members {
+                    // Whoever is answered sees it.
+                    self.board.show(core);
+                }
             }
         }
         Ok(stop)

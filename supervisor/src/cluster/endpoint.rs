@@ -22,6 +22,7 @@ use super::name::{Address, Listed};
 use super::options::{Begin, ClusterConfig};
 use super::outbox::Outbox;
 use super::peer::Peer;
+use super::phone::{Answers, Phone};
 use super::questions::{self, QuestionError};
 use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
@@ -90,14 +91,12 @@ pub struct Endpoint {
 
 /// What a node is to the others, once it is in a cluster.
 pub struct Parts {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// Its members, as far as they are known.
-    pub members: Members,
     /// Where what comes is left.
     pub inbox: Inbox,
     /// Who answers for it.
     pub control: Arc<dyn ClusterControl>,
+    /// Who answers what other members ask.
+    pub answers: Arc<dyn Answers>,
     /// The directory for snapshots of others.
     pub snapshots: PathBuf,
 }
@@ -148,6 +147,11 @@ impl Endpoint {
     /// This life of the node.
     pub fn me(&self) -> &Peer {
         &self.desk.local.me
+    }
+
+    /// Asks other members, once this node is in a cluster.
+    pub fn phone(&self) -> Phone {
+        Phone::new(Arc::clone(&self.desk))
     }
 
     /// Comes to a cluster: asks others, and waits for them, for as long as it takes.
@@ -221,34 +225,42 @@ impl Endpoint {
         Ok(Membership { cluster, members })
     }
 
-    /// Carries packets of the node that has come to a cluster. Others may speak to it from now on.
+    /// Is of this cluster from now on, and carries what its node says. Others are told to come again until
+    /// it has entered.
     ///
     /// # Errors
-    /// [`EndpointError::Snapshots`]; [`EndpointError::Twice`].
-    pub fn enter(&self, parts: Parts) -> Result<Transport, EndpointError> {
-        let shelf = Shelf::open(parts.snapshots).map_err(EndpointError::Snapshots)?;
-        self.desk.roster.set_members(&parts.members);
-        let node = Node {
-            inbox: parts.inbox,
-            control: parts.control,
-            shelf: Arc::new(shelf),
-        };
-        let cluster = &self.desk.local.cluster;
-        cluster
-            .set(parts.cluster)
-            .map_err(|_| EndpointError::Twice)?;
-        let entered = self.desk.node.set(node);
-        entered.map_err(|_| EndpointError::Twice)?;
+    /// [`EndpointError::Twice`].
+    pub fn found(&self, cluster: ClusterId, members: &Members) -> Result<Transport, EndpointError> {
+        self.desk.roster.set_members(members);
+        let own = &self.desk.local.cluster;
+        own.set(cluster).map_err(|_| EndpointError::Twice)?;
         Ok(Transport {
             desk: Arc::clone(&self.desk),
             runtime: Handle::current(),
         })
     }
 
+    /// Others may speak to the node from now on.
+    ///
+    /// # Errors
+    /// [`EndpointError::Snapshots`]; [`EndpointError::Twice`].
+    pub fn enter(&self, parts: Parts) -> Result<(), EndpointError> {
+        let shelf = Shelf::open(parts.snapshots).map_err(EndpointError::Snapshots)?;
+        let node = Node {
+            inbox: parts.inbox,
+            control: parts.control,
+            answers: parts.answers,
+            shelf: Arc::new(shelf),
+        };
+        let entered = self.desk.node.set(node);
+        entered.map_err(|_| EndpointError::Twice)
+    }
+
     /// Hears nobody any more, and cuts all connections.
     pub async fn close(self) {
         self.close.cancel();
         self.desk.links.close();
+        self.desk.lines.close();
         let _ = self.task.await;
     }
 }

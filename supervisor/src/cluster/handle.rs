@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::board::{Board, Standing, Status};
+use super::control::{ClusterControl, NodeStatus};
 use super::driver::{Aside, Driver, DriverError, Kept};
 use super::files::Files;
 use super::inbox::Inbox;
@@ -183,7 +184,12 @@ impl Handle {
 
     /// How this node sees its cluster.
     pub fn status(&self) -> Status {
-        self.board.watch().borrow().clone()
+        self.board.status().clone()
+    }
+
+    /// A look at the same, which copies nothing.
+    pub fn look<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
+        look(&self.board.status())
     }
 
     /// The same, whenever it changes. It says when the node has ended, and whether the process must.
@@ -193,7 +199,7 @@ impl Handle {
 
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<RaftId> {
-        self.board.watch().borrow().leader
+        self.board.status().leader
     }
 
     /// Gives the leadership away if this node has it, and waits for a while until another one does.
@@ -235,6 +241,28 @@ impl Drop for Waits<'_> {
         match self.what {
             Awaited::Answer(id) => self.board.forget_answer(id),
             Awaited::Read(id) => self.board.forget_read(id),
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterControl for Handle {
+    fn status(&self) -> NodeStatus {
+        let status = self.status();
+        NodeStatus {
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            commit_index: status.committed,
+            last_applied: status.applied,
+            log_length: status.last.saturating_sub(status.base),
+        }
+    }
+
+    async fn change(&self, change: MemberChange) -> Result<(), Failure> {
+        match self.change_members(change).await? {
+            Outcome::Refused => Err(Refusal::Overtaken.into()),
+            _ => Ok(()),
         }
     }
 }

@@ -21,7 +21,8 @@ use tokio_rustls::client::TlsStream;
 use super::batch;
 use super::local::now_secs;
 use super::routes::{
-    HEALTH, HELLO, JOIN, LEAVE, PACKETS, SNAPSHOT_FINISH, SNAPSHOT_OFFER, SNAPSHOT_PIECE, STATUS,
+    ASK, HEALTH, HELLO, JOIN, LEAVE, PACKETS, SNAPSHOT_FINISH, SNAPSHOT_OFFER, SNAPSHOT_PIECE,
+    STATUS,
 };
 use super::sample_tests::{message, packed, packet};
 use super::stand_tests::*;
@@ -171,7 +172,16 @@ async fn who_has_another_secret_or_none_is_refused() {
     wrong.secret = Secret::new(&[1; 32]);
     assert_eq!(wrong.ask(scene.at(), PACKETS, &body).await, 401);
     let bare = written(&Method::POST, PACKETS, &HeaderMap::new(), &body);
-    for path in [PACKETS, JOIN, LEAVE, STATUS, HELLO, SNAPSHOT_OFFER, "/x"] {
+    for path in [
+        PACKETS,
+        ASK,
+        JOIN,
+        LEAVE,
+        STATUS,
+        HELLO,
+        SNAPSHOT_OFFER,
+        "/x",
+    ] {
         for method in [Method::POST, Method::GET] {
             let request = written(&method, path, &HeaderMap::new(), b"");
             let stream = TcpStream::connect(scene.at()).await.unwrap();
@@ -362,7 +372,7 @@ async fn strangers_who_only_connect_keep_no_node_out() {
     node.write_all(&request).await.unwrap();
     assert_eq!(heard(&mut node).await, 204);
     scene.stand.events();
-    for _ in 0..3 * STRANGER_CONNECTIONS_MAX {
+    for _ in 0..STRANGER_CONNECTIONS_MAX + 64 {
         strangers.push(TcpStream::connect(scene.at()).await.unwrap());
     }
     scene.is_unharmed().await;

@@ -22,7 +22,8 @@ use super::trust::Credentials;
 use super::trust::head::{self, Stamp};
 use super::trust::sessions::{Nonce, SESSION_BYTES};
 use super::trust::tls::Names;
-use crate::limits::{PEER_ANSWER_BYTES_MAX, PEER_CONNECT_WAIT_MAX, PEER_TLS_WAIT_MAX};
+use super::{routes, socket};
+use crate::limits::{PEER_CONNECT_WAIT_MAX, PEER_TLS_WAIT_MAX};
 use crate::outbound::causes;
 use crate::raft::ids::RaftId;
 
@@ -113,7 +114,12 @@ impl Line {
         &self.target
     }
 
-    /// Asks, and waits for the answer.
+    /// Ends the connection, until something is asked again.
+    pub(super) fn hang_up(&mut self) {
+        self.open = None;
+    }
+
+    /// Asks, and waits for the answer. It may be heard twice.
     pub(super) async fn ask(&mut self, question: &Question) -> Result<Answer, LineError> {
         let asked = timeout(question.patience, self.ask_again(question)).await;
         let answer = asked.unwrap_or(Err(LineError::Late));
@@ -148,7 +154,8 @@ impl Line {
             .await
             .map_err(broken)?
             .into_parts();
-        let body = Limited::new(body, PEER_ANSWER_BYTES_MAX).collect().await;
+        let most = routes::answer_bytes_max(question.path);
+        let body = Limited::new(body, most).collect().await;
         let body = body.map_err(|error| LineError::Broken(causes(&*error)))?;
         let body = body.to_bytes();
         if let (Credentials::Secret(secret), Some(asked)) = (&self.local.credentials, signature) {
@@ -201,8 +208,9 @@ async fn connect(local: &Local, target: &Target) -> Result<Open, LineError> {
     let place = (target.address.host(), target.address.port());
     let connected = timeout(PEER_CONNECT_WAIT_MAX, TcpStream::connect(place)).await;
     let broken = |error: std::io::Error| LineError::Broken(error.to_string());
-    let stream = connected.map_err(|_| LineError::Late)?.map_err(broken)?;
-    stream.set_nodelay(true).map_err(broken)?;
+    let too_late = || LineError::Broken("it does not accept a connection in time".to_owned());
+    let stream = connected.map_err(|_| too_late())?.map_err(broken)?;
+    socket::prepare(&stream).map_err(broken)?;
     let Credentials::Tls(store) = &local.credentials else {
         return converse(stream, None).await;
     };
@@ -210,7 +218,7 @@ async fn connect(local: &Local, target: &Target) -> Result<Open, LineError> {
         ServerName::try_from(NO_NAME).map_err(|error| LineError::Broken(error.to_string()))?;
     let connector = TlsConnector::from(Arc::clone(&store.current().client));
     let agreed = timeout(PEER_TLS_WAIT_MAX, connector.connect(name, stream)).await;
-    let stream = agreed.map_err(|_| LineError::Late)?.map_err(broken)?;
+    let stream = agreed.map_err(|_| too_late())?.map_err(broken)?;
     let names = Names::of(stream.get_ref().1.peer_certificates());
     if let Some(name) = &target.name
         && !names.has(name)

@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 use super::desk::Desk;
 use super::routes;
 use super::seats::{Seat, Seats};
+use super::socket;
 use super::trust::Credentials;
 use super::trust::tls::Names;
 use crate::limits::{
@@ -101,7 +102,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = socket::prepare(&stream) {
             tracing::debug!(%error, "a connection of a node could not be prepared");
         }
         tokio::select! {

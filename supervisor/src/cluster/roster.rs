@@ -34,6 +34,11 @@ impl Roster {
         self.books().members.present.clone()
     }
 
+    /// Whether that is a member.
+    pub(super) fn has(&self, id: RaftId) -> bool {
+        self.books().members.get(id).is_some()
+    }
+
     /// The member of this name.
     pub(super) fn named(&self, name: &NodeName) -> Option<Member> {
         let books = self.books();

@@ -4,9 +4,11 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -40,7 +42,11 @@ pub(super) fn config(name: &str, trust: Trust) -> ClusterConfig {
         advertise: format!("127.0.0.1:{port}").parse().unwrap(),
         begin: Begin::Alone,
         forces_new: false,
-        timing: Timing::new(100, (300, 500)),
+        times: Times {
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(500),
+        },
         trust,
         is_status_public: false,
     }
@@ -131,12 +137,52 @@ impl ClusterControl for Obedient {
     }
 }
 
+/// Answers questions: what begins with `echo` with itself, what begins with `wait` never, what is a number
+/// with that many bytes, and what is `sleep` and a number after so many seconds.
+#[derive(Debug, Default)]
+pub(super) struct Talkative {
+    /// Questions that have come.
+    pub(super) asked: AtomicUsize,
+    /// Questions that are being answered.
+    pub(super) in_hand: Arc<AtomicUsize>,
+}
+
+struct InHand(Arc<AtomicUsize>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Answers for Talkative {
+    async fn answer(&self, question: Bytes) -> Bytes {
+        self.in_hand.fetch_add(1, Ordering::SeqCst);
+        let _in_hand = InHand(Arc::clone(&self.in_hand));
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if question.starts_with(b"echo") {
+            return question;
+        }
+        let text = std::str::from_utf8(&question).unwrap();
+        if let Some(secs) = text.strip_prefix("sleep") {
+            sleep(Duration::from_secs(secs.parse().unwrap())).await;
+            return question;
+        }
+        match text.parse() {
+            Ok(bytes) => vec![7; bytes].into(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
 /// A node.
 pub(super) struct Stand {
     pub(super) endpoint: Endpoint,
     pub(super) transport: Transport,
     pub(super) inbox: Inbox,
     pub(super) control: Arc<Obedient>,
+    pub(super) answers: Arc<Talkative>,
     pub(super) home: TempDir,
 }
 
@@ -146,19 +192,21 @@ impl Stand {
         let home = tempfile::tempdir().unwrap();
         let inbox = Inbox::new();
         let control = Arc::new(Obedient::default());
+        let transport = endpoint.found(CLUSTER, &members).unwrap();
+        let answers = Arc::new(Talkative::default());
         let parts = Parts {
-            cluster: CLUSTER,
-            members,
             inbox: inbox.clone(),
             control: Arc::clone(&control) as Arc<dyn ClusterControl>,
+            answers: Arc::clone(&answers) as Arc<dyn Answers>,
             snapshots: home.path().join("snapshots"),
         };
-        let transport = endpoint.enter(parts).unwrap();
+        endpoint.enter(parts).unwrap();
         Self {
             endpoint,
             transport,
             inbox,
             control,
+            answers,
             home,
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use self::world::{World, member};
 use super::files::Beginning;
-use super::{Role, Standing, Status};
+use super::{ClusterControl, Role, Standing, Status};
 use crate::raft::command::{Command, Outcome, Retag, TagChange};
 use crate::raft::core::{Failure, Stop};
 use crate::raft::request::{Ask, MemberChange, Refusal};
@@ -170,14 +170,42 @@ fn a_node_joins_votes_and_leaves() {
         Ok(Outcome::Done)
     );
 
-    let left = world.wait(world.handle(0).change_members(MemberChange::Remove(id)));
-    assert_eq!(left, Ok(Outcome::Done));
+    let left = world.wait(world.handle(0).change(MemberChange::Remove(id)));
+    assert_eq!(left, Ok(()));
     let is_over = |now: &Status| now.standing == Standing::Stopped(Some(Stop::Removed));
     world.until(new, is_over);
     let stopped = world.wait(world.handle(new).propose(&adopt(2)));
     assert_eq!(stopped, Err(Failure::Stopped));
     assert!(world.slots[0].told.lock().unwrap().was_removed(id));
     world.propose(0, &tag(1, 6));
+}
+
+#[test]
+fn whoever_looks_after_a_node_sees_how_it_stands_and_changes_the_members_through_it() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    let follower = (leader + 1) % 3;
+    world.propose(follower, &adopt(1));
+    world.agree();
+    for at in 0..3 {
+        let control: &dyn ClusterControl = &world.handle(at);
+        let status = control.status();
+        let role = if at == leader { "Leader" } else { "Follower" };
+        assert_eq!(status.role.name(), role);
+        assert_eq!(status.leader, Some(world.slots[leader].me.id));
+        assert!(status.term >= 1 && status.commit_index >= status.last_applied);
+        // The first entry is the one that all begin behind.
+        assert_eq!(status.log_length, world.handle(at).status().last - 1);
+    }
+    let unknown = MemberChange::Remove(member(9).id);
+    let refused = world.wait(world.handle(follower).change(unknown));
+    assert_eq!(refused, Err(Failure::Refused(Refusal::Unknown)));
+    let dead = (leader + 2) % 3;
+    world.kill(dead);
+    let remove = |at: usize| MemberChange::Remove(member(at).id);
+    let left = world.wait(world.handle(leader).change(remove(dead)));
+    assert_eq!(left, Ok(()));
+    assert_eq!(world.handle(leader).status().members.present.len(), 2);
 }
 
 #[test]
@@ -189,6 +217,47 @@ fn a_node_that_stops_gives_its_leadership_away_first() {
     assert!(next.is_some() && next != Some(world.slots[leader].me.id));
     world.kill(leader);
     world.leader();
+    world.agree();
+}
+
+#[test]
+fn the_last_of_three_goes_on_alone_and_others_join_it() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    world.propose(leader, &tag(1, 1));
+    let last = (leader + 1) % 3;
+    world.barrier(last);
+    for at in 0..3 {
+        world.kill(at);
+    }
+    let old = world.slots[last].me.cluster;
+    world.go_on_alone(last);
+    let cluster = world.slots[last].me.cluster;
+    assert_ne!(cluster, old);
+    world.barrier(last);
+    assert_eq!(value(&world, last, 1), Some("1".to_owned()));
+    world.propose(last, &tag(1, 2));
+    // One that was not lost after all finds nobody.
+    world.restart(leader);
+    let soon = Duration::from_secs(1);
+    let handle = world.handle(leader);
+    let write = world
+        .runtime
+        .block_on(async { timeout(soon, handle.propose(&adopt(2))).await });
+    assert!(!matches!(write, Ok(Ok(_))));
+    world.kill(leader);
+
+    let new = world.add(cluster, member(7));
+    world.begin(new, Beginning::Later);
+    let join = MemberChange::Join(world.slots[new].member.clone());
+    assert_eq!(world.wait(world.handle(last).change(join)), Ok(()));
+    let id = world.slots[new].me.id;
+    world.until(last, |now| now.conf.get_voters().contains(&id.get()));
+    world.propose(new, &tag(1, 3));
+    world.agree();
+    world.kill(last);
+    world.restart(last);
     world.agree();
 }
 

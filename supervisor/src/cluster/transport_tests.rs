@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::eraftpb::MessageType;
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -15,18 +13,16 @@ use tokio::time::{sleep, timeout};
 
 use super::bootstrap::{Disk, first_cluster};
 use super::line::{Line, Question, Target};
-use super::sample_tests::{append, heartbeat, message, packed, packet};
+use super::sample_tests::{announced, append, heartbeat, made, packet};
 use super::stand_tests::*;
 use super::*;
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::Incarnation;
-use crate::raft::log::Position;
 use crate::raft::packet::{Body, Lane, Packet};
 use crate::raft::request::MemberChange;
-use crate::store::snapshot::Manifest;
 
 /// Two nodes that know each other by this.
-fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
+pub(super) fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
     let [a, b] = trusts;
     let configs = [config("a", a), config("b", b)];
     let all = || members(&[peer(&configs[0]), peer(&configs[1])]);
@@ -249,32 +245,24 @@ async fn a_snapshot_survives_a_cut_connection() {
         Arc::clone(&passed),
     ));
 
-    let content: Vec<u8> = (0..5_000_001_u32)
-        .map(|number| (number % 251) as u8)
-        .collect();
-    let file = home.path().join("made");
-    fs::write(&file, &content).unwrap();
-    let manifest = Manifest {
-        at: Position { index: 9, term: 2 },
-        bytes: content.len() as u64,
-        sha256: Sha256::digest(&content).into(),
-    };
-    let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.to_bytes().into();
-    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
-    let snapshot = between(&me, &behind, packed(snapshot));
-    a.transport.send_snapshot(snapshot.clone(), file.clone());
+    let made = made(home.path(), 100, 5);
+    let content = fs::read(&made.path).unwrap();
+    assert!(content.len() > 5_000_000);
+    let snapshot = between(&me, &behind, announced(&made));
+    a.transport
+        .send_snapshot(snapshot.clone(), made.path.clone());
     // The file may go once it is on its way.
-    fs::remove_file(file).unwrap();
+    fs::remove_file(made.path).unwrap();
     let events = until(&a.inbox, |events| !events.is_empty()).await;
     let (to, is_there) = (behind.id, true);
     assert_eq!(events, [Event::SnapshotSent { to, is_there }]);
     assert_eq!(packets(b.events()), [snapshot]);
-    let arrived = b.home.path().join("snapshots").join(manifest.file_name());
+    let arrived = snapshot::shelf::arrived_name(&made.manifest);
+    let arrived = b.home.path().join("snapshots").join(arrived);
     assert!(fs::read(arrived).unwrap() == content);
     let passed = passed.load(Ordering::SeqCst);
     assert!(
-        passed < 7_500_000,
+        passed < 2 * content.len() as u64 - 2_500_000,
         "all of it was sent again: {passed} bytes"
     );
 }
@@ -285,20 +273,10 @@ async fn what_becomes_of_a_snapshot_is_told_in_any_case() {
     let nobody = peer(&config("b", Trust::Nobody));
     let mut a = Stand::open(&own, members(&[peer(&own), nobody.clone()]));
     let me = a.endpoint.me().clone();
-    let content = b"state";
-    let file = a.home.path().join("made");
-    fs::write(&file, content).unwrap();
-    let manifest = Manifest {
-        at: Position { index: 9, term: 2 },
-        bytes: content.len() as u64,
-        sha256: Sha256::digest(content).into(),
-    };
-    let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.to_bytes().into();
-    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
-    let snapshot = between(&me, &nobody, packed(snapshot));
+    let made = made(a.home.path(), 9, 0);
+    let snapshot = between(&me, &nobody, announced(&made));
     let (to, is_there) = (nobody.id, false);
-    for file in [a.home.path().join("missing"), file] {
+    for file in [a.home.path().join("missing"), made.path] {
         a.transport.send_snapshot(snapshot.clone(), file);
         let events = until(&a.inbox, |events| !events.is_empty()).await;
         assert_eq!(events, [Event::SnapshotSent { to, is_there }]);
@@ -335,17 +313,18 @@ async fn first_members_come_together_and_others_join_them() {
                 panic!("{start:?}");
             };
             let control = Arc::new(Obedient::default());
+            let members = crate::raft::state::Members {
+                present: first.members.clone(),
+                removed: Vec::new(),
+            };
+            let transport = endpoint.found(first.cluster, &members).unwrap();
             let parts = Parts {
-                cluster: first.cluster,
-                members: crate::raft::state::Members {
-                    present: first.members.clone(),
-                    removed: Vec::new(),
-                },
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
+                answers: Arc::new(Talkative::default()),
                 snapshots,
             };
-            let transport = endpoint.enter(parts).unwrap();
+            endpoint.enter(parts).unwrap();
             (endpoint, transport, first, control)
         }));
     }

@@ -8,24 +8,18 @@ use super::PACKET_BYTES_MAX;
 pub const CLUSTER_MS_MIN: u64 = 10;
 /// The longest.
 pub const CLUSTER_MS_MAX: u64 = 60_000;
-/// The finest look at the clock.
-pub const CLUSTER_TICK_MIN: Duration = Duration::from_millis(5);
-/// The coarsest.
-pub const CLUSTER_TICK_MAX: Duration = Duration::from_millis(50);
-/// Ticks from one heartbeat to the next, at least, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_HEARTBEAT: u64 = 5;
-/// Ticks among which a node draws when it stands for election, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_ELECTION: u64 = 20;
 
 /// How far the clocks of two nodes may be apart.
 pub const PEER_CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
 /// Connections whose requests are remembered, so that none is taken twice. Only those who have the
 /// secret make one; when there are this many, new ones are refused.
 pub const PEER_SESSIONS_MAX: usize = 4096;
-/// Connections of those who have not shown who they are; a new one takes the place of the oldest.
-pub const STRANGER_CONNECTIONS_MAX: usize = 64;
-/// Connections of one node; a new one takes the place of its oldest. It needs three.
-pub const PEER_CONNECTIONS_MAX: usize = 8;
+/// Connections of those who have not shown who they are; a new one takes the place of the oldest. Those
+/// that two nodes make for questions at the same moment are all among them.
+pub const STRANGER_CONNECTIONS_MAX: usize = 2 * QUESTIONS_AT_ONCE;
+/// Connections of one node; a new one takes the place of its oldest. It needs three, and those for its
+/// questions; the rest are some that it has lost, before this end knows.
+pub const PEER_CONNECTIONS_MAX: usize = 3 + QUESTIONS_AT_ONCE + 29;
 /// Nodes whose connections are counted apart; others count as strangers.
 pub const PEERS_COUNTED_MAX: usize = 128;
 /// The largest head of a request, in bytes.
@@ -63,6 +57,25 @@ pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(1);
 pub const BULK_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Bytes a second that any network between nodes carries.
 pub const PEER_BYTES_PER_SEC_MIN: u64 = 2 << 20;
+/// Questions to one node that are on their way at once, each on a connection of its own.
+pub const QUESTIONS_AT_ONCE: usize = 128;
+/// Those among them whose answers may take long: so some of the rest always has room.
+pub const LONG_QUESTIONS_AT_ONCE: usize = 96;
+/// The longest patience of a question that counts as a short one.
+pub const SHORT_QUESTION_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Connections to one node that stay open while nothing is asked.
+pub const IDLE_LINES_MAX: usize = 8;
+/// The longest question to another node, in bytes.
+pub const PHONE_QUESTION_BYTES_MAX: usize = 2 << 20;
+/// The longest answer to one.
+pub const PHONE_ANSWER_BYTES_MAX: usize = 2 << 20;
+/// How long a node may look for an answer: longer than any client waits.
+pub const PHONE_ANSWER_WAIT_MAX: Duration = Duration::from_secs(75);
+/// How long what was sent to a node may stay unheard, before the connection is given up; and how long a
+/// connection may have been dead without a word.
+pub const PEER_UNHEARD_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long a connection is silent before the kernel asks whether the other end is still there.
+pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How long a question about the cluster may take.
 pub const PEER_QUESTION_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long a change of the membership may take.
@@ -88,8 +101,8 @@ pub const SNAPSHOT_BYTES_PER_SEC: u64 = 64 << 20;
 pub const SNAPSHOT_PIECE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often in a row a piece may fail before the snapshot is given up.
 pub const SNAPSHOT_FAILURES_MAX: u32 = 8;
-/// Bytes a second that any disk reads back, to verify a snapshot.
-pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 20 << 20;
-/// Snapshots that were received whole and are kept. The node removes them when it has used them; the
-/// oldest of more than these was of a leader that is gone.
+/// Bytes a second of a snapshot that any node verifies: it reads all of it twice.
+pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 10 << 20;
+/// Snapshots that were received whole and wait for the node to take them; the oldest of more than these
+/// was of a leader that is gone.
 pub const SNAPSHOTS_KEPT: usize = 4;

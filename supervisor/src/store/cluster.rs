@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::doomed::Adoption;
 use super::error::StoreError;
+use super::keep::Keep;
 use super::maintenance::{self, RESTARTED};
-use super::record::FailureKind;
+use super::record::{FailureKind, View};
 use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
+use crate::limits::{END_PATIENCE, END_PAUSE};
 use crate::raft::command::{Command, Ended, Outcome};
 use crate::raft::core::Failure;
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// Has all nodes of a cluster make a change.
@@ -60,6 +64,54 @@ impl Store {
             Ok(commands)
         })
         .await
+    }
+
+    /// Has all nodes know of an execution of this one that has not ended yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn announce(&self, view: View) -> Result<(), StoreError> {
+        let tenant = view.tenant.clone();
+        let begin = Command::Begin(Box::new(view.into_execution(self.owner)));
+        self.change(&tenant, begin).await?;
+        Ok(())
+    }
+
+    /// The nodes that have executions which have not ended, as far as all nodes know of those.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owners_at_work(&self) -> Result<Vec<RaftId>, StoreError> {
+        self.read_own(|connection| replica::owners_at_work(connection))
+            .await
+    }
+
+    /// Records an end for good: what the cluster has no answer for now it is asked again. A node that is
+    /// taken for dead meanwhile has its executions ended by others, and then this one does not count.
+    pub(super) async fn commit_end(&self, view: View, kept: Option<Keep>) -> Result<(), StoreError> {
+        let (tenant, id) = (view.tenant.clone(), view.id);
+        let own = view.end.clone();
+        let execution = Box::new(view.into_execution(self.owner));
+        let kept = kept.map(|keep| Box::new(keep.into_kept()));
+        let end = Command::End(execution, kept);
+        let until = Instant::now() + END_PATIENCE;
+        loop {
+            match self.change(&tenant, end.clone()).await {
+                Ok(Outcome::AlreadyEnded) => {
+                    let stored = self.get(tenant, id).await?;
+                    let is_own = stored.is_some_and(|stored| stored.view.end == own);
+                    // It was recorded when nobody could say so.
+                    return if is_own { Ok(()) } else { Err(StoreError::Ended) };
+                }
+                Ok(_) => return Ok(()),
+                Err(StoreError::Cluster(Failure::Unknown | Failure::Overloaded))
+                    if Instant::now() < until =>
+                {
+                    sleep(END_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The oldest executions that are kept no longer, as a change that forgets them; `None` when there are

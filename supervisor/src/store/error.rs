@@ -83,6 +83,9 @@ pub enum StoreError {
     /// The cluster has not made a change, or does not say.
     #[error(transparent)]
     Cluster(#[from] Failure),
+    /// Somebody else has ended the execution, because this node was taken for dead.
+    #[error("the cluster has ended this execution as lost, because its node was not heard")]
+    Ended,
     /// The store is closed.
     #[error("the store is closed, because the server is shutting down")]
     Closed,

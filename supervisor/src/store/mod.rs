@@ -72,7 +72,7 @@ use self::writer::{Order, Queued, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
 use crate::quota::{Crowd, Member, Sharing};
-use crate::raft::command::{Command, Outcome};
+use crate::raft::command::Outcome;
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
@@ -267,17 +267,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
-        let tenant = view.tenant.clone();
-        let mut execution = view.into_execution(self.owner);
-        if let Some(keep) = &keep {
-            let session = keep.session.as_ref().map(|name| name.as_str().to_owned());
-            execution.session = session;
-            execution.input_heap = keep.input_heap.map(|heap| *heap.as_bytes());
-        }
-        let kept = keep.map(|keep| Box::new(keep.into_kept()));
-        let end = Command::End(Box::new(execution), kept);
-        self.change(&tenant, end).await?;
-        Ok(())
+        let view = match &keep {
+            None => view,
+            Some(keep) => View {
+                session: keep.session.clone(),
+                input_heap: keep.input_heap,
+                ..view
+            },
+        };
+        self.commit_end(view, keep).await
     }
 
     /// Waits until everything before is committed, on behalf of a tenant.

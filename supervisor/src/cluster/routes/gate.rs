@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::{HEALTH, PACKETS, Refusal, SNAPSHOT_FINISH, SNAPSHOT_OFFER, SNAPSHOT_PIECE, STATUS};
+use super::{HEALTH, Refusal, STATUS, answer_bytes_max, body_bytes_max};
 use crate::cluster::desk::Desk;
 use crate::cluster::local::now_secs;
 use crate::cluster::seats::Seat;
@@ -22,10 +22,7 @@ use crate::cluster::trust::Credentials;
 use crate::cluster::trust::door::Guest;
 use crate::cluster::trust::head;
 use crate::cluster::trust::tls::Names;
-use crate::limits::{
-    BATCH_BYTES_MAX, PEER_ANSWER_BYTES_MAX, PEER_BODY_WAIT_MAX, PEER_JSON_BYTES_MAX,
-    SNAPSHOT_MANIFEST_BYTES_MAX, SNAPSHOT_PIECE_BYTES,
-};
+use crate::limits::PEER_BODY_WAIT_MAX;
 
 /// Lets in whoever may ask.
 pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
@@ -45,7 +42,8 @@ pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: 
     if let (Some(seat), Some(from)) = (parts.extensions.get::<Seat>(), &guest.claims.from) {
         seat.belongs_to(&from.name);
     }
-    let most = body_bytes_max(parts.uri.path());
+    let path = parts.uri.path();
+    let (most, answer_most) = (body_bytes_max(path), answer_bytes_max(path));
     let response = match take(&desk, body, (most, guest.body)).await {
         Ok(body) => {
             parts.extensions.insert(guest.clone());
@@ -54,7 +52,7 @@ pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: 
         }
         Err(refusal) => last(refusal.into_response()),
     };
-    sign(&desk, &guest, response).await
+    sign(&desk, &guest, (response, answer_most)).await
 }
 
 /// What everybody may ask: it says nothing, or the operator wants it said.
@@ -64,15 +62,6 @@ fn is_open(desk: &Desk, request: &Request) -> bool {
         HEALTH => is_asked,
         STATUS => is_asked && desk.is_status_public,
         _ => false,
-    }
-}
-
-fn body_bytes_max(path: &str) -> usize {
-    match path {
-        PACKETS => BATCH_BYTES_MAX,
-        SNAPSHOT_PIECE => SNAPSHOT_PIECE_BYTES + 40,
-        SNAPSHOT_OFFER | SNAPSHOT_FINISH => 2 * SNAPSHOT_MANIFEST_BYTES_MAX,
-        _ => PEER_JSON_BYTES_MAX,
     }
 }
 
@@ -115,13 +104,13 @@ fn last(mut response: Response) -> Response {
 }
 
 /// Shows whoever has asked who answers.
-async fn sign(desk: &Desk, guest: &Guest, response: Response) -> Response {
+async fn sign(desk: &Desk, guest: &Guest, (response, most): (Response, usize)) -> Response {
     let (Credentials::Secret(secret), Some(asked)) = (&desk.local.credentials, guest.signature)
     else {
         return response;
     };
     let (mut parts, body) = response.into_parts();
-    let Ok(body) = to_bytes(body, PEER_ANSWER_BYTES_MAX).await else {
+    let Ok(body) = to_bytes(body, most).await else {
         return Refusal::Ending.into_response();
     };
     let signature = secret.sign_answer(&asked, parts.status.as_u16(), &body);

@@ -1,18 +1,20 @@
 //! What other nodes ask of this one.
 //!
 //! ```text
-//! gate (who, then its body) ─▶ packets | snapshots | members | hello
+//! gate (who, then its body) ─▶ packets | snapshots | ask | members | hello
 //! ```
 //!
 //! Nothing of a request is looked at before its sender has shown who it is, and nothing of a request is
 //! taken unless all of it can be.
 
+mod ask;
 mod gate;
 mod hello;
 mod members;
 mod packets;
 mod refusal;
 pub(super) mod shapes;
+mod sizes;
 mod snapshots;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use self::refusal::Refusal;
+pub(super) use self::sizes::{answer_bytes_max, body_bytes_max};
 use super::desk::{Desk, Node};
 use super::peer::Peer;
 use super::trust::door::Guest;
@@ -29,6 +32,7 @@ use crate::raft::codec;
 use crate::raft::packet::Packet;
 
 pub(super) const PACKETS: &str = "/raft/msgs";
+pub(super) const ASK: &str = "/raft/ask";
 pub(super) const HELLO: &str = "/raft/hello";
 pub(super) const JOIN: &str = "/raft/join";
 pub(super) const LEAVE: &str = "/raft/leave";
@@ -46,6 +50,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route(SNAPSHOT_OFFER, post(snapshots::offer))
         .route(SNAPSHOT_PIECE, post(snapshots::piece))
         .route(SNAPSHOT_FINISH, post(snapshots::finish))
+        .route(ASK, post(ask::answer))
         .route(HELLO, get(hello::say))
         .route(JOIN, post(members::join))
         .route(LEAVE, post(members::leave))
@@ -70,6 +75,16 @@ fn speaker<'a>(desk: &'a Desk, guest: &Guest) -> Result<(Peer, &'a Node), Refusa
     desk.roster.meet(&peer)?;
     desk.links.heard(peer.id);
     Ok((peer, node))
+}
+
+/// A member that asks something of this one.
+fn member<'a>(desk: &'a Desk, guest: &Guest) -> Result<(Peer, &'a Node), Refusal> {
+    let (peer, node) = speaker(desk, guest)?;
+    if desk.roster.has(peer.id) {
+        Ok((peer, node))
+    } else {
+        Err(Refusal::NoMemberAsks)
+    }
 }
 
 /// Whether a packet is of who sends it, for who gets it.

@@ -86,6 +86,15 @@ pub(super) enum Refusal {
     /// The membership cannot be changed so.
     #[error(transparent)]
     Change(#[from] Failure),
+    /// Who asks is not known to be a member.
+    #[error("only a member can ask this, and this node does not know the sender as one")]
+    NoMemberAsks,
+    /// What was asked took too long.
+    #[error("there is no answer in time")]
+    NoAnswer,
+    /// The answer is too long.
+    #[error("the answer has more than {0} bytes")]
+    LongAnswer(usize),
     /// A part of this program has ended.
     #[error("this node is about to end")]
     Ending,
@@ -108,7 +117,8 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::OtherBody => StatusCode::UNAUTHORIZED,
             Self::CutOff | Self::Malformed(_) | Self::Manifest(_) => StatusCode::BAD_REQUEST,
-            Self::NoNode | Self::Stolen => StatusCode::FORBIDDEN,
+            Self::NoNode | Self::Stolen | Self::NoMemberAsks => StatusCode::FORBIDDEN,
+            Self::LongAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::OtherCluster | Self::NotForMe | Self::NotThere { .. } => StatusCode::CONFLICT,
             Self::TurnedAway(why) => match why {
                 TurnedAway::OtherCluster | TurnedAway::NotForMe | TurnedAway::OtherLife => {
@@ -121,13 +131,16 @@ impl Refusal {
                 ShelfError::Busy => StatusCode::SERVICE_UNAVAILABLE,
                 ShelfError::Unknown => StatusCode::NOT_FOUND,
                 ShelfError::Elsewhere(_) => StatusCode::CONFLICT,
-                ShelfError::Damaged => StatusCode::UNPROCESSABLE_ENTITY,
+                ShelfError::Damaged(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 ShelfError::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
             },
             Self::Change(Failure::Refused(_)) => StatusCode::CONFLICT,
-            Self::NoCluster | Self::Full(_) | Self::NoRoom | Self::Change(_) | Self::Ending => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoCluster
+            | Self::Full(_)
+            | Self::NoRoom
+            | Self::NoAnswer
+            | Self::Change(_)
+            | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

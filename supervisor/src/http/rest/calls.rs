@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::answer::json;
 use super::form::{Form, Sent};
 use super::operation::Operation;
-use super::{openapi, stream};
+use super::{consistency, openapi, stream};
 use crate::api::{
     Accepted, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, FIRST_PAGE,
     GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output,
@@ -49,14 +49,16 @@ impl Desk {
         if let Some(scope) = self.operation.scope().filter(|scope| !caller.may(*scope)) {
             return Err(HttpError::NoScope(scope));
         }
+        let workspace = self
+            .executions
+            .of(caller.tenant().clone())
+            .through("rest", caller.token_id());
+        let sent = Sent::from(request);
         let call = Call {
             desk: self,
-            workspace: self
-                .executions
-                .of(caller.tenant().clone())
-                .through("rest", caller.token_id()),
+            workspace: consistency::reach(workspace, &sent.query),
         };
-        call.perform(Sent::from(request)).await
+        call.perform(sent).await
     }
 }
 

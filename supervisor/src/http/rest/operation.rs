@@ -55,6 +55,11 @@ pub(super) struct Route {
 }
 
 impl Operation {
+    /// Whether it shows what the nodes of a cluster share, and changes nothing.
+    pub(super) fn reads(self) -> bool {
+        self.route().method == Method::GET && self != Self::Describe
+    }
+
     /// All of them, in the order of the description.
     pub(super) const ALL: [Self; 14] = [
         Self::RunJs,
@@ -219,7 +224,7 @@ const GET_EXECUTION_SOURCE: Route = Route {
         "SourceCode",
         schema::of_result::<SourceCode>,
     )],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const GET_EXECUTION_OUTPUT: Route = Route {
@@ -235,7 +240,7 @@ const GET_EXECUTION_OUTPUT: Route = Route {
         "Output",
         schema::of_result::<Output>,
     )],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const STREAM_EXECUTION_OUTPUT: Route = Route {
@@ -255,7 +260,7 @@ const STREAM_EXECUTION_OUTPUT: Route = Route {
         meaning: "The events.",
         shape: Shape::Events,
     }],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const CANCEL_EXECUTION: Route = Route {

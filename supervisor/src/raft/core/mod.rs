@@ -27,6 +27,7 @@ use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, SnapshotStatus, StateRole};
 
 pub use self::admit::TurnedAway;
+pub use self::entries::{Unreadable, beyond};
 pub use self::event::{Effect, Event, Failure, ReadId, StartError, Stop};
 pub use self::settings::Settings;
 

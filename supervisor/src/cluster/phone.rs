@@ -1,0 +1,130 @@
+//! What members ask each other beside what belongs to the log: how an execution stands that another node
+//! runs, and what it prints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::desk::Desk;
+use super::line::{Answer, LineError, Question};
+use super::routes::{self, ASK};
+use crate::limits::PHONE_QUESTION_BYTES_MAX;
+use crate::raft::core::Event;
+use crate::raft::ids::RaftId;
+use crate::raft::request::Member;
+
+/// Answers what other members ask of this node.
+#[async_trait]
+pub trait Answers: Send + Sync + 'static {
+    /// The answer to a question, which comes from a member. It is dropped as soon as nobody waits for it
+    /// any more. It has at most [`crate::limits::PHONE_ANSWER_BYTES_MAX`] bytes.
+    async fn answer(&self, question: Bytes) -> Bytes;
+}
+
+/// Why another node gives no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    /// There is no such member, as far as is known here.
+    #[error("it is no member of this cluster")]
+    Unknown,
+    /// The question has more bytes than one may have.
+    #[error("the question has more than {PHONE_QUESTION_BYTES_MAX} bytes")]
+    TooLong,
+    /// It cannot be reached, or does not show that it is the one that was asked.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It does not answer in time, or too much is asked of it.
+    #[error("it does not answer in time")]
+    Late,
+    /// It says no.
+    #[error("{problem} (status {status})")]
+    Refused {
+        /// Its status.
+        status: u16,
+        /// What it says.
+        problem: String,
+    },
+}
+
+impl From<LineError> for PhoneError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Late => Self::Late,
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
+}
+
+/// Asks other members. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Phone {
+    desk: Arc<Desk>,
+}
+
+impl Phone {
+    pub(super) const fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
+    }
+
+    /// The members beside this one, as far as is known here.
+    pub fn others(&self) -> Vec<Member> {
+        let mut members = self.desk.roster.members();
+        members.retain(|member| member.id != self.desk.local.me.id);
+        members
+    }
+
+    /// Asks a member, and waits for its answer for so long. Where this is dropped, the other end stops to
+    /// look for it. A question may be heard twice, when the connection breaks.
+    ///
+    /// # Errors
+    /// [`PhoneError`].
+    pub async fn ask(
+        &self,
+        to: RaftId,
+        question: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, PhoneError> {
+        if question.len() > PHONE_QUESTION_BYTES_MAX {
+            return Err(PhoneError::TooLong);
+        }
+        let question = Question {
+            method: Method::POST,
+            path: ASK,
+            body: question,
+            patience,
+        };
+        Ok(self.ask_at(to, question).await?.body)
+    }
+
+    async fn ask_at(&self, to: RaftId, mut question: Question) -> Result<Answer, PhoneError> {
+        let desk = &self.desk;
+        if to == desk.local.me.id || !desk.roster.has(to) {
+            return Err(PhoneError::Unknown);
+        }
+        let until = Instant::now() + question.patience;
+        let place = desk
+            .lines
+            .place(to, question.patience, |id| desk.roster.has(id));
+        let place = timeout_at(until, place).await;
+        let mut held = place
+            .map_err(|_| PhoneError::Late)?
+            .ok_or(PhoneError::Late)?;
+        let target = desk.target(to).ok_or(PhoneError::Unknown)?;
+        question.patience = until.saturating_duration_since(Instant::now());
+        let line = desk.line(&mut held.line, target);
+        let answer = line.ask(&question).await?;
+        match answer.status {
+            StatusCode::OK => return Ok(answer),
+            StatusCode::GONE => desk.tell(Event::ToldRemoved),
+            _ => {}
+        }
+        Err(PhoneError::Refused {
+            status: answer.status.as_u16(),
+            problem: routes::shapes::problem(&answer.body),
+        })
+    }
+}
