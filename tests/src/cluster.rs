@@ -204,6 +204,17 @@ impl Cluster {
         self.node_mut(name).start();
     }
 
+    /// Starts a node that has been a member, and says this besides.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn start_with(&mut self, name: &str, arguments: &[&str]) {
+        let at = self.nodes.iter().position(|node| node.name == name);
+        let arguments = arguments.iter().map(|&word| word.to_owned());
+        self.tell(at.expect("there is one"), arguments.collect());
+        self.node_mut(name).start();
+    }
+
     /// Asks the node `asked` to have `who` removed: the answer.
     ///
     /// # Panics

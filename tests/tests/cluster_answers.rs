@@ -223,7 +223,7 @@ fn a_node_that_is_asked_before_it_has_a_cluster_says_so() {
     let patience = Duration::from_secs(2);
     let client = cluster.node("a").client(patience);
     // It waits for the others. Whether it listens to clients meanwhile or not: it takes nothing.
-    let waits = || cluster.node("a").log().contains("wait");
+    let waits = || cluster.node("a").log().contains("no answer yet");
     assert!(
         processes::within(PATIENCE, waits),
         "{}",

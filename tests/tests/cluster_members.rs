@@ -1,12 +1,13 @@
 //! Nodes that come, go and come back, while clients use the cluster.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use e2e::cluster::traffic::{Crowd, Traffic, WORK, under_load};
 use e2e::cluster::{Cluster, Setup};
 use e2e::processes;
 use e2e::server::PATIENCE;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The voters beside itself that a node knows.
 fn peers(cluster: &Cluster, name: &str) -> BTreeSet<String> {
@@ -141,12 +142,17 @@ fn a_node_that_lost_its_disk_does_not_take_its_place_by_itself() {
     cluster.node_mut(&lost).kill();
     cluster.node_mut(&lost).wipe();
     // With the same --peers as at first: it has forgotten what it promised, and must not vote.
+    let before = cluster.node(&lost).log().len();
     cluster.node_mut(&lost).start();
-    let client = cluster
-        .node(&lost)
-        .client(std::time::Duration::from_secs(1));
+    let is_refused = || {
+        let node = cluster.node_mut(&lost);
+        let has_asked = node.log()[before..].contains("coming to a cluster");
+        has_asked || node.has_ended()
+    };
+    assert!(processes::within(PATIENCE, is_refused));
     let ran = cluster.client(&others[0]).run("1 + 1");
     assert_eq!(ran["result"], "2", "{ran}");
+    let client = cluster.node(&lost).client(Duration::from_secs(1));
     let answer = client.try_get("/readyz");
     assert!(
         !answer.is_ok_and(|answer| answer.status == 200),
@@ -196,5 +202,41 @@ fn all_are_started_again_one_by_one_and_no_write_fails() {
     // Whoever is refused can ask another node. That nobody knows what became of a change is what a client
     // cannot mend.
     assert_eq!(tally.unknown, 0, "{tally:#?}");
+    cluster.finish();
+}
+
+#[test]
+fn one_goes_on_alone_when_the_others_are_lost_for_good() {
+    let mut cluster = Cluster::start(&Setup::default());
+    let made = cluster.client("b").run("globalThis.n = 1");
+    let path = format!("/api/heaps/{}/tags", made["heap"].as_str().unwrap());
+    let tags = json!({"tags": {"k": "v"}});
+    assert_eq!(cluster.client("b").send("PUT", &path, &tags).status, 200);
+    cluster.await_level();
+    let old = cluster.status("a").unwrap()["cluster_id"].clone();
+    for name in cluster.names() {
+        cluster.node_mut(&name).kill();
+    }
+    cluster.node_mut("b").wipe();
+    cluster.node_mut("c").wipe();
+    cluster.start_with("a", &["--force-new-cluster"]);
+    cluster.await_ready_one("a");
+    let status = cluster.status("a").unwrap();
+    assert_ne!(status["cluster_id"], old, "it is another cluster");
+    assert_eq!(cluster.client("a").get(&path).json(), tags);
+    for name in ["b", "c"] {
+        cluster.rejoin(name, "a", &[]);
+        cluster.await_ready_one(name);
+        assert_eq!(cluster.client(name).get(&path).json(), tags);
+    }
+    await_peers(&cluster, "b", &["a", "c"]);
+    // They are needed now, and enough.
+    cluster.node_mut("a").kill();
+    let set = json!({"tags": {"k": "w"}});
+    let is_set = || cluster.client("c").send("PUT", &path, &set).status == 200;
+    assert!(processes::within(PATIENCE, is_set));
+    cluster.start_with("a", &[]);
+    cluster.await_ready();
+    assert_eq!(cluster.client("a").get(&path).json(), set);
     cluster.finish();
 }
