@@ -62,10 +62,7 @@ fn only_transports_know_http() {
 
 #[test]
 fn only_the_replicated_log_knows_consensus() {
-    only_in(
-        &["raft/"],
-        &["raft::eraftpb", "RawNode", "slog::"],
-    );
+    only_in(&["raft/"], &["raft::eraftpb", "RawNode", "slog::"]);
 }
 
 #[test]

@@ -14,7 +14,8 @@ const NO_STORE: &str = "the server cannot write to its session database now; not
                         try again later";
 const NO_AUDIT: &str = "the server cannot write to its audit log now; nothing was accepted, try \
                         again later";
-const NO_NODE: &str = "the node that runs this execution gives no answer now; try again in a moment";
+const NO_NODE: &str =
+    "the node that runs this execution gives no answer now; try again in a moment";
 const NO_HEAPS: &str =
     "the server cannot reach its heaps now; nothing was accepted, try again later";
 

@@ -189,7 +189,9 @@ pub enum Unavailable {
         problem: &'static str,
     },
     /// The node that runs an execution gives no answer.
-    #[error("node {node}, which runs this execution, gives no answer: {problem}; try again in a moment")]
+    #[error(
+        "node {node}, which runs this execution, gives no answer: {problem}; try again in a moment"
+    )]
     Node {
         /// What it is called.
         node: String,

@@ -16,15 +16,15 @@ use super::load::EndCounts;
 use super::nodes::Nodes;
 use super::readiness::Disks;
 use super::recent::Recent;
-use super::steward::Steward;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
+use super::steward::Steward;
 use crate::audit::Audit;
+use crate::cluster::Opened;
 use crate::execution::admission::Admission;
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
 use crate::metrics::ExecutionFigures;
-use crate::cluster::Opened;
 use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, Retention, StoreError, View};
 use crate::tenant::Tenant;
@@ -248,7 +248,7 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
-        | StoreError::Ended
+        | StoreError::EndedByOthers
         | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {

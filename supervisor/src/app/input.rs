@@ -81,7 +81,7 @@ fn unwritten(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
-        | StoreError::Ended => {
+        | StoreError::EndedByOthers => {
             tracing::error!(%error, "the use of a heap could not be written");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

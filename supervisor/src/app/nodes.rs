@@ -13,7 +13,7 @@ use super::executions::Shared;
 use super::question::{self, Asked, Question, Told};
 use super::readiness::CheckState;
 use crate::cluster::handle::Handle;
-use crate::cluster::{Member, Phone, Standing};
+use crate::cluster::{Hearing, Member, Phone, Standing};
 use crate::limits::{CATCH_UP_PATIENCE, QUESTION_PATIENCE};
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
@@ -37,6 +37,7 @@ pub(super) enum Reach {
 pub(super) struct Nodes {
     pub(super) handle: Handle,
     pub(super) phone: Phone,
+    pub(super) hearing: Hearing,
     pub(super) me: RaftId,
     /// Until it has left.
     member: Mutex<Option<Member>>,
@@ -49,6 +50,7 @@ impl Nodes {
         Self {
             handle: member.handle(),
             phone,
+            hearing: member.hearing(),
             me,
             member: Mutex::new(Some(member)),
             is_caught_up: AtomicBool::new(false),
@@ -133,7 +135,10 @@ impl Nodes {
             asked,
         });
         let question = Bytes::from(question.unwrap_or_default());
-        let answer = self.phone.ask(node, question, wait + QUESTION_PATIENCE).await;
+        let answer = self
+            .phone
+            .ask(node, question, wait + QUESTION_PATIENCE)
+            .await;
         let unreachable = |problem: String| {
             Error::Unavailable(Unavailable::Node {
                 node: self.name(node),

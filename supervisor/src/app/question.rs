@@ -180,6 +180,9 @@ mod tests {
         // A text that says it has 2^60 bytes.
         let lie = [FORMAT, 4, 252, 0, 0, 0, 16];
         assert_eq!(decode::<Told>(&lie), Err(Unreadable));
-        assert_eq!(encode(&Told::Source(Some("x".repeat(QUESTION_BYTES_MAX)))), None);
+        assert_eq!(
+            encode(&Told::Source(Some("x".repeat(QUESTION_BYTES_MAX)))),
+            None
+        );
     }
 }

@@ -63,7 +63,10 @@ impl Workspace {
             return Ok(Found::There(maker, None));
         }
         self.catch_up().await?;
-        self.stored(id).await?.map(place).ok_or(Error::NotFound { id })
+        self.stored(id)
+            .await?
+            .map(place)
+            .ok_or(Error::NotFound { id })
     }
 
     /// How an execution of another node stands, at its end or after this wait.
@@ -102,7 +105,11 @@ impl Workspace {
     }
 
     /// The code of an execution of another node.
-    pub(super) async fn source_there(&self, node: RaftId, id: ExecutionId) -> Result<Source, Error> {
+    pub(super) async fn source_there(
+        &self,
+        node: RaftId,
+        id: ExecutionId,
+    ) -> Result<Source, Error> {
         match self.ask_keeper(node, id, Asked::Source).await? {
             Told::Source(code) => Ok(code.map_or(Source::NotKept, Source::Kept)),
             _ => Err(self.nonsense(node, "it answers something else".to_owned())),

@@ -82,7 +82,10 @@ impl Executions {
         };
         let mut status = nodes.handle.watch();
         let is_lost = |status: &crate::cluster::Status| {
-            matches!(status.standing, Standing::Failed | Standing::Stopped(Some(_)))
+            matches!(
+                status.standing,
+                Standing::Failed | Standing::Stopped(Some(_))
+            )
         };
         let standing = match status.wait_for(is_lost).await {
             Ok(status) => status.standing,

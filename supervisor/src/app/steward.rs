@@ -16,8 +16,8 @@ use super::executions::{Live, Shared};
 use super::nodes::Nodes;
 use crate::cluster::{Role, Standing};
 use crate::limits::{
-    ANNOUNCE_AGE, ANNOUNCE_INTERVAL, ANNOUNCED_AT_ONCE, CATCH_UP_PAUSE, EXPIRY_INTERVAL, EXPIRY_ROUNDS,
-    NODE_SILENCE_MAX, STEWARD_INTERVAL,
+    ANNOUNCE_AGE, ANNOUNCE_INTERVAL, ANNOUNCED_AT_ONCE, CATCH_UP_PAUSE, EXPIRY_INTERVAL,
+    EXPIRY_ROUNDS, NODE_SILENCE_MAX, STEWARD_INTERVAL,
 };
 use crate::raft::command::Command;
 use crate::raft::core::Failure;
@@ -43,8 +43,12 @@ impl Steward {
         let stop = || shared.stop.token().clone();
         let announcing = self.clone().announce(Arc::downgrade(shared));
         let tending = self.tend();
-        shared.tasks.spawn(stop().run_until_cancelled_owned(announcing));
-        shared.tasks.spawn(stop().run_until_cancelled_owned(tending));
+        shared
+            .tasks
+            .spawn(stop().run_until_cancelled_owned(announcing));
+        shared
+            .tasks
+            .spawn(stop().run_until_cancelled_owned(tending));
     }
 
     /// Makes known what has not ended after a while.
@@ -53,7 +57,10 @@ impl Steward {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            let Some(old) = shared.upgrade().map(|shared| unannounced(&mut shared.live())) else {
+            let Some(old) = shared
+                .upgrade()
+                .map(|shared| unannounced(&mut shared.live()))
+            else {
                 return;
             };
             let told = join_all(old.into_iter().map(async |view| {
@@ -149,8 +156,9 @@ impl Steward {
 
     fn silence(&self, node: RaftId, leads_since: Instant) -> Duration {
         let since_it_leads = leads_since.elapsed();
-        let heard = self.nodes.phone.silence(node);
-        heard.map_or(since_it_leads, |silent| silent.min(since_it_leads))
+        let silences = self.nodes.hearing.silences();
+        let heard = silences.into_iter().find(|(id, _)| *id == node);
+        heard.map_or(since_it_leads, |(_, silent)| silent.min(since_it_leads))
     }
 
     async fn forget_the_old(&self) -> Result<(), Problem> {

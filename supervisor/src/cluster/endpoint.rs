@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bootstrap::{self, Contradiction, Decision, Disk, Found, Membership};
 use super::control::ClusterControl;
 use super::desk::{Desk, Node};
+use super::hearing::Hearing;
 use super::inbox::Inbox;
 use super::link::Parcel;
 use super::listener::Listener;
@@ -234,6 +235,8 @@ impl Endpoint {
         self.desk.roster.set_members(members);
         let own = &self.desk.local.cluster;
         own.set(cluster).map_err(|_| EndpointError::Twice)?;
+        let (hearing, close) = (self.hearing(), self.close.clone());
+        tokio::spawn(async move { close.run_until_cancelled(hearing.keep_time()).await });
         Ok(Transport {
             desk: Arc::clone(&self.desk),
             runtime: Handle::current(),
@@ -254,6 +257,11 @@ impl Endpoint {
         };
         let entered = self.desk.node.set(node);
         entered.map_err(|_| EndpointError::Twice)
+    }
+
+    /// When each member was last heard.
+    pub fn hearing(&self) -> Hearing {
+        Hearing(Arc::clone(&self.desk))
     }
 
     /// Hears nobody any more, and cuts all connections.

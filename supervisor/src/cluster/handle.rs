@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::board::{Board, Standing, Status};
 use super::control::{ClusterControl, NodeStatus};
@@ -15,7 +16,9 @@ use super::files::Files;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::times::Times;
-use crate::limits::{CERTAINTY_PATIENCE, HAND_OVER_PATIENCE, LOG_KEPT_BYTES, LOG_KEPT_ENTRIES};
+use crate::limits::{
+    CERTAINTY_PATIENCE, CHANGE_PAUSE, HAND_OVER_PATIENCE, LOG_KEPT_BYTES, LOG_KEPT_ENTRIES,
+};
 use crate::raft::command::{self, Command, Outcome};
 use crate::raft::core::{Event, Failure, ReadId};
 use crate::raft::ids::{RaftId, RequestId};
@@ -270,6 +273,32 @@ impl ClusterControl for Handle {
 #[async_trait]
 impl Replicate for Handle {
     async fn replicate(&self, command: Command) -> Result<Outcome, Failure> {
-        self.propose(&command).await
+        certain(self.propose(&command).await?)
+    }
+
+    async fn replicate_within(
+        &self,
+        command: Command,
+        patience: Duration,
+    ) -> Result<Outcome, Failure> {
+        let until = Instant::now() + patience;
+        let bytes = command::encode(&command).map_err(|_| Refusal::TooLarge)?;
+        let request = self.request(Ask::Command(bytes.into()))?;
+        loop {
+            match self.ask(request.clone()).await {
+                Err(Failure::Overloaded | Failure::Unknown) if Instant::now() < until => {
+                    sleep(CHANGE_PAUSE).await;
+                }
+                answer => return certain(answer?),
+            }
+        }
+    }
+}
+
+/// Of a request that is too old nobody knows whether it was done.
+const fn certain(outcome: Outcome) -> Result<Outcome, Failure> {
+    match outcome {
+        Outcome::Expired => Err(Failure::Unknown),
+        outcome => Ok(outcome),
     }
 }

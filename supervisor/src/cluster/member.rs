@@ -19,6 +19,7 @@ use super::driver::DriverError;
 use super::endpoint::{Endpoint, EndpointError, Parts, Start};
 use super::files::{Beginning, Files, FilesError, RAFT_DB_NAME, SNAPSHOTS_NAME};
 use super::handle::{Handle, Node, NodeOptions};
+use super::hearing::Hearing;
 use super::inbox::Inbox;
 use super::options::ClusterConfig;
 use super::peer::Peer;
@@ -186,6 +187,11 @@ impl Member {
         self.node.handle()
     }
 
+    /// When each other member was last heard.
+    pub fn hearing(&self) -> Hearing {
+        self.endpoint.hearing()
+    }
+
     /// Has another node lead, ends this one, and hears nobody any more. Its database is closed after that.
     pub async fn stop(self) {
         self.node.handle().hand_over().await;
@@ -199,7 +205,10 @@ impl Member {
 /// Which life of the node lives in this directory.
 fn who(config: &NodeConfig) -> Result<Peer, MemberError> {
     let NodeConfig { cluster, directory } = config;
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory);
     made.map_err(|source| MemberError::Directory {
         path: directory.clone(),
         source,
@@ -264,5 +273,7 @@ fn together(first: Membership) -> Beginning {
 async fn off<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MemberError> + Send + 'static,
 ) -> Result<T, MemberError> {
-    spawn_blocking(work).await.map_err(|_| MemberError::Ending)?
+    spawn_blocking(work)
+        .await
+        .map_err(|_| MemberError::Ending)?
 }

@@ -23,7 +23,7 @@
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `seats`, `routes`: what others say to this node.
+//! * `listener`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
 //! * `snapshot`: files between nodes.
@@ -42,6 +42,7 @@ mod driver;
 mod endpoint;
 pub mod files;
 pub mod handle;
+mod hearing;
 #[cfg(test)]
 mod hostile_tests;
 pub mod inbox;
@@ -81,9 +82,10 @@ pub use self::board::{Standing, Status};
 pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
+pub use self::hearing::Hearing;
 pub use self::inbox::{Full, Inbox};
-pub use self::name::{Address, Listed, NameError, NodeName};
 pub use self::member::{Member, MemberError, NodeConfig, Opened};
+pub use self::name::{Address, Listed, NameError, NodeName};
 pub use self::operator::Operator;
 pub use self::options::{Begin, ClusterConfig, Trust};
 pub use self::outbox::Outbox;

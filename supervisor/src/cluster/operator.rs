@@ -33,7 +33,11 @@ impl Operator {
         // Whoever has the same life is asked for nothing by it.
         let _ = getrandom::fill(&mut life);
         let local = Local {
-            me: Peer::new(config.name.clone(), Incarnation(life), config.advertise.clone()),
+            me: Peer::new(
+                config.name.clone(),
+                Incarnation(life),
+                config.advertise.clone(),
+            ),
             credentials: Credentials::open(&config.trust, &config.name)?,
             cluster: OnceLock::new(),
         };

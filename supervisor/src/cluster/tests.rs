@@ -5,14 +5,17 @@ mod world;
 
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, future};
 use tokio::time::timeout;
 
 use self::world::{World, member};
 use super::files::Beginning;
 use super::{ClusterControl, Role, Standing, Status};
+use crate::limits::REQUESTS_PENDING_MAX;
 use crate::raft::command::{Command, Outcome, Retag, TagChange};
 use crate::raft::core::{Failure, Stop};
 use crate::raft::request::{Ask, MemberChange, Refusal};
+use crate::store::Replicate as _;
 
 fn adopt(heap: u8) -> Command {
     Command::Adopt {
@@ -217,6 +220,38 @@ fn a_node_that_stops_gives_its_leadership_away_first() {
     assert!(next.is_some() && next != Some(world.slots[leader].me.id));
     world.kill(leader);
     world.leader();
+    world.agree();
+}
+
+#[test]
+fn what_must_not_be_lost_waits_out_a_node_that_has_too_much_to_do() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    world.kill(0);
+    world.kill(1);
+    // Nobody decides, and more wait than may.
+    let (patient, flood) = (world.handle(2), world.handle(2));
+    let one = adopt(9);
+    let flood = (0..2 * REQUESTS_PENDING_MAX).map(|_| {
+        let (flood, one) = (flood.clone(), one.clone());
+        let mut asked = Box::pin(async move { flood.propose(&one).await });
+        match (&mut asked).now_or_never() {
+            Some(answer) => future::ready(answer).boxed(),
+            None => asked.boxed(),
+        }
+    });
+    let flood: Vec<_> = flood.collect();
+    let changes = world.runtime.spawn(future::join_all(flood));
+    let kept = world.runtime.spawn(async move {
+        let patience = Duration::from_secs(60);
+        patient.replicate_within(adopt(1), patience).await
+    });
+    world.restart(0);
+    assert_eq!(world.wait(kept).unwrap(), Ok(Outcome::Done));
+    let refused = world.wait(changes).unwrap();
+    let is_refused = |answer: &&Result<_, _>| **answer == Err(Failure::Overloaded);
+    assert!(refused.iter().filter(is_refused).count() >= 100);
+    assert!(refused.contains(&Ok(Outcome::Done)));
     world.agree();
 }
 

@@ -121,6 +121,26 @@ async fn a_node_that_comes_back_is_reached_again() {
     assert_eq!(number_of(&came[0]), 3);
 }
 
+#[tokio::test]
+async fn a_member_that_says_nothing_is_missed() {
+    let (_, [mut a, b]) = pair([Trust::Nobody, Trust::Nobody]);
+    let (one, two) = (a.endpoint.me().clone(), b.endpoint.me().clone());
+    let hearing = b.endpoint.hearing();
+    let silence = || match hearing.silences()[..] {
+        [(id, silence)] if id == one.id => silence,
+        ref other => panic!("{other:?}"),
+    };
+    sleep(Duration::from_millis(50)).await;
+    let before = silence();
+    assert!(before >= Duration::from_millis(50));
+    a.transport.send(between(&one, &two, packet(1)));
+    until(&b.inbox, |events| events.len() == 1).await;
+    assert!(silence() < before);
+    // Whoever is no member any more is not missed.
+    b.endpoint.hearing().0.roster.set_members(&members(&[two]));
+    assert_eq!(hearing.silences(), []);
+}
+
 /// Answers what is small, and says how long each body is that came; leaves what is large unanswered.
 async fn answers_only_what_is_small(listener: TcpListener, told: mpsc::UnboundedSender<usize>) {
     loop {

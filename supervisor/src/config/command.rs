@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{AuditConfig, Config};
 use super::errand::{AskNode, ReportFormat};
+use super::{AuditConfig, Config};
 use crate::app::{GarbageOptions, Jail, WorkerStart};
 use crate::cluster::{Address, ClusterConfig};
 use crate::fetch::options::FetchOptions;

@@ -38,8 +38,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-pub use effective::{Effective, changed, effective};
 pub use command::Command;
+pub use effective::{Effective, changed, effective};
 pub use errand::{AskNode, ReportFormat};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};

@@ -201,7 +201,9 @@ impl ErrorCode {
             Self::AuditUnavailable => "what happens cannot be noted in the audit log now",
             Self::StillEnding => "the execution was asked to end, and has not ended yet",
             Self::HeapsUnavailable => "the store of heaps cannot be reached now",
-            Self::ClusterUnavailable => "too few nodes of the cluster can be reached, or this one is behind",
+            Self::ClusterUnavailable => {
+                "too few nodes of the cluster can be reached, or this one is behind"
+            }
             Self::NodeUnreachable => "the node that runs the execution gives no answer now",
         }
     }

@@ -88,6 +88,8 @@ pub const PEER_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const LINKS_MAX: usize = 128;
 /// Nodes whose address was heard from themselves.
 pub const LEARNED_ADDRESSES_MAX: usize = 128;
+/// How often a node looks whether it has stood still, and could hear nobody.
+pub const HEARING_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before nodes that have not answered are asked again, while a cluster begins.
 pub const FOUNDING_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before the log says again what a cluster that begins waits for.

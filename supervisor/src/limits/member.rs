@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PAGE_BYTES_MAX, WAIT_MAX};
+use super::{PAGE_BYTES_MAX, PHONE_ANSWER_BYTES_MAX, WAIT_MAX};
 
 /// An execution that has not ended after this time is made known to all nodes. Until then its node alone
 /// knows of it, so that most executions take one entry of the log and not two.
@@ -19,10 +19,6 @@ pub const STEWARD_INTERVAL: Duration = Duration::from_secs(1);
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// So many times at once it has some forgotten.
 pub const EXPIRY_ROUNDS: usize = 64;
-/// How long a node tries to have an end recorded that its cluster has no answer for.
-pub const END_PATIENCE: Duration = Duration::from_secs(60);
-/// The pause before it tries again.
-pub const END_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client waits until this node knows what its cluster knows.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before a node that has started looks again whether it has caught up.
@@ -32,7 +28,7 @@ pub const QUESTION_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one waits there for more output, before it is asked again.
 pub const GROWTH_WAIT_MAX: Duration = Duration::from_secs(20);
 /// What a question about an execution or its answer takes, in bytes: a result, or a page of output.
-pub const QUESTION_BYTES_MAX: usize = 2 << 20;
+pub const QUESTION_BYTES_MAX: usize = PHONE_ANSWER_BYTES_MAX;
 
 const _: () = {
     assert!(PAGE_BYTES_MAX + (64 << 10) < QUESTION_BYTES_MAX as u64);

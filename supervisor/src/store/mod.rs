@@ -72,7 +72,7 @@ use self::writer::{Order, Queued, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
 use crate::quota::{Crowd, Member, Sharing};
-use crate::raft::command::Outcome;
+use crate::raft::command::{Command, Outcome};
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
@@ -133,6 +133,8 @@ pub struct Store {
     places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
+    /// Changes that the node is asked for; none on a single node.
+    changes: Crowd,
     owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
@@ -189,6 +191,7 @@ impl Store {
     pub fn share(&self, sharing: Sharing) {
         self.places.share(sharing);
         self.readers.turns.share(sharing);
+        self.changes.share(sharing);
     }
 
     /// Whether its writer works, or has ended.
@@ -267,15 +270,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: nothing of it is recorded.
     pub async fn end(&self, view: View, keep: Option<Keep>) -> Result<(), StoreError> {
-        let view = match &keep {
-            None => view,
-            Some(keep) => View {
-                session: keep.session.clone(),
-                input_heap: keep.input_heap,
-                ..view
-            },
-        };
-        self.commit_end(view, keep).await
+        let tenant = view.tenant.clone();
+        let mut execution = view.into_execution(self.owner);
+        if let Some(keep) = &keep {
+            let session = keep.session.as_ref().map(|name| name.as_str().to_owned());
+            execution.session = session;
+            execution.input_heap = keep.input_heap.map(|heap| *heap.as_bytes());
+        }
+        let kept = keep.map(|keep| Box::new(keep.into_kept()));
+        let end = Command::End(Box::new(execution), kept);
+        self.record_end(&tenant, end).await
     }
 
     /// Waits until everything before is committed, on behalf of a tenant.
@@ -294,6 +298,7 @@ impl Store {
     /// [`StoreError::Closed`] when it was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.turns.close();
+        self.changes.close();
         self.readers.lock().clear();
         let place = self.places.own_turn().await;
         self.ask(place, Order::Close).await?;

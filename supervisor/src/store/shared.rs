@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::record::{CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, Status, Usage, View};
+use super::record::{
+    CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, Status, Usage, View,
+};
 use crate::heaps::HeapId;
 use crate::raft::command::{Ended, Execution, Used};
 use crate::raft::ids::RaftId;

@@ -45,7 +45,11 @@ pub(super) fn needed(setting: Setting) -> &'static [&'static str] {
 }
 
 fn cluster(more: &[&str]) -> ClusterConfig {
-    config(&[&NODE, more].concat(), &[]).executions.node.unwrap().cluster
+    config(&[&NODE, more].concat(), &[])
+        .executions
+        .node
+        .unwrap()
+        .cluster
 }
 
 fn faults_of(more: &[&str]) -> String {
@@ -135,7 +139,10 @@ fn nobody_is_a_node_by_chance() {
     ];
     let found = config(&[&NODE[..], &tls].concat(), &[]);
     assert!(found.notes.is_empty(), "{:?}", found.notes);
-    assert!(matches!(found.executions.node.unwrap().cluster.trust, Trust::Tls { .. }));
+    assert!(matches!(
+        found.executions.node.unwrap().cluster.trust,
+        Trust::Tls { .. }
+    ));
     for missing in 1..4 {
         let mut some = tls.to_vec();
         some.remove(missing);
