@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_v8_protocol::message::Confinement;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +20,7 @@ use super::start::{self, ExecutionsConfig, Mode, StartError, State};
 use super::steward::Steward;
 use crate::audit::Audit;
 use crate::cluster::Opened;
-use crate::execution::admission::Admission;
+use crate::execution::admission::{Admission, Turn};
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
@@ -46,7 +46,8 @@ pub(super) struct Shared {
     pub(super) nodes: OnceLock<Arc<Nodes>>,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
-    pub(super) cursors: Cursors,
+    /// From when somebody has needed them: in a cluster, their key is its log's to say.
+    pub(super) cursors: OnceCell<Cursors>,
     sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
@@ -71,6 +72,8 @@ pub(super) struct Live {
 pub(super) struct LiveExecution {
     pub(super) tenant: Tenant,
     pub(super) view: watch::Receiver<View>,
+    /// When it will run, about.
+    pub(super) turn: Turn,
     /// Taken by the first who cancels.
     pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
     /// Whether other nodes were told of it.
@@ -130,7 +133,6 @@ impl Executions {
             Some(opened) => opened.store(),
         };
         store.share(config.sharing);
-        let cursors = Cursors::new(&store.cursor_key().await?);
         if let Some(heaps) = &heaps {
             heaps.share(config.sharing);
         }
@@ -170,7 +172,7 @@ impl Executions {
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
-                cursors,
+                cursors: OnceCell::new(),
                 sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),

@@ -4,6 +4,7 @@ mod answers;
 mod cursor;
 mod error;
 mod executions;
+mod expected;
 mod follow;
 mod garbage;
 mod input;
@@ -26,6 +27,7 @@ mod workspace;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
+pub use expected::Looked;
 pub use follow::{Followed, Follower};
 pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,

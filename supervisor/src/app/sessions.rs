@@ -22,8 +22,10 @@ impl Workspace {
     pub async fn list_sessions(&self, request: SessionsRequest) -> Result<SessionList, Error> {
         self.need_state("list_sessions")?;
         validate::sessions(&request)?;
-        let after = self.place(List::Sessions, request.cursor.as_deref())?;
         self.catch_up().await?;
+        let after = self
+            .place(List::Sessions, request.cursor.as_deref())
+            .await?;
         let store = self.store();
         let listed = store
             .sessions(self.tenant().clone(), request.limit, after)
@@ -31,7 +33,7 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(SessionList {
             sessions: listed.found,
-            next_cursor: listed.next.map(|next| self.cursor(List::Sessions, next)),
+            next_cursor: self.cursor(List::Sessions, listed.next).await?,
         })
     }
 
@@ -119,8 +121,8 @@ impl Workspace {
     pub async fn query_heaps_by_tags(&self, query: HeapQuery) -> Result<HeapList, Error> {
         self.need_state("query_heaps_by_tags")?;
         validate::heap_query(&query)?;
-        let after = self.place(List::Heaps, query.cursor.as_deref())?;
         self.catch_up().await?;
+        let after = self.place(List::Heaps, query.cursor.as_deref()).await?;
         let listed = self
             .store()
             .heaps_by_tags(self.tenant().clone(), query.tags, query.limit, after)
@@ -128,7 +130,7 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(HeapList {
             heaps: listed.found,
-            next_cursor: listed.next.map(|next| self.cursor(List::Heaps, next)),
+            next_cursor: self.cursor(List::Heaps, listed.next).await?,
         })
     }
 

@@ -7,7 +7,7 @@ use super::load::Load;
 use super::recent::Recent;
 use crate::cluster::Standing;
 use crate::fetch::Broker;
-use crate::metrics::{Build, Figures};
+use crate::metrics::{Build, ClusterFigures, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
 impl Executions {
@@ -25,6 +25,7 @@ impl Executions {
             fetch: broker
                 .map(|broker| broker.figures().clone())
                 .unwrap_or_default(),
+            cluster: ClusterFigures::default(),
         }
     }
 

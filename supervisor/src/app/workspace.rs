@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
-use super::cursor::List;
+use super::cursor::{Cursors, List, Place};
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
 use super::input;
@@ -25,7 +25,7 @@ use crate::execution::outcome;
 use crate::limits;
 use crate::metrics::LimitName;
 use crate::store::{
-    CancelledBy, ExecutionId, IdMatches, ListPosition, OutputPage, PageRequest, Status, Store,
+    CancelledBy, ExecutionId, ExecutionPosition, IdMatches, OutputPage, PageRequest, Status, Store,
     StoreError, Stored, View,
 };
 use crate::tenant::Tenant;
@@ -198,6 +198,7 @@ impl Workspace {
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
         let span = course::span_of(&view);
+        let turn = ticket.turn();
         let code = Arc::new(request.source);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
@@ -224,6 +225,7 @@ impl Workspace {
             LiveExecution {
                 tenant: self.tenant.clone(),
                 view: handles.view,
+                turn,
                 cancel: Some(handles.cancel),
                 is_announced: false,
             },
@@ -387,7 +389,9 @@ impl Workspace {
     /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
         validate::list(&request)?;
-        let after = self.place(List::Executions, request.cursor.as_deref())?;
+        let after = self
+            .place(List::Executions, request.cursor.as_deref())
+            .await?;
         let store = &self.shared.services.store;
         self.catch_up().await?;
         self.settle().await?;
@@ -401,14 +405,12 @@ impl Workspace {
             .await
             .map_err(unreadable)?;
         let length = request.limit as usize;
-        let next_cursor = (found.len() > length)
-            .then(|| found.get(length - 1))
-            .flatten()
-            .map(|(position, _)| self.cursor(List::Executions, *position));
+        let is_cut = found.len() > length;
         found.truncate(length);
+        let next = found.last().filter(|_| is_cut).map(ExecutionPosition::of);
         Ok(ListPage {
-            executions: found.into_iter().map(|(_, summary)| summary).collect(),
-            next_cursor,
+            next_cursor: self.cursor(List::Executions, next).await?,
+            executions: found,
         })
     }
 
@@ -428,18 +430,39 @@ impl Workspace {
             .map_err(unreadable)
     }
 
-    /// The place in a list of this tenant that a cursor stands for.
-    pub(super) fn place(
+    /// The place in a list of this tenant that a cursor stands for; none without one.
+    pub(super) async fn place<P: Place>(
         &self,
         list: List,
         cursor: Option<&str>,
-    ) -> Result<Option<ListPosition>, Error> {
-        self.shared.cursors.position(list, &self.tenant, cursor)
+    ) -> Result<Option<P>, Error> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let place = self.cursors().await?.place(list, &self.tenant, cursor);
+        place.map(Some)
     }
 
-    /// The cursor for a place in a list of this tenant.
-    pub(super) fn cursor(&self, list: List, position: ListPosition) -> String {
-        self.shared.cursors.cursor(list, &self.tenant, position)
+    /// The cursor for a place in a list of this tenant; none for none.
+    pub(super) async fn cursor(
+        &self,
+        list: List,
+        place: Option<impl Place>,
+    ) -> Result<Option<String>, Error> {
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let cursors = self.cursors().await?;
+        Ok(Some(cursors.cursor(list, &self.tenant, &place)))
+    }
+
+    async fn cursors(&self) -> Result<&Cursors, Error> {
+        let shared = &self.shared;
+        let made = shared.cursors.get_or_try_init(async || {
+            let key = shared.services.store.cursor_key().await?;
+            Ok(Cursors::new(key))
+        });
+        made.await.map_err(unreadable)
     }
 
     /// The view of an execution that has a driver here, as it changes.

@@ -16,6 +16,7 @@ use super::snapshot::shelf::Shelf;
 use super::trust::Credentials;
 use super::trust::door::Door;
 use crate::limits::PEER_BODIES_BYTES_MAX;
+use crate::metrics::TransportFigures;
 use crate::raft::ids::ClusterId;
 
 /// What they share.
@@ -30,6 +31,7 @@ pub(super) struct Desk {
     /// What the bodies that are in hand may still take.
     pub(super) bodies: Arc<Semaphore>,
     pub(super) is_status_public: bool,
+    pub(super) figures: TransportFigures,
     /// The cluster that this node would make with those whom it has asked.
     proposal: Mutex<Option<ClusterId>>,
     /// From when it is in a cluster.
@@ -64,6 +66,7 @@ impl Desk {
             lines: Lines::default(),
             bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
             is_status_public,
+            figures: TransportFigures::default(),
             proposal: Mutex::default(),
             node: OnceLock::new(),
         }

@@ -28,6 +28,7 @@ use super::questions::{self, QuestionError};
 use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
 use crate::limits::{FOUNDING_PAUSE, FOUNDING_WORD_PAUSE};
+use crate::metrics::{SnapshotTravel, TransportFigures};
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::packet::Packet;
@@ -317,6 +318,8 @@ impl Outbox for Transport {
             _ => false,
         };
         if !is_on_its_way {
+            let unsent = SnapshotTravel::Unsent;
+            self.desk.figures.snapshots.of(unsent).inc();
             let is_there = false;
             self.desk.tell(Event::SnapshotSent { to, is_there });
         }
@@ -325,6 +328,10 @@ impl Outbox for Transport {
     fn members(&mut self, members: &Members) {
         self.desk.roster.set_members(members);
         self.desk.links.keep(members);
+    }
+
+    fn figures(&self) -> TransportFigures {
+        self.desk.figures.clone()
     }
 
     fn turn_away(&mut self, to: RaftId, why: TurnedAway) {

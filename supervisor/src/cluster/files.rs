@@ -22,7 +22,7 @@
 //! 4 raft.db: another cluster, no entries              one durable transaction
 //! ```
 //!
-//! What arrives is the shelf's ([`super::snapshot::shelf`]), which may remove it to make room. From step 2 on
+//! What arrives is the shelf's (`snapshot/shelf.rs`), which may remove it to make room. From step 2 on
 //! a file is the node's: its thread alone removes files of such a name, and none that a marker points to.
 
 use std::fs::{self, DirBuilder, File};

@@ -19,6 +19,7 @@ use super::times::Times;
 use crate::limits::{
     CERTAINTY_PATIENCE, CHANGE_PAUSE, HAND_OVER_PATIENCE, LOG_KEPT_BYTES, LOG_KEPT_ENTRIES,
 };
+use crate::metrics::{Answered, ClusterFigures, NodeFigures};
 use crate::raft::command::{self, Command, Outcome};
 use crate::raft::core::{Event, Failure, ReadId};
 use crate::raft::ids::{RaftId, RequestId};
@@ -58,6 +59,7 @@ pub struct Handle {
     board: Arc<Board>,
     times: Times,
     reads: Arc<AtomicU64>,
+    figures: ClusterFigures,
 }
 
 /// A node that runs, until it is told to stop.
@@ -82,6 +84,13 @@ impl Node {
         let NodeOptions { me, times, kept } = options;
         let begin = files.load(me)?;
         let board = Arc::new(Board::new(Status::before(&begin)));
+        let figures = ClusterFigures {
+            node: NodeFigures {
+                inbox_full: inbox.full(),
+                ..NodeFigures::default()
+            },
+            transport: outbox.figures(),
+        };
         let driver = Driver {
             me,
             times,
@@ -91,6 +100,7 @@ impl Node {
             outbox,
             board: Arc::clone(&board),
             aside: Aside::default(),
+            figures: figures.node.clone(),
         };
         let core = driver.core()?;
         board.show(&core);
@@ -103,6 +113,7 @@ impl Node {
             board,
             times,
             reads: Arc::new(AtomicU64::new(0)),
+            figures,
         };
         Ok(Self { handle, thread })
     }
@@ -165,8 +176,12 @@ impl Handle {
             what: Awaited::Answer(id),
         };
         let ticks = self.times.ticks(CERTAINTY_PATIENCE);
-        self.offer(Event::Propose { request, ticks })?;
-        answer.await.unwrap_or(Err(Failure::Stopped))
+        let answer = match self.offer(Event::Propose { request, ticks }) {
+            Ok(()) => answer.await.unwrap_or(Err(Failure::Stopped)),
+            Err(failure) => Err(failure),
+        };
+        self.figures.node.changes.of(answered(&answer)).inc();
+        answer
     }
 
     /// Waits until this node shows all that was certain when this was called.
@@ -181,8 +196,17 @@ impl Handle {
             what: Awaited::Read(id),
         };
         let ticks = self.times.ticks(CERTAINTY_PATIENCE);
-        self.offer(Event::Read { id, ticks })?;
-        ready.await.unwrap_or(Err(Failure::Stopped))
+        let answer = match self.offer(Event::Read { id, ticks }) {
+            Ok(()) => ready.await.unwrap_or(Err(Failure::Stopped)),
+            Err(failure) => Err(failure),
+        };
+        self.figures.node.reads.of(answered(&answer)).inc();
+        answer
+    }
+
+    /// What this node counts, and what carries its words.
+    pub const fn figures(&self) -> &ClusterFigures {
+        &self.figures
     }
 
     /// How this node sees its cluster.
@@ -224,6 +248,16 @@ impl Handle {
                 Failure::Stopped
             }
         })
+    }
+}
+
+const fn answered<T>(answer: &Result<T, Failure>) -> Answered {
+    match answer {
+        Ok(_) => Answered::Done,
+        Err(Failure::Refused(_)) => Answered::Refused,
+        Err(Failure::Overloaded) => Answered::Overloaded,
+        Err(Failure::Unknown) => Answered::Unknown,
+        Err(Failure::Stopped) => Answered::Stopped,
     }
 }
 

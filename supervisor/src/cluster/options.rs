@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::name::{Address, Listed, NodeName};
 use super::times::Times;
+use super::trust::{Credentials, TrustError};
 use crate::http::TlsFiles;
 
 /// The cluster that this node takes part in.
@@ -58,4 +59,23 @@ pub enum Trust {
     Secret(PathBuf),
     /// Not at all.
     Nobody,
+}
+
+impl ClusterConfig {
+    /// Whether the files can be used by which nodes know each other.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn check_trust(&self) -> Result<(), TrustError> {
+        Credentials::open(&self.trust, &self.name).map(drop)
+    }
+
+    /// The other nodes that it was told of.
+    pub fn others(&self) -> Vec<Address> {
+        match &self.begin {
+            Begin::Alone => Vec::new(),
+            Begin::With(listed) => listed.iter().map(|one| one.address.clone()).collect(),
+            Begin::Join { seed, .. } => vec![seed.clone()],
+        }
+    }
 }

@@ -3,15 +3,18 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, future};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::timeout;
 
 use self::world::{World, member};
 use super::files::Beginning;
 use super::{ClusterControl, Role, Standing, Status};
 use crate::limits::REQUESTS_PENDING_MAX;
+use crate::metrics::{Answered, Build, Exposition, Figures, Leads, SnapshotWork};
 use crate::raft::command::{Command, Outcome, Retag, TagChange};
 use crate::raft::core::{Failure, Stop};
 use crate::raft::request::{Ask, MemberChange, Refusal};
@@ -91,6 +94,27 @@ fn a_request_is_done_once_however_often_it_is_asked() {
         world.wait(world.handle(1).ask(request)),
         Err(Failure::Refused(Refusal::Malformed))
     );
+}
+
+#[test]
+fn all_nodes_hide_places_in_lists_by_one_key() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    let key = |world: &World, at: usize| {
+        let store = world.store(at);
+        store.replicate_by(Arc::new(world.handle(at)));
+        world.wait(store.cursor_key()).unwrap()
+    };
+    // Each database proposes another one.
+    let first = key(&world, 1);
+    for at in 0..3 {
+        assert_eq!(key(&world, at), first, "node {at}");
+    }
+    world.kill(2);
+    world.restart(2);
+    world.barrier(2);
+    assert_eq!(key(&world, 2), first);
+    world.agree();
 }
 
 #[test]
@@ -209,6 +233,52 @@ fn whoever_looks_after_a_node_sees_how_it_stands_and_changes_the_members_through
     let left = world.wait(world.handle(leader).change(remove(dead)));
     assert_eq!(left, Ok(()));
     assert_eq!(world.handle(leader).status().members.present.len(), 2);
+}
+
+#[test]
+fn what_a_node_does_is_counted() {
+    let mut world = World::new(3, 20);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    let late = (leader + 1) % 3;
+    world.kill(late);
+    for written in 0..100 {
+        world.propose(leader, &tag(1, written));
+    }
+    world.restart(late);
+    world.agree();
+    let figures = world.handle(leader).figures().node.clone();
+    let shown = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap();
+    let status = world.handle(leader).status();
+    world.wait(async {
+        // They are counted before the thread waits for more.
+        while shown(&figures.applied) < status.applied {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!((figures.leads.get(), figures.disk_full.get()), (1, 0));
+    assert_eq!(shown(&figures.term), status.term);
+    assert!(shown(&figures.log_entries) < 100 && shown(&figures.log_bytes) > 0);
+    assert!(figures.leader_changes.of(Leads::Me).get() >= 1);
+    assert!(figures.changes.of(Answered::Done).get() >= 101);
+    assert!(figures.reads.of(Answered::Done).get() >= 1);
+    assert!(figures.snapshots.of(SnapshotWork::Made).get() >= 1);
+    let late = world.handle(late).figures().node.clone();
+    assert_eq!(late.leads.get(), 0);
+    assert!(late.snapshots.of(SnapshotWork::Installed).get() >= 1);
+    let mut shown = Figures::default();
+    shown.cluster.node = figures;
+    let build = Build {
+        v8: String::new(),
+        protocol: String::new(),
+        sqlite: String::new(),
+    };
+    let text = Exposition::new(&shown, &build).text().unwrap();
+    for name in ["log_commit", "apply"] {
+        let count = format!("mcp_v8_cluster_{name}_seconds_count ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&count));
+        assert!(count.unwrap().parse::<u64>().unwrap() >= 100, "{name}");
+    }
 }
 
 #[test]

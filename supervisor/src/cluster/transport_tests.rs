@@ -16,6 +16,8 @@ use super::line::{Line, Question, Target};
 use super::sample_tests::{announced, append, heartbeat, made, packet};
 use super::stand_tests::*;
 use super::*;
+use crate::limits::SNAPSHOT_PIECE_BYTES;
+use crate::metrics::{SnapshotTravel, TransportFigures, Way};
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::Incarnation;
 use crate::raft::packet::{Body, Lane, Packet};
@@ -36,6 +38,15 @@ pub(super) fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
 async fn exchange(a: &mut Stand, b: &mut Stand) {
     one_way(a, b).await;
     one_way(b, a).await;
+    let (sent, received) = (a.transport.figures(), b.transport.figures());
+    for way in [Way::Control, Way::Bulk] {
+        // Whoever has sent hears of the last ones a moment later.
+        assert_eq!(received.received.of(way).get(), 300);
+        assert!(sent.dropped.of(way).get() == 0);
+    }
+    let bytes = |figures: &TransportFigures| figures.received_bytes.of(Way::Bulk).get();
+    assert!(bytes(&received) > 300 * 2000 && bytes(&sent) > 300 * 2000);
+    assert!(received.connections.get() >= 2 && received.strangers.get() == 0);
 }
 
 async fn one_way(sender: &mut Stand, receiver: &Stand) {
@@ -111,6 +122,8 @@ async fn a_node_that_comes_back_is_reached_again() {
     a.transport.send(between(&one, &two, packet(2)));
     let lost = until(&a.inbox, |events| !events.is_empty()).await;
     assert_eq!(lost, [Event::Unreachable(two.id)]);
+    let dropped = a.transport.figures().dropped;
+    assert_eq!(dropped.of(Way::Control).get(), 1);
     let b = Stand::open(&configs[1], members(&[one.clone(), two.clone()]));
     let mut came = Vec::new();
     while came.is_empty() {
@@ -281,6 +294,12 @@ async fn a_snapshot_survives_a_cut_connection() {
     let arrived = b.home.path().join("snapshots").join(arrived);
     assert!(fs::read(arrived).unwrap() == content);
     let passed = passed.load(Ordering::SeqCst);
+    let (sent, received) = (a.transport.figures(), b.transport.figures());
+    assert_eq!(sent.snapshots.of(SnapshotTravel::Sent).get(), 1);
+    assert_eq!(received.snapshots.of(SnapshotTravel::Received).get(), 1);
+    let all = content.len() as u64;
+    assert!(sent.sent_bytes.of(Way::Snapshot).get() >= all - SNAPSHOT_PIECE_BYTES as u64);
+    assert!(received.received_bytes.of(Way::Snapshot).get() >= all);
     assert!(
         passed < 2 * content.len() as u64 - 2_500_000,
         "all of it was sent again: {passed} bytes"
@@ -301,6 +320,8 @@ async fn what_becomes_of_a_snapshot_is_told_in_any_case() {
         let events = until(&a.inbox, |events| !events.is_empty()).await;
         assert_eq!(events, [Event::SnapshotSent { to, is_there }]);
     }
+    let unsent = a.transport.figures().snapshots;
+    assert_eq!(unsent.of(SnapshotTravel::Unsent).get(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //!
 //! The directory is the node's, too. Names say whose a file is: the shelf knows those that end with
 //! `.part` and `.arrived`, and touches no other. The node takes an arrived one by giving it a name of its
-//! own ([`crate::cluster::files::Files`]), and nobody else removes it from then on.
+//! own (`files.rs`), and nobody else removes it from then on.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -36,6 +36,8 @@ pub(crate) struct Execution {
     pub(crate) status: Option<String>,
     pub(crate) result: Option<String>,
     pub(crate) completed_at: Option<String>,
+    /// When the server thinks that it has ended.
+    pub(crate) poll_after_ms: Option<u64>,
 }
 
 impl Answer {
