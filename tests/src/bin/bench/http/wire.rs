@@ -146,9 +146,23 @@ pub(crate) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Vec<u
 
 /// The bytes of a POST of JSON.
 pub(crate) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
+    send("POST", (address, path), token, body)
+}
+
+/// The bytes of a PUT of JSON.
+pub(crate) fn put(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
+    send("PUT", (address, path), None, body)
+}
+
+fn send(
+    method: &str,
+    (address, path): (SocketAddr, &str),
+    token: Option<&str>,
+    body: &str,
+) -> Vec<u8> {
     let (authorization, length) = (authorization(token), body.len());
     format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
          {authorization}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
