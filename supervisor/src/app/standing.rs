@@ -7,7 +7,7 @@ use super::load::Load;
 use super::recent::Recent;
 use crate::cluster::Standing;
 use crate::fetch::Broker;
-use crate::metrics::{Build, ClusterFigures, Figures};
+use crate::metrics::{Build, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
 impl Executions {
