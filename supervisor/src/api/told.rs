@@ -60,7 +60,8 @@ const fn instead(error: &Error) -> Option<&'static str> {
             Unavailable::ShuttingDown
             | Unavailable::SlowStore
             | Unavailable::StillEnding { .. }
-            | Unavailable::Cluster { .. },
+            | Unavailable::Cluster { .. }
+            | Unavailable::Undecided { .. },
         )
         | Error::Heap(
             HeapError::Unknown { .. }

@@ -181,10 +181,19 @@ pub enum Unavailable {
     SlowStore,
     /// The cluster cannot decide anything, or this node is not up with it.
     #[error(
-        "the cluster cannot be asked now: {problem}; a change may have been made all the same. Try \
-         again in a moment, or another node"
+        "the cluster cannot be asked now: {problem}; nothing was done. Try again in a moment, or \
+         another node"
     )]
     Cluster {
+        /// Why.
+        problem: &'static str,
+    },
+    /// The cluster may have made a change, or may still make it.
+    #[error(
+        "the cluster did not say whether it has made the change: {problem}; look what is there before \
+         you try again"
+    )]
+    Undecided {
         /// Why.
         problem: &'static str,
     },

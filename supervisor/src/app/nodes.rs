@@ -1,20 +1,19 @@
 //! This server as a node of a cluster: what its use cases need of that.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use super::error::{Error, Unavailable};
 use super::executions::Shared;
 use super::question::{self, Asked, Question, Told};
 use super::readiness::CheckState;
 use crate::cluster::handle::Handle;
-use crate::cluster::{Hearing, Member, Phone, Standing};
-use crate::limits::{CATCH_UP_PATIENCE, QUESTION_PATIENCE};
+use crate::cluster::{Hearing, Member, Phone, Standing, Status};
+use crate::limits::{CATCH_UP_PATIENCE, ELECTION_PATIENCE, QUESTION_PATIENCE};
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
 use crate::store::ExecutionId;
@@ -40,9 +39,11 @@ pub(super) struct Nodes {
     pub(super) hearing: Hearing,
     pub(super) me: RaftId,
     /// Until it has left.
-    member: Mutex<Option<Member>>,
+    member: tokio::sync::Mutex<Option<Member>>,
     /// What it was running before is ended, and it knows what the others know.
-    is_caught_up: AtomicBool,
+    is_caught_up: watch::Sender<bool>,
+    /// Since when there is no leader, as far as this node knows.
+    leaderless: Mutex<Option<Instant>>,
 }
 
 impl Nodes {
@@ -52,28 +53,74 @@ impl Nodes {
             phone,
             hearing: member.hearing(),
             me,
-            member: Mutex::new(Some(member)),
-            is_caught_up: AtomicBool::new(false),
+            member: tokio::sync::Mutex::new(Some(member)),
+            is_caught_up: watch::Sender::new(false),
+            leaderless: Mutex::new(Some(Instant::now())),
         }
     }
 
     pub(super) fn note_caught_up(&self) {
-        self.is_caught_up.store(true, Ordering::Release);
+        self.is_caught_up.send_replace(true);
+    }
+
+    /// Takes note of whether there is a leader, for as long as the node runs.
+    pub(super) async fn mind_leader(&self) {
+        let mut status = self.handle.watch();
+        loop {
+            let has_leader = status.borrow_and_update().leader.is_some();
+            {
+                let mut leaderless = self.leaderless();
+                *leaderless = match *leaderless {
+                    _ if has_leader => None,
+                    None => Some(Instant::now()),
+                    since => since,
+                };
+            }
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn leaderless(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is worth to wait for the cluster: an election takes a moment, and one that has taken
+    /// longer has too few who vote.
+    pub(super) fn look(&self) -> Result<(), Error> {
+        let leaderless = *self.leaderless();
+        if leaderless.is_some_and(|since| since.elapsed() >= ELECTION_PATIENCE) {
+            return Err(self.unavailable());
+        }
+        Ok(())
     }
 
     /// Waits until this node shows all that was certain in its cluster when this was called.
     pub(super) async fn catch_up(&self) -> Result<(), Error> {
+        self.look()?;
         let caught_up = timeout(CATCH_UP_PATIENCE, self.handle.read_barrier()).await;
         let caught_up = caught_up.unwrap_or(Err(Failure::Unknown));
         caught_up.map_err(|_| self.unavailable())
     }
 
-    /// Whether executions can be accepted now: their ends could be recorded.
-    pub(super) fn admit(&self) -> Result<(), Error> {
+    /// Waits until executions can be accepted: their ends could be recorded.
+    pub(super) async fn admit(&self) -> Result<(), Error> {
         if self.is_able() {
-            Ok(())
-        } else {
-            Err(self.unavailable())
+            return Ok(());
+        }
+        self.look()?;
+        let able = async {
+            let mut caught_up = self.is_caught_up.subscribe();
+            let mut status = self.handle.watch();
+            let up = caught_up.wait_for(|is| *is).await.is_ok();
+            up && status.wait_for(works).await.is_ok()
+        };
+        match timeout(CATCH_UP_PATIENCE, able).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(self.unavailable()),
         }
     }
 
@@ -87,10 +134,7 @@ impl Nodes {
     }
 
     fn is_able(&self) -> bool {
-        let works = self
-            .handle
-            .look(|status| status.standing == Standing::Works && status.leader.is_some());
-        works && self.is_caught_up.load(Ordering::Acquire)
+        *self.is_caught_up.borrow() && self.handle.look(works)
     }
 
     fn unavailable(&self) -> Error {
@@ -98,9 +142,7 @@ impl Nodes {
             Standing::Works if self.handle.leader().is_none() => {
                 "it has no leader, because too few of its nodes can reach each other"
             }
-            Standing::Works if !self.is_caught_up.load(Ordering::Acquire) => {
-                "this node has not caught up yet"
-            }
+            Standing::Works if !*self.is_caught_up.borrow() => "this node has not caught up yet",
             Standing::Works => "it did not answer in time",
             Standing::DiskFull => "the disk of this node is full",
             Standing::Failed | Standing::Stopped(_) => "this node takes no part in it any more",
@@ -167,6 +209,10 @@ impl Nodes {
     }
 }
 
+fn works(status: &Status) -> bool {
+    status.standing == Standing::Works && status.leader.is_some()
+}
+
 impl Shared {
     /// This server as a node; none when it is alone.
     pub(super) fn nodes(&self) -> Option<&Arc<Nodes>> {
@@ -176,14 +222,21 @@ impl Shared {
 
 /// What becomes of a change that the cluster did not say it has made.
 pub(super) fn undecided(failure: Failure) -> Error {
-    let problem = match failure {
-        Failure::Overloaded => "too many changes wait",
-        Failure::Unknown => "it did not answer in time",
-        Failure::Stopped => "this node takes no part in it any more",
+    Error::Unavailable(match failure {
+        Failure::Overloaded => Unavailable::Cluster {
+            problem: "too many changes wait",
+        },
         Failure::Refused(refusal) => {
             tracing::error!(%refusal, "the leader does not take a change");
-            "its leader does not take this change"
+            Unavailable::Cluster {
+                problem: "its leader does not take this change",
+            }
         }
-    };
-    Error::Unavailable(Unavailable::Cluster { problem })
+        Failure::Unknown => Unavailable::Undecided {
+            problem: "it did not answer in time",
+        },
+        Failure::Stopped => Unavailable::Undecided {
+            problem: "this node takes no part in it any more",
+        },
+    })
 }

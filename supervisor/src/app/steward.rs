@@ -42,7 +42,12 @@ impl Steward {
     pub(super) fn begin(self, shared: &Arc<Shared>) {
         let stop = || shared.stop.token().clone();
         let announcing = self.clone().announce(Arc::downgrade(shared));
+        let nodes = Arc::clone(&self.nodes);
+        let minding = async move { nodes.mind_leader().await };
         let tending = self.tend();
+        shared
+            .tasks
+            .spawn(stop().run_until_cancelled_owned(minding));
         shared
             .tasks
             .spawn(stop().run_until_cancelled_owned(announcing));

@@ -94,7 +94,7 @@ impl Workspace {
         let quotas = &shared.services.quotas;
         shared.services.audit.ready()?;
         if let Some(nodes) = shared.nodes() {
-            nodes.admit()?;
+            nodes.look()?;
         }
         let share = tenants::share(quotas.limits(tenant));
         let looked = shared.admission.look(tenant, share);
@@ -167,6 +167,9 @@ impl Workspace {
         }
         // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
         self.admits()?;
+        if let Some(nodes) = shared.nodes() {
+            nodes.admit().await?;
+        }
         let input_heap = self.input_heap(&request).await?;
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;

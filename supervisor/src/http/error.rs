@@ -171,6 +171,7 @@ const fn unavailable(error: &Unavailable) -> ErrorCode {
         Unavailable::Audit { .. } => ErrorCode::AuditUnavailable,
         Unavailable::StillEnding { .. } => ErrorCode::StillEnding,
         Unavailable::Cluster { .. } => ErrorCode::ClusterUnavailable,
+        Unavailable::Undecided { .. } => ErrorCode::Undecided,
         Unavailable::Node { .. } => ErrorCode::NodeUnreachable,
     }
 }

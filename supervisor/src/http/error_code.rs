@@ -44,13 +44,14 @@ pub(super) enum ErrorCode {
     StillEnding,
     HeapsUnavailable,
     ClusterUnavailable,
+    Undecided,
     NodeUnreachable,
     AuthorizationUnavailable,
 }
 
 impl ErrorCode {
     /// What any request may come to, whatever it asks for: most of it before the API sees it.
-    pub(super) const OF_ANY: [Self; 17] = [
+    pub(super) const OF_ANY: [Self; 18] = [
         Self::InvalidArgument,
         Self::BodyCutOff,
         Self::BadHost,
@@ -67,6 +68,7 @@ impl ErrorCode {
         Self::Full,
         Self::ShuttingDown,
         Self::ClusterUnavailable,
+        Self::Undecided,
         Self::NodeUnreachable,
     ];
 
@@ -110,6 +112,7 @@ impl ErrorCode {
             Self::StillEnding => "still_ending",
             Self::HeapsUnavailable => "heaps_unavailable",
             Self::ClusterUnavailable => "cluster_unavailable",
+            Self::Undecided => "undecided",
             Self::NodeUnreachable => "node_unreachable",
             Self::AuthorizationUnavailable => "authorization_unavailable",
         }
@@ -153,6 +156,7 @@ impl ErrorCode {
             | Self::StillEnding
             | Self::HeapsUnavailable
             | Self::ClusterUnavailable
+            | Self::Undecided
             | Self::NodeUnreachable
             | Self::AuthorizationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -204,6 +208,7 @@ impl ErrorCode {
             Self::ClusterUnavailable => {
                 "too few nodes of the cluster can be reached, or this one is behind"
             }
+            Self::Undecided => "the cluster did not say whether it has made the change",
             Self::NodeUnreachable => "the node that runs the execution gives no answer now",
         }
     }

@@ -19,6 +19,8 @@ pub const STEWARD_INTERVAL: Duration = Duration::from_secs(1);
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// So many times at once it has some forgotten.
 pub const EXPIRY_ROUNDS: usize = 64;
+/// A node that has seen no leader for so long does not let clients wait for one.
+pub const ELECTION_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a client waits until this node knows what its cluster knows.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before a node that has started looks again whether it has caught up.

@@ -483,7 +483,7 @@ impl Worker {
         self.office.refused(&format!("{} {code}", answer.status));
         match code.as_str() {
             // These say that it may have been made.
-            "cluster_unavailable" | "internal" | "store_unavailable" => Outcome::Unknown,
+            "undecided" | "internal" | "store_unavailable" => Outcome::Unknown,
             _ => Outcome::Refused,
         }
     }
