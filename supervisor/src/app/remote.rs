@@ -49,6 +49,11 @@ impl Workspace {
         }
     }
 
+    /// Whether a change is worth a try.
+    pub(super) fn can_change(&self) -> Result<(), Error> {
+        self.nodes().map_or(Ok(()), Nodes::look)
+    }
+
     /// Where an execution is that has no driver here.
     pub(super) async fn find(&self, id: ExecutionId) -> Result<Found, Error> {
         let stored = self.stored(id).await?;
