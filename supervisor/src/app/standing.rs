@@ -7,7 +7,7 @@ use super::load::Load;
 use super::recent::Recent;
 use crate::cluster::Standing;
 use crate::fetch::Broker;
-use crate::metrics::{Build, ClusterFigures, Figures};
+use crate::metrics::{Build, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
 
 impl Executions {
@@ -17,6 +17,7 @@ impl Executions {
         let pool = services.spawner.figures().cloned();
         let heaps = services.heaps.as_ref().map(|heaps| heaps.figures().clone());
         let broker = services.broker.as_ref();
+        let nodes = self.shared.nodes();
         Figures {
             executions: services.figures.clone(),
             pool: pool.unwrap_or_default(),
@@ -25,7 +26,9 @@ impl Executions {
             fetch: broker
                 .map(|broker| broker.figures().clone())
                 .unwrap_or_default(),
-            cluster: ClusterFigures::default(),
+            cluster: nodes
+                .map(|nodes| nodes.handle.figures().clone())
+                .unwrap_or_default(),
         }
     }
 
