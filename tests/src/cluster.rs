@@ -312,6 +312,22 @@ impl Cluster {
         assert!(is_ready, "{name} is not ready: {seen:?}");
     }
 
+    /// Waits until a node that has come votes.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn await_vote(&self, name: &str) {
+        let votes = || {
+            let status = self.status(name).unwrap_or_default();
+            ["Leader", "Follower"].contains(&status["role"].as_str().unwrap_or_default())
+        };
+        assert!(
+            processes::within(PATIENCE, votes),
+            "{name} has no vote: {:?}",
+            self.status(name)
+        );
+    }
+
     /// Waits until all nodes that run have applied the same.
     ///
     /// # Panics

@@ -105,7 +105,7 @@ fn any_node_answers(mode: Mode) {
         let found = client
             .post("/api/heaps/query", &json!({"tags": tags}))
             .json();
-        assert_eq!(found["heaps"][0]["heap"], json!(heap), "{at}: {found}");
+        assert_eq!(found["results"][0]["heap"], json!(heap), "{at}: {found}");
         assert_eq!(
             client.get(&format!("/api/heaps/{heap}/tags")).json()["tags"],
             tags,

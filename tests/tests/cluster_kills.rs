@@ -68,7 +68,12 @@ fn what_a_killed_node_ran_ends_as_failed_everywhere() {
     };
     // Once it has run for a while all know of it, without asking its node.
     for name in &others {
-        let is_known = || status(&cluster, name, "?consistency=local")["status"] == "running";
+        let is_known = || {
+            let listed = cluster
+                .client(name)
+                .get("/api/executions?consistency=local");
+            listed.json()["executions"][0]["execution_id"] == json!(id)
+        };
         assert!(processes::within(PATIENCE, is_known), "{name}");
     }
     cluster.node_mut(&victim).kill();

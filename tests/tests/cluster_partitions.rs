@@ -33,21 +33,28 @@ fn the_leader_stands_still_for_three_seconds() {
     });
 }
 
+fn the_leader_is_cut_off(fault: Fault) {
+    under_load(&Setup::default(), |cluster, traffic| {
+        let leader = cluster.leader();
+        let others = cluster.others(&leader);
+        cluster.network.part(&[&leader], &words(&others), fault);
+        assert_ne!(cluster.leader_of(&others), leader);
+        traffic.await_work(&others, WORK);
+        // Nobody but itself hears it, so that it acknowledges nothing.
+        traffic.await_refusals(std::slice::from_ref(&leader), 1);
+        assert!(cluster.network.struck(&leader) > 0);
+        cluster.network.heal();
+    });
+}
+
 #[test]
-fn the_leader_is_cut_off() {
-    for fault in [Fault::Silent, Fault::Reset] {
-        under_load(&Setup::default(), |cluster, traffic| {
-            let leader = cluster.leader();
-            let others = cluster.others(&leader);
-            cluster.network.part(&[&leader], &words(&others), fault);
-            assert_ne!(cluster.leader_of(&others), leader);
-            traffic.await_work(&others, WORK);
-            // Nobody but itself hears it, so that it acknowledges nothing.
-            traffic.await_refusals(std::slice::from_ref(&leader), 1);
-            assert!(cluster.network.struck(&leader) > 0);
-            cluster.network.heal();
-        });
-    }
+fn nothing_passes_between_the_leader_and_the_others() {
+    the_leader_is_cut_off(Fault::Silent);
+}
+
+#[test]
+fn all_connections_of_the_leader_are_reset() {
+    the_leader_is_cut_off(Fault::Reset);
 }
 
 #[test]
@@ -112,9 +119,11 @@ fn each_of_five_hears_two_neighbours_alone() {
         let since = traffic.history.now();
         let works = || traffic.history.first_change(since).is_some();
         assert!(processes::within(PATIENCE, works), "nobody works");
-        for name in &names {
-            assert!(cluster.network.struck(name) > 0, "{name}");
-        }
+        let is_struck = || names.iter().any(|name| cluster.network.struck(name) > 0);
+        assert!(
+            processes::within(PATIENCE, is_struck),
+            "nothing has happened"
+        );
         cluster.network.heal();
     });
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::history::{Asked, History, Outcome};
+use super::history::{Asked, History, Operation, Outcome};
 use super::oracle::{self, Sessions, Wrong};
 use super::{Cluster, Setup};
 use crate::http::{Answer, Client, NoAnswer};
@@ -94,6 +94,8 @@ pub struct Tally {
     pub acknowledged: usize,
     /// Changes of which nobody knows what has become.
     pub unknown: usize,
+    /// Runs among these.
+    pub unknown_runs: usize,
     /// Changes that were refused.
     pub refused: usize,
     /// Reads that were answered.
@@ -209,7 +211,11 @@ impl Traffic {
         wrong.append(&mut lock(&self.office.broken));
         let changes = operations.iter().filter(|one| one.is_change());
         let count = |outcome| changes.clone().filter(|one| one.outcome == outcome).count();
+        let is_lost_run = |one: &&Operation| {
+            one.outcome == Outcome::Unknown && matches!(one.asked, Asked::Append { .. })
+        };
         Tally {
+            unknown_runs: changes.clone().filter(is_lost_run).count(),
             acknowledged: count(Outcome::Done),
             unknown: count(Outcome::Unknown),
             refused: count(Outcome::Refused),
@@ -355,7 +361,11 @@ impl Worker {
             Err(error) => (self.unknown(&error), None),
             Ok(answer) if answer.status == 200 => self.ended(&answer.json()),
             Ok(answer) if answer.status == 202 => self.follow(&answer.json()),
-            Ok(answer) => (self.refused(&answer), None),
+            // Whatever is said instead: it was not accepted.
+            Ok(answer) => {
+                self.refused(&answer);
+                (Outcome::Refused, None)
+            }
         };
         let asked = Asked::Append {
             session: session.to_owned(),

@@ -351,6 +351,7 @@ impl Trial {
         let Tally {
             acknowledged,
             unknown,
+            unknown_runs,
             refused,
             reads,
             refusals,
@@ -363,7 +364,7 @@ impl Trial {
             "seconds": took.as_secs(),
             "kills": self.kills,
             "happened": self.happened,
-            "changes": {"acknowledged": acknowledged, "unknown": unknown, "refused": refused},
+            "changes": {"acknowledged": acknowledged, "unknown": unknown, "runs_among_these": unknown_runs, "refused": refused},
             "reads": reads,
             "outage_after_kill_of_the_leader_ms": {
                 "count": outages.len(), "p50": at(50), "p95": at(95), "max": at(100),
