@@ -4,7 +4,8 @@
 //! load for 60 seconds, or as many as `--seconds` says; with `tenants` first, a tenant that wants little beside one
 //! that floods; with `k6` and its program, our client beside that; with `heaps` first, executions that keep their
 //! heaps, and with `fetch` first, requests of scripts over HTTP; with
-//! `web` first, what the classes of fetch cost a worker.
+//! `web` first, what the classes of fetch cost a worker; with `scale` first, what executions cost where much is
+//! stored, and how long a server takes to start.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -17,6 +18,7 @@ mod floor;
 mod heaps;
 mod http;
 mod processors;
+mod scale;
 mod server;
 mod statistics;
 mod stress;
@@ -48,6 +50,8 @@ const FETCH: &str = "fetch";
 const TENANTS: &str = "tenants";
 /// Measures our client beside k6, whose program follows, and nothing else.
 const K6: &str = "k6";
+/// Measures what executions cost where much is stored, and nothing else.
+const SCALE: &str = "scale";
 /// Measures what the classes of fetch cost a worker, and nothing else.
 const WEB: &str = "web";
 /// Ends with an error when a target is missed.
@@ -77,6 +81,7 @@ enum Subject {
     Heaps,
     Fetch,
     Web,
+    Scale,
     /// Everything but the API and requests of scripts.
     Everything,
 }
@@ -84,14 +89,15 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let first =
-            words.next_if(|word| [HTTP, TENANTS, K6, HEAPS, FETCH, WEB].contains(&word.as_str()));
+        let subjects = [HTTP, TENANTS, K6, HEAPS, FETCH, WEB, SCALE];
+        let first = words.next_if(|word| subjects.contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
             Some(TENANTS) => Subject::Tenants,
             Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
             Some(WEB) => Subject::Web,
+            Some(SCALE) => Subject::Scale,
             Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
@@ -109,7 +115,7 @@ impl Arguments {
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB}] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE}] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -135,6 +141,7 @@ fn main() -> std::io::Result<ExitCode> {
         Subject::Heaps => heaps_alone(cores),
         Subject::Fetch => fetch_alone(cores),
         Subject::Web => web_alone(cores),
+        Subject::Scale => on_the_api("scale", scale::measure(), cores),
         Subject::Everything => all(cores),
     };
     let changes = baseline.map(|baseline| compare::compare(&baseline, &report));
