@@ -4,8 +4,9 @@
 //! load for 60 seconds, or as many as `--seconds` says; with `tenants` first, a tenant that wants little beside one
 //! that floods; with `k6` and its program, our client beside that; with `heaps` first, executions that keep their
 //! heaps, and with `fetch` first, requests of scripts over HTTP; with
-//! `web` first, what the classes of fetch cost a worker; with `cluster` first, three nodes of a cluster, each
-//! load for 5 seconds, or as many as `--seconds` says.
+//! `web` first, what the classes of fetch cost a worker; with `scale` first, what executions cost where much is
+//! stored, and how long a server takes to start; with `cluster` first, three nodes of a cluster, each load for 5
+//! seconds, or as many as `--seconds` says.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -19,6 +20,7 @@ mod floor;
 mod heaps;
 mod http;
 mod processors;
+mod scale;
 mod server;
 mod statistics;
 mod stress;
@@ -50,6 +52,8 @@ const FETCH: &str = "fetch";
 const TENANTS: &str = "tenants";
 /// Measures our client beside k6, whose program follows, and nothing else.
 const K6: &str = "k6";
+/// Measures what executions cost where much is stored, and nothing else.
+const SCALE: &str = "scale";
 /// Measures what the classes of fetch cost a worker, and nothing else.
 const WEB: &str = "web";
 /// Measures three nodes of a cluster, and nothing else.
@@ -85,6 +89,7 @@ enum Subject {
     Web,
     /// Three nodes, each load for so long.
     Cluster(Duration),
+    Scale,
     /// Everything but the API and requests of scripts.
     Everything,
 }
@@ -92,7 +97,7 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let alone = [HTTP, TENANTS, K6, HEAPS, FETCH, WEB, CLUSTER];
+        let alone = [HTTP, TENANTS, K6, HEAPS, FETCH, WEB, SCALE, CLUSTER];
         let first = words.next_if(|word| alone.contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
@@ -101,6 +106,7 @@ impl Arguments {
             Some(HEAPS) => Subject::Heaps,
             Some(WEB) => Subject::Web,
             Some(CLUSTER) => Subject::Cluster(Duration::from_secs(CLUSTER_SECONDS_DEFAULT)),
+            Some(SCALE) => Subject::Scale,
             Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
@@ -118,7 +124,7 @@ impl Arguments {
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -145,6 +151,7 @@ fn main() -> std::io::Result<ExitCode> {
         Subject::Fetch => fetch_alone(cores),
         Subject::Web => web_alone(cores),
         Subject::Cluster(time) => cluster_alone(time, cores),
+        Subject::Scale => on_the_api("scale", scale::measure(), cores),
         Subject::Everything => all(cores),
     };
     let changes = baseline.map(|baseline| compare::compare(&baseline, &report));

@@ -300,7 +300,7 @@ fn command(home: &Home, mode: Mode) -> Command {
     command
 }
 
-fn stop(mut server: HttpServer) {
+pub(crate) fn stop(mut server: HttpServer) {
     server.process.signal(Signal::SIGTERM);
     let status = server.process.wait_exit(PATIENCE);
     assert!(

@@ -41,6 +41,11 @@ pub(crate) struct Execution {
 }
 
 impl Answer {
+    /// All of it, as JSON; null where it is none.
+    pub(crate) fn body(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// The execution that it tells of; `None` where it tells of none.
     pub(crate) fn execution(&self) -> Option<Execution> {
         serde_json::from_slice(&self.body).ok()
