@@ -22,7 +22,7 @@
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
+//! * `listener`, `pace`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`: what this node says to others.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
@@ -33,6 +33,8 @@
 pub mod batch;
 mod board;
 pub mod bootstrap;
+#[cfg(test)]
+mod bounds_tests;
 mod control;
 mod desk;
 mod driver;
@@ -50,9 +52,12 @@ mod local;
 mod name;
 mod options;
 pub mod outbox;
+mod pace;
 mod peer;
 mod questions;
 mod queue;
+#[cfg(test)]
+mod reload_tests;
 mod roster;
 mod routes;
 #[cfg(test)]
