@@ -62,10 +62,12 @@ fn only_transports_know_http() {
 
 #[test]
 fn only_the_replicated_log_knows_consensus() {
-    only_in(
-        &["raft/"],
-        &["raft::eraftpb", "RawNode", "bincode::", "slog::"],
-    );
+    only_in(&["raft/"], &["raft::eraftpb", "RawNode", "slog::"]);
+}
+
+#[test]
+fn only_what_nodes_say_to_each_other_has_bytes_of_that_kind() {
+    only_in(&["raft/", "cluster/heaps/words.rs"], &["bincode::"]);
 }
 
 #[test]

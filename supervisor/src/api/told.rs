@@ -40,7 +40,7 @@ const fn instead(error: &Error) -> Option<&'static str> {
             Some(NO_STORE)
         }
         Error::Unavailable(Unavailable::Audit { .. }) => Some(NO_AUDIT),
-        Error::Heap(HeapError::Unavailable { .. }) => Some(NO_HEAPS),
+        Error::Heap(HeapError::Unavailable { .. } | HeapError::NotCopied { .. }) => Some(NO_HEAPS),
         Error::NotFound { .. }
         | Error::UnknownHeap { .. }
         | Error::UnknownSession { .. }

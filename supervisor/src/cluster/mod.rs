@@ -25,6 +25,7 @@
 //! * `listener`, `seats`, `routes`: what others say to this node.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
+//! * `heaps`: heaps that one has and another one needs.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
 //!
@@ -40,6 +41,7 @@ mod driver;
 mod endpoint;
 pub mod files;
 pub mod handle;
+mod heaps;
 #[cfg(test)]
 mod hostile_tests;
 pub mod inbox;
@@ -77,6 +79,7 @@ pub use self::board::{Standing, Status};
 pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
+pub use self::heaps::HeapPeers;
 pub use self::inbox::{Full, Inbox};
 pub use self::name::{Address, Listed, NameError, NodeName};
 pub use self::options::{Begin, ClusterConfig, Timing, Trust};

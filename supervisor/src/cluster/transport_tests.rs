@@ -344,6 +344,7 @@ async fn first_members_come_together_and_others_join_them() {
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
                 answers: Arc::new(Talkative::default()),
+                heaps: None,
                 snapshots,
             };
             let transport = endpoint.enter(parts).unwrap();
