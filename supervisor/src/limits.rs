@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod cluster;
 mod fetch;
+mod member;
 mod operation;
 mod raft;
 mod tenants;
@@ -20,6 +21,7 @@ pub use self::audit::*;
 pub use self::auth::*;
 pub use self::cluster::*;
 pub use self::fetch::*;
+pub use self::member::*;
 pub use self::operation::*;
 pub use self::raft::*;
 pub use self::tenants::*;
@@ -92,6 +94,10 @@ pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const WAIT_MAX: Duration = Duration::from_secs(50);
 /// How often a wait looks at an execution that another server on the same directory runs.
 pub const FOREIGN_POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The shortest time after which a client is told to look at an execution again.
+pub const POLL_AFTER_MIN: Duration = Duration::from_millis(5);
+/// The longest such time.
+pub const POLL_AFTER_MAX: Duration = Duration::from_secs(2);
 
 /// Connections of clients at once. When there are as many, a new one takes the place of the one that has
 /// been idle longest.

@@ -32,10 +32,6 @@ use tokio_util::sync::CancellationToken;
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIGURATION: u8 = 2;
 
-/// A server that said nothing would be taken for a node.
-const NO_CLUSTER: &str = "mcp-v8: --cluster-port: this version cannot take part in a cluster; start it \
-                          without the settings of a cluster\n";
-
 /// Why the server ended other than cleanly.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -57,16 +53,14 @@ enum Failure {
     Traces(#[from] TraceError),
     #[error("{0}")]
     Serve(#[from] ServeError),
+    #[error("this node cannot take part in its cluster: {0}")]
+    Lost(String),
     #[error("ended at once by a second signal: executions may have been lost")]
     Impatient,
 }
 
 fn main() -> ExitCode {
     match config::load(std::env::args_os(), std::env::vars_os(), &Machine::this()) {
-        Ok(Command::Serve(config) | Command::CheckConfig(config)) if config.cluster.is_some() => {
-            complain(&NO_CLUSTER);
-            ExitCode::from(EXIT_CONFIGURATION)
-        }
         Ok(Command::Serve(config)) => run(*config),
         Ok(Command::CollectGarbage { config, options }) => errand::collect(*config, options),
         Ok(Command::CheckSandbox {
@@ -82,6 +76,7 @@ fn main() -> ExitCode {
             tenant,
             is_operator,
         }) => errand::new_token(tenant, is_operator),
+        Ok(Command::AskNode { cluster, at, ask }) => errand::ask_node(&cluster, at, &ask),
         Ok(Command::Show(text)) => {
             // Nobody to tell when standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -279,7 +274,12 @@ impl Service {
         let serving = open(listening, access, server, &executions);
         supervision::accepting();
         loop {
-            match signals.next().await {
+            let asked = tokio::select! {
+                asked = signals.next() => asked,
+                // What others share with it goes on without this node.
+                why = executions.lost() => return Err(Failure::Lost(why)),
+            };
+            match asked {
                 Asked::End => break,
                 Asked::Reload => tokio::select! {
                     () = reload(&mut reloader, executions.audit()) => {}

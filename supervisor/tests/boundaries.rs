@@ -67,7 +67,15 @@ fn only_the_replicated_log_knows_consensus() {
 
 #[test]
 fn only_what_nodes_say_to_each_other_has_bytes_of_that_kind() {
-    only_in(&["raft/", "cluster/heaps/words.rs"], &["bincode::"]);
+    only_in(
+        &[
+            "raft/",
+            "app/question.rs",
+            "cluster/heaps/words.rs",
+            "store/record.rs",
+        ],
+        &["bincode::"],
+    );
 }
 
 #[test]

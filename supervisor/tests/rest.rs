@@ -24,7 +24,8 @@ async fn an_execution_is_accepted_and_then_looked_at() {
         .await;
     assert_eq!(got.status, StatusCode::ACCEPTED);
     let accepted = got.json();
-    assert_eq!(accepted.as_object().unwrap().len(), 1);
+    assert_eq!(accepted.as_object().unwrap().len(), 2);
+    assert!((5..=2000).contains(&accepted["poll_after_ms"].as_u64().unwrap()));
     let id = accepted["execution_id"].as_str().unwrap();
 
     let path = format!("/api/executions/{id}");
@@ -33,6 +34,7 @@ async fn an_execution_is_accepted_and_then_looked_at() {
         (&seen["status"], &seen["result"]),
         (&json!("completed"), &json!("42"))
     );
+    assert_eq!(seen["poll_after_ms"], json!(null));
     assert_eq!(api.get(&path).await.ok(), seen);
     let output = api.get(&format!("{path}/output")).await.ok();
     assert_eq!(output["data"], "hello");
@@ -80,6 +82,9 @@ async fn a_wait_gives_the_end_with_the_output_or_what_there_is_when_it_runs_out(
         (&seen["status"], &seen["output"]["data"]),
         (&json!("running"), &json!("early"))
     );
+    // It has run for more than a second already: there is no haste.
+    let after = seen["poll_after_ms"].as_u64().unwrap();
+    assert!((100..=2000).contains(&after), "{after}");
     let id = seen["execution_id"].as_str().unwrap();
     let still = api
         .get(&format!("/api/executions/{id}?wait_ms=10"))

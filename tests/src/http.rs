@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, HeaderValue, Request};
@@ -74,6 +75,17 @@ impl Answer {
 #[error("no answer: {0}")]
 pub struct NoAnswer(#[from] ureq::Error);
 
+impl NoAnswer {
+    /// Whether nobody was there to be asked: then nothing has happened.
+    pub fn is_nobody(&self) -> bool {
+        match &self.0 {
+            ureq::Error::ConnectionFailed => true,
+            ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => false,
+        }
+    }
+}
+
 impl HttpServer {
     /// A server with the real worker and its data in `home`, on a free port.
     pub fn start(home: &Home, arguments: &[&str]) -> Self {
@@ -98,20 +110,28 @@ impl HttpServer {
         let listens = || address(&process.log()).is_some();
         let came = processes::within(PATIENCE, listens);
         assert!(came, "it does not listen:\n{}", process.log());
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
-            .build();
-        let client = Client {
-            address: address(&process.log()).expect("it was there just now"),
-            agent: Agent::new_with_config(config),
-            authorization: None,
-        };
-        Self { process, client }
+        let address = address(&process.log()).expect("it was there just now");
+        Self {
+            process,
+            client: Client::of(address, PATIENCE),
+        }
     }
 }
 
 impl Client {
+    /// A client of whatever listens there, with so much patience for each answer.
+    pub fn of(address: SocketAddr, patience: Duration) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(patience))
+            .build();
+        Self {
+            address,
+            agent: Agent::new_with_config(config),
+            authorization: None,
+        }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -161,6 +181,34 @@ impl Client {
         self.ask(request.expect("a request"))
     }
 
+    /// Gets a path, for who goes on without an answer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    ///
+    /// # Panics
+    /// When there is no such path.
+    pub fn try_get(&self, path: &str) -> Result<Answer, NoAnswer> {
+        let request = Request::get(self.url(path)).body(());
+        self.try_ask(request.expect("a request"))
+    }
+
+    /// Sends JSON with a method, for who goes on without an answer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    ///
+    /// # Panics
+    /// When there is no such path.
+    pub fn try_send(&self, method: &str, path: &str, body: &Value) -> Result<Answer, NoAnswer> {
+        let request = Request::builder()
+            .method(method)
+            .uri(self.url(path))
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        self.try_ask(request.expect("a request"))
+    }
+
     /// Sends nothing but a method.
     pub fn bare(&self, method: &str, path: &str) -> Answer {
         let request = Request::builder().method(method).uri(self.url(path));
@@ -169,12 +217,8 @@ impl Client {
 
     /// Sends JSON with a method.
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
-        let request = Request::builder()
-            .method(method)
-            .uri(self.url(path))
-            .header("content-type", "application/json")
-            .body(body.to_string());
-        self.ask(request.expect("a request"))
+        let answer = self.try_send(method, path, body);
+        answer.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Posts JSON.

@@ -1,5 +1,6 @@
 //! End-to-end tests over the real binaries.
 //!
+//! * [`cluster`]: real nodes on this machine, what lies between them, and what must hold of them.
 //! * [`endurance`]: servers over hostile workers, and what they have to withstand.
 //! * [`flat`]: whether a server that has worked for long holds more than before.
 //! * [`home`]: where a server of a test lives.
@@ -12,6 +13,7 @@
 //! * [`worker`]: one conversation with the worker program.
 //! * [`zygote`]: the fork server, asked for workers as the supervisor does.
 
+pub mod cluster;
 pub mod endurance;
 pub mod flat;
 pub mod home;

@@ -1,5 +1,7 @@
 //! An execution as clients see it.
 
+use std::time::Duration;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
@@ -196,6 +198,28 @@ impl Seen {
         Self {
             execution: view.into(),
             output,
+        }
+    }
+}
+
+/// What is told of an execution to a client that may look again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Polled<S> {
+    /// What is told.
+    #[serde(flatten)]
+    pub shown: S,
+    /// In how many milliseconds to look again: about when its end is to be expected, 5 to 2,000. To look
+    /// earlier finds it unfinished, most likely. Null once it has ended.
+    pub poll_after_ms: Option<u64>,
+}
+
+impl<S> Polled<S> {
+    /// This, to be looked at again after so long.
+    pub fn new(shown: S, poll_after: Option<Duration>) -> Self {
+        let millis = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            shown,
+            poll_after_ms: poll_after.map(millis),
         }
     }
 }

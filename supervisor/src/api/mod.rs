@@ -20,7 +20,9 @@ use crate::limits;
 pub use argument::ArgumentError;
 pub use clip::clip;
 pub use error::{Failed, Problem};
-pub use execution::{Accepted, Done, Execution, ExecutionList, ListedExecution, Seen, SourceCode};
+pub use execution::{
+    Accepted, Done, Execution, ExecutionList, ListedExecution, Polled, Seen, SourceCode,
+};
 pub use heaps::{
     DeleteTagsArguments, FoundHeap, GetTagsArguments, HeapList, HeapTags, KEYS_CHARS_MAX,
     QueryArguments, SetTagsArguments, TagMap,
@@ -49,5 +51,6 @@ const _: () = {
     assert!(limits::LIST_LENGTH_MAX == 1000);
     assert!(limits::SESSION_ENTRIES_LENGTH_MAX == 10_000);
     assert!(limits::HEAP_MEMORY_MB_MIN == 4 && limits::HEAP_MEMORY_MB_MAX == 64);
+    assert!(limits::POLL_AFTER_MIN.as_millis() == 5 && limits::POLL_AFTER_MAX.as_millis() == 2000);
     assert!(limits::EXECUTION_TIMEOUT_SECS_MIN == 1 && limits::EXECUTION_TIMEOUT_SECS_MAX == 300);
 };

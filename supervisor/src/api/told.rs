@@ -14,6 +14,8 @@ const NO_STORE: &str = "the server cannot write to its session database now; not
                         try again later";
 const NO_AUDIT: &str = "the server cannot write to its audit log now; nothing was accepted, try \
                         again later";
+const NO_NODE: &str =
+    "the node that runs this execution gives no answer now; try again in a moment";
 const NO_HEAPS: &str =
     "the server cannot reach its heaps now; nothing was accepted, try again later";
 
@@ -40,8 +42,10 @@ const fn instead(error: &Error) -> Option<&'static str> {
             Some(NO_STORE)
         }
         Error::Unavailable(Unavailable::Audit { .. }) => Some(NO_AUDIT),
+        Error::Unavailable(Unavailable::Node { .. }) => Some(NO_NODE),
         Error::Heap(HeapError::Unavailable { .. } | HeapError::NotCopied { .. }) => Some(NO_HEAPS),
         Error::NotFound { .. }
+        | Error::Gone { .. }
         | Error::UnknownHeap { .. }
         | Error::UnknownSession { .. }
         | Error::NoLatestHeap { .. }
@@ -53,7 +57,11 @@ const fn instead(error: &Error) -> Option<&'static str> {
         | Error::QueueShared { .. }
         | Error::OverQuota(_)
         | Error::Unavailable(
-            Unavailable::ShuttingDown | Unavailable::SlowStore | Unavailable::StillEnding { .. },
+            Unavailable::ShuttingDown
+            | Unavailable::SlowStore
+            | Unavailable::StillEnding { .. }
+            | Unavailable::Cluster { .. }
+            | Unavailable::Undecided { .. },
         )
         | Error::Heap(
             HeapError::Unknown { .. }

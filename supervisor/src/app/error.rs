@@ -17,6 +17,15 @@ pub enum Error {
         /// What was asked for.
         id: ExecutionId,
     },
+    /// What was kept of it beside its end has gone with its node.
+    #[error(
+        "the node that ran execution {id} has left the cluster, and its output and code with it; \
+         get_execution still shows its end"
+    )]
+    Gone {
+        /// What was asked for.
+        id: ExecutionId,
+    },
     /// There is no such heap.
     #[error(
         "no heap {heap} is known here: it may have expired, or belong elsewhere; get_execution \
@@ -170,6 +179,34 @@ pub enum Unavailable {
          accepted, try again in a moment"
     )]
     SlowStore,
+    /// The cluster cannot decide anything, or this node is not up with it.
+    #[error(
+        "the cluster cannot be asked now: {problem}; nothing was done. Try again in a moment, or \
+         another node"
+    )]
+    Cluster {
+        /// Why.
+        problem: &'static str,
+    },
+    /// The cluster may have made a change, or may still make it.
+    #[error(
+        "the cluster did not say whether it has made the change: {problem}; look what is there before \
+         you try again"
+    )]
+    Undecided {
+        /// Why.
+        problem: &'static str,
+    },
+    /// The node that runs an execution gives no answer.
+    #[error(
+        "node {node}, which runs this execution, gives no answer: {problem}; try again in a moment"
+    )]
+    Node {
+        /// What it is called.
+        node: String,
+        /// What happened.
+        problem: String,
+    },
     /// A killed worker has not gone yet.
     #[error("execution {id} was asked to end, but has not ended yet; ask for it again later")]
     StillEnding {
@@ -181,6 +218,12 @@ pub enum Unavailable {
 /// What failed inside the server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Internal {
+    /// A node of the same cluster says what cannot be.
+    #[error("another node gave an answer that makes no sense: {problem}")]
+    Node {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The store could not be read.
     #[error("the session database could not be read: {problem}")]
     Store {

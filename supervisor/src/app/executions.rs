@@ -1,28 +1,33 @@
 //! All executions of a server.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_v8_protocol::message::Confinement;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::answers::Answering;
 use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
+use super::nodes::Nodes;
 use super::readiness::Disks;
 use super::recent::Recent;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
+use super::steward::Steward;
 use crate::audit::Audit;
-use crate::execution::admission::Admission;
+use crate::cluster::Opened;
+use crate::execution::admission::{Admission, Turn};
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
+use crate::heaps::Heaps;
 use crate::metrics::ExecutionFigures;
 use crate::quota::Sharing;
-use crate::store::{CancelledBy, ExecutionId, Limits, StoreError, View};
+use crate::store::{CancelledBy, ExecutionId, Limits, Retention, StoreError, View};
 use crate::tenant::Tenant;
 use crate::workers::{ModuleFile, Spawner, SpawnerConfig};
 
@@ -38,9 +43,12 @@ pub struct Executions {
 pub(super) struct Shared {
     pub(super) services: Services,
     pub(super) admission: Admission,
+    /// From when it is a node of a cluster, if it is to be one.
+    pub(super) nodes: OnceLock<Arc<Nodes>>,
     defaults: Mutex<Limits>,
     pub(super) mode: Mode,
-    pub(super) cursors: Cursors,
+    /// From when somebody has needed them: in a cluster, their key is its log's to say.
+    pub(super) cursors: OnceCell<Cursors>,
     sharing: Sharing,
     pub(super) probed: Probed,
     pub(super) disks: Disks,
@@ -65,8 +73,12 @@ pub(super) struct Live {
 pub(super) struct LiveExecution {
     pub(super) tenant: Tenant,
     pub(super) view: watch::Receiver<View>,
+    /// When it will run, about.
+    pub(super) turn: Turn,
     /// Taken by the first who cancels.
     pub(super) cancel: Option<oneshot::Sender<CancelledBy>>,
+    /// Whether other nodes were told of it.
+    pub(super) is_announced: bool,
 }
 
 impl Live {
@@ -113,9 +125,15 @@ impl Executions {
         };
         let mode = config.state.mode();
         let heaps = start::open_heaps(&config.state, &probed.engine).await?;
-        let store = start::open_store(config.state.store(), config.retention).await?;
+        let opened = match config.node {
+            None => None,
+            Some(node) => Some(Opened::open(node, config.retention).await?),
+        };
+        let store = match &opened {
+            None => start::open_store(config.state.store(), config.retention).await?,
+            Some(opened) => opened.store(),
+        };
         store.share(config.sharing);
-        let cursors = Cursors::new(&store.cursor_key().await?);
         if let Some(heaps) = &heaps {
             heaps.share(config.sharing);
         }
@@ -125,13 +143,14 @@ impl Executions {
             figures.of_tenants.name([Tenant::local().name()]);
         }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut collector = None;
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
-            let collector = Collector::new(store, heaps, *retention, &config.state).await?;
-            collector.enter().await.map_err(StartError::HeapUse)?;
-            tasks.spawn(collector.tend(stop.clone()));
+            let new = Collector::new(store, heaps, *retention, &config.state).await?;
+            new.enter().await.map_err(StartError::HeapUse)?;
+            collector = Some(new);
         }
-        Ok(Self {
+        let executions = Self {
             shared: Arc::new(Shared {
                 services: Services {
                     store,
@@ -149,12 +168,13 @@ impl Executions {
                     config.queue_length_max,
                     config.sharing,
                 ),
+                nodes: OnceLock::new(),
                 defaults: Mutex::new(Limits {
                     heap_memory_max_mb: config.heap_memory_default_mb,
                     execution_timeout_secs: config.execution_timeout_default_secs,
                 }),
                 mode,
-                cursors,
+                cursors: OnceCell::new(),
                 sharing: config.sharing,
                 probed,
                 disks: Disks::of(&config.state),
@@ -164,7 +184,51 @@ impl Executions {
                 ended: EndCounts::default(),
                 stop: stop.drop_guard(),
             }),
-        })
+        };
+        if let Some(opened) = opened {
+            executions.enter(opened, config.retention).await?;
+        }
+        if let Some(collector) = collector {
+            executions.collect(collector);
+        }
+        Ok(executions)
+    }
+
+    /// Has heaps removed that can go, once this node knows what its cluster knows: until then it would take
+    /// those for orphans whose rows it has not heard of yet.
+    fn collect(&self, collector: Collector) {
+        let (nodes, stop) = (self.shared.nodes.get().cloned(), self.shared.stop.token());
+        let tend = collector.tend(stop.clone());
+        let stop = stop.clone();
+        self.shared.tasks.spawn(async move {
+            if let Some(nodes) = nodes {
+                stop.run_until_cancelled(nodes.known_to_be_up()).await;
+            }
+            tend.await;
+        });
+    }
+
+    /// Comes to a cluster, and is a node of it from then on.
+    async fn enter(&self, opened: Opened, retention: Retention) -> Result<(), StartError> {
+        let shared = &self.shared;
+        let (me, phone) = (opened.me(), opened.phone());
+        let answers = Answering(Arc::downgrade(shared));
+        let heaps = shared.services.heaps.as_ref();
+        if let Some(heaps) = heaps {
+            heaps.join(Arc::new(opened.heap_peers()));
+        }
+        let heaps = heaps.and_then(Heaps::keeper);
+        let member = opened.start(Arc::new(answers), heaps).await?;
+        let nodes = Arc::new(Nodes::new(member, phone, me));
+        // It is started once.
+        let _ = shared.nodes.set(Arc::clone(&nodes));
+        let steward = Steward {
+            nodes,
+            store: shared.services.store.clone(),
+            retention,
+        };
+        steward.begin(shared);
+        Ok(())
     }
 
     /// The version of the workers' V8.
@@ -210,6 +274,7 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
+        | StoreError::EndedByOthers
         | StoreError::Cluster(_) => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {

@@ -4,8 +4,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::Error;
+use super::remote::Found;
 use super::workspace::Workspace;
 use crate::limits;
+use crate::raft::ids::RaftId;
 use crate::store::{ExecutionId, OutputPage, PageRequest, View};
 
 /// A reader of one execution's output, which waits for more until the end. It holds no text and no
@@ -33,8 +35,17 @@ pub enum Followed {
 struct Standing {
     output_bytes: u64,
     has_ended: bool,
-    /// Changes with it; `None` where nobody here says so.
-    news: Option<watch::Receiver<View>>,
+    news: News,
+}
+
+/// Who says that it stands otherwise.
+enum News {
+    /// Its driver.
+    Driver(watch::Receiver<View>),
+    /// The node that runs it.
+    Node(RaftId),
+    /// Nobody: it has to be looked for.
+    Nobody,
 }
 
 impl Workspace {
@@ -59,16 +70,18 @@ impl Workspace {
             has_ended: view.end.is_some(),
             news,
         };
-        Ok(match self.live_view(id) {
-            Some(mut news) => {
-                let standing = of(&news.borrow_and_update(), None);
-                Standing {
-                    news: Some(news),
-                    ..standing
-                }
-            }
-            None => of(&self.get(id).await?, None),
-        })
+        if let Some(mut driver) = self.live_view(id) {
+            let standing = of(&driver.borrow_and_update(), News::Nobody);
+            let news = News::Driver(driver);
+            return Ok(Standing { news, ..standing });
+        }
+        if self.nodes().is_some()
+            && let Found::There(node, _) = self.find(id).await?
+        {
+            let view = self.get(id).await?;
+            return Ok(of(&view, News::Node(node)));
+        }
+        Ok(of(&self.get(id).await?, News::Nobody))
     }
 }
 
@@ -104,9 +117,18 @@ impl Follower {
             }
             match standing.news {
                 // Without a driver the next look says what the store knows.
-                Some(mut news) => drop(news.changed().await),
-                None => sleep(limits::FOREIGN_POLL_INTERVAL).await,
+                News::Driver(mut driver) => drop(driver.changed().await),
+                News::Node(node) => self.grown_there(node).await,
+                News::Nobody => sleep(limits::FOREIGN_POLL_INTERVAL).await,
             }
+        }
+    }
+
+    /// A node that gives no answer may come back, or be given up.
+    async fn grown_there(&self, node: RaftId) {
+        let grown = self.workspace.growth_there(node, self.id, self.offset);
+        if grown.await.is_err() {
+            sleep(limits::FOREIGN_POLL_INTERVAL).await;
         }
     }
 

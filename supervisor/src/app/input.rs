@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::{Error, Internal, Unavailable};
 use super::executions::unreadable;
+use super::nodes::undecided;
 use crate::heaps::{HeapError, HeapId, Heaps};
 use crate::limits;
 use crate::store::{Expiry, Store, StoreError, UnneededHeap};
@@ -75,11 +76,12 @@ async fn adopt(store: &Store, heaps: &Heaps, tenant: &Tenant, heap: HeapId) -> R
 fn unwritten(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        StoreError::Cluster(failure) => undecided(failure),
         StoreError::Sqlite(_)
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
-        | StoreError::Cluster(_) => {
+        | StoreError::EndedByOthers => {
             tracing::error!(%error, "the use of a heap could not be written");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

@@ -1,26 +1,33 @@
 //! The use cases: run, look, read, cancel, list; sessions, and the tags of heaps.
 
+mod answers;
 mod cursor;
 mod error;
 mod executions;
+mod expected;
 mod follow;
 mod garbage;
 mod input;
 mod load;
+mod nodes;
 mod noted;
+mod question;
 mod readiness;
 mod recent;
+mod remote;
 mod request;
 mod sessions;
 mod source;
 mod standing;
 mod start;
+mod steward;
 mod tenants;
 mod validate;
 mod workspace;
 
 pub use error::{Conflict, Error, Internal, Unavailable};
 pub use executions::Executions;
+pub use expected::Looked;
 pub use follow::{Followed, Follower};
 pub use garbage::{
     Collected, GarbageError, GarbageOptions, GarbageReport, Neighbours, Reason, collect_garbage,

@@ -80,6 +80,7 @@ impl From<Unwritable> for Error {
 const fn reason(error: &Error) -> &'static str {
     match error {
         Error::NotFound { .. } => "unknown_execution",
+        Error::Gone { .. } => "gone",
         Error::UnknownHeap { .. } => "unknown_heap",
         Error::UnknownSession { .. } => "unknown_session",
         Error::NoLatestHeap { .. } => "no_latest_heap",

@@ -22,6 +22,8 @@ pub enum Check {
     Store,
     /// What happens can be noted.
     Audit,
+    /// The cluster decides, and this node is up with it.
+    Cluster,
     /// Workers can be had.
     Workers,
     /// There is room where things are kept.
@@ -37,6 +39,7 @@ impl Check {
             Self::Accepting => "accepting",
             Self::Store => "store",
             Self::Audit => "audit",
+            Self::Cluster => "cluster",
             Self::Workers => "workers",
             Self::Disk => "disk",
             Self::Policy => "policy",
@@ -156,6 +159,7 @@ impl Executions {
             (Check::Accepting, self.accepting()),
             (Check::Store, self.storing()),
             (Check::Audit, self.noting()),
+            (Check::Cluster, self.deciding_together()),
             (Check::Workers, self.working()),
             (Check::Disk, self.shared.disks.look().await),
             (Check::Policy, self.deciding()),
@@ -204,6 +208,11 @@ impl Executions {
             Some(pool) if pool.is_serving.get() == 0 => CheckState::Degraded,
             Some(_) | None => CheckState::Ok,
         }
+    }
+
+    fn deciding_together(&self) -> CheckState {
+        let nodes = self.shared.nodes();
+        nodes.map_or(CheckState::Off, |nodes| nodes.check())
     }
 
     /// Policies that do not load refuse the start, and later leave those from before: where there are

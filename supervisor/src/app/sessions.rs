@@ -3,6 +3,7 @@
 use super::cursor::List;
 use super::error::{Error, Unavailable};
 use super::executions::unreadable;
+use super::nodes::undecided;
 use super::request::{
     HeapChoice, HeapList, HeapQuery, RunRequest, SessionList, SessionsRequest, SnapshotsRequest,
 };
@@ -21,7 +22,10 @@ impl Workspace {
     pub async fn list_sessions(&self, request: SessionsRequest) -> Result<SessionList, Error> {
         self.need_state("list_sessions")?;
         validate::sessions(&request)?;
-        let after = self.place(List::Sessions, request.cursor.as_deref())?;
+        self.catch_up().await?;
+        let after = self
+            .place(List::Sessions, request.cursor.as_deref())
+            .await?;
         let store = self.store();
         let listed = store
             .sessions(self.tenant().clone(), request.limit, after)
@@ -29,7 +33,7 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(SessionList {
             sessions: listed.found,
-            next_cursor: listed.next.map(|next| self.cursor(List::Sessions, next)),
+            next_cursor: self.cursor(List::Sessions, listed.next).await?,
         })
     }
 
@@ -51,6 +55,7 @@ impl Workspace {
             limit: request.limit,
             with_code: request.with_code,
         };
+        self.catch_up().await?;
         self.store()
             .session_entries(self.tenant().clone(), session.clone(), range)
             .await
@@ -64,6 +69,7 @@ impl Workspace {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Internal`].
     pub async fn heap_tags(&self, heap: HeapId) -> Result<Tags, Error> {
         self.need_state("get_heap_tags")?;
+        self.catch_up().await?;
         self.store()
             .heap_tags(self.tenant().clone(), heap)
             .await
@@ -77,6 +83,7 @@ impl Workspace {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Unavailable`]: nothing has changed.
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
+        self.can_change()?;
         let place = self.shared.services.audit.place()?;
         let written = self
             .store()
@@ -97,6 +104,7 @@ impl Workspace {
         keys: Option<Vec<TagKey>>,
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
+        self.can_change()?;
         let place = self.shared.services.audit.place()?;
         let written = self
             .store()
@@ -115,7 +123,8 @@ impl Workspace {
     pub async fn query_heaps_by_tags(&self, query: HeapQuery) -> Result<HeapList, Error> {
         self.need_state("query_heaps_by_tags")?;
         validate::heap_query(&query)?;
-        let after = self.place(List::Heaps, query.cursor.as_deref())?;
+        self.catch_up().await?;
+        let after = self.place(List::Heaps, query.cursor.as_deref()).await?;
         let listed = self
             .store()
             .heaps_by_tags(self.tenant().clone(), query.tags, query.limit, after)
@@ -123,13 +132,16 @@ impl Workspace {
             .map_err(unreadable)?;
         Ok(HeapList {
             heaps: listed.found,
-            next_cursor: listed.next.map(|next| self.cursor(List::Heaps, next)),
+            next_cursor: self.cursor(List::Heaps, listed.next).await?,
         })
     }
 
     /// The heap that an execution is to start from. `latest` is what it is now, whatever its session
     /// does until the execution starts.
     pub(super) async fn input_heap(&self, request: &RunRequest) -> Result<Option<HeapId>, Error> {
+        if request.heap.is_some() {
+            self.catch_up().await?;
+        }
         Ok(match (&request.heap, &request.session) {
             (None, _) => None,
             (Some(HeapChoice::Id(heap)), _) => Some(*heap),
@@ -160,6 +172,7 @@ fn found(heap: HeapId, written: Result<bool, StoreError>) -> Result<(), Error> {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::UnknownHeap { heap }),
         Err(StoreError::Closed) => Err(Error::Unavailable(Unavailable::ShuttingDown)),
+        Err(StoreError::Cluster(failure)) => Err(undecided(failure)),
         Err(error) => {
             tracing::error!(%error, "tags could not be written");
             Err(Error::Unavailable(Unavailable::Unwritten {

@@ -5,6 +5,7 @@ use mcp_v8_protocol::PROTOCOL_VERSION;
 use super::executions::Executions;
 use super::load::Load;
 use super::recent::Recent;
+use crate::cluster::Standing;
 use crate::fetch::Broker;
 use crate::metrics::{Build, Figures};
 use crate::store::{CancelledBy, Limits, Status, StoreLoad, sqlite_version};
@@ -16,6 +17,7 @@ impl Executions {
         let pool = services.spawner.figures().cloned();
         let heaps = services.heaps.as_ref().map(|heaps| heaps.figures().clone());
         let broker = services.broker.as_ref();
+        let nodes = self.shared.nodes();
         Figures {
             executions: services.figures.clone(),
             pool: pool.unwrap_or_default(),
@@ -23,6 +25,9 @@ impl Executions {
             heaps: heaps.unwrap_or_default(),
             fetch: broker
                 .map(|broker| broker.figures().clone())
+                .unwrap_or_default(),
+            cluster: nodes
+                .map(|nodes| nodes.handle.figures().clone())
                 .unwrap_or_default(),
         }
     }
@@ -74,6 +79,29 @@ impl Executions {
         *self.shared.defaults() = limits;
     }
 
+    /// Waits until this server can take no part in its cluster any more: why. It has to end then.
+    pub async fn lost(&self) -> String {
+        let Some(nodes) = self.shared.nodes() else {
+            return std::future::pending().await;
+        };
+        let mut status = nodes.handle.watch();
+        let is_lost = |status: &crate::cluster::Status| {
+            matches!(
+                status.standing,
+                Standing::Failed | Standing::Stopped(Some(_))
+            )
+        };
+        let standing = match status.wait_for(is_lost).await {
+            Ok(status) => status.standing,
+            // It has ended because it was told to.
+            Err(_) => return std::future::pending().await,
+        };
+        match standing {
+            Standing::Stopped(Some(why)) => why.to_string(),
+            _ => "this node cannot trust its disk; its log says why".to_owned(),
+        }
+    }
+
     /// Accepts nothing more. What was accepted goes on.
     pub fn close(&self) {
         self.shared.admission.close();
@@ -114,6 +142,9 @@ impl Executions {
         shared.tasks.close();
         shared.tasks.wait().await;
         shared.services.spawner.shut_down().await;
+        if let Some(nodes) = shared.nodes() {
+            nodes.leave().await;
+        }
         shared.services.audit.close().await;
         // Every driver has gone: from here on the store alone knows, until it is closed.
         shared.live().recent = Recent::default();

@@ -6,6 +6,7 @@ use std::time::Duration;
 pub use mcp_v8_protocol::mode::Mode;
 
 use crate::audit::Audit;
+use crate::cluster::{MemberError, NodeConfig};
 use crate::execution::modules::ModulesError;
 use crate::execution::probe::ProbeError;
 use crate::fetch::Broker;
@@ -63,6 +64,8 @@ pub struct ExecutionsConfig {
     pub wasm_modules: Vec<WasmModule>,
     /// What is kept between executions, and where.
     pub state: State,
+    /// How it takes part in a cluster, if it does.
+    pub node: Option<NodeConfig>,
     /// How long ended executions are kept.
     pub retention: Retention,
     /// Executions that run at once: 1 to [`limits::CONCURRENT_EXECUTIONS_MAX`].
@@ -98,6 +101,7 @@ impl ExecutionsConfig {
             worker_start: WorkerStart::default(),
             wasm_modules: Vec::new(),
             state,
+            node: None,
             retention: Retention::default(),
             max_concurrent: std::thread::available_parallelism().map_or(1, usize::from),
             queue_length_max: limits::QUEUE_LENGTH_DEFAULT,
@@ -132,6 +136,9 @@ pub enum StartError {
     /// There is no place for executions.
     #[error("executions cannot be kept: {0}")]
     Store(#[from] OpenError),
+    /// It cannot take part in a cluster.
+    #[error(transparent)]
+    Member(#[from] Box<MemberError>),
     /// No process can be started on this system.
     #[error("the thread that starts workers cannot be set up: {0} (Linux 5.11 or newer is needed)")]
     Spawner(std::io::Error),
@@ -156,6 +163,12 @@ pub enum StartError {
          mcp-v8-worker from one build, or correct --worker-path"
     )]
     HeapBuild(#[from] MalformedBuildId),
+}
+
+impl From<MemberError> for StartError {
+    fn from(error: MemberError) -> Self {
+        Self::Member(Box::new(error))
+    }
 }
 
 /// Opens the database.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
-use super::cursor::List;
+use super::cursor::{Cursors, List, Place};
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, LiveExecution, Shared, unreadable};
 use super::input;
+use super::nodes::Reach;
 use super::noted;
+use super::remote::Found;
 use super::request::{ListPage, ListRequest, RunRequest};
 use super::start::Mode;
 use super::tenants;
@@ -23,7 +25,7 @@ use crate::execution::outcome;
 use crate::limits;
 use crate::metrics::LimitName;
 use crate::store::{
-    CancelledBy, ExecutionId, IdMatches, ListPosition, OutputPage, PageRequest, Status, Store,
+    CancelledBy, ExecutionId, ExecutionPosition, IdMatches, OutputPage, PageRequest, Status, Store,
     StoreError, Stored, View,
 };
 use crate::tenant::Tenant;
@@ -44,6 +46,8 @@ pub(super) struct Way {
     pub(super) token: Option<Arc<str>>,
     /// Over what.
     pub(super) transport: Option<&'static str>,
+    /// How far it looks.
+    pub(super) reach: Reach,
 }
 
 impl Executions {
@@ -64,6 +68,7 @@ impl Workspace {
         self.way = Way {
             token: token.map(Arc::from),
             transport: Some(transport),
+            ..self.way
         };
         self
     }
@@ -88,6 +93,9 @@ impl Workspace {
         let (shared, tenant) = (&self.shared, &self.tenant);
         let quotas = &shared.services.quotas;
         shared.services.audit.ready()?;
+        if let Some(nodes) = shared.nodes() {
+            nodes.look()?;
+        }
         let share = tenants::share(quotas.limits(tenant));
         let looked = shared.admission.look(tenant, share);
         looked.map_err(|why| self.refused(why))?;
@@ -159,6 +167,9 @@ impl Workspace {
         }
         // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
         self.admits()?;
+        if let Some(nodes) = shared.nodes() {
+            nodes.admit().await?;
+        }
         let input_heap = self.input_heap(&request).await?;
         if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
             input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;
@@ -179,7 +190,10 @@ impl Workspace {
             .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
             .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
         // From here on nothing waits: a caller who goes away leaves nothing half accepted.
-        let id = ExecutionId::random();
+        let id = match shared.nodes() {
+            None => ExecutionId::random(),
+            Some(nodes) => ExecutionId::random_of(nodes.me),
+        };
         let view = View {
             input_heap,
             session: request.session,
@@ -187,6 +201,7 @@ impl Workspace {
             ..driver::accepted(id, self.tenant.clone(), limits)
         };
         let span = course::span_of(&view);
+        let turn = ticket.turn();
         let code = Arc::new(request.source);
         let (driver, handles) = Driver::new(
             shared.services.clone(),
@@ -213,7 +228,9 @@ impl Workspace {
             LiveExecution {
                 tenant: self.tenant.clone(),
                 view: handles.view,
+                turn,
                 cancel: Some(handles.cancel),
+                is_announced: false,
             },
         );
         room.accept(view, code);
@@ -238,9 +255,15 @@ impl Workspace {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
-        match self.known(id) {
-            Some(view) => Ok(view),
-            None => Ok(self.stored(id).await?.view),
+        if let Some(view) = self.known(id) {
+            return Ok(view);
+        }
+        match self.find(id).await? {
+            Found::Here(stored) => Ok(stored.view),
+            Found::There(node, known) => match self.view_there(node, id, Duration::ZERO).await {
+                Ok(view) => Ok(view),
+                Err(error) => known.map(|view| *view).ok_or(error),
+            },
         }
     }
 
@@ -273,15 +296,7 @@ impl Workspace {
         if let Some(view) = self.known(id).filter(|view| view.end.is_some()) {
             return Ok(view);
         }
-        loop {
-            let stored = self.stored(id).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            if stored.view.end.is_some() || left.is_zero() {
-                return Ok(stored.view);
-            }
-            // Another server on the same directory runs it.
-            sleep(left.min(limits::FOREIGN_POLL_INTERVAL)).await;
-        }
+        self.wait_without_driver(id, until).await
     }
 
     /// A page of the output, also while the execution runs.
@@ -295,6 +310,12 @@ impl Workspace {
         let store = &self.shared.services.store;
         if live.is_some() {
             self.settle().await?;
+        } else if self.nodes().is_some() {
+            match self.find(id).await? {
+                Found::Here(stored) if stored.is_own => {}
+                Found::Here(stored) => return self.output_there(stored.owner, id, request).await,
+                Found::There(node, _) => return self.output_there(node, id, request).await,
+            }
         }
         let page = store
             .output(self.tenant.clone(), id, request)
@@ -304,7 +325,7 @@ impl Workspace {
         if !page.status.is_end() {
             page.status = match live {
                 Some(status) => status,
-                None => self.stored(id).await?.view.status,
+                None => self.get(id).await?.status,
             };
         }
         Ok(page)
@@ -334,15 +355,14 @@ impl Workspace {
             .of(&self.tenant, id)
             .map(|execution| (execution.view.clone(), execution.cancel.take()));
         let Some((view, cancel)) = found else {
-            let stored = self.stored(id).await?;
-            return Err(Error::Conflict(if stored.view.status.is_end() {
-                Conflict::NotRunning {
-                    id,
-                    status: stored.view.status,
+            return match self.find(id).await? {
+                Found::There(node, _) => self.cancel_there(node, id).await,
+                Found::Here(stored) if stored.view.status.is_end() => {
+                    let status = stored.view.status;
+                    Err(Error::Conflict(Conflict::NotRunning { id, status }))
                 }
-            } else {
-                Conflict::RunsElsewhere { id }
-            }));
+                Found::Here(_) => Err(Error::Conflict(Conflict::RunsElsewhere { id })),
+            };
         };
         drop(view);
         let is_first = cancel.is_some();
@@ -372,8 +392,11 @@ impl Workspace {
     /// [`Error::Invalid`] for a limit out of range or a cursor that is none; [`Error::Internal`].
     pub async fn list(&self, request: ListRequest) -> Result<ListPage, Error> {
         validate::list(&request)?;
-        let after = self.place(List::Executions, request.cursor.as_deref())?;
+        let after = self
+            .place(List::Executions, request.cursor.as_deref())
+            .await?;
         let store = &self.shared.services.store;
+        self.catch_up().await?;
         self.settle().await?;
         let mut found = store
             .list(
@@ -385,14 +408,12 @@ impl Workspace {
             .await
             .map_err(unreadable)?;
         let length = request.limit as usize;
-        let next_cursor = (found.len() > length)
-            .then(|| found.get(length - 1))
-            .flatten()
-            .map(|(position, _)| self.cursor(List::Executions, *position));
+        let is_cut = found.len() > length;
         found.truncate(length);
+        let next = found.last().filter(|_| is_cut).map(ExecutionPosition::of);
         Ok(ListPage {
-            executions: found.into_iter().map(|(_, summary)| summary).collect(),
-            next_cursor,
+            next_cursor: self.cursor(List::Executions, next).await?,
+            executions: found,
         })
     }
 
@@ -402,6 +423,7 @@ impl Workspace {
     /// # Errors
     /// [`Error::Internal`].
     pub async fn ids_beginning_with(&self, text: &str, limit: u32) -> Result<IdMatches, Error> {
+        self.catch_up().await?;
         self.settle().await?;
         self.shared
             .services
@@ -411,18 +433,39 @@ impl Workspace {
             .map_err(unreadable)
     }
 
-    /// The place in a list of this tenant that a cursor stands for.
-    pub(super) fn place(
+    /// The place in a list of this tenant that a cursor stands for; none without one.
+    pub(super) async fn place<P: Place>(
         &self,
         list: List,
         cursor: Option<&str>,
-    ) -> Result<Option<ListPosition>, Error> {
-        self.shared.cursors.position(list, &self.tenant, cursor)
+    ) -> Result<Option<P>, Error> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let place = self.cursors().await?.place(list, &self.tenant, cursor);
+        place.map(Some)
     }
 
-    /// The cursor for a place in a list of this tenant.
-    pub(super) fn cursor(&self, list: List, position: ListPosition) -> String {
-        self.shared.cursors.cursor(list, &self.tenant, position)
+    /// The cursor for a place in a list of this tenant; none for none.
+    pub(super) async fn cursor(
+        &self,
+        list: List,
+        place: Option<impl Place>,
+    ) -> Result<Option<String>, Error> {
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let cursors = self.cursors().await?;
+        Ok(Some(cursors.cursor(list, &self.tenant, &place)))
+    }
+
+    async fn cursors(&self) -> Result<&Cursors, Error> {
+        let shared = &self.shared;
+        let made = shared.cursors.get_or_try_init(async || {
+            let key = shared.services.store.cursor_key().await?;
+            Ok(Cursors::new(key))
+        });
+        made.await.map_err(unreadable)
     }
 
     /// The view of an execution that has a driver here, as it changes.
@@ -445,22 +488,24 @@ impl Workspace {
         }
     }
 
-    /// An execution that has no driver here, as the store knows it.
-    async fn stored(&self, id: ExecutionId) -> Result<Stored, Error> {
+    /// An execution that has no driver here, as the store knows it, if it does.
+    pub(super) async fn stored(&self, id: ExecutionId) -> Result<Option<Stored>, Error> {
         let stored = self
             .shared
             .services
             .store
             .get(self.tenant.clone(), id)
             .await;
-        let mut stored = stored.map_err(unreadable)?.ok_or(Error::NotFound { id })?;
+        let Some(mut stored) = stored.map_err(unreadable)? else {
+            return Ok(None);
+        };
         // Its driver has gone, and the store never took its end.
         if stored.is_own && stored.view.end.is_none() && self.live_view(id).is_none() {
             let end = outcome::lost();
             stored.view.status = end.status();
             stored.view.end = Some(end);
         }
-        Ok(stored)
+        Ok(Some(stored))
     }
 }
 

@@ -154,6 +154,10 @@ impl Board {
         self.status.subscribe()
     }
 
+    pub(super) fn status(&self) -> watch::Ref<'_, Status> {
+        self.status.borrow()
+    }
+
     pub(super) fn applied(&self) -> u64 {
         self.status.borrow().applied
     }

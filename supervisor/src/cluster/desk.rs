@@ -19,6 +19,7 @@ use super::trust::door::Door;
 use crate::limits::{
     HEAP_TRANSFERS_AT_ONCE, LONG_QUESTIONS_AT_ONCE, PEER_BODIES_BYTES_MAX, QUESTIONS_AT_ONCE,
 };
+use crate::metrics::TransportFigures;
 use crate::raft::ids::ClusterId;
 
 /// What they share.
@@ -34,6 +35,7 @@ pub(super) struct Desk {
     /// What the bodies that are in hand may still take.
     pub(super) bodies: Arc<Semaphore>,
     pub(super) is_status_public: bool,
+    pub(super) figures: TransportFigures,
     /// The cluster that this node would make with those whom it has asked.
     proposal: Mutex<Option<ClusterId>>,
     /// From when it is in a cluster.
@@ -71,6 +73,7 @@ impl Desk {
             heap_lines: Lines::new(HEAP_TRANSFERS_AT_ONCE, HEAP_TRANSFERS_AT_ONCE),
             bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
             is_status_public,
+            figures: TransportFigures::default(),
             proposal: Mutex::default(),
             node: OnceLock::new(),
         }

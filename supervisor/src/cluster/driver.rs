@@ -21,7 +21,9 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::times::{Clock, Times};
 use crate::limits::{DISK_PAUSE_MAX, DISK_PAUSE_MIN, RAFT_CHECKPOINT_BYTES};
+use crate::metrics::{Leads, NodeFigures, SnapshotWork};
 use crate::raft::core::{Core, Effect, Event, Failure, Settings, StartError, Stop};
+use crate::raft::ids::RaftId;
 use crate::raft::log::{Checkpointer, Identity, LogWrite};
 use crate::raft::packet::{Body, Packet};
 use crate::store::snapshot::Manifest;
@@ -78,6 +80,7 @@ pub(super) struct Driver<O> {
     pub(super) outbox: O,
     pub(super) board: Arc<Board>,
     pub(super) aside: Aside,
+    pub(super) figures: NodeFigures,
 }
 
 /// What other threads do for this one at the time.
@@ -136,6 +139,7 @@ impl<O: Outbox> Driver<O> {
                 }
             };
             self.inbox.close();
+            self.figures.leads.set(0);
             self.board.show_standing(standing);
             self.board.fail_all(Failure::Stopped);
             return;
@@ -152,6 +156,7 @@ impl<O: Outbox> Driver<O> {
     /// Lets some time pass, in which nobody is heard; whether to go on.
     fn wait_for_room(&self, pause: Duration) -> bool {
         self.board.show_standing(Standing::DiskFull);
+        self.figures.disk_full.set(1);
         let until = Instant::now() + pause;
         loop {
             // Who asks may have been heard before.
@@ -168,6 +173,7 @@ impl<O: Outbox> Driver<O> {
     fn serve(&mut self, mut core: Core) -> Result<End, DriverError> {
         let election_min = self.times.ticks(self.times.election_min);
         let at_once_max = u32::try_from(election_min / 2).unwrap_or(u32::MAX).max(1);
+        self.figures.disk_full.set(0);
         let mut clock = Clock::new(self.times.tick(), at_once_max, Instant::now());
         self.outbox.members(core.members());
         let first = core.handle([]);
@@ -176,21 +182,24 @@ impl<O: Outbox> Driver<O> {
         }
         loop {
             self.board.show(&core);
+            self.count(&core);
             let taken = self.inbox.take(clock.next());
             let (ticks, forgotten) = clock.due(Instant::now());
             if forgotten > 0 {
+                self.figures.stood_still.inc();
                 tracing::warn!(
                     ticks = forgotten,
                     "this node stood still: its disk or its processor is too slow for the cluster's times"
                 );
             }
-            let mut events: Vec<Event> = taken.events;
-            events.retain(|event| self.is_usable(event));
+            let usable = taken.events.into_iter();
+            let mut events: Vec<Event> = usable.filter_map(|event| self.look_at(event)).collect();
             events.extend((0..ticks).map(|_| Event::Tick));
             let effects = core.handle(events);
             if let Some(stop) = self.obey(&mut core, effects)? {
                 return Ok(End::Stopped(stop));
             }
+            self.files.drop_taken();
             self.look_after(&core);
             if taken.is_over {
                 return Ok(End::Closed);
@@ -198,25 +207,35 @@ impl<O: Outbox> Driver<O> {
         }
     }
 
-    /// A snapshot whose content is not here is not heard of: its leader will send it again. One that was
-    /// made takes the place of older ones.
-    fn is_usable(&self, event: &Event) -> bool {
+    /// What the core hears. A snapshot whose content is not here is not heard of: its leader will send it
+    /// again. One that was made takes the place of older ones.
+    fn look_at(&mut self, event: Event) -> Option<Event> {
         match event {
-            Event::SnapshotMade { manifest, .. } => {
-                if let Ok(manifest) = Manifest::from_bytes(manifest) {
-                    self.files.keep_snapshot(&manifest);
-                }
-                true
+            Event::SnapshotFailed => {
+                self.figures.snapshots.of(SnapshotWork::Failed).inc();
+                Some(event)
             }
-            Event::Packet(packet) => match snapshot_of(packet) {
-                None => true,
+            Event::SnapshotMade { ref manifest, .. } => {
+                let made = Manifest::from_bytes(manifest).ok();
+                let here = made.filter(|made| self.files.snapshot(made).is_some());
+                let Some(made) = here else {
+                    // It was made before the node began again.
+                    self.figures.snapshots.of(SnapshotWork::Failed).inc();
+                    return Some(Event::SnapshotFailed);
+                };
+                self.figures.snapshots.of(SnapshotWork::Made).inc();
+                self.files.keep_snapshot(&made);
+                Some(event)
+            }
+            Event::Packet(ref packet) => match snapshot_of(packet) {
+                None => Some(event),
                 Some(Ok(manifest)) => {
-                    let is_here = self.files.snapshot(&manifest).is_some();
-                    is_here && is_placed(packet, &manifest)
+                    let is_usable = is_placed(packet, &manifest) && self.files.take(&manifest);
+                    is_usable.then_some(event)
                 }
-                Some(Err(())) => false,
+                Some(Err(())) => None,
             },
-            _ => true,
+            _ => Some(event),
         }
     }
 
@@ -230,7 +249,19 @@ impl<O: Outbox> Driver<O> {
                 continue;
             }
             if let Some(event) = self.perform(effect)? {
+                let changes_members = matches!(
+                    event,
+                    Event::Persisted(Some(_))
+                        | Event::Applied {
+                            members: Some(_),
+                            ..
+                        }
+                );
                 effects.extend(core.handle([event]));
+                if changes_members {
+                    // Whoever is answered sees it.
+                    self.board.show(core);
+                }
             }
         }
         Ok(stop)
@@ -243,18 +274,25 @@ impl<O: Outbox> Driver<O> {
             Effect::SendSnapshot(packet) => return Ok(self.send_snapshot(packet)),
             Effect::Persist(write) => {
                 self.aside.written += weight(&write);
+                let began = Instant::now();
                 let members = self.files.persist(&write)?;
                 if let Some(members) = &members {
+                    self.figures.snapshots.of(SnapshotWork::Installed).inc();
                     self.outbox.members(members);
+                }
+                if members.is_none() {
+                    self.figures.log_commit.time(began.elapsed());
                 }
                 return Ok(Some(Event::Persisted(members)));
             }
             Effect::Apply { items, is_durable } => {
+                let began = Instant::now();
                 let applied = self
                     .files
                     .state()
                     .apply(items, is_durable)
                     .map_err(FilesError::from)?;
+                self.figures.apply.time(began.elapsed());
                 if let Some(members) = &applied.members {
                     self.outbox.members(members);
                 }
@@ -267,6 +305,7 @@ impl<O: Outbox> Driver<O> {
             Effect::Answer(id, answer) => self.board.answer(id, answer),
             Effect::ReadReady(id, answer) => self.board.read_ready(id, answer),
             Effect::Leader { leader, term } => {
+                self.figures.leader_changes.of(self.sees(leader)).inc();
                 let leader = leader.map(|id| id.to_string());
                 tracing::info!(?leader, term, "the cluster's leader has changed");
             }
@@ -275,6 +314,27 @@ impl<O: Outbox> Driver<O> {
             Effect::Stop(_) => {}
         }
         Ok(None)
+    }
+
+    fn sees(&self, leader: Option<RaftId>) -> Leads {
+        match leader {
+            Some(leader) if leader == self.me.id => Leads::Me,
+            Some(_) => Leads::Other,
+            None => Leads::Nobody,
+        }
+    }
+
+    /// Shows to those who watch many nodes how this one stands.
+    fn count(&self, core: &Core) {
+        let (figures, log) = (&self.figures, core.log());
+        let shown = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        figures.leads.set(i64::from(core.is_leader()));
+        figures.term.set(shown(core.term()));
+        figures.committed.set(shown(core.committed()));
+        figures.applied.set(shown(core.applied()));
+        let entries = core.last().index.saturating_sub(log.base().index);
+        figures.log_entries.set(shown(entries));
+        figures.log_bytes.set(shown(log.bytes()));
     }
 
     fn send_snapshot(&mut self, packet: Packet) -> Option<Event> {

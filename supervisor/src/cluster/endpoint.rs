@@ -16,6 +16,7 @@ use super::bootstrap::{self, Contradiction, Decision, Disk, Found, Membership};
 use super::control::ClusterControl;
 use super::desk::{Desk, Node};
 use super::heaps::{Counter, HeapPeers};
+use super::hearing::Hearing;
 use super::inbox::Inbox;
 use super::link::Parcel;
 use super::listener::Listener;
@@ -29,6 +30,7 @@ use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
 use crate::heaps::Keeper;
 use crate::limits::{FOUNDING_PAUSE, FOUNDING_WORD_PAUSE};
+use crate::metrics::{SnapshotTravel, TransportFigures};
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::packet::Packet;
@@ -93,10 +95,6 @@ pub struct Endpoint {
 
 /// What a node is to the others, once it is in a cluster.
 pub struct Parts {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// Its members, as far as they are known.
-    pub members: Members,
     /// Where what comes is left.
     pub inbox: Inbox,
     /// Who answers for it.
@@ -238,13 +236,29 @@ impl Endpoint {
         Ok(Membership { cluster, members })
     }
 
-    /// Carries packets of the node that has come to a cluster. Others may speak to it from now on.
+    /// Is of this cluster from now on, and carries what its node says. Others are told to come again until
+    /// it has entered.
+    ///
+    /// # Errors
+    /// [`EndpointError::Twice`].
+    pub fn found(&self, cluster: ClusterId, members: &Members) -> Result<Transport, EndpointError> {
+        self.desk.roster.set_members(members);
+        let own = &self.desk.local.cluster;
+        own.set(cluster).map_err(|_| EndpointError::Twice)?;
+        let (hearing, close) = (self.hearing(), self.close.clone());
+        tokio::spawn(async move { close.run_until_cancelled(hearing.keep_time()).await });
+        Ok(Transport {
+            desk: Arc::clone(&self.desk),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Others may speak to the node from now on.
     ///
     /// # Errors
     /// [`EndpointError::Snapshots`]; [`EndpointError::Twice`].
-    pub fn enter(&self, parts: Parts) -> Result<Transport, EndpointError> {
+    pub fn enter(&self, parts: Parts) -> Result<(), EndpointError> {
         let shelf = Shelf::open(parts.snapshots).map_err(EndpointError::Snapshots)?;
-        self.desk.roster.set_members(&parts.members);
         let node = Node {
             inbox: parts.inbox,
             control: parts.control,
@@ -252,16 +266,13 @@ impl Endpoint {
             heaps: parts.heaps.map(|heaps| Arc::new(Counter::new(heaps))),
             shelf: Arc::new(shelf),
         };
-        let cluster = &self.desk.local.cluster;
-        cluster
-            .set(parts.cluster)
-            .map_err(|_| EndpointError::Twice)?;
         let entered = self.desk.node.set(node);
-        entered.map_err(|_| EndpointError::Twice)?;
-        Ok(Transport {
-            desk: Arc::clone(&self.desk),
-            runtime: Handle::current(),
-        })
+        entered.map_err(|_| EndpointError::Twice)
+    }
+
+    /// When each member was last heard.
+    pub fn hearing(&self) -> Hearing {
+        Hearing(Arc::clone(&self.desk))
     }
 
     /// Hears nobody any more, and cuts all connections.
@@ -318,6 +329,8 @@ impl Outbox for Transport {
             _ => false,
         };
         if !is_on_its_way {
+            let unsent = SnapshotTravel::Unsent;
+            self.desk.figures.snapshots.of(unsent).inc();
             let is_there = false;
             self.desk.tell(Event::SnapshotSent { to, is_there });
         }
@@ -326,6 +339,10 @@ impl Outbox for Transport {
     fn members(&mut self, members: &Members) {
         self.desk.roster.set_members(members);
         self.desk.links.keep(members);
+    }
+
+    fn figures(&self) -> TransportFigures {
+        self.desk.figures.clone()
     }
 
     fn turn_away(&mut self, to: RaftId, why: TurnedAway) {

@@ -3,24 +3,40 @@
 //! What rests on what, when a snapshot takes the place of both log and state:
 //!
 //! ```text
-//! 1 the file lies in `snapshots/`, verified           before the node hears of it
-//! 2 raft.db: the log begins behind it, and a marker   one durable transaction
-//! 3 the state is that of the snapshot                 one durable transaction of the session database
-//! 4 raft.db: no marker                                only now the node says anything that rests on it
+//! 1 the file has arrived in `snapshots/`, verified    before the node hears of it
+//! 2 it has a name of the node's own                   a rename, durable before anything points to it
+//! 3 raft.db: the log begins behind it, and a marker   one durable transaction
+//! 4 the state is that of the snapshot                 one durable transaction of the session database
+//! 5 raft.db: no marker                                only now the node says anything that rests on it
 //! ```
 //!
-//! A node that dies behind 2 finds the marker when it begins again, and does 3 and 4: doing 3 twice is
-//! doing it once. One that dies behind 3 finds the state where the marker points, and does 4. The file is
-//! removed by nobody while there is a marker.
+//! A node that dies behind 3 finds the marker when it begins again, and does 4 and 5: doing 4 twice is
+//! doing it once. One that dies behind 4 finds the state where the marker points, and does 5.
+//!
+//! And when a node goes on alone, as a new cluster:
+//!
+//! ```text
+//! 1 raft.db: a marker with the new cluster            from here on nothing else happens to these files
+//! 2 the state holds all of the log                    one durable transaction
+//! 3 the state is that of a cluster of one             one durable transaction
+//! 4 raft.db: another cluster, no entries              one durable transaction
+//! ```
+//!
+//! What arrives is the shelf's (`snapshot/shelf.rs`), which may remove it to make room. From step 2 on
+//! a file is the node's: its thread alone removes files of such a name, and none that a marker points to.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::raft::core::Begin;
-use crate::raft::log::{ConfState, Identity, LogDbError, LogWrite, Position, RaftDb, StoredLog};
-use crate::raft::state::Members;
+use super::snapshot::shelf;
+use crate::raft::core::{Begin, Unreadable, beyond};
+use crate::raft::ids::{ClusterId, RaftId};
+use crate::raft::log::{
+    ConfState, Identity, LogDbError, LogError, LogWrite, Position, RaftDb, StoredLog,
+};
+use crate::raft::state::{Item, Members};
 use crate::store::snapshot::{self, Manifest, SNAPSHOT_SUFFIX, SnapshotError};
 use crate::store::{Replication, ReplicationError, SharedState};
 
@@ -55,6 +71,17 @@ pub enum FilesError {
          start this node with an empty data directory, so that it joins as a new one"
     )]
     LogMissing,
+    /// The log does not fit the state.
+    #[error(transparent)]
+    Misfit(#[from] LogError),
+    /// The log cannot be read to its end.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// There is nothing of a cluster here, or not as one of its members.
+    #[error(
+        "the state in this directory is not that of a member of a cluster: there is nothing to go on with"
+    )]
+    NoMember,
     /// The node would lose what it has.
     #[error(
         "this directory holds sessions or executions, which joining a cluster would replace; use an \
@@ -70,7 +97,12 @@ impl FilesError {
             Self::Log(error) => error.is_full(),
             Self::State(error) => error.is_full(),
             Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
-            Self::Snapshot(_) | Self::LogMissing | Self::NotEmpty => false,
+            Self::Snapshot(_)
+            | Self::LogMissing
+            | Self::Misfit(_)
+            | Self::Unreadable(_)
+            | Self::NoMember
+            | Self::NotEmpty => false,
         }
     }
 }
@@ -95,11 +127,13 @@ pub struct Files {
     raft: RaftDb,
     directory: PathBuf,
     state: Replication,
+    /// Snapshots that have arrived, while the thread of the node looks whether it needs them.
+    taken: Vec<PathBuf>,
 }
 
 impl Files {
-    /// Opens the files, and finishes the install of a snapshot. It blocks, and must not be called where
-    /// tasks run.
+    /// Opens the files, finishes what was begun with them, and removes snapshots, which nobody knows of any
+    /// more. It blocks, and must not be called where tasks run.
     ///
     /// # Errors
     /// [`FilesError`].
@@ -117,8 +151,11 @@ impl Files {
             raft: RaftDb::open(&directory.join(RAFT_DB_NAME))?,
             directory: directory.to_owned(),
             state,
+            taken: Vec::new(),
         };
         files.finish_install()?;
+        files.finish_founding()?;
+        files.remove_snapshots(|_| true);
         Ok(files)
     }
 
@@ -174,6 +211,80 @@ impl Files {
         Ok(())
     }
 
+    /// Goes on where the files end; who this is.
+    ///
+    /// # Errors
+    /// [`FilesError`], also when nobody has begun here.
+    pub fn resume(&mut self) -> Result<Identity, FilesError> {
+        self.raft.forget_founding()?;
+        self.identity()?.ok_or(FilesError::NoMember)
+    }
+
+    /// Goes on there as the only member of a new cluster, because the others are lost for good; who this is
+    /// in it. All of the log counts as certain.
+    ///
+    /// It is done once, until the node was told to [`Files::resume`]: a switch that is left where it is
+    /// parts nobody from those who have joined since.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn resume_alone(&mut self) -> Result<Identity, FilesError> {
+        let me = self.identity()?.ok_or(FilesError::NoMember)?;
+        if self.raft.founding()?.is_some() {
+            tracing::warn!(
+                "this node went on alone when it was told so before, and does not again; take away \
+                 --force-new-cluster"
+            );
+            return Ok(me);
+        }
+        let state = self.state.look()?;
+        if state.members.get(me.id).is_none() {
+            return Err(FilesError::NoMember);
+        }
+        // Whatever would fail must do so before there is no way back.
+        self.rest(state.applied)?;
+        let mut cluster = [0; 16];
+        getrandom::fill(&mut cluster).map_err(LogDbError::Random)?;
+        self.raft.begin_founding(ClusterId(cluster))?;
+        self.finish_founding()?;
+        self.identity()?.ok_or(FilesError::NoMember)
+    }
+
+    fn finish_founding(&mut self) -> Result<(), FilesError> {
+        if self
+            .raft
+            .founding()?
+            .is_none_or(|founding| founding.is_done)
+        {
+            return Ok(());
+        }
+        let me = self.raft.identity()?.ok_or(FilesError::NoMember)?;
+        let (log, rest) = self.rest(self.state.look()?.applied)?;
+        if !rest.is_empty() {
+            self.state.apply(rest, true)?;
+        }
+        let SharedState {
+            applied, members, ..
+        } = self.state.look()?;
+        let mut conf = ConfState::default();
+        conf.set_voters(vec![me.id.get()]);
+        let members = alone(members, me.id);
+        self.state.found(SharedState {
+            applied,
+            conf,
+            members,
+        })?;
+        self.raft.end_founding(&log.ended(applied))?;
+        Ok(())
+    }
+
+    /// The log, and what it holds beyond the state.
+    fn rest(&self, applied: Position) -> Result<(StoredLog, Vec<Item>), FilesError> {
+        let log = self.raft.load()?.reconcile(applied.index)?;
+        let rest = beyond(&log, applied.index)?;
+        Ok((log, rest))
+    }
+
     /// What the node begins with.
     pub(super) fn load(&self, me: Identity) -> Result<Begin, FilesError> {
         let SharedState {
@@ -225,8 +336,15 @@ impl Files {
             return Ok(None);
         };
         let manifest = Manifest::from_bytes(&install.manifest)?;
+        self.sync_snapshots()?;
         self.raft.write(write)?;
         Ok(Some(self.install(manifest)?))
+    }
+
+    fn sync_snapshots(&self) -> Result<(), FilesError> {
+        let path = self.snapshots();
+        let synced = File::open(&path).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| FilesError::Directory { path, source })
     }
 
     fn install(&mut self, manifest: Manifest) -> Result<Members, FilesError> {
@@ -250,22 +368,65 @@ impl Files {
         Ok(())
     }
 
-    /// Removes all snapshots but this one. None is to be installed.
+    /// Makes a snapshot that has arrived the node's own; whether it is here.
+    pub(super) fn take(&mut self, manifest: &Manifest) -> bool {
+        let own = self.snapshots().join(manifest.file_name());
+        let arrived = self.snapshots().join(shelf::arrived_name(manifest));
+        // What cannot be renamed is not here, or was taken before.
+        if fs::rename(arrived, &own).is_ok() {
+            self.taken.push(own);
+        }
+        self.snapshot(manifest).is_some()
+    }
+
+    /// Removes what was taken: by now it is installed, or was not needed.
+    pub(super) fn drop_taken(&mut self) {
+        for path in self.taken.drain(..) {
+            remove(&path);
+        }
+    }
+
+    /// Removes all snapshots but this one, which was made last.
     pub(super) fn keep_snapshot(&self, manifest: &Manifest) {
         let kept = manifest.file_name();
+        self.remove_snapshots(|name| name != kept);
+    }
+
+    /// Removes snapshots with the node's names. No marker points to one of them.
+    fn remove_snapshots(&self, is_old: impl Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(self.snapshots()) else {
             return;
         };
         for entry in entries.flatten() {
+            let path = entry.path();
             let name = entry.file_name();
-            let is_other = name
-                .to_str()
-                .is_some_and(|name| name.ends_with(SNAPSHOT_SUFFIX) && name != kept);
-            if is_other && let Err(error) = fs::remove_file(entry.path()) {
-                tracing::warn!(%error, "an old snapshot could not be removed");
+            let is_own = |name: &&str| name.ends_with(SNAPSHOT_SUFFIX) && is_old(name);
+            if name.to_str().filter(is_own).is_some() && !self.taken.contains(&path) {
+                remove(&path);
             }
         }
     }
+}
+
+fn remove(snapshot: &Path) {
+    if let Err(error) = fs::remove_file(snapshot) {
+        tracing::warn!(%error, "an old snapshot could not be removed");
+    }
+}
+
+/// The members when all but one are lost for good.
+fn alone(members: Members, me: RaftId) -> Members {
+    let Members {
+        present,
+        mut removed,
+    } = members;
+    let (mut present, lost): (Vec<_>, Vec<_>) =
+        present.into_iter().partition(|member| member.id == me);
+    for member in &mut present {
+        member.is_learner_for_good = false;
+    }
+    removed.extend(lost.into_iter().map(|member| member.id));
+    Members { present, removed }
 }
 
 /// Whether a state belongs to a cluster, or waits for what one has.

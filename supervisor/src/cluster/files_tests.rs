@@ -12,6 +12,9 @@ use crate::raft::request::Member;
 use crate::store::snapshot::Made;
 use crate::store::{Retention, Store, StorePlace, read_back};
 
+#[path = "founding_tests.rs"]
+mod founding;
+
 fn me() -> Identity {
     let incarnation = Incarnation([1; 16]);
     Identity {
@@ -170,6 +173,64 @@ fn the_whole_install_is_one_call() {
     assert!(opened.files.snapshot(&made.manifest).is_some());
     opened.files.keep_snapshot(&newer);
     assert!(opened.files.snapshot(&made.manifest).is_none());
+}
+
+#[test]
+fn what_arrives_is_taken_before_anything_points_to_it_and_goes_when_it_was_looked_at() {
+    let mut opened = new();
+    opened.files.begin(me(), first()).unwrap();
+    let (made, write) = snapshot_for(&opened);
+    let snapshots = opened.files.snapshots();
+    let arrived = snapshots.join(shelf::arrived_name(&made.manifest));
+    let own = snapshots.join(made.manifest.file_name());
+    fs::rename(&own, &arrived).unwrap();
+    assert!(opened.files.take(&made.manifest));
+    assert!(opened.files.take(&made.manifest), "it is taken already");
+    assert!(!arrived.exists());
+    // One that is made at the same time does not take its place.
+    let newer = Manifest {
+        sha256: [7; 32],
+        ..made.manifest
+    };
+    opened.files.keep_snapshot(&newer);
+    let taken = copy(opened.place.path());
+    opened.files.persist(&write).unwrap();
+    let installed = copy(opened.place.path());
+    opened.files.drop_taken();
+    assert!(!own.exists());
+    assert!(!opened.files.take(&made.manifest));
+    // Whoever dies in between leaves nothing behind.
+    for (died, places_then) in [(taken, (1, 1, false)), (installed, (40, 40, false))] {
+        let again = open(died);
+        assert_eq!(places(&again.files), places_then);
+        let left = fs::read_dir(again.files.snapshots()).unwrap();
+        assert_eq!(left.count(), 0);
+    }
+}
+
+#[test]
+fn while_a_marker_points_to_a_snapshot_nobody_removes_it() {
+    let mut opened = new();
+    opened.files.begin(me(), first()).unwrap();
+    let (made, write) = snapshot_for(&opened);
+    opened.files.raft.write(&write).unwrap();
+    let died = copy(opened.place.path());
+    // The node waits for room, and others send it snapshots meanwhile.
+    let in_place = died.path().join(SNAPSHOTS_NAME);
+    let shelf = shelf::Shelf::open(in_place.clone()).unwrap();
+    for number in 0..2 * crate::limits::SNAPSHOTS_KEPT as u64 {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let other = crate::cluster::sample_tests::made(elsewhere.path(), 50 + number, 0);
+        let content = fs::read(&other.path).unwrap();
+        let sha256 = other.manifest.sha256;
+        shelf.offer(me().id, other.manifest).unwrap();
+        shelf.add(me().id, (sha256, 0), &content).unwrap();
+        shelf.finish(me().id, other.manifest).unwrap();
+    }
+    assert!(in_place.join(made.manifest.file_name()).exists());
+    let again = open(died);
+    assert_eq!(places(&again.files), (40, 40, false));
+    assert!(!in_place.join(made.manifest.file_name()).exists());
 }
 
 #[test]

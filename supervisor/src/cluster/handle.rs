@@ -3,18 +3,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::board::{Board, Standing, Status};
+use super::control::{ClusterControl, NodeStatus};
 use super::driver::{Aside, Driver, DriverError, Kept};
 use super::files::Files;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::times::Times;
-use crate::limits::{CERTAINTY_PATIENCE, HAND_OVER_PATIENCE, LOG_KEPT_BYTES, LOG_KEPT_ENTRIES};
+use crate::limits::{
+    CERTAINTY_PATIENCE, CHANGE_PAUSE, HAND_OVER_PATIENCE, LOG_KEPT_BYTES, LOG_KEPT_ENTRIES,
+};
+use crate::metrics::{Answered, ClusterFigures, NodeFigures};
 use crate::raft::command::{self, Command, Outcome};
 use crate::raft::core::{Event, Failure, ReadId};
 use crate::raft::ids::{RaftId, RequestId};
@@ -54,6 +59,7 @@ pub struct Handle {
     board: Arc<Board>,
     times: Times,
     reads: Arc<AtomicU64>,
+    figures: ClusterFigures,
 }
 
 /// A node that runs, until it is told to stop.
@@ -78,6 +84,13 @@ impl Node {
         let NodeOptions { me, times, kept } = options;
         let begin = files.load(me)?;
         let board = Arc::new(Board::new(Status::before(&begin)));
+        let figures = ClusterFigures {
+            node: NodeFigures {
+                inbox_full: inbox.full(),
+                ..NodeFigures::default()
+            },
+            transport: outbox.figures(),
+        };
         let driver = Driver {
             me,
             times,
@@ -87,6 +100,7 @@ impl Node {
             outbox,
             board: Arc::clone(&board),
             aside: Aside::default(),
+            figures: figures.node.clone(),
         };
         let core = driver.core()?;
         board.show(&core);
@@ -99,6 +113,7 @@ impl Node {
             board,
             times,
             reads: Arc::new(AtomicU64::new(0)),
+            figures,
         };
         Ok(Self { handle, thread })
     }
@@ -161,8 +176,12 @@ impl Handle {
             what: Awaited::Answer(id),
         };
         let ticks = self.times.ticks(CERTAINTY_PATIENCE);
-        self.offer(Event::Propose { request, ticks })?;
-        answer.await.unwrap_or(Err(Failure::Stopped))
+        let answer = match self.offer(Event::Propose { request, ticks }) {
+            Ok(()) => answer.await.unwrap_or(Err(Failure::Stopped)),
+            Err(failure) => Err(failure),
+        };
+        self.figures.node.changes.of(answered(&answer)).inc();
+        answer
     }
 
     /// Waits until this node shows all that was certain when this was called.
@@ -177,13 +196,27 @@ impl Handle {
             what: Awaited::Read(id),
         };
         let ticks = self.times.ticks(CERTAINTY_PATIENCE);
-        self.offer(Event::Read { id, ticks })?;
-        ready.await.unwrap_or(Err(Failure::Stopped))
+        let answer = match self.offer(Event::Read { id, ticks }) {
+            Ok(()) => ready.await.unwrap_or(Err(Failure::Stopped)),
+            Err(failure) => Err(failure),
+        };
+        self.figures.node.reads.of(answered(&answer)).inc();
+        answer
+    }
+
+    /// What this node counts, and what carries its words.
+    pub const fn figures(&self) -> &ClusterFigures {
+        &self.figures
     }
 
     /// How this node sees its cluster.
     pub fn status(&self) -> Status {
-        self.board.watch().borrow().clone()
+        self.board.status().clone()
+    }
+
+    /// A look at the same, which copies nothing.
+    pub fn look<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
+        look(&self.board.status())
     }
 
     /// The same, whenever it changes. It says when the node has ended, and whether the process must.
@@ -193,7 +226,7 @@ impl Handle {
 
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<RaftId> {
-        self.board.watch().borrow().leader
+        self.board.status().leader
     }
 
     /// Gives the leadership away if this node has it, and waits for a while until another one does.
@@ -215,6 +248,16 @@ impl Handle {
                 Failure::Stopped
             }
         })
+    }
+}
+
+const fn answered<T>(answer: &Result<T, Failure>) -> Answered {
+    match answer {
+        Ok(_) => Answered::Done,
+        Err(Failure::Refused(_)) => Answered::Refused,
+        Err(Failure::Overloaded) => Answered::Overloaded,
+        Err(Failure::Unknown) => Answered::Unknown,
+        Err(Failure::Stopped) => Answered::Stopped,
     }
 }
 
@@ -240,8 +283,56 @@ impl Drop for Waits<'_> {
 }
 
 #[async_trait]
+impl ClusterControl for Handle {
+    fn status(&self) -> NodeStatus {
+        let status = self.status();
+        NodeStatus {
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            commit_index: status.committed,
+            last_applied: status.applied,
+            log_length: status.last.saturating_sub(status.base),
+        }
+    }
+
+    async fn change(&self, change: MemberChange) -> Result<(), Failure> {
+        match self.change_members(change).await? {
+            Outcome::Refused => Err(Refusal::Overtaken.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
 impl Replicate for Handle {
     async fn replicate(&self, command: Command) -> Result<Outcome, Failure> {
-        self.propose(&command).await
+        certain(self.propose(&command).await?)
+    }
+
+    async fn replicate_within(
+        &self,
+        command: Command,
+        patience: Duration,
+    ) -> Result<Outcome, Failure> {
+        let until = Instant::now() + patience;
+        let bytes = command::encode(&command).map_err(|_| Refusal::TooLarge)?;
+        let request = self.request(Ask::Command(bytes.into()))?;
+        loop {
+            match self.ask(request.clone()).await {
+                Err(Failure::Overloaded | Failure::Unknown) if Instant::now() < until => {
+                    sleep(CHANGE_PAUSE).await;
+                }
+                answer => return certain(answer?),
+            }
+        }
+    }
+}
+
+/// Of a request that is too old nobody knows whether it was done.
+const fn certain(outcome: Outcome) -> Result<Outcome, Failure> {
+    match outcome {
+        Outcome::Expired => Err(Failure::Unknown),
+        outcome => Ok(outcome),
     }
 }

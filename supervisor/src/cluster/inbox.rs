@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use prometheus_client::metrics::counter::Counter;
+
 use crate::limits::{
     INBOX_BYTES_MAX, INBOX_KEPT_BACK, INBOX_LENGTH_MAX, INBOX_TAKE_BYTES_MAX, INBOX_TAKE_MAX,
 };
+use crate::metrics::{By, Crowded};
 use crate::raft::core::Event;
 use crate::raft::packet::{Body, Packet};
 use crate::raft::request::{Ask, Request};
@@ -24,6 +27,7 @@ pub struct Inbox(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     came: Condvar,
+    full: By<Crowded, Counter>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +75,15 @@ impl Inbox {
             Rank::Vital => usize::MAX,
         };
         let is_heavy = rank == Rank::Bulk && waiting.bytes + bytes > INBOX_BYTES_MAX;
-        if waiting.is_closed || waiting.events.len() >= length_max || is_heavy {
+        if waiting.is_closed {
+            return Err(Full);
+        }
+        if waiting.events.len() >= length_max || is_heavy {
+            let what = match rank {
+                Rank::Bulk => Crowded::Bulk,
+                Rank::Control | Rank::Vital => Crowded::Control,
+            };
+            self.0.full.of(what).inc();
             return Err(Full);
         }
         waiting.bytes += bytes;
@@ -79,6 +91,11 @@ impl Inbox {
         drop(waiting);
         self.0.came.notify_one();
         Ok(())
+    }
+
+    /// How often there was no room.
+    pub(super) fn full(&self) -> By<Crowded, Counter> {
+        self.0.full.clone()
     }
 
     /// Lets the node's thread end once it has taken note of what is here.

@@ -21,6 +21,7 @@ use crate::limits::{
     BULK_WAIT_MAX, CONTROL_WAIT_MAX, LINKS_MAX, PEER_BYTES_PER_SEC_MIN, PEER_PAUSE_MAX,
     PEER_PAUSE_MIN,
 };
+use crate::metrics::{SnapshotTravel, Way as Figured};
 use crate::raft::core::Event;
 use crate::raft::ids::RaftId;
 use crate::raft::packet::{Lane, Packet};
@@ -75,8 +76,12 @@ impl Links {
             // Its file is missing.
             Lane::Snapshot => return false,
         };
+        let lane = packet.lane();
         let is_kept = way.lock().push(packet).is_ok();
         way.came.notify_one();
+        if !is_kept {
+            desk.figures.dropped.of(way_of(lane)).inc();
+        }
         is_kept
     }
 
@@ -202,7 +207,9 @@ impl Carrier {
                     }
                     is_well = false;
                     // What follows what is lost is of no use.
-                    way.lock().clear();
+                    let lost = packets.len() + way.lock().clear();
+                    let dropped = &self.desk.figures.dropped;
+                    dropped.of(way_of(self.lane)).inc_by(lost as u64);
                     self.desk.tell(Event::Unreachable(self.id));
                     let heard = self.link.heard.notified();
                     tokio::select! {
@@ -229,6 +236,7 @@ impl Carrier {
             Lane::Bulk => BULK_WAIT_MAX + time_for(body.len()),
             _ => CONTROL_WAIT_MAX,
         };
+        let bytes = body.len();
         let question = Question {
             method: Method::POST,
             path: PACKETS,
@@ -240,7 +248,12 @@ impl Carrier {
             .await
             .map_err(|error| error.to_string())?;
         match answer.status {
-            StatusCode::NO_CONTENT if lost == 0 => Ok(()),
+            StatusCode::NO_CONTENT if lost == 0 => {
+                let (figures, way) = (&self.desk.figures, way_of(self.lane));
+                figures.sent.of(way).inc_by(packets.len() as u64);
+                figures.sent_bytes.of(way).inc_by(bytes as u64);
+                Ok(())
+            }
             StatusCode::NO_CONTENT => Err("packets are too large to be sent".to_owned()),
             StatusCode::GONE => {
                 self.desk.tell(Event::ToldRemoved);
@@ -251,6 +264,15 @@ impl Carrier {
                 routes::shapes::problem(&answer.body)
             )),
         }
+    }
+}
+
+/// The way as it is counted.
+pub(super) const fn way_of(lane: Lane) -> Figured {
+    match lane {
+        Lane::Control => Figured::Control,
+        Lane::Bulk => Figured::Bulk,
+        Lane::Snapshot => Figured::Snapshot,
     }
 }
 
@@ -266,6 +288,12 @@ async fn carry_snapshots(desk: Arc<Desk>, to: RaftId, mut parcels: mpsc::Receive
             tracing::warn!(node = %to, %problem, "a snapshot could not be sent");
         }
         let is_there = sent.is_ok();
+        let travel = if is_there {
+            SnapshotTravel::Sent
+        } else {
+            SnapshotTravel::Unsent
+        };
+        desk.figures.snapshots.of(travel).inc();
         desk.tell(Event::SnapshotSent { to, is_there });
     }
 }

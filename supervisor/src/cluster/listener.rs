@@ -63,7 +63,7 @@ impl Listener {
     /// Answers other nodes until `close` is cancelled. Connections are cut then: what was on its way is
     /// sent again.
     pub(super) async fn serve(self, desk: Arc<Desk>, close: CancellationToken) {
-        let seats = Seats::default();
+        let seats = Seats::new(desk.figures.connections.clone());
         let router = routes::router(Arc::clone(&desk));
         let tasks = TaskTracker::new();
         loop {

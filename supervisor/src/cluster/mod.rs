@@ -17,17 +17,19 @@
 //! * `driver`: its thread.
 //! * `board`: what the thread tells others.
 //! * `handle`, `control`: what the rest of a server asks of it.
+//! * `member`: its life, with what lies between it and others.
 //!
 //! What lies between nodes:
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `seats`, `routes`: what others say to this node.
+//! * `listener`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
 //! * `heaps`: heaps that one has and another one needs.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
+//! * `operator`: whoever looks after one.
 //!
 //! Every byte that comes is hostile until its sender has shown who it is, and bounded after that too. The
 //! algorithm sends again whatever is lost: so what there is no room for is dropped, and said to be.
@@ -42,6 +44,7 @@ mod endpoint;
 pub mod files;
 pub mod handle;
 mod heaps;
+mod hearing;
 #[cfg(test)]
 mod hostile_tests;
 pub mod inbox;
@@ -50,7 +53,9 @@ mod lines;
 mod link;
 mod listener;
 mod local;
+mod member;
 mod name;
+mod operator;
 mod options;
 pub mod outbox;
 mod peer;
@@ -80,11 +85,15 @@ pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
 pub use self::heaps::HeapPeers;
+pub use self::hearing::Hearing;
 pub use self::inbox::{Full, Inbox};
+pub use self::member::{Member, MemberError, NodeConfig, Opened};
 pub use self::name::{Address, Listed, NameError, NodeName};
-pub use self::options::{Begin, ClusterConfig, Timing, Trust};
+pub use self::operator::Operator;
+pub use self::options::{Begin, ClusterConfig, Trust};
 pub use self::outbox::Outbox;
 pub use self::peer::Peer;
 pub use self::phone::{Answers, Phone, PhoneError};
 pub use self::questions::QuestionError;
+pub use self::times::Times;
 pub use self::trust::TrustError;

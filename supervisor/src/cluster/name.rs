@@ -1,6 +1,7 @@
 //! What nodes are called, and where they are.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::limits::{NODE_ADDRESS_BYTES_MAX, NODE_NAME_BYTES_MAX};
@@ -85,6 +86,19 @@ impl Address {
         }
     }
 
+    /// Where this machine reaches what listens here.
+    pub fn of_this_machine(listening: SocketAddr) -> Self {
+        let host = match listening.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Self {
+            host: host.to_string(),
+            port: listening.port(),
+        }
+    }
+
     /// The host, without brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -106,7 +120,7 @@ impl FromStr for Address {
         let host = match host.strip_prefix('[') {
             Some(rest) => rest
                 .strip_suffix(']')
-                .filter(|host| host.parse::<std::net::Ipv6Addr>().is_ok()),
+                .filter(|host| host.parse::<Ipv6Addr>().is_ok()),
             None => {
                 let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
                 Some(host).filter(|host| !host.is_empty() && host.bytes().all(is_of_host))

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::metrics::TransportFigures;
 use crate::raft::core::TurnedAway;
 use crate::raft::ids::RaftId;
 use crate::raft::packet::Packet;
@@ -17,6 +18,10 @@ pub trait Outbox: Send + 'static {
     fn send_snapshot(&mut self, packet: Packet, file: PathBuf);
     /// These are the members from now on.
     fn members(&mut self, members: &Members);
+    /// What it counts, where it does.
+    fn figures(&self) -> TransportFigures {
+        TransportFigures::default()
+    }
     /// A packet of this node was not taken.
     fn turn_away(&mut self, to: RaftId, why: TurnedAway);
 }

@@ -75,10 +75,12 @@ impl Queue {
         taken
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all; how many there were.
+    pub(super) fn clear(&mut self) -> usize {
+        let lost = self.packets.len();
         self.packets.clear();
         self.bytes = 0;
+        lost
     }
 
     #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::hearing::Heard;
 use super::name::{Address, NodeName};
 use super::peer::Peer;
 use crate::limits::LEARNED_ADDRESSES_MAX;
@@ -18,6 +20,7 @@ pub(super) struct Roster(Mutex<Books>);
 #[derive(Debug, Default)]
 struct Books {
     members: Members,
+    heard: Heard,
     /// As they said themselves. It counts before what the members say: a node that has moved is reached
     /// where it is, and one that has just come before it is a member.
     learned: BTreeMap<RaftId, Peer>,
@@ -27,7 +30,9 @@ struct Books {
 
 impl Roster {
     pub(super) fn set_members(&self, members: &Members) {
-        self.books().members = members.clone();
+        let mut books = self.books();
+        books.members = members.clone();
+        books.heard.keep(members, Instant::now());
     }
 
     pub(super) fn members(&self) -> Vec<Member> {
@@ -60,6 +65,7 @@ impl Roster {
             return Err(TurnedAway::OtherLife);
         }
         books.learn(peer);
+        books.heard.note(peer.id, Instant::now());
         match books.verdicts.remove(&peer.id) {
             Some(verdict) => Err(verdict),
             None => Ok(()),
@@ -77,6 +83,16 @@ impl Roster {
         if books.verdicts.len() < LEARNED_ADDRESSES_MAX || books.verdicts.contains_key(&to) {
             books.verdicts.insert(to, why);
         }
+    }
+
+    /// For how long each member has not been heard.
+    pub(super) fn silences(&self, now: Instant) -> Vec<(RaftId, Duration)> {
+        self.books().heard.silences(now)
+    }
+
+    /// This node heard nobody for so long, whoever spoke.
+    pub(super) fn stood_still(&self, missed: Duration) {
+        self.books().heard.stood_still(missed);
     }
 
     /// Where a node is, and what it is called.

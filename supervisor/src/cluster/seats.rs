@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 
 use super::name::NodeName;
@@ -16,7 +17,10 @@ type Line = BTreeMap<u64, CancellationToken>;
 
 /// All connections. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seats(Arc<Mutex<Books>>);
+pub(super) struct Seats {
+    books: Arc<Mutex<Books>>,
+    taken: Gauge,
+}
 
 #[derive(Debug, Default)]
 struct Books {
@@ -37,6 +41,14 @@ struct Place {
 }
 
 impl Seats {
+    /// None is taken. How many are is shown here.
+    pub(super) fn new(taken: Gauge) -> Self {
+        Self {
+            books: Arc::default(),
+            taken,
+        }
+    }
+
     /// A place among strangers. Where all are taken, the one that has been there longest has to leave.
     pub(super) fn enter(&self) -> Seat {
         let mut books = self.books();
@@ -45,6 +57,7 @@ impl Seats {
         let leave = CancellationToken::new();
         books.strangers.insert(number, leave.clone());
         bound(&mut books.strangers, STRANGER_CONNECTIONS_MAX);
+        self.taken.inc();
         Seat(Arc::new(Place {
             seats: self.clone(),
             number,
@@ -53,7 +66,7 @@ impl Seats {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,6 +92,7 @@ impl Seat {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.seats.taken.dec();
         let mut books = self.seats.books();
         books.strangers.remove(&self.number);
         books.nodes.retain(|_, line| {

@@ -43,7 +43,11 @@ pub(super) fn config(name: &str, trust: Trust) -> ClusterConfig {
         advertise: format!("127.0.0.1:{port}").parse().unwrap(),
         begin: Begin::Alone,
         forces_new: false,
-        timing: Timing::new(100, (300, 500)),
+        times: Times {
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(500),
+        },
         trust,
         is_status_public: false,
     }
@@ -198,17 +202,16 @@ impl Stand {
         let home = tempfile::tempdir().unwrap();
         let inbox = Inbox::new();
         let control = Arc::new(Obedient::default());
+        let transport = endpoint.found(CLUSTER, &members).unwrap();
         let answers = Arc::new(Talkative::default());
         let parts = Parts {
-            cluster: CLUSTER,
-            members,
             inbox: inbox.clone(),
             control: Arc::clone(&control) as Arc<dyn ClusterControl>,
             answers: Arc::clone(&answers) as Arc<dyn Answers>,
             heaps,
             snapshots: home.path().join("snapshots"),
         };
-        let transport = endpoint.enter(parts).unwrap();
+        endpoint.enter(parts).unwrap();
         Self {
             endpoint,
             transport,

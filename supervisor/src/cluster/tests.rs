@@ -3,16 +3,22 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, future};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::timeout;
 
 use self::world::{World, member};
 use super::files::Beginning;
-use super::{Role, Standing, Status};
+use super::{ClusterControl, Role, Standing, Status};
+use crate::limits::REQUESTS_PENDING_MAX;
+use crate::metrics::{Answered, Build, Exposition, Figures, Leads, SnapshotWork};
 use crate::raft::command::{Command, Outcome, Retag, TagChange};
 use crate::raft::core::{Failure, Stop};
 use crate::raft::request::{Ask, MemberChange, Refusal};
+use crate::store::Replicate as _;
 
 fn adopt(heap: u8) -> Command {
     Command::Adopt {
@@ -88,6 +94,27 @@ fn a_request_is_done_once_however_often_it_is_asked() {
         world.wait(world.handle(1).ask(request)),
         Err(Failure::Refused(Refusal::Malformed))
     );
+}
+
+#[test]
+fn all_nodes_hide_places_in_lists_by_one_key() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    let key = |world: &World, at: usize| {
+        let store = world.store(at);
+        store.replicate_by(Arc::new(world.handle(at)));
+        world.wait(store.cursor_key()).unwrap()
+    };
+    // Each database proposes another one.
+    let first = key(&world, 1);
+    for at in 0..3 {
+        assert_eq!(key(&world, at), first, "node {at}");
+    }
+    world.kill(2);
+    world.restart(2);
+    world.barrier(2);
+    assert_eq!(key(&world, 2), first);
+    world.agree();
 }
 
 #[test]
@@ -170,14 +197,88 @@ fn a_node_joins_votes_and_leaves() {
         Ok(Outcome::Done)
     );
 
-    let left = world.wait(world.handle(0).change_members(MemberChange::Remove(id)));
-    assert_eq!(left, Ok(Outcome::Done));
+    let left = world.wait(world.handle(0).change(MemberChange::Remove(id)));
+    assert_eq!(left, Ok(()));
     let is_over = |now: &Status| now.standing == Standing::Stopped(Some(Stop::Removed));
     world.until(new, is_over);
     let stopped = world.wait(world.handle(new).propose(&adopt(2)));
     assert_eq!(stopped, Err(Failure::Stopped));
     assert!(world.slots[0].told.lock().unwrap().was_removed(id));
     world.propose(0, &tag(1, 6));
+}
+
+#[test]
+fn whoever_looks_after_a_node_sees_how_it_stands_and_changes_the_members_through_it() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    let follower = (leader + 1) % 3;
+    world.propose(follower, &adopt(1));
+    world.agree();
+    for at in 0..3 {
+        let control: &dyn ClusterControl = &world.handle(at);
+        let status = control.status();
+        let role = if at == leader { "Leader" } else { "Follower" };
+        assert_eq!(status.role.name(), role);
+        assert_eq!(status.leader, Some(world.slots[leader].me.id));
+        assert!(status.term >= 1 && status.commit_index >= status.last_applied);
+        // The first entry is the one that all begin behind.
+        assert_eq!(status.log_length, world.handle(at).status().last - 1);
+    }
+    let unknown = MemberChange::Remove(member(9).id);
+    let refused = world.wait(world.handle(follower).change(unknown));
+    assert_eq!(refused, Err(Failure::Refused(Refusal::Unknown)));
+    let dead = (leader + 2) % 3;
+    world.kill(dead);
+    let remove = |at: usize| MemberChange::Remove(member(at).id);
+    let left = world.wait(world.handle(leader).change(remove(dead)));
+    assert_eq!(left, Ok(()));
+    assert_eq!(world.handle(leader).status().members.present.len(), 2);
+}
+
+#[test]
+fn what_a_node_does_is_counted() {
+    let mut world = World::new(3, 20);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    let late = (leader + 1) % 3;
+    world.kill(late);
+    for written in 0..100 {
+        world.propose(leader, &tag(1, written));
+    }
+    world.restart(late);
+    world.agree();
+    let figures = world.handle(leader).figures().node.clone();
+    let shown = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap();
+    let status = world.handle(leader).status();
+    world.wait(async {
+        // They are counted before the thread waits for more.
+        while shown(&figures.applied) < status.applied {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!((figures.leads.get(), figures.disk_full.get()), (1, 0));
+    assert_eq!(shown(&figures.term), status.term);
+    assert!(shown(&figures.log_entries) < 100 && shown(&figures.log_bytes) > 0);
+    assert!(figures.leader_changes.of(Leads::Me).get() >= 1);
+    assert!(figures.changes.of(Answered::Done).get() >= 101);
+    assert!(figures.reads.of(Answered::Done).get() >= 1);
+    assert!(figures.snapshots.of(SnapshotWork::Made).get() >= 1);
+    let late = world.handle(late).figures().node.clone();
+    assert_eq!(late.leads.get(), 0);
+    assert!(late.snapshots.of(SnapshotWork::Installed).get() >= 1);
+    let mut shown = Figures::default();
+    shown.cluster.node = figures;
+    let build = Build {
+        v8: String::new(),
+        protocol: String::new(),
+        sqlite: String::new(),
+    };
+    let text = Exposition::new(&shown, &build).text().unwrap();
+    for name in ["log_commit", "apply"] {
+        let count = format!("mcp_v8_cluster_{name}_seconds_count ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&count));
+        assert!(count.unwrap().parse::<u64>().unwrap() >= 100, "{name}");
+    }
 }
 
 #[test]
@@ -189,6 +290,79 @@ fn a_node_that_stops_gives_its_leadership_away_first() {
     assert!(next.is_some() && next != Some(world.slots[leader].me.id));
     world.kill(leader);
     world.leader();
+    world.agree();
+}
+
+#[test]
+fn what_must_not_be_lost_waits_out_a_node_that_has_too_much_to_do() {
+    let mut world = World::new(3, 1000);
+    world.leader();
+    world.kill(0);
+    world.kill(1);
+    // Nobody decides, and more wait than may.
+    let (patient, flood) = (world.handle(2), world.handle(2));
+    let one = adopt(9);
+    let flood = (0..2 * REQUESTS_PENDING_MAX).map(|_| {
+        let (flood, one) = (flood.clone(), one.clone());
+        let mut asked = Box::pin(async move { flood.propose(&one).await });
+        match (&mut asked).now_or_never() {
+            Some(answer) => future::ready(answer).boxed(),
+            None => asked.boxed(),
+        }
+    });
+    let flood: Vec<_> = flood.collect();
+    let changes = world.runtime.spawn(future::join_all(flood));
+    let kept = world.runtime.spawn(async move {
+        let patience = Duration::from_secs(60);
+        patient.replicate_within(adopt(1), patience).await
+    });
+    world.restart(0);
+    assert_eq!(world.wait(kept).unwrap(), Ok(Outcome::Done));
+    let refused = world.wait(changes).unwrap();
+    let is_refused = |answer: &&Result<_, _>| **answer == Err(Failure::Overloaded);
+    assert!(refused.iter().filter(is_refused).count() >= 100);
+    assert!(refused.contains(&Ok(Outcome::Done)));
+    world.agree();
+}
+
+#[test]
+fn the_last_of_three_goes_on_alone_and_others_join_it() {
+    let mut world = World::new(3, 1000);
+    let leader = world.leader();
+    world.propose(leader, &adopt(1));
+    world.propose(leader, &tag(1, 1));
+    let last = (leader + 1) % 3;
+    world.barrier(last);
+    for at in 0..3 {
+        world.kill(at);
+    }
+    let old = world.slots[last].me.cluster;
+    world.go_on_alone(last);
+    let cluster = world.slots[last].me.cluster;
+    assert_ne!(cluster, old);
+    world.barrier(last);
+    assert_eq!(value(&world, last, 1), Some("1".to_owned()));
+    world.propose(last, &tag(1, 2));
+    // One that was not lost after all finds nobody.
+    world.restart(leader);
+    let soon = Duration::from_secs(1);
+    let handle = world.handle(leader);
+    let write = world
+        .runtime
+        .block_on(async { timeout(soon, handle.propose(&adopt(2))).await });
+    assert!(!matches!(write, Ok(Ok(_))));
+    world.kill(leader);
+
+    let new = world.add(cluster, member(7));
+    world.begin(new, Beginning::Later);
+    let join = MemberChange::Join(world.slots[new].member.clone());
+    assert_eq!(world.wait(world.handle(last).change(join)), Ok(()));
+    let id = world.slots[new].me.id;
+    world.until(last, |now| now.conf.get_voters().contains(&id.get()));
+    world.propose(new, &tag(1, 3));
+    world.agree();
+    world.kill(last);
+    world.restart(last);
     world.agree();
 }
 

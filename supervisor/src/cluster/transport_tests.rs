@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::eraftpb::MessageType;
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -15,15 +13,15 @@ use tokio::time::{sleep, timeout};
 
 use super::bootstrap::{Disk, first_cluster};
 use super::line::{Line, Question, Target};
-use super::sample_tests::{append, heartbeat, message, packed, packet};
+use super::sample_tests::{announced, append, heartbeat, made, packet};
 use super::stand_tests::*;
 use super::*;
+use crate::limits::SNAPSHOT_PIECE_BYTES;
+use crate::metrics::{SnapshotTravel, TransportFigures, Way};
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::Incarnation;
-use crate::raft::log::Position;
 use crate::raft::packet::{Body, Lane, Packet};
 use crate::raft::request::MemberChange;
-use crate::store::snapshot::Manifest;
 
 /// Two nodes that know each other by this.
 pub(super) fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
@@ -40,6 +38,15 @@ pub(super) fn pair(trusts: [Trust; 2]) -> ([ClusterConfig; 2], [Stand; 2]) {
 async fn exchange(a: &mut Stand, b: &mut Stand) {
     one_way(a, b).await;
     one_way(b, a).await;
+    let (sent, received) = (a.transport.figures(), b.transport.figures());
+    for way in [Way::Control, Way::Bulk] {
+        // Whoever has sent hears of the last ones a moment later.
+        assert_eq!(received.received.of(way).get(), 300);
+        assert!(sent.dropped.of(way).get() == 0);
+    }
+    let bytes = |figures: &TransportFigures| figures.received_bytes.of(Way::Bulk).get();
+    assert!(bytes(&received) > 300 * 2000 && bytes(&sent) > 300 * 2000);
+    assert!(received.connections.get() >= 2 && received.strangers.get() == 0);
 }
 
 async fn one_way(sender: &mut Stand, receiver: &Stand) {
@@ -115,6 +122,8 @@ async fn a_node_that_comes_back_is_reached_again() {
     a.transport.send(between(&one, &two, packet(2)));
     let lost = until(&a.inbox, |events| !events.is_empty()).await;
     assert_eq!(lost, [Event::Unreachable(two.id)]);
+    let dropped = a.transport.figures().dropped;
+    assert_eq!(dropped.of(Way::Control).get(), 1);
     let b = Stand::open(&configs[1], members(&[one.clone(), two.clone()]));
     let mut came = Vec::new();
     while came.is_empty() {
@@ -123,6 +132,26 @@ async fn a_node_that_comes_back_is_reached_again() {
         came = packets(b.events());
     }
     assert_eq!(number_of(&came[0]), 3);
+}
+
+#[tokio::test]
+async fn a_member_that_says_nothing_is_missed() {
+    let (_, [mut a, b]) = pair([Trust::Nobody, Trust::Nobody]);
+    let (one, two) = (a.endpoint.me().clone(), b.endpoint.me().clone());
+    let hearing = b.endpoint.hearing();
+    let silence = || match hearing.silences()[..] {
+        [(id, silence)] if id == one.id => silence,
+        ref other => panic!("{other:?}"),
+    };
+    sleep(Duration::from_millis(50)).await;
+    let before = silence();
+    assert!(before >= Duration::from_millis(50));
+    a.transport.send(between(&one, &two, packet(1)));
+    until(&b.inbox, |events| events.len() == 1).await;
+    assert!(silence() < before);
+    // Whoever is no member any more is not missed.
+    b.endpoint.hearing().0.roster.set_members(&members(&[two]));
+    assert_eq!(hearing.silences(), []);
 }
 
 /// Answers what is small, and says how long each body is that came; leaves what is large unanswered.
@@ -249,32 +278,30 @@ async fn a_snapshot_survives_a_cut_connection() {
         Arc::clone(&passed),
     ));
 
-    let content: Vec<u8> = (0..5_000_001_u32)
-        .map(|number| (number % 251) as u8)
-        .collect();
-    let file = home.path().join("made");
-    fs::write(&file, &content).unwrap();
-    let manifest = Manifest {
-        at: Position { index: 9, term: 2 },
-        bytes: content.len() as u64,
-        sha256: Sha256::digest(&content).into(),
-    };
-    let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.to_bytes().into();
-    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
-    let snapshot = between(&me, &behind, packed(snapshot));
-    a.transport.send_snapshot(snapshot.clone(), file.clone());
+    let made = made(home.path(), 100, 5);
+    let content = fs::read(&made.path).unwrap();
+    assert!(content.len() > 5_000_000);
+    let snapshot = between(&me, &behind, announced(&made));
+    a.transport
+        .send_snapshot(snapshot.clone(), made.path.clone());
     // The file may go once it is on its way.
-    fs::remove_file(file).unwrap();
+    fs::remove_file(made.path).unwrap();
     let events = until(&a.inbox, |events| !events.is_empty()).await;
     let (to, is_there) = (behind.id, true);
     assert_eq!(events, [Event::SnapshotSent { to, is_there }]);
     assert_eq!(packets(b.events()), [snapshot]);
-    let arrived = b.home.path().join("snapshots").join(manifest.file_name());
+    let arrived = snapshot::shelf::arrived_name(&made.manifest);
+    let arrived = b.home.path().join("snapshots").join(arrived);
     assert!(fs::read(arrived).unwrap() == content);
     let passed = passed.load(Ordering::SeqCst);
+    let (sent, received) = (a.transport.figures(), b.transport.figures());
+    assert_eq!(sent.snapshots.of(SnapshotTravel::Sent).get(), 1);
+    assert_eq!(received.snapshots.of(SnapshotTravel::Received).get(), 1);
+    let all = content.len() as u64;
+    assert!(sent.sent_bytes.of(Way::Snapshot).get() >= all - SNAPSHOT_PIECE_BYTES as u64);
+    assert!(received.received_bytes.of(Way::Snapshot).get() >= all);
     assert!(
-        passed < 7_500_000,
+        passed < 2 * content.len() as u64 - 2_500_000,
         "all of it was sent again: {passed} bytes"
     );
 }
@@ -285,24 +312,16 @@ async fn what_becomes_of_a_snapshot_is_told_in_any_case() {
     let nobody = peer(&config("b", Trust::Nobody));
     let mut a = Stand::open(&own, members(&[peer(&own), nobody.clone()]));
     let me = a.endpoint.me().clone();
-    let content = b"state";
-    let file = a.home.path().join("made");
-    fs::write(&file, content).unwrap();
-    let manifest = Manifest {
-        at: Position { index: 9, term: 2 },
-        bytes: content.len() as u64,
-        sha256: Sha256::digest(content).into(),
-    };
-    let mut snapshot = message(MessageType::MsgSnapshot, 0);
-    snapshot.mut_snapshot().data = manifest.to_bytes().into();
-    snapshot.mut_snapshot().mut_metadata().mut_conf_state();
-    let snapshot = between(&me, &nobody, packed(snapshot));
+    let made = made(a.home.path(), 9, 0);
+    let snapshot = between(&me, &nobody, announced(&made));
     let (to, is_there) = (nobody.id, false);
-    for file in [a.home.path().join("missing"), file] {
+    for file in [a.home.path().join("missing"), made.path] {
         a.transport.send_snapshot(snapshot.clone(), file);
         let events = until(&a.inbox, |events| !events.is_empty()).await;
         assert_eq!(events, [Event::SnapshotSent { to, is_there }]);
     }
+    let unsent = a.transport.figures().snapshots;
+    assert_eq!(unsent.of(SnapshotTravel::Unsent).get(), 2);
 }
 
 #[tokio::test]
@@ -335,19 +354,19 @@ async fn first_members_come_together_and_others_join_them() {
                 panic!("{start:?}");
             };
             let control = Arc::new(Obedient::default());
+            let members = crate::raft::state::Members {
+                present: first.members.clone(),
+                removed: Vec::new(),
+            };
+            let transport = endpoint.found(first.cluster, &members).unwrap();
             let parts = Parts {
-                cluster: first.cluster,
-                members: crate::raft::state::Members {
-                    present: first.members.clone(),
-                    removed: Vec::new(),
-                },
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
                 answers: Arc::new(Talkative::default()),
                 heaps: None,
                 snapshots,
             };
-            let transport = endpoint.enter(parts).unwrap();
+            endpoint.enter(parts).unwrap();
             (endpoint, transport, first, control)
         }));
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -11,8 +12,9 @@ use super::http::{address, list};
 use super::raw::Said;
 use super::resolve::{Resolver, malformed, number, switch, text};
 use super::setting::Setting;
-use super::{BIND_HOST_DEFAULT, Note};
-use crate::cluster::{Address, Begin, ClusterConfig, Listed, NodeName, Timing, Trust};
+use super::{BIND_HOST_DEFAULT, Machine, Note};
+use crate::app::State;
+use crate::cluster::{Address, Begin, ClusterConfig, Listed, NodeConfig, NodeName, Times, Trust};
 use crate::http::TlsFiles;
 use crate::limits::{CLUSTER_MEMBERS_MAX, CLUSTER_MS_MAX, CLUSTER_MS_MIN};
 
@@ -176,7 +178,25 @@ impl ClusterFlags {
 }
 
 impl Resolver<'_> {
-    pub(super) fn cluster(&mut self, notes: &mut Vec<Note>) -> Option<ClusterConfig> {
+    /// The node that a server is which keeps this.
+    pub(super) fn node(
+        &mut self,
+        state: &State,
+        machine: &Machine,
+        notes: &mut Vec<Note>,
+    ) -> Option<NodeConfig> {
+        let cluster = self.cluster(notes)?;
+        let directory = match state {
+            State::Stateful { sessions, .. } => sessions.clone(),
+            // Ends of executions are shared all the same.
+            State::Stateless => self
+                .path(Setting::SessionDbPath)
+                .unwrap_or_else(|| self.default_directory(Setting::SessionDbPath, machine, notes)),
+        };
+        Some(NodeConfig { cluster, directory })
+    }
+
+    fn cluster(&mut self, notes: &mut Vec<Note>) -> Option<ClusterConfig> {
         // Everything is read, so that everything that is wrong is reported.
         let port = self.value(Setting::ClusterPort, None, |said| {
             let port = number(said, 1..=u64::from(u16::MAX), "")?;
@@ -189,7 +209,7 @@ impl Resolver<'_> {
             parsed(said).map(Some)
         });
         let advertise = self.value(Setting::AdvertiseAddr, None, |said| parsed(said).map(Some));
-        let timing = self.timing(notes);
+        let times = self.times(notes);
         let trust = self.trust();
         let is_open = self.value(Setting::ClusterInsecure, false, switch);
         let is_status_public = self.value(Setting::ClusterStatusPublic, false, switch);
@@ -217,7 +237,7 @@ impl Resolver<'_> {
             advertise: advertise?,
             begin,
             forces_new,
-            timing,
+            times,
             trust,
             is_status_public,
         })
@@ -255,7 +275,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn timing(&mut self, notes: &mut Vec<Note>) -> Timing {
+    fn times(&mut self, notes: &mut Vec<Note>) -> Times {
         let ms = CLUSTER_MS_MIN..=CLUSTER_MS_MAX;
         let unit = " milliseconds";
         let heartbeat = self.number(
@@ -282,7 +302,13 @@ impl Resolver<'_> {
         } else if least < 3 * heartbeat {
             notes.push(Note::Nervous { heartbeat, least });
         }
-        Timing::new(heartbeat, (least, most))
+        let [heartbeat, election_min, election_max] =
+            [heartbeat, least, most].map(Duration::from_millis);
+        Times {
+            heartbeat,
+            election_min,
+            election_max,
+        }
     }
 
     fn trust(&mut self) -> Trust {

@@ -9,6 +9,7 @@ use super::manual::Paper;
 use super::setting::Setting;
 use super::state::NEEDS_STATE;
 use crate::app::GarbageOptions;
+use crate::cluster::Address;
 use crate::tenant::Tenant;
 
 /// What can be done instead of serving.
@@ -60,6 +61,9 @@ pub(super) enum Errand {
     /// Work with the policies for requests of scripts.
     #[command(subcommand, arg_required_else_help = false)]
     Policy(PolicyErrand),
+    /// Work with the nodes of a cluster.
+    #[command(subcommand, arg_required_else_help = false)]
+    Cluster(ClusterErrand),
     /// Print what a shell completes the command line by, and end.
     ///
     /// Packages and scripts/install put it where the shell looks; for one shell alone:
@@ -136,6 +140,45 @@ pub(super) enum PolicyErrand {
     },
 }
 
+/// What can be asked of a node.
+#[derive(Debug, Subcommand)]
+pub(super) enum ClusterErrand {
+    /// Show how a node stands and who is in its cluster, as JSON, and end.
+    ///
+    /// It takes the settings of a node, as flags, variables or in the configuration file, and shows by its
+    /// secret or certificate that it may ask. It may run beside one.
+    ///
+    /// Exit codes: 0 it is shown, 1 there is no answer, 2 the configuration is wrong.
+    Status {
+        /// The node to ask, as host:port of its cluster port. Without: the one on this machine.
+        #[arg(long, value_name = "ADDRESS")]
+        at: Option<Address>,
+    },
+    /// Remove a node from the cluster, wait until that is done, and end.
+    ///
+    /// What it was running is ended as failed. It is refused where the nodes that are left and alive could
+    /// not decide anything. A node that was removed ends; with an empty data directory it can join again.
+    ///
+    /// Exit codes: 0 it is removed, 1 it is not, 2 the configuration is wrong.
+    Leave {
+        /// What the node is called (its --node-id).
+        node: String,
+
+        /// A node to ask, as host:port of its cluster port. Without: the one on this machine.
+        #[arg(long, value_name = "ADDRESS")]
+        at: Option<Address>,
+    },
+}
+
+/// What a node is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskNode {
+    /// How it stands.
+    Status,
+    /// That this one goes.
+    Leave(String),
+}
+
 const GC_AFTER_HELP: &str = "\
 Examples:
   mcp-v8 gc --dry-run
@@ -170,6 +213,7 @@ pub(super) fn is_of_errands(setting: Setting) -> bool {
     NEEDS_STATE.contains(&setting)
         || NEEDS_TO_VERIFY.contains(&setting)
         || NEEDS_TO_CHECK.contains(&setting)
+        || NEEDS_TO_ASK.contains(&setting)
         || matches!(setting, Setting::Stateless | Setting::LogLevel)
 }
 
@@ -182,6 +226,17 @@ const NEEDS_TO_CHECK: [Setting; 4] = [
     Setting::OpaUrl,
     Setting::OpaFetchPolicy,
     Setting::FetchAllowPrivate,
+];
+
+/// What counts for a node that is asked.
+const NEEDS_TO_ASK: [Setting; 7] = [
+    Setting::ClusterPort,
+    Setting::ClusterBindHost,
+    Setting::NodeId,
+    Setting::ClusterTlsCert,
+    Setting::ClusterTlsKey,
+    Setting::ClusterTlsCa,
+    Setting::ClusterSecretFile,
 ];
 
 /// What an errand goes by, by its words.
@@ -206,6 +261,7 @@ impl Shown {
                 |setting| NEEDS_TO_CHECK.contains(&setting) || setting == Setting::LogLevel,
                 true,
             ),
+            "cluster status" | "cluster leave" => (|setting| NEEDS_TO_ASK.contains(&setting), true),
             "doctor" => (is_of_errands, true),
             _ => (|_| false, false),
         };
@@ -252,6 +308,13 @@ pub(super) enum Task {
         /// The file; `-` for standard input.
         input: PathBuf,
     },
+    /// Ask a node of a cluster.
+    AskNode {
+        /// Which.
+        at: Option<Address>,
+        /// What.
+        ask: AskNode,
+    },
     /// Write this about the command line.
     Write(Paper),
 }
@@ -279,6 +342,14 @@ impl From<Errand> for Task {
                 is_operator: operator,
             },
             Errand::Policy(PolicyErrand::Check { input }) => Self::CheckPolicy { input },
+            Errand::Cluster(ClusterErrand::Status { at }) => Self::AskNode {
+                at,
+                ask: AskNode::Status,
+            },
+            Errand::Cluster(ClusterErrand::Leave { node, at }) => Self::AskNode {
+                at,
+                ask: AskNode::Leave(node),
+            },
             Errand::Completions { shell } => Self::Write(Paper::Completions(shell)),
             Errand::Man { list: true, .. } => Self::Write(Paper::Contents),
             Errand::Man { command, .. } => Self::Write(Paper::Page(command)),

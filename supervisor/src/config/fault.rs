@@ -153,6 +153,9 @@ pub enum Fault {
         /// What is wrong with it.
         problem: String,
     },
+    /// A node is to be asked, and nothing says how.
+    #[error("cluster needs --cluster-port, and how nodes know each other: the settings of a node")]
+    NoCluster,
     /// A policy is to be asked, and there is none.
     #[error("policy check needs --policy-dir or --opa-url: the policies that are to be asked")]
     NothingAsked,

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod cli;
 mod cluster;
+mod command;
 mod complaint;
 mod defaults;
 mod effective;
@@ -37,24 +38,22 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+pub use command::Command;
 pub use effective::{Effective, changed, effective};
-pub use errand::ReportFormat;
+pub use errand::{AskNode, ReportFormat};
 pub use fault::{Fault, Faults};
 pub use setting::{CONFIG_VARIABLE, Setting, VARIABLE_PREFIX};
 pub use wasm_config::ListFault;
 pub use wasm_modules::ModuleFault;
 
 use self::errand::Task;
-use crate::app::{
-    ExecutionsConfig, GarbageOptions, HeapPlace, Jail, State, WasmModule, WorkerStart,
-};
+use crate::app::{ExecutionsConfig, HeapPlace, State, WasmModule};
 use crate::audit::AuditConfig;
-use crate::cluster::ClusterConfig;
+use crate::cluster::NodeConfig;
 use crate::fetch::options::FetchOptions;
 use crate::http::HttpConfig;
 use crate::policy::PolicyOptions;
 use crate::telemetry::{LogOptions, TraceOptions};
-use crate::tenant::Tenant;
 
 /// Where heaps are kept when nobody says.
 pub const DIRECTORY_PATH_DEFAULT: &str = "/tmp/mcp-v8-heaps";
@@ -97,8 +96,6 @@ const BYTES_PER_MB: u64 = 1 << 20;
 pub struct Config {
     /// How clients reach it.
     pub transport: Transport,
-    /// The cluster that it takes part in.
-    pub cluster: Option<ClusterConfig>,
     /// How executions run and where they are kept.
     pub executions: ExecutionsConfig,
     /// Whether scripts may make requests, and which.
@@ -129,13 +126,14 @@ impl Config {
     pub fn summary(&self) -> String {
         let executions = &self.executions;
         format!(
-            "mcp-v8 {} serves MCP {}; {}; worker {} (started by {}, sandbox {}, engine tier {}{}); {}; {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
+            "mcp-v8 {} serves MCP {}{}; {}; worker {} (started by {}, sandbox {}, engine tier {}{}); {}; {} MB of heap and {} s for each execution unless it asks otherwise, {} at \
              once, {} may wait",
             env!("CARGO_PKG_VERSION"),
             match self.transport {
                 Transport::Stdio => "on standard input and output",
                 Transport::Http(_) => "over HTTP",
             },
+            together(executions.node.as_ref()),
             kept(&executions.state),
             executions.worker_path.display(),
             executions.worker_start.name(),
@@ -149,6 +147,20 @@ impl Config {
             executions.queue_length_max,
         )
     }
+}
+
+/// What it is in a cluster.
+fn together(node: Option<&NodeConfig>) -> String {
+    node.map_or_else(String::new, |node| {
+        let cluster = &node.cluster;
+        format!(
+            " as node {} of a cluster (heard on {}, reached at {}, its log in {})",
+            cluster.name,
+            cluster.listen,
+            cluster.advertise,
+            node.directory.display()
+        )
+    })
 }
 
 /// The modules that scripts have, by name.
@@ -352,63 +364,6 @@ impl Machine {
     }
 }
 
-/// What to do.
-#[derive(Debug)]
-pub enum Command {
-    /// Serve.
-    Serve(Box<Config>),
-    /// Show what becomes of the jail of such workers, and end.
-    CheckSandbox {
-        /// The program of the worker.
-        worker_path: PathBuf,
-        /// Its jail and engine.
-        jail: Jail,
-        /// How it is started.
-        worker_start: WorkerStart,
-    },
-    /// Collect garbage once, and end.
-    CollectGarbage {
-        /// Where everything is, and how long it is kept.
-        config: Box<Config>,
-        /// How.
-        options: GarbageOptions,
-    },
-    /// Ask the policies about one request, show what each says, and end.
-    CheckPolicy {
-        /// The policies.
-        fetch: Box<FetchOptions>,
-        /// The file with the request; `-` for standard input.
-        input: PathBuf,
-        /// What the log is like.
-        log: LogOptions,
-    },
-    /// Check what this configuration names, show what it comes to, and end.
-    CheckConfig(Box<Config>),
-    /// Try everything that a server with this configuration needs, and end.
-    Doctor {
-        /// The configuration.
-        config: Box<Config>,
-        /// How it is told.
-        format: ReportFormat,
-    },
-    /// Read an audit log, say whether it is what was written, and end.
-    VerifyAudit {
-        /// Where it is.
-        audit: AuditConfig,
-        /// The files to read, the oldest first; none for all.
-        files: Vec<PathBuf>,
-    },
-    /// Make a token, show it, and end.
-    NewToken {
-        /// Whose it is to be.
-        tenant: Tenant,
-        /// Whether who has it may see figures of all tenants.
-        is_operator: bool,
-    },
-    /// Show this text (help or version) on standard output, and succeed.
-    Show(String),
-}
-
 /// Reads command line (the program's name first), environment and file, and judges them together.
 ///
 /// # Errors
@@ -468,6 +423,12 @@ pub fn load(
         Some(Task::VerifyAudit { files }) => {
             let audit = config.audit.ok_or(Faults(vec![Fault::NothingNoted]))?;
             return Ok(Command::VerifyAudit { audit, files });
+        }
+        Some(Task::AskNode { at, ask }) => {
+            let node = config.executions.node;
+            let node = node.ok_or(Faults(vec![Fault::NoCluster]))?;
+            let cluster = Box::new(node.cluster);
+            return Ok(Command::AskNode { cluster, at, ask });
         }
         Some(Task::CheckPolicy { input }) => {
             let fetch = config.fetch.ok_or(Faults(vec![Fault::NothingAsked]))?;

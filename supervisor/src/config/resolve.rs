@@ -25,6 +25,7 @@ pub(super) fn resolve(
 ) -> Result<Config, Faults> {
     let mut resolver = Resolver { raw, faults };
     let state = resolver.state(machine, &mut notes);
+    let node = resolver.node(&state, machine, &mut notes);
     let retention = resolver.retention();
     let worker_path = resolver.worker_path(machine);
     let jail = resolver.jail();
@@ -64,10 +65,10 @@ pub(super) fn resolve(
             limits::EXECUTION_TIMEOUT_SECS_DEFAULT,
         ),
         tenant_limits: resolver.tenant_limits(),
+        node,
         ..ExecutionsConfig::new(worker_path, state)
     };
     let transport = resolver.transport(&mut notes);
-    let cluster = resolver.cluster(&mut notes);
     let fetch = resolver.fetch();
     let audit = resolver.audit();
     let log = LogOptions {
@@ -78,7 +79,6 @@ pub(super) fn resolve(
     if resolver.faults.is_empty() {
         Ok(Config {
             transport,
-            cluster,
             executions,
             fetch,
             audit,

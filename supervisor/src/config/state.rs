@@ -40,7 +40,12 @@ impl Resolver<'_> {
         let key_file = self.path(Setting::HeapKeyFile);
         let retention = self.heap_retention();
         if stateless {
+            let is_node = self.raw.get(Setting::ClusterPort).is_some();
             for setting in NEEDS_STATE {
+                // A node keeps its log there, whatever executions leave.
+                if setting == Setting::SessionDbPath && is_node {
+                    continue;
+                }
                 self.conflict(
                     Setting::Stateless,
                     setting,
@@ -129,7 +134,7 @@ impl Resolver<'_> {
     }
 
     /// The default under /tmp, unless somebody else was there first.
-    fn default_directory(
+    pub(super) fn default_directory(
         &mut self,
         setting: Setting,
         machine: &Machine,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::*;
-use crate::app::{State, StorePlace};
+use crate::app::{GarbageOptions, State, StorePlace};
 use crate::limits;
 use crate::telemetry::LogLevel;
 

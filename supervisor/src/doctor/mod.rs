@@ -8,6 +8,7 @@ mod places;
 mod programs;
 mod reach;
 mod report;
+mod together;
 
 pub use self::report::{Finding, Grade, Report};
 
@@ -33,6 +34,7 @@ pub async fn examine(config: &Config, machine: &Machine) -> Report {
     report.extend(reach::traces(config));
     report.extend(reach::policies(config).await);
     report.extend(reach::bucket(config).await);
+    report.extend(together::nodes(config).await);
     report.extend(programs::versions());
     report.extend(programs::execution(config).await);
     report

@@ -90,6 +90,8 @@ pub(super) async fn execution(config: &Config) -> Vec<Finding> {
     let began = Instant::now();
     let started = Executions::start(ExecutionsConfig {
         state: State::Stateless,
+        // A second node with its name would be refused, or take its place.
+        node: None,
         max_concurrent: 1,
         broker: None,
         ..config.executions.clone()

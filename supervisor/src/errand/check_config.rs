@@ -59,6 +59,10 @@ fn faults(config: &Config) -> Vec<String> {
         let checked = key_file::look(KeyUse::Heaps, &heaps.key_file);
         note(checked.as_ref().map(|_| ()).map_err(|error| error as _));
     }
+    if let Some(node) = &config.executions.node {
+        let checked = node.cluster.check_trust();
+        note(checked.as_ref().map(|_| ()).map_err(|error| error as _));
+    }
     if let Some(audit) = &config.audit {
         let checked = key_file::look(KeyUse::Audit, &audit.key_file);
         note(checked.as_ref().map(|_| ()).map_err(|error| error as _));

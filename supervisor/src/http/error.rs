@@ -134,6 +134,7 @@ const fn body(error: &BodyError) -> ErrorCode {
 const fn refused(error: &app::Error) -> ErrorCode {
     match error {
         app::Error::NotFound { .. } => ErrorCode::UnknownExecution,
+        app::Error::Gone { .. } => ErrorCode::Gone,
         app::Error::UnknownHeap { .. } => ErrorCode::UnknownHeap,
         app::Error::UnknownSession { .. } => ErrorCode::UnknownSession,
         app::Error::NoLatestHeap { .. } => ErrorCode::NoLatestHeap,
@@ -169,6 +170,9 @@ const fn unavailable(error: &Unavailable) -> ErrorCode {
         }
         Unavailable::Audit { .. } => ErrorCode::AuditUnavailable,
         Unavailable::StillEnding { .. } => ErrorCode::StillEnding,
+        Unavailable::Cluster { .. } => ErrorCode::ClusterUnavailable,
+        Unavailable::Undecided { .. } => ErrorCode::Undecided,
+        Unavailable::Node { .. } => ErrorCode::NodeUnreachable,
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) enum ErrorCode {
     ForeignOrigin,
     NotFound,
     UnknownExecution,
+    Gone,
     UnknownHeap,
     UnknownSession,
     NoLatestHeap,
@@ -42,12 +43,15 @@ pub(super) enum ErrorCode {
     AuditUnavailable,
     StillEnding,
     HeapsUnavailable,
+    ClusterUnavailable,
+    Undecided,
+    NodeUnreachable,
     AuthorizationUnavailable,
 }
 
 impl ErrorCode {
     /// What any request may come to, whatever it asks for: most of it before the API sees it.
-    pub(super) const OF_ANY: [Self; 15] = [
+    pub(super) const OF_ANY: [Self; 18] = [
         Self::InvalidArgument,
         Self::BodyCutOff,
         Self::BadHost,
@@ -63,6 +67,9 @@ impl ErrorCode {
         Self::TenantFull,
         Self::Full,
         Self::ShuttingDown,
+        Self::ClusterUnavailable,
+        Self::Undecided,
+        Self::NodeUnreachable,
     ];
 
     /// The name that programs look at.
@@ -80,6 +87,7 @@ impl ErrorCode {
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::UnknownExecution => "execution_not_found",
+            Self::Gone => "gone",
             Self::UnknownHeap => "heap_not_found",
             Self::UnknownSession => "session_not_found",
             Self::NoLatestHeap => "no_latest_heap",
@@ -103,6 +111,9 @@ impl ErrorCode {
             Self::AuditUnavailable => "audit_unavailable",
             Self::StillEnding => "still_ending",
             Self::HeapsUnavailable => "heaps_unavailable",
+            Self::ClusterUnavailable => "cluster_unavailable",
+            Self::Undecided => "undecided",
+            Self::NodeUnreachable => "node_unreachable",
             Self::AuthorizationUnavailable => "authorization_unavailable",
         }
     }
@@ -128,6 +139,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotRunning | Self::RunsElsewhere => StatusCode::CONFLICT,
+            Self::Gone => StatusCode::GONE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HeapDamaged | Self::HeapForeign | Self::HeapIncompatible | Self::HeapTooLarge => {
@@ -143,6 +155,9 @@ impl ErrorCode {
             | Self::AuditUnavailable
             | Self::StillEnding
             | Self::HeapsUnavailable
+            | Self::ClusterUnavailable
+            | Self::Undecided
+            | Self::NodeUnreachable
             | Self::AuthorizationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -165,6 +180,7 @@ impl ErrorCode {
             Self::ForeignOrigin => "pages of this Origin may not call the server",
             Self::NotFound => "there is nothing at this path",
             Self::UnknownExecution => "no execution has this id, or it has expired",
+            Self::Gone => "the node that ran the execution has left, with its output and code",
             Self::UnknownHeap => "no heap has this name, or it has expired",
             Self::UnknownSession => "no execution has completed with this session",
             Self::NoLatestHeap => "the session has no latest heap",
@@ -189,6 +205,11 @@ impl ErrorCode {
             Self::AuditUnavailable => "what happens cannot be noted in the audit log now",
             Self::StillEnding => "the execution was asked to end, and has not ended yet",
             Self::HeapsUnavailable => "the store of heaps cannot be reached now",
+            Self::ClusterUnavailable => {
+                "too few nodes of the cluster can be reached, or this one is behind"
+            }
+            Self::Undecided => "the cluster did not say whether it has made the change",
+            Self::NodeUnreachable => "the node that runs the execution gives no answer now",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What an operator watches, in the text form of OpenMetrics.
 
-use std::sync::Arc;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -9,7 +12,9 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _, LabelValueEncoder,
+};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -28,15 +33,44 @@ const SECONDS: [f64; 12] = [
 /// The route of requests for something that is not there.
 const NO_ROUTE: &str = "none";
 
-/// Names and values of a series' labels. All are out of short lists, whatever clients send.
-type Labels<const N: usize> = [(&'static str, String); N];
+/// A route, as it is written where it is served. Clones share it, so that no request makes a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Route(Arc<str>);
+
+impl Borrow<str> for Route {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        (&*self.0).encode(encoder)
+    }
+}
+
+/// The labels of the count of requests. All are out of short lists, whatever clients send.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: Route,
+    status: u16,
+}
+
+/// Those of their times.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct On {
+    route: Route,
+}
 
 /// All figures. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     exposition: Arc<Exposition>,
-    requests: Family<Labels<3>, Counter>,
-    seconds: Family<Labels<1>, Histogram>,
+    requests: Family<Answered, Counter>,
+    seconds: Family<On, Histogram>,
+    /// The routes that were asked for, each with its times.
+    routes: Arc<RwLock<HashMap<Route, Histogram>>>,
 }
 
 impl Metrics {
@@ -64,7 +98,25 @@ impl Metrics {
             exposition: Arc::new(exposition),
             requests,
             seconds,
+            routes: Arc::default(),
         }
+    }
+
+    /// A route and its times.
+    fn of(&self, route: &str) -> (Route, Histogram) {
+        let known = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((route, seconds)) = known.get_key_value(route) {
+            return (route.clone(), seconds.clone());
+        }
+        drop(known);
+        let route = Route(route.into());
+        let on = On {
+            route: route.clone(),
+        };
+        let seconds = self.seconds.get_or_create(&on).clone();
+        let mut known = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(route.clone(), seconds.clone());
+        (route, seconds)
     }
 }
 
@@ -87,21 +139,18 @@ pub(super) async fn count(
     request: Request,
     next: Next,
 ) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or(NO_ROUTE, MatchedPath::as_str)
-        .to_owned();
+    let route = request.extensions().get::<MatchedPath>();
+    let (route, seconds) = metrics.of(route.map_or(NO_ROUTE, MatchedPath::as_str));
     let method = method(request.method());
     let began = Instant::now();
     let response = next.run(request).await;
-    let labels = [
-        ("method", method.to_owned()),
-        ("route", route.clone()),
-        ("status", response.status().as_str().to_owned()),
-    ];
-    metrics.requests.get_or_create(&labels).inc();
-    let seconds = metrics.seconds.get_or_create(&[("route", route)]);
+    let status = response.status().as_u16();
+    let answered = Answered {
+        method,
+        route,
+        status,
+    };
+    metrics.requests.get_or_create(&answered).inc();
     seconds.observe(began.elapsed().as_secs_f64());
     response
 }
@@ -128,7 +177,7 @@ struct Standing {
 }
 
 impl Collector for Standing {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let load = self.executions.load();
         let store = self.executions.store_load();
         let database_bytes = usize::try_from(store.database_bytes).unwrap_or(usize::MAX);

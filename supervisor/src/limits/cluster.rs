@@ -9,14 +9,6 @@ use super::{HEAP_BYTES_MAX, HEAP_GRACE, PACKET_BYTES_MAX};
 pub const CLUSTER_MS_MIN: u64 = 10;
 /// The longest.
 pub const CLUSTER_MS_MAX: u64 = 60_000;
-/// The finest look at the clock.
-pub const CLUSTER_TICK_MIN: Duration = Duration::from_millis(5);
-/// The coarsest.
-pub const CLUSTER_TICK_MAX: Duration = Duration::from_millis(50);
-/// Ticks from one heartbeat to the next, at least, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_HEARTBEAT: u64 = 5;
-/// Ticks among which a node draws when it stands for election, where the finest tick allows them.
-pub const CLUSTER_TICKS_OF_ELECTION: u64 = 20;
 
 /// How far the clocks of two nodes may be apart.
 pub const PEER_CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
@@ -97,6 +89,8 @@ pub const PEER_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const LINKS_MAX: usize = 128;
 /// Nodes whose address was heard from themselves.
 pub const LEARNED_ADDRESSES_MAX: usize = 128;
+/// How often a node looks whether it has stood still, and could hear nobody.
+pub const HEARING_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before nodes that have not answered are asked again, while a cluster begins.
 pub const FOUNDING_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before the log says again what a cluster that begins waits for.
@@ -110,10 +104,10 @@ pub const SNAPSHOT_BYTES_PER_SEC: u64 = 64 << 20;
 pub const SNAPSHOT_PIECE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often in a row a piece may fail before the snapshot is given up.
 pub const SNAPSHOT_FAILURES_MAX: u32 = 8;
-/// Bytes a second that any disk reads back, to verify a snapshot.
-pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 20 << 20;
-/// Snapshots that were received whole and are kept. The node removes them when it has used them; the
-/// oldest of more than these was of a leader that is gone.
+/// Bytes a second of a snapshot that any node verifies: it reads all of it twice.
+pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 10 << 20;
+/// Snapshots that were received whole and wait for the node to take them; the oldest of more than these
+/// was of a leader that is gone.
 pub const SNAPSHOTS_KEPT: usize = 4;
 
 /// A piece of a heap as it is sent, in bytes.

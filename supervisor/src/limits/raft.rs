@@ -63,6 +63,20 @@ pub const INBOX_TAKE_MAX: usize = 256;
 /// The same, in bytes; one is always taken.
 pub const INBOX_TAKE_BYTES_MAX: usize = 4 << 20;
 
+/// What a tenant's change counts as while the node is asked for it: one for itself, and one for each of so
+/// many bytes.
+pub const CHANGE_UNIT_BYTES: usize = 16 << 10;
+/// Changes of all tenants that the node is asked for at a time, counted so. They fill neither the inbox of
+/// its thread nor the room for requests that wait for their commit.
+pub const CHANGE_UNITS: usize = 1024;
+/// How long a change may wait for its tenant's turn.
+pub const CHANGE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long an execution that has ended waits until that is recorded. It has done what it was to do: nobody
+/// would run it again for nothing.
+pub const END_PATIENCE: Duration = Duration::from_secs(60);
+/// The pause before a change that was not made is asked for again.
+pub const CHANGE_PAUSE: Duration = Duration::from_millis(100);
+
 /// The largest snapshot of the shared state, in bytes: what executions may take by default, and as much
 /// again for the code of sessions, twice.
 pub const SNAPSHOT_BYTES_MAX: u64 = 8 << 30;
@@ -84,3 +98,11 @@ pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(500);
 pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(15);
 /// What is written to `raft.db` between two checkpoints, in bytes, about.
 pub const RAFT_CHECKPOINT_BYTES: u64 = 16 << 20;
+
+const _: () = {
+    assert!(CHANGE_UNITS * CHANGE_UNIT_BYTES <= INBOX_BYTES_MAX / 2);
+    assert!(
+        CHANGE_UNITS < INBOX_LENGTH_MAX - INBOX_KEPT_BACK && CHANGE_UNITS < REQUESTS_PENDING_MAX
+    );
+    assert!(COMMAND_BYTES_MAX / CHANGE_UNIT_BYTES < CHANGE_UNITS / 2);
+};

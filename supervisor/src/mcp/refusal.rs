@@ -9,6 +9,7 @@ use crate::app;
 pub(super) fn refused(error: &app::Error) -> ErrorData {
     let code = match error {
         app::Error::NotFound { .. }
+        | app::Error::Gone { .. }
         | app::Error::UnknownHeap { .. }
         | app::Error::UnknownSession { .. }
         | app::Error::NoLatestHeap { .. }

@@ -11,8 +11,8 @@ use crate::api::arguments::Object;
 use crate::api::{
     CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
     GetTagsArguments, HeapList, HeapTags, ListArguments, Output, OutputArguments, QueryArguments,
-    RunArguments, STATE_ARGUMENTS, SessionList, SessionsArguments, SetTagsArguments, Snapshots,
-    SnapshotsArguments, schema,
+    RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments, SetTagsArguments,
+    Snapshots, SnapshotsArguments, schema,
 };
 use crate::app::Mode;
 
@@ -170,7 +170,7 @@ fn define(name: ToolName, defaults: Defaults, mode: Mode) -> Tool {
                 name,
                 text::run_js(mode),
                 arguments,
-                schema::of_run_result(),
+                schema::of_run_result::<Seen>(),
                 annotations,
             )
         }

@@ -5,6 +5,7 @@
 //! workers   ─▶ PoolFigures      │
 //! store     ─▶ StoreFigures     ├─▶ Figures ─▶ Exposition ─▶ http (/metrics)
 //! heaps     ─▶ HeapFigures      │
+//! cluster   ─▶ ClusterFigures   │
 //! fetch     ─▶ FetchFigures     ┘
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! series. docs/metrics.md lists them all, and a test holds it to that.
 
 mod by;
+mod cluster;
 mod executions;
 mod fetch;
 mod heaps;
@@ -31,6 +33,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use self::by::{By, Label};
+pub use self::cluster::{
+    Answered, ClusterFigures, Crowded, Leads, NodeFigures, SnapshotTravel, SnapshotWork,
+    TransportFigures, Way,
+};
 pub use self::executions::{DeathClass, ExecutionFigures, LimitName, Phase};
 pub use self::fetch::{Decision, FetchFailure, FetchFigures};
 pub use self::heaps::{FoundIn, HeapFigures};
@@ -59,6 +65,8 @@ pub struct Figures {
     pub heaps: HeapFigures,
     /// Of requests of scripts.
     pub fetch: FetchFigures,
+    /// Of the node of a cluster.
+    pub cluster: ClusterFigures,
 }
 
 /// Which programs these are.
@@ -97,6 +105,7 @@ impl Exposition {
         figures.store.register(registry);
         figures.heaps.register(registry);
         figures.fetch.register(registry);
+        figures.cluster.register(registry);
         Self(all)
     }
 

@@ -6,6 +6,8 @@
 //! A single node takes the same path, but for the log: its store turns what it is told into commands, and
 //! applies them as they are. Output, code, and executions that no other node has heard of stay a node's own.
 
+use std::fmt;
+
 use bincode::{Decode, Encode};
 
 use super::ids::RaftId;
@@ -69,6 +71,22 @@ pub enum Command {
     },
     /// These executions are forgotten, as far as they have ended.
     Expire(Vec<ExecutionKey>),
+    /// Places in lists are hidden by this key, if they are by none yet.
+    HidePlaces(CursorKey),
+}
+
+/// What hides places in lists from those who are given them: the same on all nodes, so that each knows
+/// what another gave out. It is random, and nobody is told it.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct CursorKey(pub [u8; CURSOR_KEY_BYTES]);
+
+/// Bytes of that key; a migration of the database says it too.
+pub const CURSOR_KEY_BYTES: usize = 32;
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorKey")
+    }
 }
 
 impl Command {
@@ -99,7 +117,8 @@ impl Command {
             | Self::Abandon { .. }
             | Self::Touch { .. }
             | Self::Forget { .. }
-            | Self::Adopt { .. } => 0,
+            | Self::Adopt { .. }
+            | Self::HidePlaces(_) => 0,
         }
     }
 }

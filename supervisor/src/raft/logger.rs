@@ -26,7 +26,8 @@ impl Drain for ToTracing {
         match record.level() {
             Level::Critical | Level::Error => tracing::error!("raft: {text}{pairs}"),
             Level::Warning => tracing::warn!("raft: {text}{pairs}"),
-            Level::Info => tracing::info!("raft: {text}{pairs}"),
+            // Who leads is told by the node, in fewer words.
+            Level::Info => tracing::debug!("raft: {text}{pairs}"),
             Level::Debug | Level::Trace => {}
         }
         Ok(())
@@ -37,7 +38,7 @@ fn is_wanted(level: Level) -> bool {
     match level {
         Level::Critical | Level::Error => tracing::enabled!(tracing::Level::ERROR),
         Level::Warning => tracing::enabled!(tracing::Level::WARN),
-        Level::Info => tracing::enabled!(tracing::Level::INFO),
+        Level::Info => tracing::enabled!(tracing::Level::DEBUG),
         Level::Debug | Level::Trace => false,
     }
 }

@@ -100,11 +100,14 @@ pub enum Refusal {
     /// The cluster is full.
     #[error("the cluster has as many members as it may have")]
     Full,
+    /// Another change came before it, after which it cannot be made.
+    #[error("another change of the membership came before this one; look at the members again")]
+    Overtaken,
 }
 
 impl Refusal {
     /// All of them, by their number in packets.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::TooLarge,
         Self::Taken,
@@ -114,5 +117,6 @@ impl Refusal {
         Self::LosesQuorum,
         Self::NotCaughtUp,
         Self::Full,
+        Self::Overtaken,
     ];
 }

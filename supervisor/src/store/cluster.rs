@@ -3,18 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::doomed::Adoption;
 use super::error::StoreError;
 use super::maintenance::{self, RESTARTED};
-use super::record::FailureKind;
+use super::record::{FailureKind, View};
 use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
+use crate::limits::{CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE};
+use crate::quota::Member;
 use crate::raft::command::{Command, Ended, Outcome};
 use crate::raft::core::Failure;
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// Has all nodes of a cluster make a change.
@@ -25,6 +31,17 @@ pub trait Replicate: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Failure`].
     async fn replicate(&self, command: Command) -> Result<Outcome, Failure>;
+
+    /// The same for so long: it is asked for again while it was not made, or nobody knows. It is made once
+    /// all the same.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    async fn replicate_within(
+        &self,
+        command: Command,
+        patience: Duration,
+    ) -> Result<Outcome, Failure>;
 }
 
 impl Store {
@@ -62,6 +79,26 @@ impl Store {
         .await
     }
 
+    /// Has all nodes know of an execution of this one that has not ended yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn announce(&self, view: View) -> Result<(), StoreError> {
+        let tenant = view.tenant.clone();
+        let begin = Command::Begin(Box::new(view.into_execution(self.owner)));
+        self.change(&tenant, begin).await?;
+        Ok(())
+    }
+
+    /// The nodes that have executions which have not ended, as far as all nodes know of those.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owners_at_work(&self) -> Result<Vec<RaftId>, StoreError> {
+        self.read_own(|connection| replica::owners_at_work(connection))
+            .await
+    }
+
     /// The oldest executions that are kept no longer, as a change that forgets them; `None` when there are
     /// none. It is the leader's to make, from time to time.
     ///
@@ -88,18 +125,52 @@ impl Store {
         tenant: &Tenant,
         command: Command,
     ) -> Result<Outcome, StoreError> {
-        match self.node.get() {
-            Some(node) => Ok(node.replicate(command).await?),
-            None => self.write(tenant, Write::Change(command)).await,
+        let Some(node) = self.node.get() else {
+            return self.write(tenant, Write::Change(command)).await;
+        };
+        let _turn = self.turn(tenant, &command, CHANGE_WAIT_MAX).await?;
+        Ok(node.replicate(command).await?)
+    }
+
+    /// The same of an end, which nobody could ask for again: a node that has too much to do, and a cluster
+    /// without a leader, are waited for.
+    pub(super) async fn record_end(&self, tenant: &Tenant, end: Command) -> Result<(), StoreError> {
+        let Some(node) = self.node.get() else {
+            self.write(tenant, Write::Change(end)).await?;
+            return Ok(());
+        };
+        let _turn = self.turn(tenant, &end, END_PATIENCE).await?;
+        match node.replicate_within(end, END_PATIENCE).await? {
+            Outcome::AlreadyEnded => Err(StoreError::EndedByOthers),
+            _ => Ok(()),
         }
     }
 
     /// The same for the server itself.
     pub(super) async fn change_own(&self, command: Command) -> Result<Outcome, StoreError> {
-        match self.node.get() {
-            Some(node) => Ok(node.replicate(command).await?),
-            None => self.write_own(Write::Change(command)).await,
-        }
+        let Some(node) = self.node.get() else {
+            return self.write_own(Write::Change(command)).await;
+        };
+        let turn = timeout(CHANGE_WAIT_MAX, self.changes.own_turn()).await;
+        let _turn = turn
+            .map_err(|_| Failure::Overloaded)?
+            .ok_or(StoreError::Closed)?;
+        Ok(node.replicate(command).await?)
+    }
+
+    /// Waits until a tenant may ask the node for one more change. What it asks for counts by its size: it
+    /// waits in the memory of the node, as those of all tenants do.
+    async fn turn(
+        &self,
+        tenant: &Tenant,
+        command: &Command,
+        patience: Duration,
+    ) -> Result<Member, StoreError> {
+        // One that is alone may have half of it.
+        let units = (1 + command.size() / CHANGE_UNIT_BYTES).min(CHANGE_UNITS / 2);
+        let turn = timeout(patience, self.changes.turn_with(tenant, units)).await;
+        turn.map_err(|_| Failure::Overloaded)?
+            .ok_or(StoreError::Closed)
     }
 
     /// Which heaps are doomed is a node's own: those of this one are asked.

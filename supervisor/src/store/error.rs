@@ -83,6 +83,9 @@ pub enum StoreError {
     /// The cluster has not made a change, or does not say.
     #[error(transparent)]
     Cluster(#[from] Failure),
+    /// The other nodes have taken this one for dead, and say how its execution ended.
+    #[error("the other nodes of the cluster took this one for dead, and recorded another end")]
+    EndedByOthers,
     /// The store is closed.
     #[error("the store is closed, because the server is shutting down")]
     Closed,

@@ -16,14 +16,35 @@ const STOPPED: &str = "the server stopped before this execution ended; run it ag
 pub(super) const RESTARTED: &str = "the server restarted before this execution ended; run it again";
 
 /// The newest execution that has to go: it and all that ended before it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cutoff {
     completed_at: i64,
     seq: i64,
 }
 
-/// Finds what has to go by age, count or size.
+/// Finds what has to go by age, count or size. It counts all, which is quick, and walks over those alone
+/// that go.
 pub(super) fn cutoff(
+    connection: &Connection,
+    retention: Retention,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Cutoff>> {
+    let too_old = too_old(connection, retention, now)?;
+    let (count, bytes): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(kept_bytes), 0) FROM executions
+             WHERE completed_at IS NOT NULL",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let excess = Excess {
+        count: count.saturating_sub(integer(retention.count_max)),
+        bytes: bytes.saturating_sub(integer(retention.bytes_max)),
+    };
+    Ok(too_old.max(too_much(connection, excess)?))
+}
+
+/// The newest that has to go because of its age.
+fn too_old(
     connection: &Connection,
     retention: Retention,
     now: Timestamp,
@@ -31,29 +52,44 @@ pub(super) fn cutoff(
     let age_micros = i64::try_from(retention.age_max.as_micros()).unwrap_or(i64::MAX);
     connection
         .prepare_cached(
-            "SELECT completed_at, seq FROM (
-                 SELECT completed_at, seq, row_number() OVER newest AS place,
-                     sum(kept_bytes) OVER newest AS bytes
-                 FROM executions WHERE completed_at IS NOT NULL
-                 WINDOW newest AS (ORDER BY completed_at DESC, seq DESC ROWS UNBOUNDED PRECEDING)
-             )
-             WHERE completed_at < ?1 OR place > ?2 OR bytes > ?3
+            "SELECT completed_at, seq FROM executions
+             WHERE completed_at IS NOT NULL AND completed_at < ?1
              ORDER BY completed_at DESC, seq DESC LIMIT 1",
         )?
-        .query_row(
-            params![
-                now.as_microsecond().saturating_sub(age_micros),
-                integer(retention.count_max),
-                integer(retention.bytes_max),
-            ],
-            |row| {
-                Ok(Cutoff {
-                    completed_at: row.get(0)?,
-                    seq: row.get(1)?,
-                })
-            },
-        )
+        .query_row([now.as_microsecond().saturating_sub(age_micros)], |row| {
+            Ok(Cutoff {
+                completed_at: row.get(0)?,
+                seq: row.get(1)?,
+            })
+        })
         .optional()
+}
+
+/// What there is beyond what may be; nothing where it is not positive.
+#[derive(Debug, Clone, Copy)]
+struct Excess {
+    count: i64,
+    bytes: i64,
+}
+
+/// The newest that has to go so that no more is left than may be: the oldest go first.
+fn too_much(connection: &Connection, mut excess: Excess) -> rusqlite::Result<Option<Cutoff>> {
+    let mut oldest = connection.prepare_cached(
+        "SELECT completed_at, seq, kept_bytes FROM executions
+         WHERE completed_at IS NOT NULL ORDER BY completed_at, seq",
+    )?;
+    let mut rows = oldest.query([])?;
+    let mut last = None;
+    while excess.count > 0 || excess.bytes > 0 {
+        let Some(row) = rows.next()? else { break };
+        last = Some(Cutoff {
+            completed_at: row.get(0)?,
+            seq: row.get(1)?,
+        });
+        excess.count -= 1;
+        excess.bytes -= row.get::<_, i64>(2)?;
+    }
+    Ok(last)
 }
 
 /// What one step of a removal did.
@@ -222,4 +258,68 @@ fn perform(connection: &Connection, commands: &[Command]) -> Result<(), StoreErr
         replica.perform(command)?;
     }
     replica.count_on(commands.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::schema;
+
+    /// By looking at each: what has to go goes with all that ended before it.
+    fn by_looking(ended: &[(i64, i64)], retention: Retention, now: i64) -> Option<Cutoff> {
+        let mut all: Vec<(Cutoff, i64)> = (1..)
+            .zip(ended)
+            .map(|(seq, &(completed_at, bytes))| (Cutoff { completed_at, seq }, bytes))
+            .collect();
+        all.sort_by(|one, other| other.0.cmp(&one.0));
+        let (mut place, mut sum) = (0, 0);
+        all.into_iter().find_map(|(one, bytes)| {
+            place += 1;
+            sum += bytes;
+            let age_max = i64::try_from(retention.age_max.as_micros()).unwrap();
+            let goes = one.completed_at < now - age_max
+                || place > integer(retention.count_max)
+                || sum > integer(retention.bytes_max);
+            goes.then_some(one)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_goes_is_what_one_finds_by_looking_at_each(
+            ended in prop::collection::vec((0..100_i64, 0..4_i64), 0..40),
+            age_max in 0..120_u64, count_max in 0..45_u64, bytes_max in 0..90_u64,
+        ) {
+            const NOW: i64 = 100;
+            let mut connection = Connection::open_in_memory().unwrap();
+            schema::migrate(&mut connection).unwrap();
+            for (number, (completed_at, bytes)) in (0_u8..).zip(&ended) {
+                connection.execute(
+                    "INSERT INTO executions (id, owner, status, submitted_at, completed_at,
+                         heap_memory_max_mb, execution_timeout_secs, kept_bytes)
+                     VALUES (?1, 1, 'completed', 0, ?2, 8, 30, ?3)",
+                    params![[number; 16], completed_at, bytes],
+                ).unwrap();
+            }
+            // One that runs counts for nothing.
+            connection.execute(
+                "INSERT INTO executions (id, owner, status, submitted_at, heap_memory_max_mb,
+                     execution_timeout_secs, kept_bytes)
+                 VALUES (x'ff', 1, 'running', 0, 8, 30, 50)",
+                [],
+            ).unwrap();
+            let retention = Retention { age_max: Duration::from_micros(age_max), count_max, bytes_max };
+            let now = Timestamp::from_microsecond(NOW).unwrap();
+            prop_assert_eq!(
+                cutoff(&connection, retention, now).unwrap(),
+                by_looking(&ended, retention, NOW)
+            );
+        }
+    }
 }

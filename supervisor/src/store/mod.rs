@@ -50,7 +50,7 @@ pub use error::{OpenError, StoreError};
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
 pub use inspect::{DatabaseFound, inspect};
 pub use keep::Keep;
-pub use read::{ListPosition, Stored};
+pub use read::{ExecutionPosition, ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{
     CancelledBy, End, ExecutionId, FailureKind, HeapEnd, Limits, MalformedExecutionId, OutputPage,
@@ -59,7 +59,6 @@ pub use record::{
 #[cfg(test)]
 pub(crate) use replica::tests::read_back;
 pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
-pub use schema::CURSOR_KEY_BYTES;
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;
 pub use tags::{MalformedTagKey, MalformedTags, TagKey, Tags};
@@ -72,6 +71,7 @@ use self::writer::{Order, Queued, Waiter};
 use crate::limits;
 use crate::metrics::StoreFigures;
 use crate::quota::{Crowd, Member, Sharing};
+pub use crate::raft::command::{CURSOR_KEY_BYTES, CursorKey};
 use crate::raft::command::{Command, Outcome};
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
@@ -133,6 +133,8 @@ pub struct Store {
     places: Crowd,
     health: watch::Receiver<Option<StoreError>>,
     readers: Arc<Readers>,
+    /// Changes that the node is asked for; none on a single node.
+    changes: Crowd,
     owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,
@@ -189,6 +191,7 @@ impl Store {
     pub fn share(&self, sharing: Sharing) {
         self.places.share(sharing);
         self.readers.turns.share(sharing);
+        self.changes.share(sharing);
     }
 
     /// Whether its writer works, or has ended.
@@ -232,17 +235,25 @@ impl Store {
     }
 
     /// What hides places in lists from those who are given them: the same for all servers on this
-    /// database.
+    /// database, and for all nodes of a cluster. Who needs it first has it written down.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn cursor_key(&self) -> Result<[u8; CURSOR_KEY_BYTES], StoreError> {
-        self.read_own(|connection| {
-            let key =
-                connection.query_row("SELECT cursor_key FROM identity", [], |row| row.get(0))?;
-            Ok(key)
+    pub async fn cursor_key(&self) -> Result<CursorKey, StoreError> {
+        if let Some(key) = self
+            .read_own(|connection| read::cursor_key(connection))
+            .await?
+        {
+            return Ok(key);
+        }
+        let proposed = self.read_own(|connection| read::own_cursor_key(connection));
+        let proposed = proposed.await?;
+        self.change_own(Command::HidePlaces(proposed)).await?;
+        // Somebody else may have been first.
+        let key = self.read_own(|connection| read::cursor_key(connection));
+        key.await?.ok_or(StoreError::Corrupt {
+            what: "key of places in lists",
         })
-        .await
     }
 
     /// Waits for room for one more write of a tenant. It waits while the disk is slower than the scripts;
@@ -276,8 +287,7 @@ impl Store {
         }
         let kept = keep.map(|keep| Box::new(keep.into_kept()));
         let end = Command::End(Box::new(execution), kept);
-        self.change(&tenant, end).await?;
-        Ok(())
+        self.record_end(&tenant, end).await
     }
 
     /// Waits until everything before is committed, on behalf of a tenant.
@@ -296,6 +306,7 @@ impl Store {
     /// [`StoreError::Closed`] when it was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.turns.close();
+        self.changes.close();
         self.readers.lock().clear();
         let place = self.places.own_turn().await;
         self.ask(place, Order::Close).await?;
@@ -332,7 +343,7 @@ impl Store {
         .await
     }
 
-    /// The executions of a tenant, newest first, at most `limit`, older than `after`.
+    /// The executions of a tenant, newest first, at most `limit`, those behind `after`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -341,8 +352,8 @@ impl Store {
         tenant: Tenant,
         filter: Option<Status>,
         limit: u32,
-        after: Option<ListPosition>,
-    ) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
+        after: Option<ExecutionPosition>,
+    ) -> Result<Vec<Summary>, StoreError> {
         self.read(tenant, move |connection, tenant| {
             read::list(connection, tenant, filter, limit, after)
         })

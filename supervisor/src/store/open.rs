@@ -102,6 +102,7 @@ impl Opened {
             places: Crowd::new(limits::WRITER_QUEUE_LENGTH, Sharing::Alone),
             health,
             readers: Arc::new(readers),
+            changes: Crowd::new(limits::CHANGE_UNITS, Sharing::Alone),
             owner,
             figures,
             database,

@@ -84,7 +84,7 @@ fn matches(
         .query_one(params![first, last, tenant.name()], |row| Ok(count(row, 0)))??;
     let mut statement = connection.prepare_cached(
         "SELECT id FROM executions WHERE id BETWEEN ?1 AND ?2 AND tenant = ?3
-         ORDER BY seq DESC LIMIT ?4",
+         ORDER BY submitted_at DESC, id DESC LIMIT ?4",
     )?;
     let newest = statement
         .query_map(params![first, last, tenant.name(), limit], |row| {

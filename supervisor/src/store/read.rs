@@ -13,6 +13,7 @@ use super::record::{
 };
 use super::write::integer;
 use crate::heaps::HeapId;
+use crate::raft::command::CursorKey;
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
@@ -119,43 +120,113 @@ fn end(row: &Row<'_>, status: Status) -> Result<Option<End>, StoreError> {
     })
 }
 
-/// A place in the list: the executions after it are older.
+/// A place in a list of sessions or heaps: those after it are older. It is the number of a row, and rows of
+/// both get theirs as the log tells of them: they are the same on all nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListPosition(pub i64);
 
-/// Those of a tenant, newest first, at most `limit`, older than `after`.
+impl ListPosition {
+    /// As it is written in a cursor.
+    pub fn to_bytes(self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    /// Reads [`ListPosition::to_bytes`] back.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(i64::from_be_bytes(bytes.try_into().ok()?)))
+    }
+}
+
+/// A place in the list of executions: those after it were accepted earlier. Rows of executions have numbers
+/// of their own on each node, which hears of them in its own order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecutionPosition {
+    /// When the execution there was accepted, in microseconds since 1970.
+    pub submitted_us: i64,
+    /// Which it is, of those that were accepted at once.
+    pub id: ExecutionId,
+}
+
+impl ExecutionPosition {
+    /// Before all.
+    const NEWEST: Self = Self {
+        submitted_us: i64::MAX,
+        id: ExecutionId(Uuid::max()),
+    };
+
+    /// The place of an execution.
+    pub fn of(summary: &Summary) -> Self {
+        Self {
+            submitted_us: summary.submitted_at.as_microsecond(),
+            id: summary.id,
+        }
+    }
+
+    /// As it is written in a cursor.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.submitted_us.to_be_bytes().to_vec();
+        bytes.extend(self.id.0.as_bytes());
+        bytes
+    }
+
+    /// Reads [`ExecutionPosition::to_bytes`] back.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (submitted_us, id) = bytes.split_first_chunk()?;
+        Some(Self {
+            submitted_us: i64::from_be_bytes(*submitted_us),
+            id: ExecutionId::from_key(id.try_into().ok()?),
+        })
+    }
+}
+
+const LIST: &str = "SELECT id, status, submitted_at, started_at, completed_at
+     FROM executions
+     WHERE tenant = ?1 AND (submitted_at, id) < (?2, ?3) AND (?4 IS NULL OR status = ?4)
+     ORDER BY submitted_at DESC, id DESC LIMIT ?5";
+
+/// Those of a tenant, newest first, at most `limit`, behind `after`.
 pub(super) fn list(
     connection: &Connection,
     tenant: &Tenant,
     filter: Option<Status>,
     limit: u32,
-    after: Option<ListPosition>,
-) -> Result<Vec<(ListPosition, Summary)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, id, status, submitted_at, started_at, completed_at
-         FROM executions
-         WHERE tenant = ?4 AND seq < ?1 AND (?2 IS NULL OR status = ?2)
-         ORDER BY seq DESC LIMIT ?3",
+    after: Option<ExecutionPosition>,
+) -> Result<Vec<Summary>, StoreError> {
+    let after = after.unwrap_or(ExecutionPosition::NEWEST);
+    let mut statement = connection.prepare_cached(LIST)?;
+    let found = statement.query_and_then(
+        params![
+            tenant.name(),
+            after.submitted_us,
+            after.id.0.as_bytes(),
+            filter.map(Status::name),
+            limit,
+        ],
+        summary,
     )?;
-    let mut rows = statement.query(params![
-        after.map_or(i64::MAX, |position| position.0),
-        filter.map(Status::name),
-        limit,
-        tenant.name(),
-    ])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id: [u8; 16] = row.get(1)?;
-        let summary = Summary {
-            id: ExecutionId(Uuid::from_bytes(id)),
-            status: status(row, 2)?,
-            submitted_at: time(row, 3)?,
-            started_at: maybe_time(row, 4)?,
-            completed_at: maybe_time(row, 5)?,
-        };
-        found.push((ListPosition(row.get(0)?), summary));
-    }
-    Ok(found)
+    found.collect()
+}
+
+fn summary(row: &Row<'_>) -> Result<Summary, StoreError> {
+    Ok(Summary {
+        id: ExecutionId(Uuid::from_bytes(row.get(0)?)),
+        status: status(row, 1)?,
+        submitted_at: time(row, 2)?,
+        started_at: maybe_time(row, 3)?,
+        completed_at: maybe_time(row, 4)?,
+    })
+}
+
+/// What hides places in lists; none until somebody needed it.
+pub(super) fn cursor_key(connection: &Connection) -> Result<Option<CursorKey>, StoreError> {
+    let key = connection.query_row("SELECT key FROM cursor_key", [], |row| row.get(0));
+    Ok(key.optional()?.map(CursorKey))
+}
+
+/// What this database proposes for it.
+pub(super) fn own_cursor_key(connection: &Connection) -> Result<CursorKey, StoreError> {
+    let key = connection.query_row("SELECT cursor_key FROM identity", [], |row| row.get(0))?;
+    Ok(CursorKey(key))
 }
 
 /// What is known about an output as a whole.
@@ -281,3 +352,7 @@ pub(super) fn parsed<T: FromStr>(
     let text: String = row.get(index)?;
     text.parse().map_err(|_| StoreError::Corrupt { what })
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod list_tests;

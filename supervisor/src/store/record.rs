@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bincode::{Decode, Encode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::session::SessionName;
 use crate::heaps::HeapId;
 use crate::raft::command::ExecutionKey;
+use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
 
 /// The name of an execution: random, so that it cannot be guessed.
@@ -21,10 +23,37 @@ impl ExecutionId {
         Self(Uuid::new_v4())
     }
 
+    /// A new one, which shows other nodes of a cluster whom to ask for it. What is left is random enough
+    /// that no two are alike.
+    pub fn random_of(node: RaftId) -> Self {
+        let mut bytes = Uuid::new_v4().into_bytes();
+        bytes[NODE_FROM..].copy_from_slice(&node_mark(node));
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Whether this node may have made it. Two nodes are hardly ever alike in this.
+    pub fn is_of(self, node: RaftId) -> bool {
+        self.0.as_bytes()[NODE_FROM..] == node_mark(node)
+    }
+
+    /// Its bytes.
+    pub(crate) const fn key(self) -> ExecutionKey {
+        self.0.into_bytes()
+    }
+
     /// The name with these bytes.
-    pub(super) const fn from_key(key: ExecutionKey) -> Self {
+    pub(crate) const fn from_key(key: ExecutionKey) -> Self {
         Self(Uuid::from_bytes(key))
     }
+}
+
+/// The bytes of a name from here on show the node, in a cluster.
+const NODE_FROM: usize = 12;
+
+/// A node's id is a part of a hash: so any part of it is.
+fn node_mark(node: RaftId) -> [u8; 16 - NODE_FROM] {
+    let [.., a, b, c, d] = node.get().to_be_bytes();
+    [a, b, c, d]
 }
 
 impl fmt::Display for ExecutionId {
@@ -52,7 +81,7 @@ impl FromStr for ExecutionId {
 }
 
 /// What clients call the state of an execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Status {
     /// Accepted; it waits for a slot or for its worker.
     Queued,
@@ -369,7 +398,7 @@ pub struct Summary {
 }
 
 /// Which part of an output to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum PageRequest {
     /// Whole lines.
     Lines {
@@ -396,7 +425,7 @@ pub enum PageRequest {
 /// An offset at or past the end gives an empty page: `start_byte`, `end_byte` and
 /// `next_byte_offset` are then the end, `start_line` and `next_line_offset` the line in which the
 /// next byte will be, and `end_line` is the line before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct OutputPage {
     /// The text. A page of lines is joined by `\n`, without the newline of its last line.
     pub data: String,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never changed, only added.
-const MIGRATIONS: [&str; 8] = [
-    EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, CURSORS, REPLICA,
+const MIGRATIONS: [&str; 9] = [
+    EXECUTIONS, STATE, GARBAGE, TENANTS, SOURCES, USAGE, CURSORS, REPLICA, LISTS,
 ];
 
 /// The newest version.
@@ -174,9 +174,6 @@ const USAGE: &str = "
     END;
 ";
 
-/// Bytes of the key that hides places in lists; the migration says it too.
-pub const CURSOR_KEY_BYTES: usize = 32;
-
 const CURSORS: &str = "
     -- What hides places in lists from those who are given them.
     ALTER TABLE identity ADD COLUMN cursor_key BLOB;
@@ -223,14 +220,32 @@ const REPLICA: &str = "
     INSERT INTO applied (one, idx, term, conf) VALUES (1, 1, 1, x'');
 ";
 
+/// A page of a list begins where another node has ended the one before.
+const LISTS: &str = "
+    -- Executions are listed by when they were accepted: the number of a row is a node's own.
+    CREATE INDEX executions_by_age ON executions (tenant, submitted_at, id);
+    DROP INDEX executions_by_tenant;
+
+    -- What hides places in lists on all nodes, from when one of them needed it: one row at most. The key
+    -- of `identity` is what this database proposes.
+    CREATE TABLE cursor_key (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        key BLOB NOT NULL
+    ) STRICT;
+";
+
 /// Brings a database to the version of this program. Several servers may try at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let newest = MIGRATIONS.len();
+    migrate_to(connection, NEWEST)
+}
+
+/// The same up to an older version, for tests of the steps behind it.
+pub(super) fn migrate_to(connection: &mut Connection, newest: usize) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let steps = usize::try_from(found)
         .ok()
-        .and_then(|found| MIGRATIONS.get(found..))
+        .and_then(|found| MIGRATIONS.get(found..newest))
         .ok_or(OpenError::Newer { found, newest })?;
     for step in steps {
         transaction.execute_batch(step)?;
@@ -258,7 +273,7 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(tables, 15);
+        assert_eq!(tables, 16);
     }
 
     #[test]

@@ -325,8 +325,8 @@ async fn what_is_brought_under_another_name_is_not_kept() {
     assert!(matches!(told, Told::Refused(_)), "{told:?}");
     // In pieces it is no other.
     let first = vec![1; HEAP_PIECE_BYTES];
-    let told = hall.say(&keep(size(false, PIECE + 1, PIECE + 1), &first));
-    let Told::GoOn { transfer } = told.await.unwrap() else {
+    let begin = keep(size(false, PIECE + 1, PIECE + 1), &first);
+    let Told::GoOn { transfer } = hall.say(&begin).await.unwrap() else {
         panic!("it does not go on");
     };
     let more = Said::KeepMore {

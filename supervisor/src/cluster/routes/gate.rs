@@ -37,7 +37,10 @@ pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: 
         .admit(&desk.local.credentials, (&parts, names), now_secs());
     let guest = match admitted {
         Ok(guest) => guest,
-        Err(stranger) => return last(Refusal::from(stranger).into_response()),
+        Err(stranger) => {
+            desk.figures.strangers.inc();
+            return last(Refusal::from(stranger).into_response());
+        }
     };
     if let (Some(seat), Some(from)) = (parts.extensions.get::<Seat>(), &guest.claims.from) {
         seat.belongs_to(&from.name);

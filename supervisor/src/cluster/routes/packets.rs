@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use super::{Refusal, check, speaker};
 use crate::cluster::batch;
 use crate::cluster::desk::Desk;
+use crate::cluster::link::way_of;
 use crate::cluster::trust::door::Guest;
 use crate::raft::core::Event;
 use crate::raft::packet::Lane;
@@ -22,6 +23,11 @@ pub(super) async fn take(
 ) -> Result<StatusCode, Refusal> {
     let (peer, node) = speaker(&desk, &guest)?;
     let packets = batch::decode(&body)?;
+    if let Some(first) = packets.first() {
+        // All of a request go one way.
+        let bytes = desk.figures.received_bytes.of(way_of(first.lane()));
+        bytes.inc_by(body.len() as u64);
+    }
     for packet in &packets {
         check(&desk, &peer, packet)?;
         if packet.lane() == Lane::Snapshot {
@@ -32,7 +38,9 @@ pub(super) async fn take(
         }
     }
     for packet in packets {
+        let way = way_of(packet.lane());
         node.inbox.offer(Event::Packet(packet))?;
+        desk.figures.received.of(way).inc();
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -136,7 +136,7 @@ impl Refusal {
                 ShelfError::Busy => StatusCode::SERVICE_UNAVAILABLE,
                 ShelfError::Unknown => StatusCode::NOT_FOUND,
                 ShelfError::Elsewhere(_) => StatusCode::CONFLICT,
-                ShelfError::Damaged => StatusCode::UNPROCESSABLE_ENTITY,
+                ShelfError::Damaged(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 ShelfError::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
             },
             Self::Change(Failure::Refused(_)) => StatusCode::CONFLICT,

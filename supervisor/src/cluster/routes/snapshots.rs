@@ -14,6 +14,7 @@ use super::{Refusal, one_packet, speaker};
 use crate::cluster::desk::Desk;
 use crate::cluster::snapshot::shelf::{Shelf, ShelfError};
 use crate::cluster::trust::door::Guest;
+use crate::metrics::{SnapshotTravel, Way};
 use crate::raft::codec::{PacketError, Reader};
 use crate::raft::core::Event;
 use crate::raft::packet::Packet;
@@ -45,6 +46,8 @@ pub(super) async fn piece(
         .and_then(|sha256| Ok((sha256, reader.u64()?)));
     let whole = whole?;
     let begin = body.len() - reader.rest().len();
+    let bytes = desk.figures.received_bytes.of(Way::Snapshot);
+    bytes.inc_by(reader.rest().len() as u64);
     let next = on(&node.shelf, move |shelf| {
         let piece = body.get(begin..).unwrap_or_default();
         shelf.add(peer.id, whole, piece)
@@ -62,7 +65,15 @@ pub(super) async fn finish(
     let (peer, node) = speaker(&desk, &guest)?;
     let packet = one_packet(&desk, &peer, &body)?;
     let manifest = manifest(&packet)?;
-    on(&node.shelf, move |shelf| shelf.finish(peer.id, manifest)).await?;
+    let finished = on(&node.shelf, move |shelf| shelf.finish(peer.id, manifest)).await;
+    match &finished {
+        Ok(_) => desk.figures.snapshots.of(SnapshotTravel::Received).inc(),
+        Err(Refusal::Shelf(ShelfError::Damaged(_))) => {
+            desk.figures.snapshots.of(SnapshotTravel::Refused).inc()
+        }
+        Err(_) => 0,
+    };
+    finished?;
     node.inbox.offer(Event::Packet(packet))?;
     Ok(StatusCode::NO_CONTENT)
 }

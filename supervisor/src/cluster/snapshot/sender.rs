@@ -18,6 +18,7 @@ use crate::limits::{
     PEER_PAUSE_MAX, PEER_PAUSE_MIN, SNAPSHOT_BYTES_PER_SEC, SNAPSHOT_FAILURES_MAX,
     SNAPSHOT_PIECE_BYTES, SNAPSHOT_PIECE_WAIT_MAX, SNAPSHOT_VERIFY_BYTES_PER_SEC,
 };
+use crate::metrics::Way;
 use crate::raft::codec;
 use crate::raft::core::Event;
 
@@ -95,6 +96,11 @@ impl Sending<'_> {
             if after <= next {
                 return Err(SendError::Broken("no piece gets there".to_owned()));
             }
+            self.desk
+                .figures
+                .sent_bytes
+                .of(Way::Snapshot)
+                .inc_by(length);
             (next, self.failures) = (after, 0);
             sleep_until(began + Duration::from_micros(length * 1_000_000 / SNAPSHOT_BYTES_PER_SEC))
                 .await;

@@ -1,21 +1,23 @@
 //! Where snapshots arrive: a directory that holds what has come of one, and those that have come whole.
 //!
 //! One arrives at a time. What has come of it survives a broken connection and a restart: the sender goes
-//! on where it ends. A file gets its name only when all of it has been read back and is what was
-//! announced, so that a name stands for its content.
+//! on where it ends. A file gets its name only when all of it has been read back, and is a sound snapshot
+//! that is what was announced: so a name stands for its content.
+//!
+//! The directory is the node's, too. Names say whose a file is: the shelf knows those that end with
+//! `.part` and `.arrived`, and touches no other. The node takes an arrived one by giving it a name of its
+//! own (`files.rs`), and nobody else removes it from then on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, TryLockError};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::hex::Hex;
 use crate::limits::SNAPSHOTS_KEPT;
 use crate::raft::ids::RaftId;
-use crate::store::snapshot::Manifest;
+use crate::store::snapshot::{self, Manifest, SnapshotError};
 
 /// A directory for snapshots of other nodes.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub(in crate::cluster) enum ShelfError {
     #[error("the next byte of this snapshot is {0}")]
     Elsewhere(u64),
     /// It is not what was announced. What has come of it is gone.
-    #[error("the snapshot is not what was announced")]
-    Damaged,
+    #[error("the snapshot is not what was announced: {0}")]
+    Damaged(SnapshotError),
     /// The disk refuses it.
     #[error("the snapshot cannot be stored: {0}")]
     Disk(#[from] io::Error),
@@ -71,7 +73,7 @@ impl Shelf {
         manifest: Manifest,
     ) -> Result<u64, ShelfError> {
         let mut arriving = self.lock()?;
-        if self.directory.join(manifest.file_name()).is_file() {
+        if self.directory.join(arrived_name(&manifest)).is_file() {
             return Ok(manifest.bytes);
         }
         self.clean(&part_name(&manifest))?;
@@ -111,31 +113,34 @@ impl Shelf {
         Ok(end)
     }
 
-    /// All pieces have come. The answer is the file, which is what was announced, and survives a loss of
-    /// power.
+    /// All pieces have come. The answer is the file, which is a sound snapshot and the one that was
+    /// announced, and survives a loss of power.
     pub(in crate::cluster) fn finish(
         &self,
         from: RaftId,
         manifest: Manifest,
     ) -> Result<PathBuf, ShelfError> {
         let mut arriving = self.lock()?;
-        let whole = self.directory.join(manifest.file_name());
+        let whole = self.directory.join(arrived_name(&manifest));
         if whole.is_file() {
             return Ok(whole);
         }
         expected(&arriving, from, manifest.sha256)?;
         let part = self.directory.join(part_name(&manifest));
-        let mut file = File::open(&part)?;
-        let length = file.metadata()?.len();
+        let length = part.metadata()?.len();
         if length < manifest.bytes {
             return Err(ShelfError::Elsewhere(length));
         }
-        if digest(&mut file)? != manifest.sha256 {
-            *arriving = None;
-            fs::remove_file(&part)?;
-            return Err(ShelfError::Damaged);
+        match snapshot::verify(&part, &manifest) {
+            Ok(_) => {}
+            Err(SnapshotError::File(error)) => return Err(error.into()),
+            Err(error) => {
+                *arriving = None;
+                fs::remove_file(&part)?;
+                return Err(ShelfError::Damaged(error));
+            }
         }
-        file.sync_all()?;
+        File::open(&part)?.sync_all()?;
         fs::rename(&part, &whole)?;
         File::open(&self.directory)?.sync_all()?;
         *arriving = None;
@@ -151,7 +156,7 @@ impl Shelf {
         }
     }
 
-    /// Removes parts of others, and whole files that are older than those that may be in use.
+    /// Removes parts of others, and whole files that nobody has taken for long.
     fn clean(&self, part: &str) -> io::Result<()> {
         let mut whole = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -160,7 +165,7 @@ impl Shelf {
             let is = |kind: &str| path.extension().is_some_and(|found| found == kind);
             if is("part") && entry.file_name() != part {
                 fs::remove_file(&path)?;
-            } else if is("snapshot") {
+            } else if is("arrived") {
                 whole.push((entry.metadata()?.modified()?, path));
             }
         }
@@ -187,17 +192,9 @@ fn part_name(manifest: &Manifest) -> String {
     format!("{}.part", Hex(&manifest.sha256))
 }
 
-/// The SHA-256 of a file.
-fn digest(file: &mut File) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer)?;
-        match buffer.get(..read) {
-            None | Some([]) => return Ok(hash.finalize().into()),
-            Some(piece) => hash.update(piece),
-        }
-    }
+/// The name of one that has come whole, until the node takes it.
+pub(in crate::cluster) fn arrived_name(manifest: &Manifest) -> String {
+    format!("{}.arrived", Hex(&manifest.sha256))
 }
 
 /// A piece of a file that begins at this byte; empty at its end.
@@ -215,88 +212,5 @@ pub(super) fn piece(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn id(number: u64) -> RaftId {
-        RaftId::from_u64(number).unwrap()
-    }
-
-    fn manifest(content: &[u8]) -> Manifest {
-        Manifest {
-            at: crate::raft::log::Position::FIRST,
-            bytes: content.len() as u64,
-            sha256: Sha256::digest(content).into(),
-        }
-    }
-
-    fn names(directory: &Path) -> Vec<String> {
-        let found = fs::read_dir(directory).unwrap();
-        let mut names: Vec<String> = found
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_file_has_its_name_when_all_of_it_has_come() {
-        let home = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(home.path().join("in")).unwrap();
-        let (content, of) = (b"0123456789", manifest(b"0123456789"));
-        assert!(matches!(
-            shelf.add(id(1), (of.sha256, 0), b"x"),
-            Err(ShelfError::Unknown)
-        ));
-        assert_eq!(shelf.offer(id(1), of).unwrap(), 0);
-        assert_eq!(shelf.add(id(1), (of.sha256, 0), &content[..4]).unwrap(), 4);
-        for (from, offset, problem) in [(1, 0, "byte"), (1, 5, "byte"), (2, 4, "not offered")] {
-            let refused = shelf.add(id(from), (of.sha256, offset), b"x").unwrap_err();
-            assert!(refused.to_string().contains(problem), "{refused}");
-        }
-        let long = shelf.add(id(1), (of.sha256, 4), &[0; 7]);
-        assert!(matches!(long, Err(ShelfError::Elsewhere(4))));
-        assert!(matches!(
-            shelf.finish(id(1), of),
-            Err(ShelfError::Elsewhere(4))
-        ));
-        // After a restart it goes on where it was, also from another sender.
-        let shelf = Shelf::open(home.path().join("in")).unwrap();
-        assert_eq!(shelf.offer(id(2), of).unwrap(), 4);
-        assert_eq!(shelf.add(id(2), (of.sha256, 4), &content[4..]).unwrap(), 10);
-        let file = shelf.finish(id(2), of).unwrap();
-        assert_eq!(fs::read(&file).unwrap(), content);
-        assert_eq!(shelf.offer(id(1), of).unwrap(), 10, "it is there");
-        assert_eq!(shelf.finish(id(1), of).unwrap(), file);
-        assert_eq!(names(&home.path().join("in")), [of.file_name()]);
-    }
-
-    #[test]
-    fn what_is_not_what_was_announced_goes() {
-        let home = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(home.path().to_owned()).unwrap();
-        let of = manifest(b"right");
-        shelf.offer(id(1), of).unwrap();
-        shelf.add(id(1), (of.sha256, 0), b"wrong").unwrap();
-        assert!(matches!(shelf.finish(id(1), of), Err(ShelfError::Damaged)));
-        assert!(names(home.path()).is_empty());
-        assert!(matches!(shelf.finish(id(1), of), Err(ShelfError::Unknown)));
-    }
-
-    #[test]
-    fn the_place_that_they_take_is_bounded() {
-        let home = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(home.path().to_owned()).unwrap();
-        for number in 0_u8..6 {
-            let of = manifest(&[number]);
-            shelf.offer(id(1), of).unwrap();
-            shelf.add(id(1), (of.sha256, 0), &[number]).unwrap();
-            if number % 2 == 0 {
-                shelf.finish(id(1), of).unwrap();
-            }
-            assert!(names(home.path()).len() <= SNAPSHOTS_KEPT + 1);
-        }
-    }
-}
+#[path = "shelf_tests.rs"]
+mod tests;

@@ -17,6 +17,7 @@ use crate::cluster::files::{Beginning, Files, SNAPSHOTS_NAME};
 use crate::cluster::handle::{Handle, Node, NodeOptions};
 use crate::cluster::inbox::Inbox;
 use crate::cluster::outbox::Outbox;
+use crate::cluster::snapshot::shelf::Shelf;
 use crate::cluster::times::Times;
 use crate::raft::codec;
 use crate::raft::command::{Command, Outcome};
@@ -26,7 +27,7 @@ use crate::raft::log::{ConfState, Identity};
 use crate::raft::packet::{Body, Packet};
 use crate::raft::request::{Ask, Member};
 use crate::raft::state::{Members, MemoryState};
-use crate::store::snapshot::{self, Manifest};
+use crate::store::snapshot::Manifest;
 use crate::store::{Retention, Store, StorePlace, read_back};
 
 /// Nothing here takes so long unless it never comes.
@@ -89,10 +90,14 @@ fn carry(net: &Net, packet: &Packet, file: PathBuf) -> Option<()> {
     };
     let manifest = Manifest::from_bytes(&message.get_snapshot().data).ok()?;
     let (_, directory) = net.find(packet.to)?;
-    let part = directory.join(format!("{}.part", manifest.file_name()));
-    std::fs::copy(file, &part).ok()?;
-    snapshot::verify(&part, &manifest).ok()?;
-    std::fs::rename(&part, directory.join(manifest.file_name())).ok()?;
+    let shelf = Shelf::open(directory).ok()?;
+    let content = std::fs::read(file).ok()?;
+    let next = shelf.offer(packet.from, manifest).ok()?;
+    let rest = content.get(usize::try_from(next).ok()?..)?;
+    if !rest.is_empty() {
+        shelf.add(packet.from, (manifest.sha256, next), rest).ok()?;
+    }
+    shelf.finish(packet.from, manifest).ok()?;
     net.deliver(packet).then_some(())
 }
 
@@ -174,6 +179,13 @@ impl World {
     pub(super) fn begin(&mut self, at: usize, beginning: Beginning) {
         let (store, mut files) = self.open(at);
         files.begin(self.slots[at].me, beginning).unwrap();
+        self.run(at, store, files);
+    }
+
+    /// Goes on with the files of one node, without the others.
+    pub(super) fn go_on_alone(&mut self, at: usize) {
+        let (store, mut files) = self.open(at);
+        self.slots[at].me = files.resume_alone().unwrap();
         self.run(at, store, files);
     }
 

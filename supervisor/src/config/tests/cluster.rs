@@ -45,7 +45,11 @@ pub(super) fn needed(setting: Setting) -> &'static [&'static str] {
 }
 
 fn cluster(more: &[&str]) -> ClusterConfig {
-    config(&[&NODE, more].concat(), &[]).cluster.unwrap()
+    config(&[&NODE, more].concat(), &[])
+        .executions
+        .node
+        .unwrap()
+        .cluster
 }
 
 fn faults_of(more: &[&str]) -> String {
@@ -54,16 +58,14 @@ fn faults_of(more: &[&str]) -> String {
 
 #[test]
 fn a_node_is_alone_and_hears_this_machine_unless_more_is_said() {
-    assert!(config(&["--http-port=80"], &[]).cluster.is_none());
+    assert!(config(&["--http-port=80"], &[]).executions.node.is_none());
     let node = cluster(&[]);
     assert_eq!(node.listen.to_string(), "127.0.0.1:4000");
     assert_eq!(node.advertise.to_string(), "node1:4000");
     assert_eq!((node.begin, node.trust), (Begin::Alone, Trust::Nobody));
-    assert_eq!(node.timing.tick.as_millis(), 10);
-    assert_eq!(
-        (node.timing.heartbeat_ticks, node.timing.election_ticks),
-        (10, (30, 50))
-    );
+    let times = node.times;
+    let times = [times.heartbeat, times.election_min, times.election_max];
+    assert_eq!(times.map(|time| time.as_millis()), [100, 300, 500]);
     let node = cluster(&["--node-id=a", "--peers=b@x:1, y:2"]);
     assert_eq!(node.advertise.to_string(), "a:4000");
     match node.begin {
@@ -89,7 +91,8 @@ fn a_cluster_is_served_over_http() {
     assert!(text.contains("--cluster-port needs --http-port"), "{text}");
     assert!(
         config(&["--cluster-port=4000", "--sse-port=1"], &[])
-            .cluster
+            .executions
+            .node
             .is_some()
     );
     let text = faults(&["--cluster-port=4000", "--sse-port=4000"], &[]);
@@ -136,7 +139,10 @@ fn nobody_is_a_node_by_chance() {
     ];
     let found = config(&[&NODE[..], &tls].concat(), &[]);
     assert!(found.notes.is_empty(), "{:?}", found.notes);
-    assert!(matches!(found.cluster.unwrap().trust, Trust::Tls { .. }));
+    assert!(matches!(
+        found.executions.node.unwrap().cluster.trust,
+        Trust::Tls { .. }
+    ));
     for missing in 1..4 {
         let mut some = tls.to_vec();
         some.remove(missing);
@@ -212,5 +218,19 @@ fn a_leader_can_show_in_time_that_it_lives() {
         "--election-timeout-min=1000",
         "--election-timeout-max=2000",
     ];
-    assert_eq!(cluster(&slow).timing.election_ticks, (25, 50));
+    assert_eq!(cluster(&slow).times.election_max.as_millis(), 2000);
+}
+
+#[test]
+fn a_node_keeps_its_log_beside_sessions_or_where_they_would_be() {
+    let directory = |more: &[&str]| {
+        let config = config(&[&NODE, more].concat(), &[]);
+        config.executions.node.unwrap().directory
+    };
+    assert_eq!(directory(&["--session-db-path=/s"]), Path::new("/s"));
+    let stateless = ["--stateless", "--session-db-path=/s"];
+    assert_eq!(directory(&stateless), Path::new("/s"));
+    assert_eq!(directory(&["--stateless"]), directory(&[]));
+    let alone = faults(&stateless, &[]);
+    assert!(alone.contains("--session-db-path"), "{alone}");
 }

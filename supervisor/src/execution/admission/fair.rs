@@ -139,6 +139,25 @@ impl Fair {
         Ok(number)
     }
 
+    /// How many will have got a slot, about, when the turn of one comes who enters now: its tenant's own
+    /// that wait, and of each other tenant as many as its weight allows meanwhile.
+    pub(super) fn before(&self, tenant: &Tenant, share: Share) -> usize {
+        if self.waiting == 0 {
+            return 0;
+        }
+        let own = self.lines.get(tenant).map_or(0, |line| line.waiting.len());
+        let turns = own as u64 + 1;
+        let others = self.lines.iter().filter(|(other, _)| *other != tenant);
+        let others = others.map(|(_, line)| {
+            let weight = u64::from(line.share.weight.get());
+            let meanwhile = turns.saturating_mul(weight) / u64::from(share.weight.get());
+            line.waiting
+                .len()
+                .min(usize::try_from(meanwhile).unwrap_or(usize::MAX))
+        });
+        own + others.sum::<usize>()
+    }
+
     /// Somebody does not want to wait any more; `false` where it did not.
     pub(super) fn leave(&mut self, tenant: &Tenant, number: Number) -> bool {
         let Some(line) = self.lines.get_mut(tenant) else {

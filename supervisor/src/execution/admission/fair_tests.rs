@@ -139,6 +139,50 @@ fn who_wants_nothing_is_forgotten() {
     assert!(fair.lines.len() <= TENANTS_REMEMBERED_MAX);
 }
 
+/// How many get a slot before the one who enters now, by what is said and by what happens.
+fn said_and_seen(fair: &mut Fair, of: &Tenant, share: Share) -> (usize, usize) {
+    let said = fair.before(of, share);
+    let number = fair.enter(of, share).unwrap();
+    let mut seen = 0;
+    loop {
+        let (turn, granted) = fair.grant(Duration::ZERO).unwrap();
+        fair.release(&turn, Duration::ZERO, false, Duration::ZERO);
+        if granted == number {
+            return (said, seen);
+        }
+        seen += 1;
+    }
+}
+
+#[test]
+fn how_many_come_before_is_known_about() {
+    let one = share(1, 9, 99);
+    for (loud, quiet) in [(0, 0), (40, 0), (40, 3), (3, 40), (40, 40)] {
+        let mut fair = Fair::new(1, 200, Sharing::Alone);
+        for _ in 0..loud {
+            fair.enter(&tenant(0), one).unwrap();
+        }
+        for _ in 0..quiet {
+            fair.enter(&tenant(1), one).unwrap();
+        }
+        let (said, seen) = said_and_seen(&mut fair, &tenant(1), one);
+        assert!(
+            said.abs_diff(seen) <= 1,
+            "{loud} and {quiet}: {said}, {seen}"
+        );
+    }
+    // Who has three times the weight waits for a third as many.
+    let mut fair = Fair::new(1, 200, Sharing::Alone);
+    for _ in 0..40 {
+        fair.enter(&tenant(0), one).unwrap();
+    }
+    for _ in 0..30 {
+        fair.enter(&tenant(1), share(3, 9, 99)).unwrap();
+    }
+    let (said, seen) = said_and_seen(&mut fair, &tenant(1), share(3, 9, 99));
+    assert!(said.abs_diff(seen) <= 2, "{said}, {seen}");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Enter(usize),

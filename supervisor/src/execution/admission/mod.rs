@@ -5,6 +5,7 @@
 //! what they hold when they are dropped.
 
 mod fair;
+mod pace;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use self::fair::{Fair, Number};
+pub use self::pace::{Pace, Turn};
 use crate::quota::Sharing;
 use crate::tenant::Tenant;
 
@@ -47,6 +49,7 @@ impl Default for Share {
 #[derive(Debug)]
 struct Desk {
     began: Instant,
+    pace: Pace,
     books: Mutex<Books>,
 }
 
@@ -73,6 +76,7 @@ pub struct Ticket {
     desk: Arc<Desk>,
     tenant: Tenant,
     number: Number,
+    turn: Turn,
     granted: oneshot::Receiver<Slot>,
 }
 
@@ -112,6 +116,7 @@ impl Admission {
         Self {
             desk: Arc::new(Desk {
                 began: Instant::now(),
+                pace: Pace::new(slots),
                 books: Mutex::new(Books {
                     fair: Fair::new(slots, queue_length_max, sharing),
                     grants: HashMap::new(),
@@ -144,6 +149,7 @@ impl Admission {
         if books.is_closed {
             return Err(Refusal::Closed);
         }
+        let turn = self.desk.pace.turn(books.fair.before(tenant, share));
         let number = books.fair.enter(tenant, share)?;
         books.grants.insert(number, grant);
         drop(books);
@@ -152,8 +158,14 @@ impl Admission {
             desk: Arc::clone(&self.desk),
             tenant: tenant.clone(),
             number,
+            turn,
             granted,
         })
+    }
+
+    /// How fast those pass who were let in.
+    pub fn pace(&self) -> &Pace {
+        &self.desk.pace
     }
 
     /// Lets nobody in any more. Who is in stays.
@@ -174,6 +186,11 @@ impl Slot {
 }
 
 impl Ticket {
+    /// When its turn will come, about.
+    pub const fn turn(&self) -> Turn {
+        self.turn
+    }
+
     /// Waits for the slot. Can be dropped and asked again until it was given.
     pub async fn slot(&mut self) -> Slot {
         match (&mut self.granted).await {
@@ -188,7 +205,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let abandoned = {
             let mut books = self.desk.books();
-            books.fair.leave(&self.tenant, self.number);
+            if books.fair.leave(&self.tenant, self.number) {
+                self.desk.pace.pass();
+            }
             books.grants.remove(&self.number)
         };
         // A slot that was granted and not taken goes to the next when the channel drops it.
@@ -199,6 +218,7 @@ impl Drop for Ticket {
 impl Drop for Slot {
     fn drop(&mut self) {
         let now = self.desk.now();
+        self.desk.pace.took(now.saturating_sub(self.since));
         self.desk
             .books()
             .fair
@@ -218,6 +238,7 @@ impl Desk {
             };
             let grant = books.grants.remove(&number);
             drop(books);
+            self.pace.pass();
             let slot = Slot {
                 desk: Arc::clone(self),
                 tenant,

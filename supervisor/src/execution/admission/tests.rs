@@ -107,3 +107,24 @@ fn a_quiet_tenant_is_next_whatever_another_has_waiting() {
     assert!(now(&mut quiet).is_some());
     assert!(now(&mut flood[1]).is_some());
 }
+
+#[test]
+fn who_waits_is_told_how_long_about() {
+    let admission = Admission::new(1, 9, Sharing::Alone);
+    let pace = admission.pace();
+    pace.took(Duration::from_millis(10));
+    let mut first = enter(&admission).unwrap();
+    let slot = now(&mut first).unwrap();
+    let second = enter(&admission).unwrap();
+    let third = enter(&admission).unwrap();
+    let fourth = enter(&admission).unwrap();
+    let until = |ticket: &Ticket| pace.until_end_of(ticket.turn()).as_millis();
+    assert_eq!((until(&second), until(&fourth)), (10, 30));
+    // Who goes away makes room.
+    drop(third);
+    assert_eq!(until(&fourth), 20);
+    drop(second);
+    assert_eq!(until(&fourth), 10);
+    drop(slot);
+    assert!(until(&fourth) <= 10);
+}

@@ -9,14 +9,14 @@ use axum::response::Response;
 use super::answer::json;
 use super::form::{Form, Sent};
 use super::operation::Operation;
-use super::{openapi, stream};
+use super::{consistency, openapi, stream};
 use crate::api::{
     Accepted, CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, FIRST_PAGE,
     GetArguments, GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output,
-    OutputArguments, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
+    OutputArguments, Polled, QueryArguments, RunArguments, Seen, SessionList, SessionsArguments,
     SetTagsArguments, Snapshots, SnapshotsArguments, SourceArguments, SourceCode, StreamArguments,
 };
-use crate::app::{ExecutionId, Executions, Workspace};
+use crate::app::{ExecutionId, Executions, Looked, View, Workspace};
 use crate::auth::Caller;
 use crate::http::error::HttpError;
 use crate::quota::Crowd;
@@ -49,14 +49,16 @@ impl Desk {
         if let Some(scope) = self.operation.scope().filter(|scope| !caller.may(*scope)) {
             return Err(HttpError::NoScope(scope));
         }
+        let workspace = self
+            .executions
+            .of(caller.tenant().clone())
+            .through("rest", caller.token_id());
+        let sent = Sent::from(request);
         let call = Call {
             desk: self,
-            workspace: self
-                .executions
-                .of(caller.tenant().clone())
-                .through("rest", caller.token_id()),
+            workspace: consistency::reach(workspace, &sent.query),
         };
-        call.perform(Sent::from(request)).await
+        call.perform(sent).await
     }
 }
 
@@ -85,7 +87,11 @@ impl Call<'_> {
         let wait = arguments.wait();
         let id = self.workspace.submit(arguments.try_into()?).await?;
         match wait {
-            None => json(StatusCode::ACCEPTED, &Accepted::from(id)),
+            None => {
+                let poll_after = self.workspace.poll_after(id);
+                let accepted = Polled::new(Accepted::from(id), Some(poll_after));
+                json(StatusCode::ACCEPTED, &accepted)
+            }
             Some(wait) => self.seen(id, wait).await,
         }
     }
@@ -97,7 +103,8 @@ impl Call<'_> {
             None => StatusCode::ACCEPTED,
         };
         let output = self.workspace.output_if_readable(id, FIRST_PAGE).await;
-        json(status, &Seen::new(view, output))
+        let poll_after = self.unless_ended(&view);
+        json(status, &Polled::new(Seen::new(view, output), poll_after))
     }
 
     async fn list(&self, arguments: ListArguments) -> Answered {
@@ -107,11 +114,22 @@ impl Call<'_> {
 
     async fn get_execution(&self, arguments: GetArguments) -> Answered {
         let id = arguments.execution_id.parse()?;
-        let view = match arguments.wait() {
-            None => self.workspace.get(id).await?,
-            Some(wait) => self.workspace.wait(id, wait).await?,
+        let Looked { view, poll_after } = match arguments.wait() {
+            None => self.workspace.look(id).await?,
+            Some(wait) => {
+                let view = self.workspace.wait(id, wait).await?;
+                let poll_after = self.unless_ended(&view);
+                Looked { view, poll_after }
+            }
         };
-        json(StatusCode::OK, &Execution::from(view))
+        let shown = Polled::new(Execution::from(view), poll_after);
+        json(StatusCode::OK, &shown)
+    }
+
+    /// When to look again at an execution that was waited for.
+    fn unless_ended(&self, view: &View) -> Option<Duration> {
+        let runs = view.end.is_none();
+        runs.then(|| self.workspace.poll_after(view.id))
     }
 
     async fn source(&self, arguments: SourceArguments) -> Answered {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::body;
+use super::consistency;
 use super::encoded::{self, garbled};
 use super::operation::Operation;
 use crate::api::arguments::{self, BadArguments, Fault, Object};
@@ -30,7 +31,7 @@ pub(super) struct Form {
 #[derive(Debug)]
 pub(super) struct Sent {
     path: String,
-    query: String,
+    pub(super) query: String,
     pub(super) headers: HeaderMap,
     body: Body,
     /// Holds the body's part of the room until the arguments are read.
@@ -61,11 +62,14 @@ impl Form {
         }
         let is_in_path = |name: &str| names(route.path).any(|(_, found)| found == name);
         let elsewhere = part(&all, |name| !is_in_path(name));
-        let (query, body) = if route.has_body {
+        let (mut query, body) = if route.has_body {
             (part(&all, |_| false), Some(elsewhere))
         } else {
             (elsewhere, None)
         };
+        if operation.reads() {
+            schema::add(&mut query, consistency::CONSISTENCY, consistency::schema());
+        }
         Self {
             name: route.name,
             template: route.path,
@@ -108,6 +112,7 @@ impl Form {
             arguments::normalise(&mut body);
             faults.extend(arguments::check(schema, self.absent, &body));
         }
+        consistency::remove(&mut asked);
         found.extend(asked);
         found.extend(body);
         arguments::decode(self.name, found, faults)

@@ -9,6 +9,7 @@
 mod answer;
 mod body;
 mod calls;
+mod consistency;
 pub(super) mod early;
 mod encoded;
 mod form;

@@ -7,7 +7,7 @@ use crate::api::arguments::Object;
 use crate::api::{
     CancelArguments, DeleteTagsArguments, Done, Execution, ExecutionList, GetArguments,
     GetTagsArguments, HeapList, HeapTags, ListArguments, NoArguments, Output, OutputArguments,
-    QueryArguments, RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments,
+    Polled, QueryArguments, RunArguments, STATE_ARGUMENTS, Seen, SessionList, SessionsArguments,
     SetTagsArguments, Snapshots, SnapshotsArguments, SourceArguments, SourceCode, StreamArguments,
     schema,
 };
@@ -55,6 +55,11 @@ pub(super) struct Route {
 }
 
 impl Operation {
+    /// Whether it shows what the nodes of a cluster share, and changes nothing.
+    pub(super) fn reads(self) -> bool {
+        self.route().method == Method::GET && self != Self::Describe
+    }
+
     /// All of them, in the order of the description.
     pub(super) const ALL: [Self; 14] = [
         Self::RunJs,
@@ -128,7 +133,7 @@ const DONE: Shape = Shape::Json {
 
 const SEEN: Shape = Shape::Json {
     name: "ExecutionWithOutput",
-    schema: schema::of_result::<Seen>,
+    schema: schema::of_result::<Polled<Seen>>,
 };
 
 const RUN_JS: Route = Route {
@@ -153,7 +158,7 @@ const RUN_JS: Route = Route {
                       and the first page of its output.",
             shape: Shape::Json {
                 name: "AcceptedExecution",
-                schema: schema::of_run_result,
+                schema: schema::of_run_result::<Polled<Seen>>,
             },
         },
     ],
@@ -195,13 +200,14 @@ const GET_EXECUTION: Route = Route {
     method: Method::GET,
     path: "/api/executions/{execution_id}",
     summary: "Look at an execution",
-    notes: "With wait_ms it waits for the end. A client that goes away ends only the wait.",
+    notes: "With wait_ms it waits for the end. A client that goes away ends only the wait. One that \
+            polls looks again after poll_after_ms.",
     arguments: schema::of_arguments::<GetArguments>,
     has_body: false,
     answers: &[Answer::ok(
         "The execution as it stands.",
         "Execution",
-        schema::of_result::<Execution>,
+        schema::of_result::<Polled<Execution>>,
     )],
     errors: &[ErrorCode::UnknownExecution],
 };
@@ -219,7 +225,7 @@ const GET_EXECUTION_SOURCE: Route = Route {
         "SourceCode",
         schema::of_result::<SourceCode>,
     )],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const GET_EXECUTION_OUTPUT: Route = Route {
@@ -235,7 +241,7 @@ const GET_EXECUTION_OUTPUT: Route = Route {
         "Output",
         schema::of_result::<Output>,
     )],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const STREAM_EXECUTION_OUTPUT: Route = Route {
@@ -255,7 +261,7 @@ const STREAM_EXECUTION_OUTPUT: Route = Route {
         meaning: "The events.",
         shape: Shape::Events,
     }],
-    errors: &[ErrorCode::UnknownExecution],
+    errors: &[ErrorCode::UnknownExecution, ErrorCode::Gone],
 };
 
 const CANCEL_EXECUTION: Route = Route {

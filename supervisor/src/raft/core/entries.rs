@@ -11,11 +11,11 @@ use raft::eraftpb::{
 };
 
 use super::super::codec::Reader;
-use super::super::command;
+use super::super::command::{self, Command};
 use super::super::ids::{RaftId, RequestId};
-use super::super::log::Position;
+use super::super::log::{Position, StoredLog};
 use super::super::request::MemberChange;
-use super::super::state::Ticket;
+use super::super::state::{Item, Ticket, What};
 
 /// A committed entry, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,36 @@ pub(super) enum Committed {
     Nothing,
     Command(Ticket, Bytes),
     Members(Option<Ticket>, Option<MemberChange>),
+}
+
+/// An entry cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("entry {index} of the log was made by another version of this program, and cannot be read")]
+pub struct Unreadable {
+    /// Which.
+    pub index: u64,
+}
+
+/// What a log holds beyond the state, for a node that goes on alone: whatever stands in it may have been
+/// answered as done by a leader that is lost. Its changes of the membership mean nothing any more.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn beyond(log: &StoredLog, applied: u64) -> Result<Vec<Item>, Unreadable> {
+    let rest = log.entries.iter().filter(|entry| entry.index > applied);
+    rest.map(|entry| {
+        let unreadable = || Unreadable { index: entry.index };
+        let what = match read(entry).ok_or_else(unreadable)? {
+            Committed::Command(ticket, bytes) => {
+                command::decode::<Command>(&bytes).map_err(|_| unreadable())?;
+                What::Command(ticket, bytes)
+            }
+            Committed::Nothing | Committed::Members(..) => What::Nothing,
+        };
+        let at = position(entry);
+        Ok(Item { at, what })
+    })
+    .collect()
 }
 
 /// The context of a command's entry.

@@ -150,7 +150,10 @@ impl Core {
     fn propose_change(&mut self, from: Option<RaftId>, ticket: Ticket, change: &MemberChange) {
         let checked = self.survey().check(change);
         if let Err(refusal) = checked {
-            self.refuse(from, ticket.id, refusal);
+            // A new leader has heard only those who voted for it: it takes nobody for dead yet.
+            if refusal != Refusal::LosesQuorum || self.reigns_since + self.memory() < self.now {
+                self.refuse(from, ticket.id, refusal);
+            }
             return;
         }
         if self.is_under_way() {
@@ -243,6 +246,11 @@ impl Core {
         }
     }
 
+    /// For how long a node counts as alive that was heard, in ticks.
+    const fn memory(&self) -> u64 {
+        2 * self.settings.election_ticks_min as u64
+    }
+
     /// The cluster, as this leader sees it.
     pub(super) fn survey(&self) -> Survey<'_> {
         let conf = self.conf();
@@ -252,9 +260,8 @@ impl Core {
                 continue;
             };
             let is_me = id == self.me.id;
-            let lately = self.heard.get(&id).is_some_and(|heard| {
-                heard + 2 * self.settings.election_ticks_min as u64 >= self.now
-            });
+            let heard = self.heard.get(&id);
+            let lately = heard.is_some_and(|heard| heard + self.memory() >= self.now);
             standings.push(Standing {
                 id,
                 votes: conf.get_voters().contains(&id.get()),

@@ -27,6 +27,7 @@ use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, SnapshotStatus, StateRole};
 
 pub use self::admit::TurnedAway;
+pub use self::entries::{Unreadable, beyond};
 pub use self::event::{Effect, Event, Failure, ReadId, StartError, Stop};
 pub use self::settings::Settings;
 
@@ -81,6 +82,8 @@ pub struct Core {
     heard: BTreeMap<RaftId, u64>,
     now: u64,
     reign: Reign,
+    /// Since when that is so.
+    reigns_since: u64,
     /// The state up to this entry survives a loss of power.
     durable: u64,
     makes_snapshot: bool,
@@ -135,6 +138,7 @@ impl Core {
             foreign: Vec::new(),
             heard: BTreeMap::new(),
             now: 0,
+            reigns_since: 0,
             durable: applied,
             makes_snapshot: false,
             joint_since: None,
@@ -379,6 +383,7 @@ impl Core {
             });
         }
         self.reign = reign;
+        self.reigns_since = self.now;
     }
 
     fn send(&mut self, messages: Vec<Message>) {

@@ -15,7 +15,7 @@ use super::{LogWrite, Position, StoredLog};
 use crate::limits::RAFT_DB_PAGE_BYTES;
 
 /// The version of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE raft_log (
@@ -40,6 +40,25 @@ const TABLES: &str = "
         base_idx INTEGER NOT NULL,
         base_term INTEGER NOT NULL,
         pending_snapshot BLOB
+    ) STRICT;
+";
+
+/// Since version 2. One row from when the node has first named its life: before it is in a cluster.
+const LIFE: &str = "
+    CREATE TABLE life (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        incarnation BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO life (one, incarnation) SELECT 1, incarnation FROM meta;
+";
+
+/// Since version 3. At most one row: the cluster that this node makes alone, or has made when it was last
+/// told to.
+const FOUNDING: &str = "
+    CREATE TABLE founding (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        cluster BLOB NOT NULL,
+        is_done INTEGER NOT NULL
     ) STRICT;
 ";
 
@@ -73,6 +92,12 @@ pub enum LogDbError {
         /// What it is.
         what: &'static str,
     },
+    /// Others know this disk by another life than the one that is to begin on it.
+    #[error("another life of this node has begun with this log")]
+    OtherLife,
+    /// There is no source of random numbers.
+    #[error("no random numbers can be had: {0}")]
+    Random(getrandom::Error),
     /// A number that SQLite cannot hold.
     #[error("a number of the log is too large")]
     Number,
@@ -92,7 +117,7 @@ impl LogDbError {
 /// `raft.db`, opened to write.
 #[derive(Debug)]
 pub struct RaftDb {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl RaftDb {
@@ -111,12 +136,14 @@ impl RaftDb {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", FORMAT)?;
-            }
+            0 => transaction.execute_batch(&format!("{TABLES}{LIFE}{FOUNDING}"))?,
+            1 => transaction.execute_batch(&format!("{LIFE}{FOUNDING}"))?,
+            2 => transaction.execute_batch(FOUNDING)?,
             FORMAT => {}
             _ => return Err(LogDbError::Newer { found }),
+        }
+        if found != FORMAT {
+            transaction.pragma_update(None, "user_version", FORMAT)?;
         }
         transaction.commit()?;
         Ok(Self { connection })
@@ -146,12 +173,41 @@ impl RaftDb {
         }))
     }
 
+    /// The life that this disk stands for: made and durable when it is first asked for, and the same until
+    /// the disk is lost. The node names it to others before it is in a cluster.
+    ///
+    /// # Errors
+    /// [`LogDbError`].
+    pub fn incarnation(&mut self) -> Result<Incarnation, LogDbError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(life) = life(&transaction)? {
+            return Ok(life);
+        }
+        let mut new = [0; 16];
+        getrandom::fill(&mut new).map_err(LogDbError::Random)?;
+        transaction.execute("INSERT INTO life (one, incarnation) VALUES (1, ?1)", [new])?;
+        transaction.commit()?;
+        Ok(Incarnation(new))
+    }
+
     /// Begins a node's life on an empty disk.
     ///
     /// # Errors
     /// [`LogDbError`], also when one has begun here before.
     pub fn begin(&mut self, identity: Identity, log: &StoredLog) -> Result<(), LogDbError> {
-        self.connection.execute(
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute(
+            "INSERT INTO life (one, incarnation) VALUES (1, ?1) ON CONFLICT DO NOTHING",
+            [identity.incarnation.0],
+        )?;
+        if life(&transaction)? != Some(identity.incarnation) {
+            return Err(LogDbError::OtherLife);
+        }
+        transaction.execute(
             "INSERT INTO meta (one, format, cluster, raft_id, incarnation, term, vote, commit_idx,
                  base_idx, base_term)
              VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -167,10 +223,12 @@ impl RaftDb {
                 integer(log.base.term)?,
             ],
         )?;
+        transaction.commit()?;
         Ok(())
     }
 
-    /// Forgets a beginning that nothing has come of: the node has never said a word by it.
+    /// Forgets a beginning that nothing has come of: the node has never said a word by it. Its life stays,
+    /// which others may have heard of.
     ///
     /// # Errors
     /// [`LogDbError`].
@@ -301,7 +359,12 @@ impl Checkpointer {
     }
 }
 
-fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> {
+fn life(connection: &Connection) -> Result<Option<Incarnation>, LogDbError> {
+    let found = connection.query_row("SELECT incarnation FROM life", [], |row| row.get(0));
+    Ok(found.optional()?.map(Incarnation))
+}
+
+pub(super) fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> {
     let Some(first) = entries.first() else {
         return Ok(());
     };
@@ -324,7 +387,7 @@ fn append(connection: &Connection, entries: &[Entry]) -> Result<(), LogDbError> 
     Ok(())
 }
 
-fn set_base(connection: &Connection, base: Position) -> Result<(), LogDbError> {
+pub(super) fn set_base(connection: &Connection, base: Position) -> Result<(), LogDbError> {
     connection
         .prepare_cached("UPDATE meta SET base_idx = ?1, base_term = ?2")?
         .execute(params![integer(base.index)?, integer(base.term)?])?;
@@ -360,7 +423,7 @@ const fn kind_number(kind: EntryType) -> i64 {
     }
 }
 
-fn integer(value: u64) -> Result<i64, LogDbError> {
+pub(super) fn integer(value: u64) -> Result<i64, LogDbError> {
     i64::try_from(value).map_err(|_| LogDbError::Number)
 }
 

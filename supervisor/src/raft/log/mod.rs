@@ -6,6 +6,7 @@
 
 mod cache;
 mod db;
+mod founding;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use raft::eraftpb::{Entry, HardState};
 
 pub use self::cache::{LogCache, SnapshotRequest};
 pub use self::db::{Checkpointer, Identity, LogDbError, RaftDb};
+pub use self::founding::Founding;
 
 /// An entry's place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
@@ -118,6 +120,18 @@ impl StoredLog {
         };
         log.hard.term = Position::FIRST.term;
         log.hard.commit = Position::FIRST.index;
+        log
+    }
+
+    /// The log of a node that goes on alone with a state that holds all of this one: none of its entries is
+    /// needed any more, and whoever joins gets a snapshot.
+    pub fn ended(&self, applied: Position) -> Self {
+        let mut log = Self {
+            base: applied,
+            ..Self::default()
+        };
+        log.hard.term = self.hard.term.max(applied.term);
+        log.hard.commit = applied.index;
         log
     }
 

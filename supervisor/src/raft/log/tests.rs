@@ -7,7 +7,9 @@ use raft::storage::MemStorage;
 use raft::{Error, GetEntriesContext, Storage, StorageError};
 
 use super::super::ids::{ClusterId, Incarnation, RaftId};
-use super::{Identity, Install, LogCache, LogError, LogWrite, Position, RaftDb, StoredLog};
+use super::{
+    Identity, Install, LogCache, LogDbError, LogError, LogWrite, Position, RaftDb, StoredLog,
+};
 
 fn entry(index: u64, term: u64, bytes: usize) -> Entry {
     let mut entry = Entry::default();
@@ -246,6 +248,51 @@ fn a_disk_belongs_to_one_life() {
     assert_eq!(other.identity().unwrap(), None);
     let checkpointer = super::Checkpointer::open(&directory.path().join("raft.db")).unwrap();
     assert!(checkpointer.run().unwrap());
+}
+
+#[test]
+fn a_life_has_its_name_before_it_begins_and_keeps_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("raft.db");
+    let life = RaftDb::open(&path).unwrap().incarnation().unwrap();
+    // Nobody has begun: it was named, and nothing else.
+    let mut db = RaftDb::open(&path).unwrap();
+    assert_eq!(db.identity().unwrap(), None);
+    assert_eq!(db.incarnation().unwrap(), life);
+    let other = db.begin(identity(), &StoredLog::first()).unwrap_err();
+    assert!(matches!(other, LogDbError::OtherLife), "{other}");
+    assert_eq!(db.identity().unwrap(), None);
+    let own = Identity {
+        incarnation: life,
+        ..identity()
+    };
+    db.begin(own, &StoredLog::first()).unwrap();
+    db.forget_beginning().unwrap();
+    assert_eq!(db.incarnation().unwrap(), life);
+    db.begin(own, &StoredLog::first()).unwrap();
+    assert_eq!(db.incarnation().unwrap(), life);
+    let mut elsewhere = RaftDb::open(&directory.path().join("other.db")).unwrap();
+    assert_ne!(elsewhere.incarnation().unwrap(), life);
+}
+
+#[test]
+fn a_log_of_the_first_version_has_the_life_that_began_on_it() {
+    let (directory, db) = temporary();
+    db.connection_for_tests()
+        .execute_batch("DROP TABLE life; DROP TABLE founding; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(db);
+    let mut db = RaftDb::open(&directory.path().join("raft.db")).unwrap();
+    assert_eq!(db.incarnation().unwrap(), identity().incarnation);
+    assert_eq!(db.load().unwrap(), StoredLog::first());
+    // And one of the second knows of no cluster of one.
+    db.connection_for_tests()
+        .execute_batch("DROP TABLE founding; PRAGMA user_version = 2;")
+        .unwrap();
+    drop(db);
+    let again = RaftDb::open(&directory.path().join("raft.db")).unwrap();
+    assert_eq!(again.identity().unwrap(), Some(identity()));
+    assert_eq!(again.founding().unwrap(), None);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 use raft::eraftpb::ConfState;
 
 use super::super::codec::{self, Reader};
-use super::super::command::{Execution, ExecutionKey, HeapKey, Outcome};
+use super::super::command::{CursorKey, Execution, ExecutionKey, HeapKey, Outcome};
 use super::super::ids::{RaftId, RequestId};
 use super::super::log::Position;
 use super::super::request::Member;
@@ -47,6 +47,7 @@ pub struct MemoryState {
     executions: BTreeMap<ExecutionKey, Execution>,
     heaps: BTreeMap<Owned<HeapKey>, Heap>,
     sessions: BTreeMap<Owned<String>, Vec<SessionEntry>>,
+    cursor_key: Option<CursorKey>,
     members: Vec<Member>,
     removed: Vec<RaftId>,
 }
@@ -76,6 +77,11 @@ impl MemoryState {
     pub fn session(&self, tenant: &str, session: &str) -> &[SessionEntry] {
         let found = self.sessions.get(&(tenant.to_owned(), session.to_owned()));
         found.map_or(&[], Vec::as_slice)
+    }
+
+    /// What hides places in lists; none until somebody needed it.
+    pub const fn cursor_key(&self) -> Option<CursorKey> {
+        self.cursor_key
     }
 
     /// A heap's tags; none when the heap is not there.
@@ -250,6 +256,11 @@ impl State for MemoryState {
         if let Some(row) = self.heap_mut(tenant, heap) {
             row.tags.retain(|key, _| !keys.contains(key));
         }
+        Ok(())
+    }
+
+    fn keep_cursor_key(&mut self, key: CursorKey) -> Result<(), Infallible> {
+        self.cursor_key.get_or_insert(key);
         Ok(())
     }
 

@@ -19,8 +19,8 @@ use raft::eraftpb::ConfState;
 pub use self::memory::{MemoryState, SessionEntry};
 
 use super::command::{
-    self, Command, CommandError, Ended, Execution, ExecutionKey, HeapKey, Kept, Outcome, Retag,
-    TagChange,
+    self, Command, CommandError, CursorKey, Ended, Execution, ExecutionKey, HeapKey, Kept, Outcome,
+    Retag, TagChange,
 };
 use super::ids::{RaftId, RequestId};
 use super::log::Position;
@@ -234,6 +234,12 @@ pub trait State {
         keys: &[String],
     ) -> Result<(), Self::Error>;
 
+    /// Keeps the key that hides places in lists, unless there is one.
+    ///
+    /// # Errors
+    /// The state's own.
+    fn keep_cursor_key(&mut self, key: CursorKey) -> Result<(), Self::Error>;
+
     /// The members.
     ///
     /// # Errors
@@ -347,6 +353,10 @@ pub fn perform<S: State>(state: &mut S, command: &Command) -> Result<Outcome, S:
                     state.forget_execution(id)?;
                 }
             }
+            Ok(Outcome::Done)
+        }
+        Command::HidePlaces(key) => {
+            state.keep_cursor_key(*key)?;
             Ok(Outcome::Done)
         }
     }

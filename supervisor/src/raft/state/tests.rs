@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft::eraftpb::ConfState;
 
 use super::super::command::{
-    Command, Ended, Execution, Kept, Outcome, Retag, TagChange, decode, encode,
+    Command, CursorKey, Ended, Execution, Kept, Outcome, Retag, TagChange, decode, encode,
 };
 use super::super::ids::{Incarnation, RaftId, RequestId};
 use super::super::log::Position;
@@ -168,6 +168,16 @@ fn an_execution_ends_once() {
     log.once(&Command::Expire(vec![[1; 16], [2; 16], [3; 16]]));
     assert_eq!(log.state.execution(&[1; 16]), None);
     assert!(log.state.execution(&[2; 16]).is_some(), "it runs still");
+}
+
+#[test]
+fn the_first_key_of_places_stays() {
+    let mut log = Log::new();
+    let hide = |key: u8| Command::HidePlaces(CursorKey([key; 32]));
+    assert_eq!(log.once(&hide(1)), Outcome::Done);
+    assert_eq!(log.once(&hide(2)), Outcome::Done);
+    assert_eq!(log.state.cursor_key(), Some(CursorKey([1; 32])));
+    assert!(!format!("{:?}", hide(1)).contains('1'), "it is a secret");
 }
 
 #[test]

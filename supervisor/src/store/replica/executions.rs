@@ -156,6 +156,15 @@ pub(in crate::store) fn start_here(
     Ok(())
 }
 
+/// The nodes with executions that are shared and have not ended.
+pub(in crate::store) fn owners_at_work(connection: &Connection) -> Result<Vec<RaftId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT owner FROM executions WHERE completed_at IS NULL AND is_shared",
+    )?;
+    let owners = statement.query_and_then([], |row| raft_id(row.get(0)?))?;
+    owners.collect()
+}
+
 pub(super) fn unfinished_of(
     connection: &Connection,
     owner: RaftId,

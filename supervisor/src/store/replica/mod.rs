@@ -22,14 +22,14 @@ use super::read::count;
 use super::write::integer;
 use crate::heaps::{HeapId, TenantFolder};
 use crate::raft::codec::{self, Reader};
-use crate::raft::command::{self, Command, Execution, ExecutionKey, HeapKey, Outcome};
+use crate::raft::command::{self, Command, CursorKey, Execution, ExecutionKey, HeapKey, Outcome};
 use crate::raft::ids::{Incarnation, RaftId, RequestId};
 use crate::raft::log::{ConfState, Position};
 use crate::raft::request::Member;
 use crate::raft::state::{self, Members, SessionEntry, State};
 use crate::tenant::Tenant;
 
-pub(super) use self::executions::{accept_here, start_here, unshared_of};
+pub(super) use self::executions::{accept_here, owners_at_work, start_here, unshared_of};
 
 /// The shared tables, within a transaction of the writer.
 pub(super) struct Replica<'a> {
@@ -335,6 +335,15 @@ impl State for Replica<'_> {
         for key in keys {
             delete.execute(params![seq, key])?;
         }
+        Ok(())
+    }
+
+    fn keep_cursor_key(&mut self, key: CursorKey) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO cursor_key (one, key) VALUES (1, ?1) ON CONFLICT DO NOTHING",
+            )?
+            .execute([key.0])?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Replica, accept_here, start_here, unshared_of};
 use crate::raft::command::{
-    self, Command, Ended, Execution, Kept, Outcome, Retag, TagChange, Used,
+    self, Command, CursorKey, Ended, Execution, Kept, Outcome, Retag, TagChange, Used,
 };
 use crate::raft::ids::{Incarnation, RaftId, RequestId};
 use crate::raft::log::{ConfState, Position};
@@ -156,6 +156,7 @@ pub(in crate::store) fn command() -> impl Strategy<Value = Command> {
         }),
         1 => prop::collection::vec(0..5u8, 0..3)
             .prop_map(|ids| Command::Expire(ids.into_iter().map(|id| [id; 16]).collect())),
+        1 => (0..3u8).prop_map(|key| Command::HidePlaces(CursorKey([key; 32]))),
     ]
 }
 
@@ -224,6 +225,9 @@ pub(crate) fn read_back(connection: &Connection) -> MemoryState {
         let Ok(()) = state.put_execution(&execution);
     }
     read_heaps(connection, &mut state);
+    if let Some(key) = read::cursor_key(connection).unwrap() {
+        let Ok(()) = state.keep_cursor_key(key);
+    }
     let mut rows = connection
         .prepare(
             "SELECT sessions.tenant, name, input_heap, output_heap, kept_at, code

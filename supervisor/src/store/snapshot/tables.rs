@@ -31,6 +31,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "(idx INTEGER PRIMARY KEY, request BLOB NOT NULL, outcome BLOB NOT NULL) STRICT",
     ),
     (
+        "cursor_key",
+        "(one INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT",
+    ),
+    (
         "heaps",
         "(seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id BLOB NOT NULL,
           stored_bytes INTEGER NOT NULL, created_at INTEGER NOT NULL,
@@ -72,6 +76,7 @@ pub(super) const COPIED: &[(&str, &str)] = &[
     ),
     ("removed", "seq, id"),
     ("answers", "idx, request, outcome"),
+    ("cursor_key", "one, key"),
     (
         "heaps",
         "seq, tenant, id, stored_bytes, created_at, last_used_at",

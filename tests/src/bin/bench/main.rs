@@ -4,19 +4,23 @@
 //! load for 60 seconds, or as many as `--seconds` says; with `tenants` first, a tenant that wants little beside one
 //! that floods; with `k6` and its program, our client beside that; with `heaps` first, executions that keep their
 //! heaps, and with `fetch` first, requests of scripts over HTTP; with
-//! `web` first, what the classes of fetch cost a worker.
+//! `web` first, what the classes of fetch cost a worker; with `scale` first, what executions cost where much is
+//! stored, and how long a server takes to start; with `cluster` first, three nodes of a cluster, each load for 5
+//! seconds, or as many as `--seconds` says.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
 //! the fork in the parent and of the teardown too. The 0.9 ms of the first studies were those of a bare
 //! `deno_core` runtime, which maps less and does less: see [`floor::Fork`] for how much is the fork's.
 
+mod cluster;
 mod compare;
 mod fetch;
 mod floor;
 mod heaps;
 mod http;
 mod processors;
+mod scale;
 mod server;
 mod statistics;
 mod stress;
@@ -48,8 +52,12 @@ const FETCH: &str = "fetch";
 const TENANTS: &str = "tenants";
 /// Measures our client beside k6, whose program follows, and nothing else.
 const K6: &str = "k6";
+/// Measures what executions cost where much is stored, and nothing else.
+const SCALE: &str = "scale";
 /// Measures what the classes of fetch cost a worker, and nothing else.
 const WEB: &str = "web";
+/// Measures three nodes of a cluster, and nothing else.
+const CLUSTER: &str = "cluster";
 /// Ends with an error when a target is missed.
 const CHECK: &str = "--check";
 /// Ends with an error when a figure is much worse than in the report that follows.
@@ -58,6 +66,8 @@ const COMPARE: &str = "--compare";
 const SECONDS: &str = "--seconds";
 /// The same where nobody says.
 const SECONDS_DEFAULT: u64 = 60;
+/// The same for a cluster.
+const CLUSTER_SECONDS_DEFAULT: u64 = 5;
 
 /// What is asked for.
 struct Arguments {
@@ -77,6 +87,9 @@ enum Subject {
     Heaps,
     Fetch,
     Web,
+    /// Three nodes, each load for so long.
+    Cluster(Duration),
+    Scale,
     /// Everything but the API and requests of scripts.
     Everything,
 }
@@ -84,14 +97,16 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let first =
-            words.next_if(|word| [HTTP, TENANTS, K6, HEAPS, FETCH, WEB].contains(&word.as_str()));
+        let alone = [HTTP, TENANTS, K6, HEAPS, FETCH, WEB, SCALE, CLUSTER];
+        let first = words.next_if(|word| alone.contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
             Some(TENANTS) => Subject::Tenants,
             Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
             Some(WEB) => Subject::Web,
+            Some(CLUSTER) => Subject::Cluster(Duration::from_secs(CLUSTER_SECONDS_DEFAULT)),
+            Some(SCALE) => Subject::Scale,
             Some(_) => Subject::Fetch,
             None => Subject::Everything,
         };
@@ -103,13 +118,13 @@ impl Arguments {
                 (COMPARE, _, _) if words.peek().is_some() => {
                     baseline = words.next().map(PathBuf::from);
                 }
-                (SECONDS, Some(given @ 1..), Subject::Http(time)) => {
+                (SECONDS, Some(given @ 1..), Subject::Http(time) | Subject::Cluster(time)) => {
                     *time = Duration::from_secs(given);
                     words.next();
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB}] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -135,6 +150,8 @@ fn main() -> std::io::Result<ExitCode> {
         Subject::Heaps => heaps_alone(cores),
         Subject::Fetch => fetch_alone(cores),
         Subject::Web => web_alone(cores),
+        Subject::Cluster(time) => cluster_alone(time, cores),
+        Subject::Scale => on_the_api("scale", scale::measure(), cores),
         Subject::Everything => all(cores),
     };
     let changes = baseline.map(|baseline| compare::compare(&baseline, &report));
@@ -204,6 +221,17 @@ fn web_alone(cores: usize) -> (Value, Vec<Target>) {
         "web": web::measure(),
     });
     (report, Vec::new())
+}
+
+/// Three nodes of a cluster.
+fn cluster_alone(time: Duration, cores: usize) -> (Value, Vec<Target>) {
+    let (report, targets) = cluster::measure(time);
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        "cluster": report,
+    });
+    (report, targets)
 }
 
 /// Everything but the API and requests of scripts.

@@ -3,10 +3,13 @@
 //! wrong: an honest tenant was not answered as it should be, a hostile one got more than is its own, a server
 //! grows for as long as it runs or does not come to rest, or its audit log is not whole.
 //!
+//! With `cluster` first, nodes of a cluster are killed, cut off, stopped and replaced while clients use them.
+//!
 //! `scripts/soak` builds what it needs and runs it.
 
 mod client;
 mod clock;
+mod cluster;
 mod faults;
 mod honest;
 mod hostile;
@@ -56,20 +59,28 @@ const TOKEN_PREFIX: &str = "mcpv8_";
 
 fn main() -> std::io::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let length = length(&words).map_err(std::io::Error::other)?;
-    let faults = Faults::default();
-    let report = soak(length, &faults);
+    let report = if words.first().is_some_and(|word| word == cluster::SUBJECT) {
+        let until = cluster::Until::read(&words[1..]).map_err(std::io::Error::other)?;
+        cluster::soak(until)
+    } else {
+        let length = length(&words).map_err(std::io::Error::other)?;
+        soak(length, &Faults::default())
+    };
     writeln!(std::io::stdout(), "{report:#}")?;
-    Ok(match faults.count() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    Ok(match report["is_well"].as_bool() {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) | None => ExitCode::FAILURE,
     })
 }
 
 /// How long it is to take.
 fn length(words: &[String]) -> Result<Duration, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let usage = || format!("[{MINUTES} N | {SECONDS} N]; found: {}", words.join(" "));
+    let subject = cluster::SUBJECT;
+    let usage = || {
+        let found = words.join(" ");
+        format!("[{MINUTES} N | {SECONDS} N], or {subject} first; found: {found}")
+    };
     let (number, unit) = match words[..] {
         [] => return Ok(Duration::from_secs(MINUTES_DEFAULT * SECS_PER_MINUTE)),
         [MINUTES, number] => (number, SECS_PER_MINUTE),

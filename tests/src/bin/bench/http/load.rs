@@ -32,10 +32,8 @@ const STACK_BYTES: usize = 128 << 10;
 const LEAD: Duration = Duration::from_millis(200);
 /// What a request waits for the end of its execution, in milliseconds.
 const WAIT_MS: u64 = 50_000;
-/// The pause before an execution is first looked at; it doubles with each look.
-pub(super) const POLL_PAUSE: Duration = Duration::from_millis(1);
-/// The longest such pause.
-pub(super) const POLL_PAUSE_MAX: Duration = Duration::from_millis(256);
+/// The pause before an execution is looked at again where the server does not say when.
+pub(super) const POLL_PAUSE: Duration = Duration::from_millis(100);
 /// How long an execution is looked at before it counts as failed.
 const POLL_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -284,7 +282,8 @@ fn run(
     if requests.way == Way::Poll {
         let path = format!("/api/executions/{}", execution.execution_id);
         let look = wire::get(requests.address, &path, requests.token);
-        execution = match poll(connection, &look, polls) {
+        let pause = pause_after(&execution);
+        execution = match poll(connection, &look, pause, polls) {
             Ok(execution) => execution,
             Err(why) => return End::Failed(why),
         };
@@ -302,20 +301,29 @@ fn run(
     }
 }
 
-/// Looks at an execution until it has ended.
-fn poll(connection: &mut Connection, look: &[u8], polls: &mut u64) -> Result<Execution, String> {
+/// When to look again, by the server's word.
+fn pause_after(execution: &Execution) -> Duration {
+    let told = execution.poll_after_ms.map(Duration::from_millis);
+    told.unwrap_or(POLL_PAUSE)
+}
+
+/// Looks at an execution until it has ended, first after so long.
+fn poll(
+    connection: &mut Connection,
+    look: &[u8],
+    mut pause: Duration,
+    polls: &mut u64,
+) -> Result<Execution, String> {
     let begin = Instant::now();
-    let mut pause = POLL_PAUSE;
     while begin.elapsed() < POLL_PATIENCE {
         thread::sleep(pause);
-        pause = (2 * pause).min(POLL_PAUSE_MAX);
         *polls += 1;
         let answer = connection.ask(look).map_err(|error| error.to_string())?;
         match (answer.status, answer.execution()) {
             // Too many requests at once: this one is asked again like any that has not ended.
-            (503, _) => {}
+            (503, _) => pause = POLL_PAUSE,
             (200, Some(execution)) => match execution.status.as_deref() {
-                Some("queued" | "running") => {}
+                Some("queued" | "running") => pause = pause_after(&execution),
                 _ => return Ok(execution),
             },
             (status, _) => return Err(format!("looking was answered with {status}")),

@@ -19,7 +19,7 @@ use e2e::server::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, POLL_PAUSE_MAX, Place, Way};
+use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, Place, Way};
 use self::wire::Connection;
 use crate::processors::Apart;
 use crate::statistics::{Distribution, millis, ratio};
@@ -106,9 +106,7 @@ pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
     Measured {
         report: json!({
             "seconds_of_each_load": time.as_secs_f64(),
-            "poll_pause_ms": {
-                "first": millis(POLL_PAUSE), "grows": "doubles", "most": millis(POLL_PAUSE_MAX),
-            },
+            "poll_pause_ms": { "told": "poll_after_ms", "untold": millis(POLL_PAUSE) },
             "stateless": stateless.json,
             "stateful": stateful.json,
         }),
@@ -302,7 +300,7 @@ fn command(home: &Home, mode: Mode) -> Command {
     command
 }
 
-fn stop(mut server: HttpServer) {
+pub(crate) fn stop(mut server: HttpServer) {
     server.process.signal(Signal::SIGTERM);
     let status = server.process.wait_exit(PATIENCE);
     assert!(

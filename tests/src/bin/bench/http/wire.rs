@@ -36,9 +36,16 @@ pub(crate) struct Execution {
     pub(crate) status: Option<String>,
     pub(crate) result: Option<String>,
     pub(crate) completed_at: Option<String>,
+    /// When the server thinks that it has ended.
+    pub(crate) poll_after_ms: Option<u64>,
 }
 
 impl Answer {
+    /// All of it, as JSON; null where it is none.
+    pub(crate) fn body(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// The execution that it tells of; `None` where it tells of none.
     pub(crate) fn execution(&self) -> Option<Execution> {
         serde_json::from_slice(&self.body).ok()
@@ -144,9 +151,23 @@ pub(crate) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Vec<u
 
 /// The bytes of a POST of JSON.
 pub(crate) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
+    send("POST", (address, path), token, body)
+}
+
+/// The bytes of a PUT of JSON.
+pub(crate) fn put(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
+    send("PUT", (address, path), None, body)
+}
+
+fn send(
+    method: &str,
+    (address, path): (SocketAddr, &str),
+    token: Option<&str>,
+    body: &str,
+) -> Vec<u8> {
     let (authorization, length) = (authorization(token), body.len());
     format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
          {authorization}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

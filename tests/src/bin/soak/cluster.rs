@@ -1,0 +1,376 @@
+//! Nodes of a cluster that are killed, cut off, stopped, wiped and replaced, one fault after the other, while
+//! clients use all of them and keep a history of what they were told.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use e2e::cluster::proxy::Fault;
+use e2e::cluster::traffic::{Crowd, Tally, Traffic};
+use e2e::cluster::trust::Mode;
+use e2e::cluster::{Cluster, Setup, TIMES_DEFAULT};
+use e2e::processes;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::client::millis;
+
+/// What is soaked, in the first word.
+pub(crate) const SUBJECT: &str = "cluster";
+const KILLS: &str = "--kills";
+const MINUTES: &str = "--minutes";
+const SEED: &str = "--seed";
+/// How many kills there are, when nobody says.
+const KILLS_DEFAULT: usize = 300;
+/// How long a node stands still, at most, in milliseconds.
+const STANDSTILL_MS_MAX: u64 = 4_000;
+/// How long links are broken after the others have got on without them, at most, in milliseconds.
+const BROKEN_MS_MAX: u64 = 2_000;
+
+/// When it ends, and what it begins with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Until {
+    kills: usize,
+    time: Duration,
+    seed: u64,
+}
+
+impl Until {
+    /// What the words after the first one say.
+    pub(crate) fn read(words: &[String]) -> Result<Self, String> {
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+        let mut read = Self {
+            kills: KILLS_DEFAULT,
+            time: Duration::MAX,
+            seed: now.map_or(1, |now| now.as_secs()),
+        };
+        for pair in words.chunks(2) {
+            let number = pair.get(1).and_then(|word| word.parse::<u32>().ok());
+            match (pair[0].as_str(), number) {
+                (KILLS, Some(kills @ 1..)) => read.kills = kills as usize,
+                (MINUTES, Some(minutes @ 1..)) => {
+                    read.kills = usize::MAX;
+                    read.time = Duration::from_secs(60 * u64::from(minutes));
+                }
+                (SEED, Some(seed)) => read.seed = seed.into(),
+                _ => {
+                    let usage = format!("{SUBJECT} [{KILLS} N | {MINUTES} N] [{SEED} N]");
+                    return Err(format!("{usage}; found: {}", words.join(" ")));
+                }
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// What happens to a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Misfortune {
+    FollowerKilled,
+    LeaderKilled,
+    TwoKilled,
+    AllKilled,
+    KilledAsItComes,
+    LeaderStopped,
+    FollowerStopped,
+    LeaderCutOff,
+    FollowerCutOff,
+    LeaderUnheard,
+    NoAnswers,
+    WipedAndReplaced,
+    Grown,
+    LedByAnother,
+}
+
+impl Misfortune {
+    /// Each as often as it is likely.
+    const LIKELY: [(u64, Self); 14] = [
+        (20, Self::FollowerKilled),
+        (25, Self::LeaderKilled),
+        (10, Self::TwoKilled),
+        (8, Self::AllKilled),
+        (6, Self::KilledAsItComes),
+        (5, Self::LeaderStopped),
+        (3, Self::FollowerStopped),
+        (5, Self::LeaderCutOff),
+        (3, Self::FollowerCutOff),
+        (4, Self::LeaderUnheard),
+        (3, Self::NoAnswers),
+        (4, Self::WipedAndReplaced),
+        (2, Self::Grown),
+        (2, Self::LedByAnother),
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::FollowerKilled => "a follower is killed",
+            Self::LeaderKilled => "the leader is killed",
+            Self::TwoKilled => "two of three are killed",
+            Self::AllKilled => "all are killed at once",
+            Self::KilledAsItComes => "a node is killed, and again as it comes back",
+            Self::LeaderStopped => "the leader stands still",
+            Self::FollowerStopped => "a follower stands still",
+            Self::LeaderCutOff => "the leader is cut off",
+            Self::FollowerCutOff => "a follower is cut off",
+            Self::LeaderUnheard => "nobody hears the leader, though it hears all",
+            Self::NoAnswers => "a link carries questions and no answers",
+            Self::WipedAndReplaced => "a node is killed, loses its disk and is replaced",
+            Self::Grown => "a node joins, and leaves",
+            Self::LedByAnother => "the leader is ended and started again",
+        }
+    }
+}
+
+/// Chance that comes again with its seed (SplitMix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn misfortune(&mut self) -> Misfortune {
+        let all: u64 = Misfortune::LIKELY.iter().map(|(weight, _)| weight).sum();
+        let mut left = self.below(all);
+        for (weight, misfortune) in Misfortune::LIKELY {
+            match left.checked_sub(weight) {
+                Some(rest) => left = rest,
+                None => return misfortune,
+            }
+        }
+        Misfortune::LeaderKilled
+    }
+}
+
+/// A cluster to which something happens again and again.
+struct Trial {
+    cluster: Cluster,
+    traffic: Traffic,
+    chance: Chance,
+    kills: usize,
+    happened: BTreeMap<&'static str, usize>,
+    /// When a leader was killed.
+    led_until: Vec<Duration>,
+    newcomers: usize,
+}
+
+/// Has all of it happen; what came of it.
+pub(crate) fn soak(until: Until) -> Value {
+    let cluster = Cluster::start(&Setup {
+        mode: Mode::Secret,
+        times: TIMES_DEFAULT,
+        ..Setup::default()
+    });
+    let traffic = Traffic::start(&cluster, Crowd::default());
+    let mut trial = Trial {
+        cluster,
+        traffic,
+        chance: Chance(until.seed),
+        kills: 0,
+        happened: BTreeMap::new(),
+        led_until: Vec::new(),
+        newcomers: 0,
+    };
+    let begin = Instant::now();
+    while trial.kills < until.kills && begin.elapsed() < until.time {
+        trial.step();
+    }
+    trial.report(until, begin.elapsed())
+}
+
+impl Trial {
+    /// Waits until all is well, and has one thing happen.
+    fn step(&mut self) {
+        self.cluster.await_ready();
+        self.traffic.learn(&self.cluster);
+        self.traffic.await_work(&self.cluster.names(), 1);
+        let misfortune = self.chance.misfortune();
+        *self.happened.entry(misfortune.name()).or_default() += 1;
+        let leader = self.cluster.leader();
+        let followers = self.cluster.others(&leader);
+        let at = self.chance.below(followers.len() as u64);
+        let follower = followers[usize::try_from(at).unwrap_or_default()].clone();
+        match misfortune {
+            Misfortune::FollowerKilled => self.kill_some(&[follower]),
+            Misfortune::LeaderKilled => {
+                self.led_until.push(self.traffic.history.now());
+                self.kill_some(&[leader]);
+            }
+            Misfortune::TwoKilled => self.kill_some(&[leader, follower]),
+            Misfortune::AllKilled => self.kill_some(&self.cluster.names()),
+            Misfortune::KilledAsItComes => self.kill_as_it_comes(&follower),
+            Misfortune::LeaderStopped => self.stop(&leader),
+            Misfortune::FollowerStopped => self.stop(&follower),
+            Misfortune::LeaderCutOff => self.cut_off(&leader),
+            Misfortune::FollowerCutOff => self.cut_off(&follower),
+            Misfortune::LeaderUnheard => self.silence(&leader),
+            Misfortune::NoAnswers => self.half_open(&leader, &follower),
+            Misfortune::WipedAndReplaced => self.replace(&follower),
+            Misfortune::Grown => self.grow(&leader),
+            Misfortune::LedByAnother => self.end_and_start(&leader),
+        }
+    }
+
+    fn kill(&mut self, name: &str) {
+        self.cluster.node_mut(name).kill();
+        self.kills += 1;
+    }
+
+    /// Kills these at once, and has the others get on where they are most of all.
+    fn kill_some(&mut self, names: &[String]) {
+        for name in names {
+            self.kill(name);
+        }
+        if names.len() == 1 {
+            self.traffic.await_work(&self.cluster.others(&names[0]), 1);
+        }
+        for name in names {
+            self.cluster.node_mut(name).start();
+        }
+    }
+
+    fn kill_as_it_comes(&mut self, name: &str) {
+        self.kill(name);
+        for _ in 0..2 {
+            self.cluster.node_mut(name).start();
+            // At any time of its start.
+            self.wait(1_500);
+            self.kill(name);
+        }
+        self.cluster.node_mut(name).start();
+    }
+
+    fn stop(&mut self, name: &str) {
+        self.cluster.node(name).signal(Signal::SIGSTOP);
+        self.wait(STANDSTILL_MS_MAX);
+        self.cluster.node(name).signal(Signal::SIGCONT);
+    }
+
+    fn cut_off(&mut self, name: &str) {
+        let others = self.cluster.others(name);
+        let fault = match self.chance.below(2) {
+            0 => Fault::Silent,
+            _ => Fault::Reset,
+        };
+        let words: Vec<&str> = others.iter().map(String::as_str).collect();
+        self.cluster.network.part(&[name], &words, fault);
+        self.traffic.await_work(&others, 1);
+        self.heal(name);
+    }
+
+    fn silence(&mut self, name: &str) {
+        let others = self.cluster.others(name);
+        for other in &others {
+            self.cluster.network.break_link(name, other, Fault::Silent);
+        }
+        self.traffic.await_work(&others, 1);
+        self.heal(name);
+    }
+
+    fn half_open(&mut self, from: &str, to: &str) {
+        self.cluster.network.break_link(from, to, Fault::HalfOpen);
+        self.wait(BROKEN_MS_MAX);
+        self.heal(to);
+    }
+
+    fn heal(&mut self, name: &str) {
+        self.wait(BROKEN_MS_MAX);
+        assert!(
+            self.cluster.network.struck(name) > 0,
+            "nothing has happened to {name}"
+        );
+        self.cluster.network.heal();
+    }
+
+    fn replace(&mut self, name: &str) {
+        self.kill(name);
+        self.cluster.node_mut(name).wipe();
+        let others = self.cluster.others(name);
+        self.leave(&others[0], name);
+        self.cluster.rejoin(name, &others[0], &[]);
+    }
+
+    fn grow(&mut self, seed: &str) {
+        self.newcomers += 1;
+        let name = format!("n{}", self.newcomers);
+        self.cluster.join(&name, seed, &[]);
+        self.cluster.await_ready();
+        self.traffic.learn(&self.cluster);
+        self.traffic.await_work(std::slice::from_ref(&name), 1);
+        self.leave(seed, &name);
+        self.cluster.forget(&name);
+        self.traffic.learn(&self.cluster);
+    }
+
+    fn leave(&self, asked: &str, who: &str) {
+        let (status, answer) = self.cluster.leave(asked, who);
+        assert_eq!(status, 200, "{who} cannot be removed: {answer}");
+    }
+
+    fn end_and_start(&mut self, name: &str) {
+        let status = self.cluster.node_mut(name).end();
+        assert!(status.success(), "{name} ended with {status}");
+        self.traffic.await_work(&self.cluster.others(name), 1);
+        self.cluster.node_mut(name).start();
+    }
+
+    /// Lets some time pass, as chance will have it.
+    fn wait(&mut self, most_ms: u64) {
+        let time = Duration::from_millis(self.chance.below(most_ms));
+        processes::within(time, || false);
+    }
+
+    fn report(self, until: Until, took: Duration) -> Value {
+        self.cluster.await_ready();
+        self.traffic.await_work(&self.cluster.names(), 1);
+        let history = self.traffic.history.clone();
+        let mut outages: Vec<Duration> = self
+            .led_until
+            .iter()
+            .filter_map(|killed| history.first_change(*killed)?.checked_sub(*killed))
+            .collect();
+        outages.sort_unstable();
+        let at = |percent: usize| {
+            let at = (outages.len() * percent).div_ceil(100).saturating_sub(1);
+            outages.get(at).copied().map(millis)
+        };
+        let tally = self.traffic.end(&self.cluster);
+        let usage: BTreeMap<String, Value> = self
+            .cluster
+            .nodes()
+            .iter()
+            .map(|node| {
+                let usage = processes::usage(node.pid());
+                let shown = json!({"resident_bytes": usage.resident_bytes, "descriptors": usage.descriptors});
+                (node.name.clone(), shown)
+            })
+            .collect();
+        self.cluster.finish();
+        let Tally {
+            acknowledged,
+            unknown,
+            unknown_runs,
+            refused,
+            reads,
+            refusals,
+            wrong,
+        } = tally;
+        json!({
+            "is_well": wrong.is_empty(),
+            "wrong": wrong,
+            "seed": until.seed,
+            "seconds": took.as_secs(),
+            "kills": self.kills,
+            "happened": self.happened,
+            "changes": {"acknowledged": acknowledged, "unknown": unknown, "runs_among_these": unknown_runs, "refused": refused},
+            "reads": reads,
+            "outage_after_kill_of_the_leader_ms": {
+                "count": outages.len(), "p50": at(50), "p95": at(95), "max": at(100),
+            },
+            "answers_that_were_none": refusals,
+            "nodes_at_the_end": usage,
+        })
+    }
+}
