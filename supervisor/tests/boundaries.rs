@@ -68,7 +68,12 @@ fn only_the_replicated_log_knows_consensus() {
 #[test]
 fn only_what_nodes_say_to_each_other_has_bytes_of_that_kind() {
     only_in(
-        &["raft/", "app/question.rs", "store/record.rs"],
+        &[
+            "raft/",
+            "app/question.rs",
+            "cluster/heaps/words.rs",
+            "store/record.rs",
+        ],
         &["bincode::"],
     );
 }

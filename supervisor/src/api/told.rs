@@ -43,7 +43,7 @@ const fn instead(error: &Error) -> Option<&'static str> {
         }
         Error::Unavailable(Unavailable::Audit { .. }) => Some(NO_AUDIT),
         Error::Unavailable(Unavailable::Node { .. }) => Some(NO_NODE),
-        Error::Heap(HeapError::Unavailable { .. }) => Some(NO_HEAPS),
+        Error::Heap(HeapError::Unavailable { .. } | HeapError::NotCopied { .. }) => Some(NO_HEAPS),
         Error::NotFound { .. }
         | Error::Gone { .. }
         | Error::UnknownHeap { .. }

@@ -24,6 +24,7 @@ use crate::execution::admission::{Admission, Turn};
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
+use crate::heaps::Heaps;
 use crate::metrics::ExecutionFigures;
 use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, Retention, StoreError, View};
@@ -142,11 +143,12 @@ impl Executions {
             figures.of_tenants.name([Tenant::local().name()]);
         }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut collector = None;
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
             let (store, heaps) = (store.clone(), heaps.clone());
-            let collector = Collector::new(store, heaps, *retention, &config.state).await?;
-            collector.enter().await.map_err(StartError::HeapUse)?;
-            tasks.spawn(collector.tend(stop.clone()));
+            let new = Collector::new(store, heaps, *retention, &config.state).await?;
+            new.enter().await.map_err(StartError::HeapUse)?;
+            collector = Some(new);
         }
         let executions = Self {
             shared: Arc::new(Shared {
@@ -186,7 +188,24 @@ impl Executions {
         if let Some(opened) = opened {
             executions.enter(opened, config.retention).await?;
         }
+        if let Some(collector) = collector {
+            executions.collect(collector);
+        }
         Ok(executions)
+    }
+
+    /// Has heaps removed that can go, once this node knows what its cluster knows: until then it would take
+    /// those for orphans whose rows it has not heard of yet.
+    fn collect(&self, collector: Collector) {
+        let (nodes, stop) = (self.shared.nodes.get().cloned(), self.shared.stop.token());
+        let tend = collector.tend(stop.clone());
+        let stop = stop.clone();
+        self.shared.tasks.spawn(async move {
+            if let Some(nodes) = nodes {
+                stop.run_until_cancelled(nodes.known_to_be_up()).await;
+            }
+            tend.await;
+        });
     }
 
     /// Comes to a cluster, and is a node of it from then on.
@@ -194,7 +213,12 @@ impl Executions {
         let shared = &self.shared;
         let (me, phone) = (opened.me(), opened.phone());
         let answers = Answering(Arc::downgrade(shared));
-        let member = opened.start(Arc::new(answers)).await?;
+        let heaps = shared.services.heaps.as_ref();
+        if let Some(heaps) = heaps {
+            heaps.join(Arc::new(opened.heap_peers()));
+        }
+        let heaps = heaps.and_then(Heaps::keeper);
+        let member = opened.start(Arc::new(answers), heaps).await?;
         let nodes = Arc::new(Nodes::new(member, phone, me));
         // It is started once.
         let _ = shared.nodes.set(Arc::clone(&nodes));

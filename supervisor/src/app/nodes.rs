@@ -59,6 +59,13 @@ impl Nodes {
         }
     }
 
+    /// Waits until this node knows what the others know.
+    pub(super) async fn known_to_be_up(&self) {
+        let mut caught_up = self.is_caught_up.subscribe();
+        // It is never dropped while somebody has this.
+        let _ = caught_up.wait_for(|is| *is).await;
+    }
+
     pub(super) fn note_caught_up(&self) {
         self.is_caught_up.send_replace(true);
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::control::ClusterControl;
+use super::heaps::Counter;
 use super::inbox::Inbox;
 use super::lines::Lines;
 use super::link::Links;
@@ -15,7 +16,9 @@ use super::roster::Roster;
 use super::snapshot::shelf::Shelf;
 use super::trust::Credentials;
 use super::trust::door::Door;
-use crate::limits::PEER_BODIES_BYTES_MAX;
+use crate::limits::{
+    HEAP_TRANSFERS_AT_ONCE, LONG_QUESTIONS_AT_ONCE, PEER_BODIES_BYTES_MAX, QUESTIONS_AT_ONCE,
+};
 use crate::metrics::TransportFigures;
 use crate::raft::ids::ClusterId;
 
@@ -28,6 +31,7 @@ pub(super) struct Desk {
     pub(super) links: Links,
     /// For questions.
     pub(super) lines: Lines,
+    pub(super) heap_lines: Lines,
     /// What the bodies that are in hand may still take.
     pub(super) bodies: Arc<Semaphore>,
     pub(super) is_status_public: bool,
@@ -44,6 +48,8 @@ pub(super) struct Node {
     pub(super) control: Arc<dyn ClusterControl>,
     pub(super) shelf: Arc<Shelf>,
     pub(super) answers: Arc<dyn Answers>,
+    /// None where all nodes see the same heaps, or there are none.
+    pub(super) heaps: Option<Arc<Counter>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -63,7 +69,8 @@ impl Desk {
             door: Door::default(),
             roster: Roster::default(),
             links: Links::default(),
-            lines: Lines::default(),
+            lines: Lines::new(QUESTIONS_AT_ONCE, LONG_QUESTIONS_AT_ONCE),
+            heap_lines: Lines::new(HEAP_TRANSFERS_AT_ONCE, HEAP_TRANSFERS_AT_ONCE),
             bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
             is_status_public,
             figures: TransportFigures::default(),

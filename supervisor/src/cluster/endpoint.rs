@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bootstrap::{self, Contradiction, Decision, Disk, Found, Membership};
 use super::control::ClusterControl;
 use super::desk::{Desk, Node};
+use super::heaps::{Counter, HeapPeers};
 use super::hearing::Hearing;
 use super::inbox::Inbox;
 use super::link::Parcel;
@@ -27,6 +28,7 @@ use super::phone::{Answers, Phone};
 use super::questions::{self, QuestionError};
 use super::snapshot::shelf::Shelf;
 use super::trust::{Credentials, TrustError};
+use crate::heaps::Keeper;
 use crate::limits::{FOUNDING_PAUSE, FOUNDING_WORD_PAUSE};
 use crate::metrics::{SnapshotTravel, TransportFigures};
 use crate::raft::core::{Event, TurnedAway};
@@ -99,6 +101,8 @@ pub struct Parts {
     pub control: Arc<dyn ClusterControl>,
     /// Who answers what other members ask.
     pub answers: Arc<dyn Answers>,
+    /// The heaps of this node, where each has its own.
+    pub heaps: Option<Keeper>,
     /// The directory for snapshots of others.
     pub snapshots: PathBuf,
 }
@@ -154,6 +158,11 @@ impl Endpoint {
     /// Asks other members, once this node is in a cluster.
     pub fn phone(&self) -> Phone {
         Phone::new(Arc::clone(&self.desk))
+    }
+
+    /// The others, as those that keep heaps too, once this node is in a cluster.
+    pub fn heap_peers(&self) -> HeapPeers {
+        HeapPeers::new(Arc::clone(&self.desk))
     }
 
     /// Comes to a cluster: asks others, and waits for them, for as long as it takes.
@@ -254,6 +263,7 @@ impl Endpoint {
             inbox: parts.inbox,
             control: parts.control,
             answers: parts.answers,
+            heaps: parts.heaps.map(|heaps| Arc::new(Counter::new(heaps))),
             shelf: Arc::new(shelf),
         };
         let entered = self.desk.node.set(node);
@@ -270,6 +280,7 @@ impl Endpoint {
         self.close.cancel();
         self.desk.links.close();
         self.desk.lines.close();
+        self.desk.heap_lines.close();
         let _ = self.task.await;
     }
 }

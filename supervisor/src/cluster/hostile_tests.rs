@@ -21,8 +21,8 @@ use tokio_rustls::client::TlsStream;
 use super::batch;
 use super::local::now_secs;
 use super::routes::{
-    ASK, HEALTH, HELLO, JOIN, LEAVE, PACKETS, SNAPSHOT_FINISH, SNAPSHOT_OFFER, SNAPSHOT_PIECE,
-    STATUS,
+    ASK, HEALTH, HEAPS, HELLO, JOIN, LEAVE, PACKETS, SNAPSHOT_FINISH, SNAPSHOT_OFFER,
+    SNAPSHOT_PIECE, STATUS,
 };
 use super::sample_tests::{message, packed, packet};
 use super::stand_tests::*;
@@ -174,6 +174,7 @@ async fn who_has_another_secret_or_none_is_refused() {
     let bare = written(&Method::POST, PACKETS, &HeaderMap::new(), &body);
     for path in [
         PACKETS,
+        HEAPS,
         ASK,
         JOIN,
         LEAVE,

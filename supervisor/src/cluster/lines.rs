@@ -14,8 +14,13 @@ use crate::limits::{
 use crate::raft::ids::RaftId;
 
 /// Those to all nodes.
-#[derive(Debug, Default)]
-pub(super) struct Lines(Mutex<BTreeMap<RaftId, Arc<Bundle>>>);
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// Questions to one node at once, and those of them that may take long.
+    places: usize,
+    long: usize,
+    bundles: Mutex<BTreeMap<RaftId, Arc<Bundle>>>,
+}
 
 /// Those to one.
 #[derive(Debug)]
@@ -37,6 +42,15 @@ pub(super) struct Held {
 }
 
 impl Lines {
+    /// For so many questions to one node at once, and so many among them that may take long.
+    pub(super) const fn new(places: usize, long: usize) -> Self {
+        Self {
+            places,
+            long,
+            bundles: Mutex::new(BTreeMap::new()),
+        }
+    }
+
     /// Waits for a place for a question of this patience. `None` for more nodes than there are.
     pub(super) async fn place(
         &self,
@@ -61,7 +75,7 @@ impl Lines {
     }
 
     fn bundle(&self, to: RaftId, is_member: impl Fn(RaftId) -> bool) -> Option<Arc<Bundle>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.bundles.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bundle) = all.get(&to) {
             return Some(Arc::clone(bundle));
         }
@@ -72,8 +86,8 @@ impl Lines {
             return None;
         }
         let bundle = Arc::new(Bundle {
-            places: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
-            long: Arc::new(Semaphore::new(LONG_QUESTIONS_AT_ONCE)),
+            places: Arc::new(Semaphore::new(self.places)),
+            long: Arc::new(Semaphore::new(self.long)),
             idle: Mutex::default(),
         });
         all.insert(to, Arc::clone(&bundle));
@@ -82,7 +96,7 @@ impl Lines {
 
     /// Ends all connections that nothing is asked on.
     pub(super) fn close(&self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.bundles.lock().unwrap_or_else(PoisonError::into_inner);
         all.clear();
     }
 }

@@ -19,11 +19,13 @@ use super::driver::DriverError;
 use super::endpoint::{Endpoint, EndpointError, Parts, Start};
 use super::files::{Beginning, Files, FilesError, RAFT_DB_NAME, SNAPSHOTS_NAME};
 use super::handle::{Handle, Node, NodeOptions};
+use super::heaps::HeapPeers;
 use super::hearing::Hearing;
 use super::inbox::Inbox;
 use super::options::ClusterConfig;
 use super::peer::Peer;
 use super::phone::{Answers, Phone};
+use crate::heaps::Keeper;
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::log::{ConfState, Identity, LogDbError, RaftDb};
 use crate::raft::state::Members;
@@ -140,12 +142,21 @@ impl Opened {
         self.endpoint.phone()
     }
 
+    /// The other nodes, as those that keep heaps of their own too.
+    pub fn heap_peers(&self) -> HeapPeers {
+        self.endpoint.heap_peers()
+    }
+
     /// Comes to a cluster, for as long as that takes, and takes part from then on. What other nodes ask is
-    /// answered by these.
+    /// answered by these, and they are given these heaps.
     ///
     /// # Errors
     /// [`MemberError`].
-    pub async fn start(self, answers: Arc<dyn Answers>) -> Result<Member, MemberError> {
+    pub async fn start(
+        self,
+        answers: Arc<dyn Answers>,
+        heaps: Option<Keeper>,
+    ) -> Result<Member, MemberError> {
         let Self {
             config,
             store,
@@ -175,6 +186,7 @@ impl Opened {
             inbox,
             control: Arc::new(node.handle()),
             answers,
+            heaps,
             snapshots: config.directory.join(SNAPSHOTS_NAME),
         })?;
         Ok(Member { node, endpoint })

@@ -26,6 +26,7 @@
 //! * `listener`, `pace`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
+//! * `heaps`: heaps that one has and another one needs.
 //! * `snapshot`: files between nodes.
 //! * [`bootstrap`], `questions`: how a node comes to a cluster.
 //! * `operator`: whoever looks after one.
@@ -44,6 +45,7 @@ mod driver;
 mod endpoint;
 pub mod files;
 pub mod handle;
+mod heaps;
 mod hearing;
 #[cfg(test)]
 mod hostile_tests;
@@ -87,6 +89,7 @@ pub use self::board::{Standing, Status};
 pub use self::control::{ClusterControl, NodeStatus, Role};
 pub use self::driver::{DriverError, Kept};
 pub use self::endpoint::{Endpoint, EndpointError, Parts, Start, Transport};
+pub use self::heaps::HeapPeers;
 pub use self::hearing::Hearing;
 pub use self::inbox::{Full, Inbox};
 pub use self::member::{Member, MemberError, NodeConfig, Opened};

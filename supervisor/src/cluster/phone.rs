@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::desk::Desk;
 use super::line::{Answer, LineError, Question};
+use super::lines::{Held, Lines};
 use super::routes::{self, ASK};
 use crate::limits::PHONE_QUESTION_BYTES_MAX;
 use crate::raft::core::Event;
@@ -91,35 +92,50 @@ impl Phone {
         if question.len() > PHONE_QUESTION_BYTES_MAX {
             return Err(PhoneError::TooLong);
         }
-        let question = Question {
+        let mut question = Question {
             method: Method::POST,
             path: ASK,
             body: question,
             patience,
         };
-        Ok(self.ask_at(to, question).await?.body)
-    }
-
-    async fn ask_at(&self, to: RaftId, mut question: Question) -> Result<Answer, PhoneError> {
         let desk = &self.desk;
-        if to == desk.local.me.id || !desk.roster.has(to) {
+        let until = Instant::now() + patience;
+        let mut held = desk.place(&desk.lines, to, until).await?;
+        question.patience = until.saturating_duration_since(Instant::now());
+        Ok(desk.ask(&mut held, to, &question).await?.body)
+    }
+}
+
+impl Desk {
+    /// Waits for a place for a question to a member.
+    pub(super) async fn place(
+        &self,
+        lines: &Lines,
+        to: RaftId,
+        until: Instant,
+    ) -> Result<Held, PhoneError> {
+        if to == self.local.me.id || !self.roster.has(to) {
             return Err(PhoneError::Unknown);
         }
-        let until = Instant::now() + question.patience;
-        let place = desk
-            .lines
-            .place(to, question.patience, |id| desk.roster.has(id));
+        let patience = until.saturating_duration_since(Instant::now());
+        let place = lines.place(to, patience, |id| self.roster.has(id));
         let place = timeout_at(until, place).await;
-        let mut held = place
-            .map_err(|_| PhoneError::Late)?
-            .ok_or(PhoneError::Late)?;
-        let target = desk.target(to).ok_or(PhoneError::Unknown)?;
-        question.patience = until.saturating_duration_since(Instant::now());
-        let line = desk.line(&mut held.line, target);
-        let answer = line.ask(&question).await?;
+        place.map_err(|_| PhoneError::Late)?.ok_or(PhoneError::Late)
+    }
+
+    /// Asks a member from this place.
+    pub(super) async fn ask(
+        &self,
+        held: &mut Held,
+        to: RaftId,
+        question: &Question,
+    ) -> Result<Answer, PhoneError> {
+        let target = self.target(to).ok_or(PhoneError::Unknown)?;
+        let line = self.line(&mut held.line, target);
+        let answer = line.ask(question).await?;
         match answer.status {
             StatusCode::OK => return Ok(answer),
-            StatusCode::GONE => desk.tell(Event::ToldRemoved),
+            StatusCode::GONE => self.tell(Event::ToldRemoved),
             _ => {}
         }
         Err(PhoneError::Refused {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::*;
+use crate::heaps::Keeper;
 use crate::http::TlsFiles;
 use crate::raft::core::{Event, Failure};
 use crate::raft::ids::{ClusterId, Incarnation};
@@ -188,6 +189,15 @@ pub(super) struct Stand {
 
 impl Stand {
     pub(super) fn open(config: &ClusterConfig, members: Members) -> Self {
+        Self::open_with(config, members, None)
+    }
+
+    /// A node with heaps.
+    pub(super) fn open_with(
+        config: &ClusterConfig,
+        members: Members,
+        heaps: Option<Keeper>,
+    ) -> Self {
         let endpoint = Endpoint::open(config, Incarnation([7; 16])).unwrap();
         let home = tempfile::tempdir().unwrap();
         let inbox = Inbox::new();
@@ -198,6 +208,7 @@ impl Stand {
             inbox: inbox.clone(),
             control: Arc::clone(&control) as Arc<dyn ClusterControl>,
             answers: Arc::clone(&answers) as Arc<dyn Answers>,
+            heaps,
             snapshots: home.path().join("snapshots"),
         };
         endpoint.enter(parts).unwrap();

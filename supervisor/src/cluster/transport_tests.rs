@@ -363,6 +363,7 @@ async fn first_members_come_together_and_others_join_them() {
                 inbox: Inbox::new(),
                 control: Arc::clone(&control) as Arc<dyn ClusterControl>,
                 answers: Arc::new(Talkative::default()),
+                heaps: None,
                 snapshots,
             };
             endpoint.enter(parts).unwrap();

@@ -29,11 +29,13 @@
 
 use std::mem;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::build::BuildId;
 use super::id::HeapId;
 use super::key::{KEY_NAME_BYTES, MAC_BYTES, SealKey};
+use super::packed::Packed;
 use crate::limits::HEAP_BYTES_MAX;
 use crate::tenant::{TENANT_BYTES_MAX, Tenant};
 
@@ -48,7 +50,6 @@ const FIXED_BYTES: usize = MAGIC.len() + 2 + KEY_NAME_BYTES + 32 + 8 + 8 + 1;
 /// The longest header with its MAC, in bytes.
 pub(super) const HEADER_BYTES_MAX: usize = FIXED_BYTES + TEXTS * (1 + TEXT_BYTES_MAX) + MAC_BYTES;
 
-const COMPRESSION_LEVEL: i32 = 1;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 
@@ -111,21 +112,17 @@ pub(super) struct Label<'a> {
     pub(super) id: HeapId,
 }
 
-/// Wraps a snapshot, whose name is the label's.
-pub(super) fn seal(key: &SealKey, label: Label<'_>, snapshot: &[u8]) -> Vec<u8> {
-    let packed = zstd::bulk::compress(snapshot, COMPRESSION_LEVEL).ok();
-    let packed = packed.filter(|packed| packed.len() < snapshot.len() - snapshot.len() / 8);
-    let (compression, payload) = match &packed {
-        Some(packed) => (ZSTD, packed.as_slice()),
-        None => (PLAIN, snapshot),
-    };
+/// Wraps the content of a snapshot whose name is the label's.
+pub(super) fn seal(key: &SealKey, label: Label<'_>, packed: &Packed) -> Vec<u8> {
+    let (shape, payload) = (packed.shape(), packed.payload());
+    let compression = if shape.is_packed { ZSTD } else { PLAIN };
     let mut blob = Vec::with_capacity(HEADER_BYTES_MAX + payload.len());
     blob.extend(MAGIC);
     blob.extend(FORMAT.to_le_bytes());
     blob.extend(key.name());
     blob.extend(label.id.as_bytes());
-    blob.extend((snapshot.len() as u64).to_le_bytes());
-    blob.extend((payload.len() as u64).to_le_bytes());
+    blob.extend(shape.snapshot_bytes.to_le_bytes());
+    blob.extend(shape.payload_bytes.to_le_bytes());
     blob.push(compression);
     for text in texts(label) {
         // Tenants and builds are bounded (asserted below).
@@ -155,6 +152,48 @@ fn texts(label: Label<'_>) -> [&str; TEXTS] {
 /// Opens an envelope that must have this label. Memory is taken for the snapshot only, and only once
 /// the seal has been found good.
 pub(super) fn open(key: &SealKey, label: Label<'_>, blob: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let (envelope, digest, length) = unseal(key, label, blob)?;
+    let (snapshot, digest) = match envelope.compression {
+        PLAIN => (envelope.payload.to_vec(), digest),
+        _ => {
+            // It fails when there is more than the buffer takes, and takes no memory of its own.
+            let snapshot =
+                zstd::bulk::decompress(envelope.payload, length).map_err(|_| Damage::Unpacking)?;
+            let digest = Sha256::digest(&snapshot).into();
+            (snapshot, digest)
+        }
+    };
+    if snapshot.len() != length {
+        return Err(Damage::Unpacking.into());
+    }
+    if digest != *label.id.as_bytes() {
+        return Err(Damage::Content.into());
+    }
+    Ok(snapshot)
+}
+
+/// The same, and leaves the content packed. Whoever gets it looks whether it has its name.
+pub(super) fn open_packed(
+    key: &SealKey,
+    label: Label<'_>,
+    blob: &Bytes,
+) -> Result<Packed, Refusal> {
+    let (envelope, _, length) = unseal(key, label, blob)?;
+    let payload = blob.slice_ref(envelope.payload);
+    Ok(Packed::sealed(
+        envelope.compression == ZSTD,
+        length,
+        payload,
+    ))
+}
+
+/// An envelope whose seal is good and whose label is this one, with the SHA-256 of its payload and the
+/// length of its snapshot.
+fn unseal<'a>(
+    key: &SealKey,
+    label: Label<'_>,
+    blob: &'a [u8],
+) -> Result<(Envelope<'a>, [u8; 32], usize), Refusal> {
     let envelope = Envelope::read(blob)?;
     if envelope.key != key.name() {
         return Err(Damage::OtherKey.into());
@@ -187,23 +226,7 @@ pub(super) fn open(key: &SealKey, label: Label<'_>, blob: &[u8]) -> Result<Vec<u
         });
     }
     let length = usize::try_from(envelope.snapshot_bytes).map_err(|_| Damage::Header)?;
-    let (snapshot, digest) = match envelope.compression {
-        PLAIN => (envelope.payload.to_vec(), digest),
-        _ => {
-            // It fails when there is more than the buffer takes, and takes no memory of its own.
-            let snapshot =
-                zstd::bulk::decompress(envelope.payload, length).map_err(|_| Damage::Unpacking)?;
-            let digest = Sha256::digest(&snapshot).into();
-            (snapshot, digest)
-        }
-    };
-    if snapshot.len() != length {
-        return Err(Damage::Unpacking.into());
-    }
-    if digest != *label.id.as_bytes() {
-        return Err(Damage::Content.into());
-    }
-    Ok(snapshot)
+    Ok((envelope, digest, length))
 }
 
 impl From<Damage> for Refusal {

@@ -3,6 +3,7 @@ use std::env::consts::ARCH;
 use proptest::prelude::*;
 
 use super::*;
+use crate::heaps::snapshot::Snapshot;
 
 struct Sealer {
     key: SealKey,
@@ -59,6 +60,12 @@ impl Sealer {
     }
 }
 
+/// Packs a snapshot, and wraps it.
+fn seal(key: &SealKey, label: Label<'_>, snapshot: &[u8]) -> Vec<u8> {
+    let snapshot = Snapshot::verified(label.id, snapshot.to_vec());
+    super::seal(key, label, &Packed::pack(&snapshot))
+}
+
 fn noise(length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     getrandom::fill(&mut bytes).unwrap();
@@ -85,6 +92,24 @@ fn what_shrinks_is_packed_and_what_does_not_is_kept_as_it_is() {
     assert!(blob.ends_with(&noise));
     assert!(blob.len() <= noise.len() + HEADER_BYTES_MAX);
     assert_eq!(sealer.open(&noise, &blob), Ok(noise));
+}
+
+#[test]
+fn what_is_opened_for_another_node_is_what_was_sealed() {
+    let (sealer, other) = (Sealer::new(), Sealer::new());
+    for snapshot in [vec![7; 100_000], noise(100_000), Vec::new()] {
+        let label = sealer.label(&snapshot);
+        let blob = Bytes::from(sealer.seal(&snapshot));
+        let packed = open_packed(&sealer.key, label, &blob).unwrap();
+        // The other one seals it with its own key, and its server can open it.
+        let there = super::seal(&other.key, label, &packed);
+        assert_eq!(open(&other.key, label, &there), Ok(snapshot.clone()));
+        assert_eq!(blob.len(), there.len());
+        let mut bad = blob.to_vec();
+        *bad.last_mut().unwrap() ^= 1;
+        assert!(open_packed(&sealer.key, label, &bad.into()).is_err());
+        assert!(open_packed(&other.key, label, &blob).is_err());
+    }
 }
 
 #[test]

@@ -91,6 +91,17 @@ pub enum HeapError {
         /// What failed.
         why: String,
     },
+    /// It is on this node only.
+    #[error(
+        "the heap {id} could not be put on a second node, and is not kept: {why}; run again what made it \
+         once the other nodes of this cluster can be reached"
+    )]
+    NotCopied {
+        /// Its name.
+        id: HeapId,
+        /// What happened.
+        why: String,
+    },
     /// It is larger than a heap may be.
     #[error(
         "the heap {id} has {bytes} bytes, and {HEAP_BYTES_MAX} are the most that are kept; let \

@@ -5,6 +5,10 @@
 //! fetch ◀── snapshot ◀─────── envelope: MAC, unpack, SHA-256 ◀──┘
 //! ```
 //!
+//! Nodes of a cluster that keep heaps in directories of their own give each other what is missing: [`Peers`]
+//! are the others as this node sees them, a [`Keeper`] is what they see of it. Each node has a key of its
+//! own, so that the content travels, and not its envelope.
+//!
 //! A snapshot is code: what loads it does what it says. So nothing is given out that a server with this
 //! key has not sealed, for this tenant and this build, under this name.
 
@@ -14,13 +18,16 @@ mod config;
 mod envelope;
 mod error;
 mod id;
+mod keeper;
 mod key;
 mod listing;
+mod packed;
+mod peers;
 mod recent;
 mod snapshot;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -33,7 +40,10 @@ pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
 pub use envelope::Damage;
 pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
+pub use keeper::Keeper;
 pub use listing::{ListedHeap, Listing};
+pub use packed::{Content, Packed, Shape};
+pub use peers::{Copied, Peers, PeersError, Wanted};
 pub use snapshot::Snapshot;
 
 use self::blobs::cached::Cached;
@@ -42,6 +52,7 @@ use self::blobs::s3::Bucket;
 use self::blobs::{BlobError, BlobName, BlobStore};
 use self::envelope::{Label, Refusal};
 use self::key::SealKey;
+use self::peers::Flights;
 use self::recent::Recent;
 use crate::hex;
 use crate::limits;
@@ -66,6 +77,10 @@ struct Inner {
     recent: Recent,
     hands: Crowd,
     figures: HeapFigures,
+    /// Whether no other node sees this place.
+    is_own_place: bool,
+    peers: OnceLock<Arc<dyn Peers>>,
+    flights: Flights,
 }
 
 /// What heaps are sealed with, and for.
@@ -73,6 +88,13 @@ struct Inner {
 struct Seal {
     key: SealKey,
     build: BuildId,
+}
+
+/// A heap as it is kept, and as it is loaded.
+struct Sealed {
+    snapshot: Snapshot,
+    blob: Bytes,
+    packed: Packed,
 }
 
 /// What was kept.
@@ -91,6 +113,7 @@ impl Heaps {
     /// # Errors
     /// [`HeapsOpenError`].
     pub fn open(config: HeapsConfig, build: BuildId) -> Result<Self, HeapsOpenError> {
+        let is_own_place = matches!(config.place, HeapPlace::Directory(_));
         let blobs: Box<dyn BlobStore> = match config.place {
             HeapPlace::Directory(path) => match Directory::open(&path) {
                 Ok(directory) => Box::new(directory),
@@ -125,6 +148,9 @@ impl Heaps {
             recent: Recent::new(limits::RECENT_HEAPS_BYTES_MAX),
             hands: Crowd::new(limits::HEAPS_IN_HAND_MAX, Sharing::Alone),
             figures: HeapFigures::default(),
+            is_own_place,
+            peers: OnceLock::new(),
+            flights: Flights::default(),
         })))
     }
 
@@ -133,19 +159,37 @@ impl Heaps {
         self.0.hands.share(sharing);
     }
 
+    /// Are those of a node among these others from now on, the first time that this is said. Where all see
+    /// one place this changes nothing.
+    pub fn join(&self, peers: Arc<dyn Peers>) {
+        if self.0.is_own_place && self.0.peers.set(peers).is_err() {
+            tracing::error!("the heaps of this server have other nodes already");
+        }
+    }
+
+    /// What other nodes may do with them; nothing, where all see one place.
+    pub fn keeper(&self) -> Option<Keeper> {
+        let is_own = self.0.is_own_place;
+        is_own.then(|| Keeper::new(Arc::downgrade(&self.0)))
+    }
+
     /// What is counted of them.
     pub fn figures(&self) -> &HeapFigures {
         &self.0.figures
     }
 
-    /// Keeps a heap. It is durable when this returns.
+    /// Keeps a heap. It is durable when this returns, also on one more node where there are others.
     ///
     /// # Errors
-    /// [`HeapError::TooLarge`], [`HeapError::Unavailable`].
+    /// [`HeapError::TooLarge`], [`HeapError::Unavailable`], [`HeapError::NotCopied`].
     pub async fn put(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<Stored, HeapError> {
         let inner = &self.0;
         let _hand = inner.hand(tenant).await;
-        let (snapshot, blob) = {
+        let Sealed {
+            snapshot,
+            blob,
+            packed,
+        } = {
             let (seal, tenant) = (Arc::clone(&inner.seal), tenant.clone());
             tokio::task::spawn_blocking(move || seal.seal(&tenant, snapshot)).await
         }
@@ -153,11 +197,13 @@ impl Heaps {
         let id = snapshot.id();
         let name = BlobName::new(tenant, id);
         let stored_bytes = blob.len() as u64;
-        let put = inner.blobs.put(name, blob).await;
+        let copy = inner.copy_to_peers(tenant, (id, packed));
+        let (put, copied) = tokio::join!(inner.blobs.put(name, blob), copy);
         put.map_err(|error| {
             inner.figures.failures.inc();
             unavailable(Doing::Keeping(id), &error)
         })?;
+        copied?;
         inner.figures.put.inc();
         inner.figures.put_bytes.inc_by(stored_bytes);
         inner.recent.keep(name, snapshot);
@@ -186,13 +232,22 @@ impl Heaps {
         if is_refused && inner.blobs.doubt(name).await {
             found = inner.look(tenant, name).await;
         }
-        let snapshot = found.inspect_err(|error| {
+        let found = match found {
+            Ok(snapshot) => Ok((snapshot, FoundIn::Place)),
+            Err(
+                missing @ (HeapError::Unknown { .. }
+                | HeapError::Damaged { .. }
+                | HeapError::Foreign { .. }),
+            ) => inner.fetch_from_peers(tenant, name, missing).await,
+            Err(error) => Err(error),
+        };
+        let (snapshot, place) = found.inspect_err(|error| {
             inner.figures.fetched.of(FoundIn::Nowhere).inc();
             if matches!(error, HeapError::Unavailable { .. }) {
                 inner.figures.failures.inc();
             }
         })?;
-        inner.figures.fetched.of(FoundIn::Place).inc();
+        inner.figures.fetched.of(place).inc();
         inner.recent.keep(name, snapshot.clone());
         Ok(snapshot)
     }
@@ -307,31 +362,63 @@ impl Inner {
 }
 
 impl Seal {
-    fn seal(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<(Snapshot, Bytes), HeapError> {
+    fn seal(&self, tenant: &Tenant, snapshot: Vec<u8>) -> Result<Sealed, HeapError> {
         let id = HeapId::of(&snapshot);
         if snapshot.len() > limits::HEAP_BYTES_MAX {
             let bytes = snapshot.len() as u64;
             return Err(HeapError::TooLarge { id, bytes });
         }
-        let blob = envelope::seal(&self.key, self.label(tenant, id), &snapshot);
-        Ok((Snapshot::verified(id, snapshot), blob.into()))
+        let snapshot = Snapshot::verified(id, snapshot);
+        let packed = Packed::pack(&snapshot);
+        let blob = Bytes::from(envelope::seal(&self.key, self.label(tenant, id), &packed));
+        let packed = packed.at_end_of(&blob);
+        Ok(Sealed {
+            snapshot,
+            blob,
+            packed,
+        })
+    }
+
+    /// Seals what has been found to have its name.
+    fn wrap(&self, wanted: &Wanted, packed: &Packed) -> Bytes {
+        envelope::seal(&self.key, wanted.label(), packed).into()
+    }
+
+    /// The content of what is sealed for whoever wants it.
+    fn unwrap_for(&self, wanted: &Wanted, blob: &Bytes) -> Result<Packed, HeapError> {
+        let opened = envelope::open_packed(&self.key, wanted.label(), blob);
+        opened.map_err(|refusal| refused(wanted.id, refusal))
     }
 
     fn open(&self, tenant: &Tenant, id: HeapId, blob: &[u8]) -> Result<Snapshot, HeapError> {
         match envelope::open(&self.key, self.label(tenant, id), blob) {
             Ok(snapshot) => Ok(Snapshot::verified(id, snapshot)),
-            Err(Refusal::Damaged(why)) => Err(HeapError::Damaged { id, why }),
-            Err(Refusal::Foreign) => Err(HeapError::Foreign { id }),
-            Err(Refusal::Incompatible { found, wanted }) => {
-                Err(HeapError::Incompatible { id, found, wanted })
-            }
-            Err(Refusal::TooLarge { bytes }) => Err(HeapError::TooLarge { id, bytes }),
+            Err(refusal) => Err(refused(id, refusal)),
         }
     }
 
     fn label<'a>(&'a self, tenant: &'a Tenant, id: HeapId) -> Label<'a> {
         let build = &self.build;
         Label { tenant, build, id }
+    }
+}
+
+impl Wanted {
+    const fn label(&self) -> Label<'_> {
+        Label {
+            tenant: &self.tenant,
+            build: &self.build,
+            id: self.id,
+        }
+    }
+}
+
+fn refused(id: HeapId, refusal: Refusal) -> HeapError {
+    match refusal {
+        Refusal::Damaged(why) => HeapError::Damaged { id, why },
+        Refusal::Foreign => HeapError::Foreign { id },
+        Refusal::Incompatible { found, wanted } => HeapError::Incompatible { id, found, wanted },
+        Refusal::TooLarge { bytes } => HeapError::TooLarge { id, bytes },
     }
 }
 

@@ -21,6 +21,11 @@ impl Snapshot {
         Self { id, bytes }
     }
 
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
     /// Its name.
     pub fn id(&self) -> HeapId {
         self.id

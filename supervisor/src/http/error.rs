@@ -158,7 +158,7 @@ const fn heap(error: &HeapError) -> ErrorCode {
         HeapError::Foreign { .. } => ErrorCode::HeapForeign,
         HeapError::Incompatible { .. } => ErrorCode::HeapIncompatible,
         HeapError::TooLarge { .. } => ErrorCode::HeapTooLarge,
-        HeapError::Unavailable { .. } => ErrorCode::HeapsUnavailable,
+        HeapError::Unavailable { .. } | HeapError::NotCopied { .. } => ErrorCode::HeapsUnavailable,
     }
 }
 

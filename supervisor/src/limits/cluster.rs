@@ -1,8 +1,9 @@
 //! The limits of what lies between nodes of a cluster.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::PACKET_BYTES_MAX;
+use super::{HEAP_BYTES_MAX, HEAP_GRACE, PACKET_BYTES_MAX};
 
 /// The shortest time that a node may be told to keep, in milliseconds.
 pub const CLUSTER_MS_MIN: u64 = 10;
@@ -18,8 +19,8 @@ pub const PEER_SESSIONS_MAX: usize = 4096;
 /// that two nodes make for questions at the same moment are all among them.
 pub const STRANGER_CONNECTIONS_MAX: usize = 2 * QUESTIONS_AT_ONCE;
 /// Connections of one node; a new one takes the place of its oldest. It needs three, and those for its
-/// questions; the rest are some that it has lost, before this end knows.
-pub const PEER_CONNECTIONS_MAX: usize = 3 + QUESTIONS_AT_ONCE + 29;
+/// questions and for heaps; the rest are some that it has lost, before this end knows.
+pub const PEER_CONNECTIONS_MAX: usize = 3 + QUESTIONS_AT_ONCE + HEAP_TRANSFERS_AT_ONCE + 21;
 /// Nodes whose connections are counted apart; others count as strangers.
 pub const PEERS_COUNTED_MAX: usize = 128;
 /// Connections that may come from one address at once. Those of nodes stay: so many are never needed, also
@@ -115,3 +116,37 @@ pub const SNAPSHOT_VERIFY_BYTES_PER_SEC: u64 = 10 << 20;
 /// Snapshots that were received whole and wait for the node to take them; the oldest of more than these
 /// was of a leader that is gone.
 pub const SNAPSHOTS_KEPT: usize = 4;
+
+/// A piece of a heap as it is sent, in bytes.
+pub const HEAP_PIECE_BYTES: usize = 1 << 20;
+/// What nodes say to each other about a heap at once, in bytes: a piece, and which heap is meant.
+pub const HEAP_WORD_BYTES_MAX: usize = HEAP_PIECE_BYTES + (4 << 10);
+/// Heaps that are on their way from or to one other node at once; more wait.
+pub const HEAP_TRANSFERS_AT_ONCE: usize = 8;
+/// The heaps that all other nodes have half fetched or half brought, in bytes.
+pub const HEAP_TRANSFERS_BYTES_MAX: u64 = 320 << 20;
+/// How long a node may say nothing about a heap that is half said.
+pub const HEAP_TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Heaps that are read or kept for other nodes at once; more wait. Each takes memory and a thread.
+pub const HEAP_ANSWERS_AT_ONCE: usize = 4;
+/// How long they wait.
+pub const HEAP_ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a node may take to answer a word about a heap, beside the time that its disk needs.
+pub const HEAP_WORD_WAIT_MAX: Duration = Duration::from_secs(20);
+/// The next node is asked beside one that has said nothing about a heap for so long.
+pub const HEAP_NEXT_PEER_PAUSE: Duration = Duration::from_secs(1);
+/// For how long nodes that cannot be asked for a heap are asked again.
+pub const HEAP_FETCH_ROUNDS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// For how long a second place is looked for, while no other node takes a heap.
+pub const HEAP_COPY_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a node that has taken a heap is believed to have it, without being asked again.
+pub const HEAP_COPY_FRESH: Duration = Duration::from_secs(5 * 60);
+/// Heaps of which that is remembered.
+pub const HEAP_COPIES_REMEMBERED: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
+
+const _: () = {
+    // One heap always finds room.
+    assert!(HEAP_BYTES_MAX as u64 <= HEAP_TRANSFERS_BYTES_MAX);
+    // A row comes to name a copy before anybody may remove it as old.
+    assert!(HEAP_COPY_FRESH.as_secs() < HEAP_GRACE.as_secs() / 2);
+};

@@ -12,6 +12,8 @@ label! {
         Memory = "memory",
         /// Where heaps are kept.
         Place = "place",
+        /// On another node of the cluster.
+        Peer = "peer",
         /// Nowhere, or it cannot be used.
         Nowhere = "nowhere",
 }
@@ -27,6 +29,20 @@ pub struct HeapFigures {
     pub fetched: By<FoundIn, Counter>,
     /// What came from the place where they are kept, sealed, in bytes.
     pub fetched_bytes: Counter,
+    /// What came from other nodes, packed, in bytes.
+    pub peer_fetched_bytes: Counter,
+    /// Heaps that were put on another node too.
+    pub copied: Counter,
+    /// What they take, packed, in bytes.
+    pub copied_bytes: Counter,
+    /// Heaps that were kept for another node.
+    pub taken: Counter,
+    /// What they take, packed, in bytes.
+    pub taken_bytes: Counter,
+    /// Heaps that were given to another node.
+    pub given: Counter,
+    /// What they take, packed, in bytes.
+    pub given_bytes: Counter,
     /// Heaps that could not be put or fetched.
     pub failures: Counter,
     /// Heaps that were removed.
@@ -53,6 +69,7 @@ impl HeapFigures {
             "Bytes of heaps that came from where they are kept, sealed",
             self.fetched_bytes.clone(),
         );
+        self.register_those_of_peers(registry);
         registry.register(
             "heaps_failures",
             "Heaps that could not be kept or fetched because their place failed",
@@ -67,6 +84,44 @@ impl HeapFigures {
             "heaps_removed_bytes",
             "Bytes of heaps that were removed",
             self.removed_bytes.clone(),
+        );
+    }
+
+    fn register_those_of_peers(&self, registry: &mut Registry) {
+        registry.register(
+            "heaps_peer_fetched_bytes",
+            "Bytes of heaps that came from other nodes, packed",
+            self.peer_fetched_bytes.clone(),
+        );
+        registry.register(
+            "heaps_copied",
+            "Heaps that were put on another node too",
+            self.copied.clone(),
+        );
+        registry.register(
+            "heaps_copied_bytes",
+            "Bytes of heaps that were put on another node too, packed",
+            self.copied_bytes.clone(),
+        );
+        registry.register(
+            "heaps_taken",
+            "Heaps that were kept because another node put them here",
+            self.taken.clone(),
+        );
+        registry.register(
+            "heaps_taken_bytes",
+            "Bytes of heaps that were kept because another node put them here, packed",
+            self.taken_bytes.clone(),
+        );
+        registry.register(
+            "heaps_given",
+            "Heaps that were given to another node",
+            self.given.clone(),
+        );
+        registry.register(
+            "heaps_given_bytes",
+            "Bytes of heaps that were given to another node, packed",
+            self.given_bytes.clone(),
         );
     }
 }

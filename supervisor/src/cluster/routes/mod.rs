@@ -1,7 +1,7 @@
 //! What other nodes ask of this one.
 //!
 //! ```text
-//! gate (who, then its body) ─▶ packets | snapshots | ask | members | hello
+//! gate (who, then its body) ─▶ packets | snapshots | ask | heaps | members | hello
 //! ```
 //!
 //! Nothing of a request is looked at before its sender has shown who it is, and nothing of a request is
@@ -9,6 +9,7 @@
 
 mod ask;
 mod gate;
+mod heaps;
 mod hello;
 mod members;
 mod packets;
@@ -33,6 +34,7 @@ use crate::raft::packet::Packet;
 
 pub(super) const PACKETS: &str = "/raft/msgs";
 pub(super) const ASK: &str = "/raft/ask";
+pub(super) const HEAPS: &str = "/raft/heaps";
 pub(super) const HELLO: &str = "/raft/hello";
 pub(super) const JOIN: &str = "/raft/join";
 pub(super) const LEAVE: &str = "/raft/leave";
@@ -51,6 +53,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route(SNAPSHOT_PIECE, post(snapshots::piece))
         .route(SNAPSHOT_FINISH, post(snapshots::finish))
         .route(ASK, post(ask::answer))
+        .route(HEAPS, post(heaps::hear))
         .route(HELLO, get(hello::say))
         .route(JOIN, post(members::join))
         .route(LEAVE, post(members::leave))

@@ -89,6 +89,11 @@ pub(super) enum Refusal {
     /// Who asks is not known to be a member.
     #[error("only a member can ask this, and this node does not know the sender as one")]
     NoMemberAsks,
+    /// Nodes do not give each other heaps.
+    #[error(
+        "this node gives and takes no heaps: all nodes have to keep them in directories of their own"
+    )]
+    NoHeaps,
     /// What was asked took too long.
     #[error("there is no answer in time")]
     NoAnswer,
@@ -109,7 +114,7 @@ impl From<PacketError> for Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unknown | Self::NoMember => StatusCode::NOT_FOUND,
+            Self::Unknown | Self::NoMember | Self::NoHeaps => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Stranger(stranger) => stranger.status(),
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
