@@ -124,6 +124,7 @@ impl Executions {
     /// All of it can still be read.
     pub async fn cancel_all(&self) {
         self.close();
+        self.shared.services.store.hurry();
         for execution in self.shared.live().drivers.values_mut() {
             if let Some(cancel) = execution.cancel.take() {
                 // A driver that does not listen any more has an end already.

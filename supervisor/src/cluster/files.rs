@@ -408,6 +408,17 @@ impl Files {
     }
 }
 
+#[cfg(test)]
+impl Files {
+    /// Leaves so many pages for the log, while this connection to it is open.
+    pub(super) fn bound_log(&self, pages: u32) {
+        let connection = self.raft.connection_for_tests();
+        connection
+            .pragma_update(None, "max_page_count", pages)
+            .unwrap();
+    }
+}
+
 fn remove(snapshot: &Path) {
     if let Err(error) = fs::remove_file(snapshot) {
         tracing::warn!(%error, "an old snapshot could not be removed");

@@ -36,7 +36,7 @@ use crate::limits::{
 use crate::raft::ids::{ClusterId, RaftId};
 
 /// Somebody who knows how nodes speak.
-struct Sender {
+pub(super) struct Sender {
     claims: Claims,
     secret: Secret,
     time: u64,
@@ -44,7 +44,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(me: &Peer, to: &Peer) -> Self {
+    pub(super) fn new(me: &Peer, to: &Peer) -> Self {
         let mut session = [0; 16];
         getrandom::fill(&mut session).unwrap();
         Self {
@@ -59,7 +59,7 @@ impl Sender {
         }
     }
 
-    fn head(&mut self, method: &Method, path: &str, body: &[u8]) -> HeaderMap {
+    pub(super) fn head(&mut self, method: &Method, path: &str, body: &[u8]) -> HeaderMap {
         self.nonce.number += 1;
         let mut headers = HeaderMap::new();
         self.claims.write(&mut headers);
@@ -74,18 +74,18 @@ impl Sender {
     }
 
     /// The whole request.
-    fn request(&mut self, method: &Method, path: &str, body: &[u8]) -> Vec<u8> {
+    pub(super) fn request(&mut self, method: &Method, path: &str, body: &[u8]) -> Vec<u8> {
         let headers = self.head(method, path, body);
         written(method, path, &headers, body)
     }
 
-    async fn ask(&mut self, to: SocketAddr, path: &str, body: &[u8]) -> u16 {
+    pub(super) async fn ask(&mut self, to: SocketAddr, path: &str, body: &[u8]) -> u16 {
         let request = self.request(&Method::POST, path, body);
         say(TcpStream::connect(to).await.unwrap(), &request).await
     }
 }
 
-fn written(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+pub(super) fn written(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
@@ -95,13 +95,13 @@ fn written(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Vec
 }
 
 /// Says this, and gives the status of the answer; 0 where the connection is cut instead.
-async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> u16 {
+pub(super) async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> u16 {
     // Whoever is refused may be cut off before all is said.
     let _ = stream.write_all(request).await;
     heard(&mut stream).await
 }
 
-async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> u16 {
+pub(super) async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> u16 {
     let mut answer = [0; 12];
     match timeout(PATIENCE, stream.read_exact(&mut answer))
         .await
@@ -113,15 +113,15 @@ async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> u16 {
 }
 
 /// A node with a secret, and another member that speaks to it.
-struct Scene {
-    stand: Stand,
-    other: Peer,
+pub(super) struct Scene {
+    pub(super) stand: Stand,
+    pub(super) other: Peer,
     gone: Peer,
     _home: TempDir,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let own = config("a", secret_file(home.path(), SECRET));
         let other = peer(&config("b", Trust::Nobody));
@@ -136,25 +136,25 @@ impl Scene {
         }
     }
 
-    fn at(&self) -> SocketAddr {
+    pub(super) fn at(&self) -> SocketAddr {
         self.stand.endpoint.address()
     }
 
-    fn me(&self) -> &Peer {
+    pub(super) fn me(&self) -> &Peer {
         self.stand.endpoint.me()
     }
 
-    fn sender(&self) -> Sender {
+    pub(super) fn sender(&self) -> Sender {
         Sender::new(&self.other, self.me())
     }
 
     /// What the other member would say.
-    fn body(&self, number: u64) -> Vec<u8> {
+    pub(super) fn body(&self, number: u64) -> Vec<u8> {
         batch::encode(&[between(&self.other, self.me(), packet(number))]).0
     }
 
     /// Nothing was taken until now, and a node is served as ever.
-    async fn is_unharmed(&self) {
+    pub(super) async fn is_unharmed(&self) {
         assert!(self.stand.events().is_empty());
         let mut sender = self.sender();
         let body = self.body(77);
@@ -393,7 +393,10 @@ async fn strangers_who_only_connect_keep_no_node_out() {
 }
 
 /// Connects with this certificate, to a node that these authorities have signed.
-async fn over_tls(to: SocketAddr, trust: &Trust) -> std::io::Result<TlsStream<TcpStream>> {
+pub(super) async fn over_tls(
+    to: SocketAddr,
+    trust: &Trust,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let Trust::Tls { own, authorities } = trust else {
         panic!("{trust:?}");
     };

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
+use super::pace::Pace;
 use super::routes;
 use super::seats::{Seat, Seats};
 use super::socket;
@@ -63,6 +65,7 @@ impl Listener {
     /// Answers other nodes until `close` is cancelled. Connections are cut then: what was on its way is
     /// sent again.
     pub(super) async fn serve(self, desk: Arc<Desk>, close: CancellationToken) {
+        let mut pace = Pace::default();
         let seats = Seats::new(desk.figures.connections.clone());
         let router = routes::router(Arc::clone(&desk));
         let tasks = TaskTracker::new();
@@ -72,7 +75,11 @@ impl Listener {
                 () = close.cancelled() => break,
             };
             let stream = match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, from)) if pace.admits(from.ip(), Instant::now()) => stream,
+                Ok(_) => {
+                    desk.figures.hurried.inc();
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection of a node could not be accepted");
                     sleep(PEER_ACCEPT_PAUSE).await;

@@ -23,7 +23,7 @@
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
+//! * `listener`, `pace`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
 //! * `snapshot`: files between nodes.
@@ -36,6 +36,8 @@
 pub mod batch;
 mod board;
 pub mod bootstrap;
+#[cfg(test)]
+mod bounds_tests;
 mod control;
 mod desk;
 mod driver;
@@ -56,12 +58,15 @@ mod name;
 mod operator;
 mod options;
 pub mod outbox;
+mod pace;
 mod peer;
 mod phone;
 #[cfg(test)]
 mod phone_tests;
 mod questions;
 mod queue;
+#[cfg(test)]
+mod reload_tests;
 mod roster;
 mod routes;
 #[cfg(test)]

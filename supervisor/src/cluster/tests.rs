@@ -1,6 +1,7 @@
 //! Nodes in one process, over real files and a network in memory: they elect, die, come back, join, and
 //! agree.
 
+mod fate;
 mod world;
 
 use std::sync::Arc;

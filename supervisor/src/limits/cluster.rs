@@ -22,6 +22,13 @@ pub const STRANGER_CONNECTIONS_MAX: usize = 2 * QUESTIONS_AT_ONCE;
 pub const PEER_CONNECTIONS_MAX: usize = 3 + QUESTIONS_AT_ONCE + 29;
 /// Nodes whose connections are counted apart; others count as strangers.
 pub const PEERS_COUNTED_MAX: usize = 128;
+/// Connections that may come from one address at once. Those of nodes stay: so many are never needed, also
+/// when several nodes share an address.
+pub const PEER_CONNECTS_AT_ONCE: u32 = 512;
+/// The pause after which one more may come from there.
+pub const PEER_CONNECT_PAUSE: Duration = Duration::from_millis(8);
+/// Addresses whose connections are counted apart; all others count as one.
+pub const PEER_SOURCES_MAX: usize = 1024;
 /// The largest head of a request, in bytes.
 pub const PEER_HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long a connection may be silent before its next request, and how long a head may take.

@@ -74,6 +74,8 @@ pub const CHANGE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long an execution that has ended waits until that is recorded. It has done what it was to do: nobody
 /// would run it again for nothing.
 pub const END_PATIENCE: Duration = Duration::from_secs(60);
+/// The same from when the server is told to end.
+pub const END_PATIENCE_IN_HURRY: Duration = Duration::from_secs(5);
 /// The pause before a change that was not made is asked for again.
 pub const CHANGE_PAUSE: Duration = Duration::from_millis(100);
 

@@ -160,6 +160,8 @@ pub struct TransportFigures {
     pub snapshots: By<SnapshotTravel, Counter>,
     /// Connections of others.
     pub connections: Gauge,
+    /// Connections that came too fast.
+    pub hurried: Counter,
     /// Requests of those who did not show that they are nodes.
     pub strangers: Counter,
 }
@@ -287,6 +289,11 @@ impl TransportFigures {
             "cluster_connections",
             "Connections of other nodes that are open",
             self.connections.clone(),
+        );
+        registry.register(
+            "cluster_connections_cut",
+            "Connections that were cut at once because their address connects too fast",
+            self.hurried.clone(),
         );
         registry.register(
             "cluster_strangers_refused",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::doomed::Adoption;
 use super::error::StoreError;
@@ -16,7 +16,9 @@ use super::record::{FailureKind, View};
 use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
-use crate::limits::{CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE};
+use crate::limits::{
+    CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE, END_PATIENCE_IN_HURRY,
+};
 use crate::quota::Member;
 use crate::raft::command::{Command, Ended, Outcome};
 use crate::raft::core::Failure;
@@ -133,17 +135,34 @@ impl Store {
     }
 
     /// The same of an end, which nobody could ask for again: a node that has too much to do, and a cluster
-    /// without a leader, are waited for.
+    /// without a leader, are waited for, as long as the server is not about to end.
     pub(super) async fn record_end(&self, tenant: &Tenant, end: Command) -> Result<(), StoreError> {
         let Some(node) = self.node.get() else {
             self.write(tenant, Write::Change(end)).await?;
             return Ok(());
         };
-        let _turn = self.turn(tenant, &end, END_PATIENCE).await?;
-        match node.replicate_within(end, END_PATIENCE).await? {
+        let recorded = async {
+            let _turn = self.turn(tenant, &end, END_PATIENCE).await?;
+            Ok(node.replicate_within(end, END_PATIENCE).await?)
+        };
+        let too_late = async {
+            self.hurry.cancelled().await;
+            sleep(END_PATIENCE_IN_HURRY).await;
+        };
+        let outcome: Result<Outcome, StoreError> = tokio::select! {
+            outcome = recorded => outcome,
+            () = too_late => Err(Failure::Unknown.into()),
+        };
+        match outcome? {
             Outcome::AlreadyEnded => Err(StoreError::EndedByOthers),
             _ => Ok(()),
         }
+    }
+
+    /// The server is about to end: nobody waits long for a cluster that decides nothing. What is not recorded
+    /// now, this node tells when it is back ([`Store::left_behind`]).
+    pub fn hurry(&self) {
+        self.hurry.cancel();
     }
 
     /// The same for the server itself.

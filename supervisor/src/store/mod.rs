@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use cluster::Replicate;
 pub use doomed::DoomedHeap;
@@ -135,6 +136,8 @@ pub struct Store {
     readers: Arc<Readers>,
     /// Changes that the node is asked for; none on a single node.
     changes: Crowd,
+    /// The server is about to end.
+    hurry: CancellationToken,
     owner: RaftId,
     figures: StoreFigures,
     database: Arc<Path>,

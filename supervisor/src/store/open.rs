@@ -7,6 +7,7 @@ use std::thread;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::error::OpenError;
 use super::maintenance::{self, IsAlone};
@@ -103,6 +104,7 @@ impl Opened {
             health,
             readers: Arc::new(readers),
             changes: Crowd::new(limits::CHANGE_UNITS, Sharing::Alone),
+            hurry: CancellationToken::new(),
             owner,
             figures,
             database,

@@ -178,3 +178,17 @@ async fn an_end_that_others_have_recorded_is_not_this_one() {
     let told = store.record_end(&tenant, retag(1)).await;
     assert!(matches!(told, Err(StoreError::EndedByOthers)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_does_not_wait_long_for_a_cluster_that_decides_nothing() {
+    let (store, _place) = node().await;
+    store.replicate_by(Slow::new(Outcome::Done));
+    let [tenant, _] = tenants();
+    let mut end = Box::pin(store.record_end(&tenant, retag(1)));
+    let long = limits::END_PATIENCE_IN_HURRY * 3;
+    assert!(timeout(long, &mut end).await.is_err());
+    store.hurry();
+    let told = timeout(long, end).await.unwrap();
+    let is_unknown = matches!(told, Err(StoreError::Cluster(Failure::Unknown)));
+    assert!(is_unknown, "{told:?}");
+}

@@ -168,7 +168,7 @@ impl World {
         self.slots.len() - 1
     }
 
-    fn open(&self, at: usize) -> (Store, Files) {
+    pub(super) fn open(&self, at: usize) -> (Store, Files) {
         let slot = &self.slots[at];
         let place = StorePlace::Directory(slot.place.path().to_owned());
         let store = Store::open_in_cluster(place, Retention::default(), slot.me.id).unwrap();
@@ -179,6 +179,13 @@ impl World {
     pub(super) fn begin(&mut self, at: usize, beginning: Beginning) {
         let (store, mut files) = self.open(at);
         files.begin(self.slots[at].me, beginning).unwrap();
+        self.run(at, store, files);
+    }
+
+    /// The same on a disk that has little room for the log until the node opens it again.
+    pub(super) fn restart_with_little_room(&mut self, at: usize) {
+        let (store, files) = self.open(at);
+        files.bound_log(20);
         self.run(at, store, files);
     }
 
@@ -330,7 +337,7 @@ impl Drop for World {
     }
 }
 
-fn times() -> Times {
+pub(super) fn times() -> Times {
     // Slow machines run many tests at once.
     Times {
         heartbeat: Duration::from_millis(50),

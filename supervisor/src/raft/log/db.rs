@@ -434,7 +434,7 @@ fn natural(value: i64) -> Result<u64, LogDbError> {
 #[cfg(test)]
 impl RaftDb {
     /// To set what a full disk looks like.
-    pub(super) const fn connection_for_tests(&self) -> &Connection {
+    pub(crate) const fn connection_for_tests(&self) -> &Connection {
         &self.connection
     }
 }
