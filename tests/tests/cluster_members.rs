@@ -203,9 +203,8 @@ fn all_are_started_again_one_by_one_and_no_write_fails() {
     }
     traffic.await_work(&cluster.names(), WORK);
     let tally = traffic.finish(&cluster);
-    // Whoever is refused asks again, and so does whoever sets tags and is not told what became of it. That
-    // nobody knows what became of a run is what a client cannot mend.
-    assert_eq!(tally.unknown_runs, 0, "{tally:#?}");
+    // Whoever is refused asks again. That nobody knows what became of a change is what a client cannot mend.
+    assert_eq!(tally.unknown, 0, "{tally:#?}");
     cluster.finish();
 }
 

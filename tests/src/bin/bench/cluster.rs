@@ -74,7 +74,7 @@ pub(crate) fn measure(time: Duration) -> (Value, Vec<Target>) {
     let floors = CLIENTS.map(|clients| bare(&floor, clients, time));
     let single = {
         let home = Home::new();
-        let mut server = HttpServer::start(&home, &["--log-level", "warn"]);
+        let mut server = HttpServer::spawn(alone(&home));
         let loads = loads(&[server.address()], &server, &floors, time);
         server.process.signal(Signal::SIGTERM);
         server.process.wait_exit(PATIENCE);
@@ -82,7 +82,6 @@ pub(crate) fn measure(time: Duration) -> (Value, Vec<Target>) {
     };
     let mut cluster = Cluster::start(&Setup {
         times: TIMES_DEFAULT,
-        arguments: ["--log-level", "warn"].map(str::to_owned).to_vec(),
         ..Setup::default()
     });
     let nodes: Vec<SocketAddr> = cluster.nodes().iter().map(|node| node.http).collect();
@@ -114,6 +113,20 @@ pub(crate) fn measure(time: Duration) -> (Value, Vec<Target>) {
         "outage_after_kill_of_the_leader_ms": outages.json(),
     });
     (report, targets)
+}
+
+/// One server, set up as the nodes are.
+fn alone(home: &Home) -> Command {
+    let mut command = home.command();
+    for (flag, place) in [
+        ("--worker-path", "mcp-v8-worker"),
+        ("--session-db-path", "data"),
+        ("--directory-path", "heaps"),
+    ] {
+        command.arg(flag).arg(home.path(place));
+    }
+    command.args(["--http-port", "0", "--log-level", "info"]);
+    command
 }
 
 /// What came of one load.
