@@ -178,6 +178,28 @@ fn a_node_that_lags_behind_the_log_gets_a_snapshot() {
 }
 
 #[test]
+fn a_node_catches_up_with_as_many_small_entries_as_go_into_a_message() {
+    let mut world = World::new(3, 100_000);
+    let leader = world.leader();
+    let late = (leader + 1) % 3;
+    world.kill(late);
+    let handle = world.handle(leader);
+    let small = Command::Touch {
+        tenant: "t".to_owned(),
+        heap: [7; 32],
+        at_us: 1,
+    };
+    for _ in 0..12 {
+        let many = (0..1000).map(|_| handle.propose(&small));
+        let made = world.wait(future::join_all(many));
+        assert!(made.iter().all(|answer| *answer == Ok(Outcome::Missing)));
+    }
+    world.restart(late);
+    world.agree();
+    assert_eq!(world.handle(late).status().base, 1, "it needs no snapshot");
+}
+
+#[test]
 fn a_node_joins_votes_and_leaves() {
     let mut world = World::new(1, 1000);
     world.propose(0, &adopt(1));

@@ -25,9 +25,9 @@ pub const PEER_CONNECTIONS_MAX: usize = 3 + QUESTIONS_AT_ONCE + HEAP_TRANSFERS_A
 pub const PEERS_COUNTED_MAX: usize = 128;
 /// Connections that may come from one address at once. Those of nodes stay: so many are never needed, also
 /// when several nodes share an address.
-pub const PEER_CONNECTS_AT_ONCE: u32 = 512;
+pub const PEER_CONNECTS_AT_ONCE: u32 = 1024;
 /// The pause after which one more may come from there.
-pub const PEER_CONNECT_PAUSE: Duration = Duration::from_millis(8);
+pub const PEER_CONNECT_PAUSE: Duration = Duration::from_millis(4);
 /// Addresses whose connections are counted apart; all others count as one.
 pub const PEER_SOURCES_MAX: usize = 1024;
 /// The largest head of a request, in bytes.

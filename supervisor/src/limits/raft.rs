@@ -7,8 +7,9 @@ use std::time::Duration;
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// The largest packet between two nodes, in bytes.
 pub const PACKET_BYTES_MAX: usize = 8 << 20;
-/// Entries in one packet.
-pub const PACKET_ENTRIES_MAX: usize = 4096;
+/// Entries in one packet. A leader counts bytes, and not entries ([`APPEND_BYTES_MAX`]): so many of the
+/// smallest ones are never in one message.
+pub const PACKET_ENTRIES_MAX: usize = 64 << 10;
 /// The members of a cluster, learners included.
 pub const CLUSTER_MEMBERS_MAX: usize = 64;
 /// What goes with an entry beside its command, in bytes: the name of its request, a change of the members.
@@ -102,6 +103,8 @@ pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(15);
 pub const RAFT_CHECKPOINT_BYTES: u64 = 16 << 20;
 
 const _: () = {
+    // The name of its request alone takes more of an entry.
+    assert!(PACKET_ENTRIES_MAX as u64 * 16 >= APPEND_BYTES_MAX);
     assert!(CHANGE_UNITS * CHANGE_UNIT_BYTES <= INBOX_BYTES_MAX / 2);
     assert!(
         CHANGE_UNITS < INBOX_LENGTH_MAX - INBOX_KEPT_BACK && CHANGE_UNITS < REQUESTS_PENDING_MAX
