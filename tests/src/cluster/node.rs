@@ -66,6 +66,11 @@ impl Node {
         self.child.is_some()
     }
 
+    /// Where it keeps heaps.
+    pub fn heaps(&self) -> PathBuf {
+        self.home.path("heaps")
+    }
+
     /// Starts it, and does not wait for anything.
     ///
     /// # Panics

@@ -1,0 +1,100 @@
+//! Heaps of a cluster whose nodes have directories and keys of their own.
+
+use std::fs;
+
+use e2e::cluster::{Cluster, Setup};
+use e2e::http::Client;
+use serde_json::{Value, json};
+
+/// Runs a script that goes on from a heap, and leaves one.
+fn run(client: &Client, code: &str, heap: &Value) -> Value {
+    let mut body = json!({"code": code, "session": "work", "wait_ms": 20_000});
+    if !heap.is_null() {
+        body["heap"] = heap.clone();
+    }
+    let ended = client.post("/api/exec", &body).json();
+    assert_eq!(ended["status"], "completed", "{ended}");
+    assert!(ended["heap"].is_string(), "{ended}");
+    ended
+}
+
+/// The nodes on whose disks a heap is.
+fn holders(cluster: &Cluster, heap: &Value) -> Vec<String> {
+    let file = format!("{}.heap", heap.as_str().unwrap());
+    let has_it = |name: &String| {
+        let folders = fs::read_dir(cluster.node(name).heaps()).unwrap();
+        folders
+            .flatten()
+            .any(|folder| folder.path().join(&file).exists())
+    };
+    cluster.names().into_iter().filter(has_it).collect()
+}
+
+#[test]
+fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
+    let mut cluster = Cluster::start(&Setup::default());
+    let mut heap = Value::Null;
+    let mut maker = Vec::new();
+    for number in 0..6 {
+        let name = ["a", "b", "c"][number % 3];
+        let code = "globalThis.n = (globalThis.n ?? 0) + 1; n";
+        let ended = run(&cluster.client(name), code, &heap);
+        assert_eq!(ended["result"], (number + 1).to_string(), "{ended}");
+        heap = ended["heap"].clone();
+        let holders = holders(&cluster, &heap);
+        assert_eq!(holders.len(), 2, "{holders:?}");
+        assert!(holders.contains(&name.to_owned()), "{holders:?}");
+        maker.push(name);
+    }
+    // The node that made it is gone, and the two others both go on from it.
+    let maker = maker.last().unwrap().to_string();
+    cluster.node_mut(&maker).kill();
+    let others = cluster.others(&maker);
+    cluster.leader_of(&others);
+    for name in &others {
+        let ended = run(&cluster.client(name), "n + 1", &heap);
+        assert_eq!(ended["result"], "7", "{ended}");
+        let made = holders(&cluster, &ended["heap"]);
+        assert_eq!(made, others, "there are two nodes");
+    }
+    // It comes back without its heaps, and with another key.
+    let directory = cluster.node(&maker).heaps();
+    fs::remove_dir_all(&directory).unwrap();
+    cluster.node_mut(&maker).start();
+    cluster.await_ready();
+    let ended = run(&cluster.client(&maker), "n + 2", &heap);
+    assert_eq!(ended["result"], "8", "{ended}");
+    assert!(holders(&cluster, &heap).contains(&maker));
+    let unknown = json!({"code": "1", "heap": "0".repeat(64)});
+    let answer = cluster.client(&maker).post("/api/exec", &unknown);
+    assert_eq!(answer.status, 404, "{answer:?}");
+    cluster.finish();
+}
+
+#[test]
+fn without_a_second_node_an_execution_completes_and_keeps_no_heap() {
+    let mut cluster = Cluster::start(&Setup::default());
+    // Their places are gone: files are there.
+    for name in ["b", "c"] {
+        let directory = cluster.node(name).heaps();
+        fs::remove_dir_all(&directory).unwrap();
+        fs::write(&directory, "").unwrap();
+    }
+    let body = json!({"code": "globalThis.n = 1; n", "session": "work", "wait_ms": 20_000});
+    let ended = cluster.client("a").post("/api/exec", &body).json();
+    assert_eq!(ended["status"], "completed", "{ended}");
+    assert_eq!(
+        (&ended["result"], &ended["heap"]),
+        (&json!("1"), &Value::Null)
+    );
+    let why = ended["heap_error"].as_str().unwrap();
+    assert!(why.contains("second node"), "{why}");
+    for name in ["b", "c"] {
+        cluster.node_mut(name).kill();
+        fs::remove_file(cluster.node(name).heaps()).unwrap();
+        cluster.node_mut(name).start();
+    }
+    cluster.await_ready();
+    run(&cluster.client("a"), "globalThis.n = 1; n", &Value::Null);
+    cluster.finish();
+}
