@@ -13,7 +13,7 @@ use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
-use super::nodes::Nodes;
+use super::nodes::{Nodes, undecided};
 use super::readiness::Disks;
 use super::recent::Recent;
 use super::start::{self, ExecutionsConfig, Mode, StartError, State};
@@ -270,12 +270,12 @@ impl Shared {
 pub(super) fn unreadable(error: StoreError) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
+        StoreError::Cluster(failure) => undecided(failure),
         StoreError::Sqlite(_)
         | StoreError::Gap
         | StoreError::Corrupt { .. }
         | StoreError::Shared
-        | StoreError::EndedByOthers
-        | StoreError::Cluster(_) => {
+        | StoreError::EndedByOthers => {
             tracing::error!(%error, "the session database could not be read");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),

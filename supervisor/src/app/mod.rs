@@ -14,6 +14,7 @@ mod noted;
 mod question;
 mod readiness;
 mod recent;
+mod reconcile;
 mod remote;
 mod request;
 mod sessions;

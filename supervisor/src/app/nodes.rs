@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{Error, Unavailable};
 use super::executions::Shared;
@@ -13,7 +13,9 @@ use super::question::{self, Asked, Question, Told};
 use super::readiness::CheckState;
 use crate::cluster::handle::Handle;
 use crate::cluster::{Hearing, Member, Phone, Standing, Status};
-use crate::limits::{CATCH_UP_PATIENCE, ELECTION_PATIENCE, QUESTION_PATIENCE};
+use crate::limits::{
+    CATCH_UP_PATIENCE, CERTAINTY_AGE_MAX, CERTAINTY_INTERVAL, ELECTION_PATIENCE, QUESTION_PATIENCE,
+};
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
 use crate::store::ExecutionId;
@@ -42,6 +44,8 @@ pub(super) struct Nodes {
     member: tokio::sync::Mutex<Option<Member>>,
     /// What it was running before is ended, and it knows what the others know.
     is_caught_up: watch::Sender<bool>,
+    /// When it last knew for certain what its cluster knew.
+    certain_at: Mutex<Instant>,
     /// Since when there is no leader, as far as this node knows.
     leaderless: Mutex<Option<Instant>>,
 }
@@ -55,6 +59,7 @@ impl Nodes {
             me,
             member: tokio::sync::Mutex::new(Some(member)),
             is_caught_up: watch::Sender::new(false),
+            certain_at: Mutex::new(Instant::now()),
             leaderless: Mutex::new(Some(Instant::now())),
         }
     }
@@ -87,6 +92,23 @@ impl Nodes {
                 return;
             }
         }
+    }
+
+    /// Asks now and then whether it can know what its cluster knows: a node may hear its leader and not be
+    /// heard by it.
+    pub(super) async fn mind_certainty(&self) {
+        loop {
+            sleep(CERTAINTY_INTERVAL).await;
+            if self.handle.read_barrier().await.is_ok() {
+                *self.certain_at() = Instant::now();
+            }
+        }
+    }
+
+    fn certain_at(&self) -> MutexGuard<'_, Instant> {
+        self.certain_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leaderless(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -126,8 +148,8 @@ impl Nodes {
             up && status.wait_for(works).await.is_ok()
         };
         match timeout(CATCH_UP_PATIENCE, able).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(self.unavailable()),
+            Ok(true) if self.is_able() => Ok(()),
+            Ok(_) | Err(_) => Err(self.unavailable()),
         }
     }
 
@@ -140,8 +162,10 @@ impl Nodes {
         }
     }
 
-    fn is_able(&self) -> bool {
-        *self.is_caught_up.borrow() && self.handle.look(works)
+    /// Whether ends of executions can be recorded, as far as it knows.
+    pub(super) fn is_able(&self) -> bool {
+        let is_certain = self.certain_at().elapsed() < CERTAINTY_AGE_MAX;
+        is_certain && *self.is_caught_up.borrow() && self.handle.look(works)
     }
 
     fn unavailable(&self) -> Error {

@@ -49,9 +49,12 @@ impl Workspace {
         }
     }
 
-    /// Whether a change is worth a try.
-    pub(super) fn can_change(&self) -> Result<(), Error> {
-        self.nodes().map_or(Ok(()), Nodes::look)
+    /// Whether something certain can be said, or done.
+    pub(super) fn expect_cluster(&self) -> Result<(), Error> {
+        match self.nodes() {
+            Some(nodes) if self.way.reach == Reach::Certain => nodes.look(),
+            _ => Ok(()),
+        }
     }
 
     /// Where an execution is that has no driver here.
@@ -160,6 +163,22 @@ impl Workspace {
         Ok((view.output_bytes, view.end.is_some()))
     }
 
+    /// What is certain of an execution whose node gives no answer.
+    pub(super) async fn without_node(
+        &self,
+        id: ExecutionId,
+        known: Option<Box<View>>,
+        error: Error,
+    ) -> Result<View, Error> {
+        if self.way.reach == Reach::Local {
+            return known.map(|view| *view).ok_or(error);
+        }
+        // It may have ended since, or been given up.
+        self.catch_up().await?;
+        let stored = self.stored(id).await?;
+        stored.map(|stored| stored.view).ok_or(error)
+    }
+
     /// Waits for the end of an execution that has no driver here, until then.
     pub(super) async fn wait_without_driver(
         &self,
@@ -184,7 +203,7 @@ impl Workspace {
                         // It may come back, or be given up.
                         sleep(pause).await;
                     }
-                    Err(error) => return known.map(|view| *view).ok_or(error),
+                    Err(error) => return self.without_node(id, known, error).await,
                 },
             }
         }

@@ -83,7 +83,7 @@ impl Workspace {
     /// [`Error::Stateless`]; [`Error::UnknownHeap`]; [`Error::Unavailable`]: nothing has changed.
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
-        self.can_change()?;
+        self.expect_cluster()?;
         let place = self.shared.services.audit.place()?;
         let written = self
             .store()
@@ -104,7 +104,7 @@ impl Workspace {
         keys: Option<Vec<TagKey>>,
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
-        self.can_change()?;
+        self.expect_cluster()?;
         let place = self.shared.services.audit.place()?;
         let written = self
             .store()

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::executions::{Live, Shared};
 use super::nodes::Nodes;
+use super::reconcile::reconcile;
 use crate::cluster::{Role, Standing};
 use crate::limits::{
     ANNOUNCE_AGE, ANNOUNCE_INTERVAL, ANNOUNCED_AT_ONCE, CATCH_UP_PAUSE, EXPIRY_INTERVAL,
@@ -43,7 +44,8 @@ impl Steward {
         let stop = || shared.stop.token().clone();
         let announcing = self.clone().announce(Arc::downgrade(shared));
         let nodes = Arc::clone(&self.nodes);
-        let minding = async move { nodes.mind_leader().await };
+        let minding = async move { tokio::join!(nodes.mind_leader(), nodes.mind_certainty()).0 };
+        let reconciling = reconcile(self.store.clone(), Arc::downgrade(shared));
         let tending = self.tend();
         shared
             .tasks
@@ -51,6 +53,9 @@ impl Steward {
         shared
             .tasks
             .spawn(stop().run_until_cancelled_owned(announcing));
+        shared
+            .tasks
+            .spawn(stop().run_until_cancelled_owned(reconciling));
         shared
             .tasks
             .spawn(stop().run_until_cancelled_owned(tending));
@@ -138,7 +143,13 @@ impl Steward {
     /// Ends what nodes ran that have left, or that this leader has not heard for long. A leader that is new
     /// has heard nobody yet.
     async fn give_up_the_dead(&self, leads_since: Instant) -> Result<(), Problem> {
-        for owner in self.store.owners_at_work().await? {
+        let owners = self.store.owners_at_work().await?;
+        if owners.iter().all(|owner| *owner == self.nodes.me) {
+            return Ok(());
+        }
+        // A leader that stood still may be none any more, and has not heard what was said meanwhile.
+        self.nodes.handle.read_barrier().await?;
+        for owner in owners {
             let why = if owner == self.nodes.me {
                 continue;
             } else if !self.nodes.is_member(owner) {

@@ -256,13 +256,17 @@ impl Workspace {
     /// [`Error::NotFound`], [`Error::Internal`].
     pub async fn get(&self, id: ExecutionId) -> Result<View, Error> {
         if let Some(view) = self.known(id) {
+            if view.end.is_none() {
+                // Others may have given this node up.
+                self.expect_cluster()?;
+            }
             return Ok(view);
         }
         match self.find(id).await? {
             Found::Here(stored) => Ok(stored.view),
             Found::There(node, known) => match self.view_there(node, id, Duration::ZERO).await {
                 Ok(view) => Ok(view),
-                Err(error) => known.map(|view| *view).ok_or(error),
+                Err(error) => self.without_node(id, known, error).await,
             },
         }
     }
@@ -290,7 +294,11 @@ impl Workspace {
             drop(ended);
             // Where the driver has gone without an end, the store says what is known.
             if has_driver {
-                return Ok(view.borrow().clone());
+                let view = view.borrow().clone();
+                if view.end.is_none() {
+                    self.expect_cluster()?;
+                }
+                return Ok(view);
             }
         }
         if let Some(view) = self.known(id).filter(|view| view.end.is_some()) {
@@ -356,7 +364,11 @@ impl Workspace {
             .map(|execution| (execution.view.clone(), execution.cancel.take()));
         let Some((view, cancel)) = found else {
             return match self.find(id).await? {
-                Found::There(node, _) => self.cancel_there(node, id).await,
+                Found::There(node, _) => {
+                    self.cancel_there(node, id).await?;
+                    self.cancel_asked(id, true);
+                    Ok(())
+                }
                 Found::Here(stored) if stored.view.status.is_end() => {
                     let status = stored.view.status;
                     Err(Error::Conflict(Conflict::NotRunning { id, status }))

@@ -126,13 +126,23 @@ pub(super) fn spawn_failed(error: &SpawnError) -> End {
 
 /// The end of an execution that did end, in a way that could not be written.
 pub(super) fn not_recorded(error: &StoreError) -> End {
-    failed(
-        FailureKind::Server,
-        format!(
+    let text = match error {
+        StoreError::Cluster(_) => {
+            "the execution ended, and its cluster did not say whether its end is \
+                                   recorded; look at it again before you run it again"
+                .to_owned()
+        }
+        StoreError::EndedByOthers => {
+            "the other nodes of the cluster took the node that ran it for dead, \
+                                      and ended it; run it again"
+                .to_owned()
+        }
+        error => format!(
             "the execution ended, but its end could not be recorded ({error}); free space or \
              repair the session database, then run it again"
         ),
-    )
+    };
+    failed(FailureKind::Server, text)
 }
 
 /// The end of an execution that this server no longer runs, and whose end is not recorded.

@@ -121,10 +121,14 @@ impl Inner {
                 wanted: wanted.build.to_string(),
             }),
             Err(PeersError::Unreachable { why }) => match missing {
-                HeapError::Unknown { .. } => Err(HeapError::Unavailable {
-                    doing: Doing::Fetching(id),
-                    why: format!("it is not on this node, and {why}"),
-                }),
+                HeapError::Unknown { .. } => {
+                    // Who they are, and what their disks say, is for the log alone.
+                    tracing::warn!(heap = %id, why, "other nodes could not be asked for a heap");
+                    Err(HeapError::Unavailable {
+                        doing: Doing::Fetching(id),
+                        why: "it is not on this node, and others cannot be asked now".to_owned(),
+                    })
+                }
                 damaged => Err(damaged),
             },
         }
@@ -167,7 +171,8 @@ impl Inner {
         let copied = peers.copy(&self.wanted(tenant, id), &packed).await;
         let copied = copied.map_err(|error| {
             self.figures.failures.inc();
-            let why = error.to_string();
+            tracing::warn!(heap = %id, %error, "a heap could not be copied to another node");
+            let why = "none of them takes it now".to_owned();
             HeapError::NotCopied { id, why }
         })?;
         if copied == Copied::Now {

@@ -19,6 +19,10 @@ pub const STEWARD_INTERVAL: Duration = Duration::from_secs(1);
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// So many times at once it has some forgotten.
 pub const EXPIRY_ROUNDS: usize = 64;
+/// How often a node makes sure that it can know what its cluster knows.
+pub const CERTAINTY_INTERVAL: Duration = Duration::from_secs(2);
+/// A node that could not do so for so long accepts nothing.
+pub const CERTAINTY_AGE_MAX: Duration = Duration::from_secs(10);
 /// A node that has seen no leader for so long does not let clients wait for one.
 pub const ELECTION_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a client waits until this node knows what its cluster knows.

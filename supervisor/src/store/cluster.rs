@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::doomed::Adoption;
 use super::error::StoreError;
 use super::maintenance::{self, RESTARTED};
-use super::record::{FailureKind, View};
+use super::record::{ExecutionId, FailureKind, View};
 use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
@@ -24,6 +24,18 @@ use crate::raft::command::{Command, Ended, Outcome};
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
 use crate::tenant::Tenant;
+
+/// What people are told of an execution whose end could not be recorded.
+const LOST: &str = "the execution ended while its cluster could record nothing, and its end is lost; run \
+                    it again";
+
+fn failed(error: &str) -> Ended {
+    Ended::Failed {
+        kind: FailureKind::Server.name().to_owned(),
+        error: error.to_owned(),
+        error_truncated: false,
+    }
+}
 
 /// Has all nodes of a cluster make a change.
 #[async_trait]
@@ -68,12 +80,7 @@ impl Store {
                 error: RESTARTED.to_owned(),
             }];
             for mut execution in replica::unshared_of(connection, owner)? {
-                let lost = Ended::Failed {
-                    kind: FailureKind::Server.name().to_owned(),
-                    error: RESTARTED.to_owned(),
-                    error_truncated: false,
-                };
-                execution.end = Some((at_us, lost));
+                execution.end = Some((at_us, failed(RESTARTED)));
                 commands.push(Command::End(Box::new(execution), None));
             }
             Ok(commands)
@@ -90,6 +97,27 @@ impl Store {
         let begin = Command::Begin(Box::new(view.into_execution(self.owner)));
         self.change(&tenant, begin).await?;
         Ok(())
+    }
+
+    /// The executions of this node that have no end, each with the change that ends it as lost.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unfinished_here(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(ExecutionId, Command)>, StoreError> {
+        let (owner, at_us) = (self.owner, now.as_microsecond());
+        self.read_own(move |connection| {
+            let unfinished = replica::unfinished_here(connection, owner)?.into_iter();
+            let ended = unfinished.map(|mut execution| {
+                execution.end = Some((at_us, failed(LOST)));
+                let id = ExecutionId::from_key(execution.id);
+                (id, Command::End(Box::new(execution), None))
+            });
+            Ok(ended.collect())
+        })
+        .await
     }
 
     /// The nodes that have executions which have not ended, as far as all nodes know of those.

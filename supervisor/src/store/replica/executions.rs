@@ -180,6 +180,16 @@ pub(in crate::store) fn unshared_of(
     unfinished(connection, owner, false)
 }
 
+/// All executions of this node that have no end, shared or not.
+pub(in crate::store) fn unfinished_here(
+    connection: &Connection,
+    owner: RaftId,
+) -> Result<Vec<Execution>, StoreError> {
+    let mut all = unfinished(connection, owner, true)?;
+    all.extend(unfinished(connection, owner, false)?);
+    Ok(all)
+}
+
 fn unfinished(
     connection: &Connection,
     owner: RaftId,

@@ -29,7 +29,9 @@ use crate::raft::request::Member;
 use crate::raft::state::{self, Members, SessionEntry, State};
 use crate::tenant::Tenant;
 
-pub(super) use self::executions::{accept_here, owners_at_work, start_here, unshared_of};
+pub(super) use self::executions::{
+    accept_here, owners_at_work, start_here, unfinished_here, unshared_of,
+};
 
 /// The shared tables, within a transaction of the writer.
 pub(super) struct Replica<'a> {
