@@ -65,12 +65,16 @@ fn main() -> io::Result<()> {
     let interrupted = SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK)?;
     let mut out = io::stdout();
     writeln!(out, "starting {} nodes", arguments.nodes)?;
-    let mut cluster = Cluster::start(&Setup {
+    let mut cluster = Cluster::prepare(&Setup {
         nodes: arguments.nodes,
         times: TIMES_DEFAULT,
         arguments: arguments.flags,
         ..Setup::default()
     });
+    for name in cluster.names() {
+        start(&mut cluster, &name, &ends)?;
+    }
+    cluster.await_ready();
     let nodes: Vec<SocketAddr> = cluster.nodes().iter().map(|node| node.http).collect();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let balancer = Balancer::start(address, &nodes)?;
@@ -79,7 +83,7 @@ fn main() -> io::Result<()> {
         for name in cluster.names() {
             if cluster.node_mut(&name).has_ended() {
                 let status = cluster.node_mut(&name).await_end();
-                cluster.node_mut(&name).start();
+                start(&mut cluster, &name, &ends)?;
                 let pid = cluster.node(&name).pid();
                 writeln!(
                     out,
@@ -92,6 +96,13 @@ fn main() -> io::Result<()> {
     writeln!(out, "ending")?;
     cluster.finish();
     Ok(())
+}
+
+/// Starts a node, which must hear the signals that this thread does not.
+fn start(cluster: &mut Cluster, name: &str, ends: &SigSet) -> io::Result<()> {
+    ends.thread_unblock()?;
+    cluster.node_mut(name).start();
+    Ok(ends.thread_block()?)
 }
 
 /// Says where everything is.
