@@ -52,7 +52,8 @@ fn a_server_that_is_well_says_so_of_every_check() {
     );
     let ready = server.get("/readyz").json();
     let checks = json!({
-        "accepting": "ok", "store": "ok", "audit": "off", "workers": "ok", "disk": "ok", "policy": "off"
+        "accepting": "ok", "store": "ok", "audit": "off", "cluster": "off", "workers": "ok", "disk": "ok",
+        "policy": "off"
     });
     assert_eq!(ready, json!({"status": "ready", "checks": checks}));
 }

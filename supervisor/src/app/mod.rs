@@ -1,5 +1,6 @@
 //! The use cases: run, look, read, cancel, list; sessions, and the tags of heaps.
 
+mod accept;
 mod answers;
 mod cursor;
 mod error;

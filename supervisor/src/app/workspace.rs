@@ -4,23 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
-use tracing::Instrument as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::cursor::{Cursors, List, Place};
 use super::error::{Conflict, Error, Unavailable};
-use super::executions::{Executions, LiveExecution, Shared, unreadable};
-use super::input;
+use super::executions::{Executions, Shared, unreadable};
 use super::nodes::Reach;
-use super::noted;
 use super::remote::Found;
-use super::request::{ListPage, ListRequest, RunRequest};
+use super::request::{ListPage, ListRequest};
 use super::start::Mode;
 use super::tenants;
 use super::validate;
 use crate::execution::admission::Refusal;
-use crate::execution::course;
-use crate::execution::driver::{self, Driver, Task};
 use crate::execution::outcome;
 use crate::limits;
 use crate::metrics::LimitName;
@@ -102,7 +97,7 @@ impl Workspace {
         quotas.look(tenant).map_err(Error::OverQuota)
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
         let figures = &self.shared.services.figures;
         match refusal {
             Refusal::Full {
@@ -131,123 +126,6 @@ impl Workspace {
             }
             Refusal::Closed => Error::Unavailable(Unavailable::ShuttingDown),
         }
-    }
-
-    /// Accepts an execution. It is durable within 50 ms. The heap that it is to start from is found
-    /// before that.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::Stateless`], [`Error::UnknownHeap`], [`Error::NoLatestHeap`],
-    /// [`Error::Overloaded`], [`Error::TenantFull`], [`Error::QueueShared`], [`Error::OverQuota`],
-    /// [`Error::Unavailable`], [`Error::Internal`]: nothing was accepted.
-    pub async fn submit(&self, request: RunRequest) -> Result<ExecutionId, Error> {
-        let audit = &self.shared.services.audit;
-        let code_sha256 = audit.is_on().then(|| noted::code_hash(&request.source));
-        let accepted = self.accept(request, code_sha256.clone()).await;
-        if let Err(error) = &accepted {
-            self.note_refusal(error, code_sha256);
-        }
-        accepted
-    }
-
-    async fn accept(
-        &self,
-        request: RunRequest,
-        code_sha256: Option<String>,
-    ) -> Result<ExecutionId, Error> {
-        let shared = &self.shared;
-        let own = shared.services.quotas.limits(&self.tenant);
-        let defaults = tenants::defaults(*shared.defaults(), own);
-        let limits = validate::run(&request, defaults, shared.mode)?;
-        tenants::check(limits, own)?;
-        if let Some(trouble) = shared.services.store.trouble() {
-            return Err(Error::Unavailable(Unavailable::Store {
-                problem: trouble.to_string(),
-            }));
-        }
-        // Before heaps are looked up, which may take a fetch: what is refused is to cost nothing.
-        self.admits()?;
-        if let Some(nodes) = shared.nodes() {
-            nodes.admit().await?;
-        }
-        let input_heap = self.input_heap(&request).await?;
-        if let (Some(heap), Some(heaps)) = (input_heap, &shared.services.heaps) {
-            input::prepare(&shared.services.store, heaps, &self.tenant, heap).await?;
-        }
-        let ticket = shared
-            .admission
-            .enter(&self.tenant, tenants::share(own))
-            .map_err(|why| self.refused(why))?;
-        // For its beginning and its end: both are noted, or it is not accepted.
-        let audit = &shared.services.audit;
-        let (begin_place, end_place) = (audit.place()?, audit.place()?);
-        let room = timeout(
-            limits::ACCEPT_WAIT_MAX,
-            shared.services.store.reserve(&self.tenant),
-        )
-        .await;
-        let room = room
-            .map_err(|_| Error::Unavailable(Unavailable::SlowStore))?
-            .map_err(|_| Error::Unavailable(Unavailable::ShuttingDown))?;
-        // From here on nothing waits: a caller who goes away leaves nothing half accepted.
-        let id = match shared.nodes() {
-            None => ExecutionId::random(),
-            Some(nodes) => ExecutionId::random_of(nodes.me),
-        };
-        let view = View {
-            input_heap,
-            session: request.session,
-            source_bytes: request.source.len() as u64,
-            ..driver::accepted(id, self.tenant.clone(), limits)
-        };
-        let span = course::span_of(&view);
-        let turn = ticket.turn();
-        let code = Arc::new(request.source);
-        let (driver, handles) = Driver::new(
-            shared.services.clone(),
-            view.clone(),
-            Task {
-                source: Arc::clone(&code),
-                tags: request.tags,
-                end_place,
-            },
-            ticket,
-        );
-        let seen = handles.view.clone();
-        let mut live = shared.live();
-        if live.is_closing {
-            return Err(Error::Unavailable(Unavailable::ShuttingDown));
-        }
-        let quotas = &shared.services.quotas;
-        quotas.accept(&self.tenant).map_err(Error::OverQuota)?;
-        if let Some(code_sha256) = code_sha256 {
-            begin_place.note(self.accepted(&view, code_sha256));
-        }
-        live.drivers.insert(
-            id,
-            LiveExecution {
-                tenant: self.tenant.clone(),
-                view: handles.view,
-                turn,
-                cancel: Some(handles.cancel),
-                is_announced: false,
-            },
-        );
-        room.accept(view, code);
-        let leave = Leave {
-            shared: Arc::clone(shared),
-            id,
-            view: seen,
-        };
-        let token = shared.tasks.token();
-        drop(live);
-        let driving = async move {
-            let _token = token;
-            let _leave = leave;
-            driver.run().await;
-        };
-        tokio::spawn(driving.instrument(span));
-        Ok(id)
     }
 
     /// The execution as it stands.
@@ -518,26 +396,5 @@ impl Workspace {
             stored.view.end = Some(end);
         }
         Ok(Some(stored))
-    }
-}
-
-/// Takes an execution out of the living, however its driver ends.
-#[derive(Debug)]
-struct Leave {
-    shared: Arc<Shared>,
-    id: ExecutionId,
-    view: watch::Receiver<View>,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let view = self.view.borrow();
-        self.shared.ended.count(view.status);
-        let mut live = self.shared.live();
-        live.drivers.remove(&self.id);
-        live.recent.note(&view);
-        if live.drivers.is_empty() {
-            self.shared.emptied.notify_waiters();
-        }
     }
 }

@@ -33,6 +33,7 @@ use super::{Outbox as _, Peer, Trust};
 use crate::limits::{
     BATCH_BYTES_MAX, PEER_BODY_WAIT_MAX, PEER_CLOCK_SKEW_MAX, STRANGER_CONNECTIONS_MAX,
 };
+use crate::raft::core::Event;
 use crate::raft::ids::{ClusterId, RaftId};
 
 /// Somebody who knows how nodes speak.
@@ -493,11 +494,7 @@ async fn nobody_is_believed_who_does_not_answer_with_the_secret() {
     let me = stand.endpoint.me().clone();
     stand.transport.send(between(&me, &other, packet(1)));
     let events = until(&stand.inbox, |events| !events.is_empty()).await;
-    assert_eq!(events, [crate::raft::core::Event::Unreachable(other.id)]);
+    assert_eq!(events, [Event::Unreachable(other.id)]);
     told.await.unwrap();
-    assert!(
-        !stand
-            .events()
-            .contains(&crate::raft::core::Event::ToldRemoved)
-    );
+    assert!(!stand.events().contains(&Event::ToldRemoved));
 }
