@@ -61,7 +61,7 @@ fn fill(connection: &Connection, [executions, sessions, heaps]: [i64; 3]) {
              peak_memory_bytes, preview, result)
          SELECT iif(n = 1, {OLDEST}, randomblob(16)), 1, 'completed', at, at + 900, at + 3000, 8, 30, 102, 100, 2,
              20000000, '2', '2'
-         FROM (SELECT {now} - ({executions} - n + 1) * {APART_MICROS} AS at FROM numbers);
+         FROM (SELECT n, {now} - ({executions} - n + 1) * {APART_MICROS} AS at FROM numbers);
          INSERT INTO sources (execution, code)
          SELECT seq, substr(hex(zeroblob(50)), 1, 100) FROM executions;
 
