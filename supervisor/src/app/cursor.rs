@@ -11,6 +11,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::error::Error;
+use super::executions::unreadable;
+use super::workspace::Workspace;
 use crate::store::{CURSOR_KEY_BYTES, CursorKey, ExecutionPosition, ListPosition};
 use crate::tenant::Tenant;
 
@@ -146,6 +148,43 @@ impl Cursors {
         for (byte, mask) in place.iter_mut().zip(mask) {
             *byte ^= mask;
         }
+    }
+}
+
+impl Workspace {
+    /// The place in a list of this tenant that a cursor stands for; none without one.
+    pub(super) async fn place<P: Place>(
+        &self,
+        list: List,
+        cursor: Option<&str>,
+    ) -> Result<Option<P>, Error> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let place = self.cursors().await?.place(list, self.tenant(), cursor);
+        place.map(Some)
+    }
+
+    /// The cursor for a place in a list of this tenant; none for none.
+    pub(super) async fn cursor(
+        &self,
+        list: List,
+        place: Option<impl Place>,
+    ) -> Result<Option<String>, Error> {
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let cursors = self.cursors().await?;
+        Ok(Some(cursors.cursor(list, self.tenant(), &place)))
+    }
+
+    async fn cursors(&self) -> Result<&Cursors, Error> {
+        let shared = &self.shared;
+        let made = shared.cursors.get_or_try_init(async || {
+            let key = shared.services.store.cursor_key().await?;
+            Ok(Cursors::new(key))
+        });
+        made.await.map_err(unreadable)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::cursor::{Cursors, List, Place};
+use super::cursor::List;
 use super::error::{Conflict, Error, Unavailable};
 use super::executions::{Executions, Shared, unreadable};
 use super::nodes::Reach;
@@ -321,41 +321,6 @@ impl Workspace {
             .ids_beginning_with(self.tenant.clone(), text, limit)
             .await
             .map_err(unreadable)
-    }
-
-    /// The place in a list of this tenant that a cursor stands for; none without one.
-    pub(super) async fn place<P: Place>(
-        &self,
-        list: List,
-        cursor: Option<&str>,
-    ) -> Result<Option<P>, Error> {
-        let Some(cursor) = cursor else {
-            return Ok(None);
-        };
-        let place = self.cursors().await?.place(list, &self.tenant, cursor);
-        place.map(Some)
-    }
-
-    /// The cursor for a place in a list of this tenant; none for none.
-    pub(super) async fn cursor(
-        &self,
-        list: List,
-        place: Option<impl Place>,
-    ) -> Result<Option<String>, Error> {
-        let Some(place) = place else {
-            return Ok(None);
-        };
-        let cursors = self.cursors().await?;
-        Ok(Some(cursors.cursor(list, &self.tenant, &place)))
-    }
-
-    async fn cursors(&self) -> Result<&Cursors, Error> {
-        let shared = &self.shared;
-        let made = shared.cursors.get_or_try_init(async || {
-            let key = shared.services.store.cursor_key().await?;
-            Ok(Cursors::new(key))
-        });
-        made.await.map_err(unreadable)
     }
 
     /// The view of an execution that has a driver here, as it changes.

@@ -15,6 +15,8 @@ use rusqlite::Connection;
 
 /// The name of the database in its directory.
 const DATABASE: &str = "executions.db";
+/// The id of the oldest execution, so that whoever measures can ask for one that no server has run.
+const OLDEST: &str = "x'00000000000040008000000000000001'";
 /// From one execution to the next, in microseconds: a million of them are a day.
 const APART_MICROS: i64 = 86_400;
 
@@ -57,9 +59,9 @@ fn fill(connection: &Connection, [executions, sessions, heaps]: [i64; 3]) {
          INSERT INTO executions (id, owner, status, submitted_at, started_at, completed_at,
              heap_memory_max_mb, execution_timeout_secs, kept_bytes, source_bytes, cpu_ms,
              peak_memory_bytes, preview, result)
-         SELECT randomblob(16), 1, 'completed', at, at + 900, at + 3000, 8, 30, 102, 100, 2,
+         SELECT iif(n = 1, {OLDEST}, randomblob(16)), 1, 'completed', at, at + 900, at + 3000, 8, 30, 102, 100, 2,
              20000000, '2', '2'
-         FROM (SELECT {now} - ({executions} - n + 1) * {APART_MICROS} AS at FROM numbers);
+         FROM (SELECT n, {now} - ({executions} - n + 1) * {APART_MICROS} AS at FROM numbers);
          INSERT INTO sources (execution, code)
          SELECT seq, substr(hex(zeroblob(50)), 1, 100) FROM executions;
 
@@ -67,7 +69,7 @@ fn fill(connection: &Connection, [executions, sessions, heaps]: [i64; 3]) {
          INSERT INTO heaps (tenant, id, stored_bytes, created_at, last_used_at)
          SELECT 'local', randomblob(32), 20000, {now} - n, {now} - n FROM numbers;
          INSERT INTO heap_tags (heap, key, value, tenant)
-         SELECT seq, 'kind', 'k' || seq % 10, 'local' FROM heaps;
+         SELECT seq, 'kind', 'k' || (seq % 10), 'local' FROM heaps;
 
          {of_sessions}
          INSERT INTO sessions (tenant, name) SELECT 'local', 's' || n FROM numbers;
