@@ -275,7 +275,7 @@ mod tests {
             .zip(ended)
             .map(|(seq, &(completed_at, bytes))| (Cutoff { completed_at, seq }, bytes))
             .collect();
-        all.sort_by(|one, other| other.0.cmp(&one.0));
+        all.sort_by_key(|one| std::cmp::Reverse(one.0));
         let (mut place, mut sum) = (0, 0);
         all.into_iter().find_map(|(one, bytes)| {
             place += 1;
