@@ -278,7 +278,7 @@ async fn a_node_that_is_down_keeps_nobody_from_putting_and_fetching() {
     let HeapError::Unavailable { why, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(why.contains("node c: it cannot be reached"), "{why}");
+    assert!(!why.contains("node c"), "who it is stays in the log: {why}");
     // There is no second place while the last one is down, and there is when it is back.
     let b = shops.pop().unwrap();
     b.stand.close().await;
@@ -303,7 +303,7 @@ async fn a_heap_that_no_second_node_takes_is_not_kept() {
     let HeapError::NotCopied { why, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(why.contains("node b: it says"), "{why}");
+    assert!(!why.contains("node b"), "who it is stays in the log: {why}");
     assert!(began.elapsed() < HEAP_COPY_WAIT_MAX / 2);
     assert!(error.to_string().contains("second node"), "{error}");
     assert_eq!(shops[0].heaps.figures().failures.get(), 1);

@@ -66,7 +66,7 @@ pub(super) fn answer(follower: Follower, place: Member) -> Response {
 fn shown(followed: Followed, offset: u64) -> Result<Event, HttpError> {
     let event = match followed {
         Followed::Output(page) => event("output", &OutputPiece::from(page))?,
-        Followed::End(view) => event("end", &Execution::from(*view))?,
+        Followed::End(view) => event("end", &Polled::new(Execution::from(*view), None))?,
     };
     Ok(event.id(offset.to_string()))
 }
