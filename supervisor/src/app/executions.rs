@@ -131,7 +131,10 @@ impl Executions {
         };
         let store = match &opened {
             None => start::open_store(config.state.store(), config.retention).await?,
-            Some(opened) => opened.store(),
+            Some(opened) => {
+                opened.share(config.sharing);
+                opened.store()
+            }
         };
         store.share(config.sharing);
         if let Some(heaps) = &heaps {

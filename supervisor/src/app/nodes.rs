@@ -12,7 +12,7 @@ use super::executions::Shared;
 use super::question::{self, Asked, Question, Told};
 use super::readiness::CheckState;
 use crate::cluster::handle::Handle;
-use crate::cluster::{Hearing, Member, Phone, Standing, Status};
+use crate::cluster::{Call, Hearing, Member, Phone, QuestionKind, Standing, Status};
 use crate::limits::{
     CATCH_UP_PATIENCE, CERTAINTY_AGE_MAX, CERTAINTY_INTERVAL, ELECTION_PATIENCE, QUESTION_PATIENCE,
 };
@@ -202,16 +202,19 @@ impl Nodes {
         (asked, wait): (Asked, Duration),
     ) -> Result<Told, Error> {
         let (tenant, id) = about;
+        let kind = kind(&asked);
         let question = question::encode(&Question {
             tenant: tenant.name().to_owned(),
             id: id.key(),
             asked,
         });
-        let question = Bytes::from(question.unwrap_or_default());
-        let answer = self
-            .phone
-            .ask(node, question, wait + QUESTION_PATIENCE)
-            .await;
+        let call = Call {
+            tenant: tenant.clone(),
+            kind,
+            question: Bytes::from(question.unwrap_or_default()),
+            patience: wait + QUESTION_PATIENCE,
+        };
+        let answer = self.phone.ask(node, call).await;
         let unreachable = |problem: String| {
             Error::Unavailable(Unavailable::Node {
                 node: self.name(node),
@@ -237,6 +240,15 @@ impl Nodes {
         if let Some(member) = self.member.lock().await.take() {
             member.stop().await;
         }
+    }
+}
+
+/// What a question is to those that others ask.
+const fn kind(asked: &Asked) -> QuestionKind {
+    match asked {
+        Asked::View { wait_ms: 0 } | Asked::Output(_) | Asked::Source => QuestionKind::Quick,
+        Asked::View { .. } | Asked::Growth { .. } => QuestionKind::Long,
+        Asked::Cancel => QuestionKind::Decisive,
     }
 }
 
@@ -270,4 +282,18 @@ pub(super) fn undecided(failure: Failure) -> Error {
             problem: "this node takes no part in it any more",
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_something_is_none_of_those_that_wait() {
+        assert_eq!(kind(&Asked::Cancel), QuestionKind::Decisive);
+        assert_eq!(kind(&Asked::Source), QuestionKind::Quick);
+        assert_eq!(kind(&Asked::View { wait_ms: 0 }), QuestionKind::Quick);
+        assert_eq!(kind(&Asked::View { wait_ms: 1 }), QuestionKind::Long);
+        assert_eq!(kind(&Asked::Growth { seen: 0 }), QuestionKind::Long);
+    }
 }

@@ -16,9 +16,7 @@ use super::roster::Roster;
 use super::snapshot::shelf::Shelf;
 use super::trust::Credentials;
 use super::trust::door::Door;
-use crate::limits::{
-    HEAP_TRANSFERS_AT_ONCE, LONG_QUESTIONS_AT_ONCE, PEER_BODIES_BYTES_MAX, QUESTIONS_AT_ONCE,
-};
+use crate::limits::PEER_BODIES_BYTES_MAX;
 use crate::metrics::TransportFigures;
 use crate::raft::ids::ClusterId;
 
@@ -29,9 +27,8 @@ pub(super) struct Desk {
     pub(super) door: Door,
     pub(super) roster: Roster,
     pub(super) links: Links,
-    /// For questions.
+    /// For questions, and for heaps.
     pub(super) lines: Lines,
-    pub(super) heap_lines: Lines,
     /// What the bodies that are in hand may still take.
     pub(super) bodies: Arc<Semaphore>,
     pub(super) is_status_public: bool,
@@ -69,8 +66,7 @@ impl Desk {
             door: Door::default(),
             roster: Roster::default(),
             links: Links::default(),
-            lines: Lines::new(QUESTIONS_AT_ONCE, LONG_QUESTIONS_AT_ONCE),
-            heap_lines: Lines::new(HEAP_TRANSFERS_AT_ONCE, HEAP_TRANSFERS_AT_ONCE),
+            lines: Lines::default(),
             bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
             is_status_public,
             figures: TransportFigures::default(),

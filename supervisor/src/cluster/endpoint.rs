@@ -31,6 +31,7 @@ use super::trust::{Credentials, TrustError};
 use crate::heaps::Keeper;
 use crate::limits::{FOUNDING_PAUSE, FOUNDING_WORD_PAUSE};
 use crate::metrics::{SnapshotTravel, TransportFigures};
+use crate::quota::Sharing;
 use crate::raft::core::{Event, TurnedAway};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::packet::Packet;
@@ -165,6 +166,11 @@ impl Endpoint {
         HeapPeers::new(Arc::clone(&self.desk))
     }
 
+    /// Says who shares what may be asked of others at once.
+    pub fn share(&self, sharing: Sharing) {
+        self.desk.lines.share(sharing);
+    }
+
     /// Comes to a cluster: asks others, and waits for them, for as long as it takes.
     ///
     /// # Errors
@@ -280,7 +286,6 @@ impl Endpoint {
         self.close.cancel();
         self.desk.links.close();
         self.desk.lines.close();
-        self.desk.heap_lines.close();
         let _ = self.task.await;
     }
 }

@@ -26,6 +26,7 @@ use super::options::ClusterConfig;
 use super::peer::Peer;
 use super::phone::{Answers, Phone};
 use crate::heaps::Keeper;
+use crate::quota::Sharing;
 use crate::raft::ids::{ClusterId, Incarnation, RaftId};
 use crate::raft::log::{ConfState, Identity, LogDbError, RaftDb};
 use crate::raft::state::Members;
@@ -140,6 +141,11 @@ impl Opened {
     /// What asks other nodes.
     pub fn phone(&self) -> Phone {
         self.endpoint.phone()
+    }
+
+    /// Says who shares what may be asked of other nodes at once.
+    pub fn share(&self, sharing: Sharing) {
+        self.endpoint.share(sharing);
     }
 
     /// The other nodes, as those that keep heaps of their own too.

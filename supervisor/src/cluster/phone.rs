@@ -11,12 +11,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::desk::Desk;
 use super::line::{Answer, LineError, Question};
-use super::lines::{Held, Lines};
+use super::lines::{Held, QuestionKind};
 use super::routes::{self, ASK};
 use crate::limits::PHONE_QUESTION_BYTES_MAX;
 use crate::raft::core::Event;
 use crate::raft::ids::RaftId;
 use crate::raft::request::Member;
+use crate::tenant::Tenant;
 
 /// Answers what other members ask of this node.
 #[async_trait]
@@ -24,6 +25,19 @@ pub trait Answers: Send + Sync + 'static {
     /// The answer to a question, which comes from a member. It is dropped as soon as nobody waits for it
     /// any more. It has at most [`crate::limits::PHONE_ANSWER_BYTES_MAX`] bytes.
     async fn answer(&self, question: Bytes) -> Bytes;
+}
+
+/// What a member is asked.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// On whose behalf: tenants take turns.
+    pub tenant: Tenant,
+    /// What it is.
+    pub kind: QuestionKind,
+    /// Its bytes.
+    pub question: Bytes,
+    /// How long its answer is waited for.
+    pub patience: Duration,
 }
 
 /// Why another node gives no answer.
@@ -78,31 +92,25 @@ impl Phone {
         members
     }
 
-    /// Asks a member, and waits for its answer for so long. Where this is dropped, the other end stops to
-    /// look for it. A question may be heard twice, when the connection breaks.
+    /// Asks a member, and waits for its answer. Where this is dropped, the other end stops to look for it.
+    /// A question may be heard twice, when the connection breaks.
     ///
     /// # Errors
     /// [`PhoneError`].
-    pub async fn ask(
-        &self,
-        to: RaftId,
-        question: Bytes,
-        patience: Duration,
-    ) -> Result<Bytes, PhoneError> {
-        if question.len() > PHONE_QUESTION_BYTES_MAX {
+    pub async fn ask(&self, to: RaftId, call: Call) -> Result<Bytes, PhoneError> {
+        if call.question.len() > PHONE_QUESTION_BYTES_MAX {
             return Err(PhoneError::TooLong);
         }
-        let mut question = Question {
+        let until = Instant::now() + call.patience;
+        let place = self.desk.place(to, (&call.tenant, call.kind), until);
+        let mut held = place.await?;
+        let question = Question {
             method: Method::POST,
             path: ASK,
-            body: question,
-            patience,
+            body: call.question,
+            patience: until.saturating_duration_since(Instant::now()),
         };
-        let desk = &self.desk;
-        let until = Instant::now() + patience;
-        let mut held = desk.place(&desk.lines, to, until).await?;
-        question.patience = until.saturating_duration_since(Instant::now());
-        Ok(desk.ask(&mut held, to, &question).await?.body)
+        Ok(self.desk.ask(&mut held, to, &question).await?.body)
     }
 }
 
@@ -110,15 +118,14 @@ impl Desk {
     /// Waits for a place for a question to a member.
     pub(super) async fn place(
         &self,
-        lines: &Lines,
         to: RaftId,
+        asked: (&Tenant, QuestionKind),
         until: Instant,
     ) -> Result<Held, PhoneError> {
         if to == self.local.me.id || !self.roster.has(to) {
             return Err(PhoneError::Unknown);
         }
-        let patience = until.saturating_duration_since(Instant::now());
-        let place = lines.place(to, patience, |id| self.roster.has(id));
+        let place = self.lines.place(to, asked, |id| self.roster.has(id));
         let place = timeout_at(until, place).await;
         place.map_err(|_| PhoneError::Late)?.ok_or(PhoneError::Late)
     }

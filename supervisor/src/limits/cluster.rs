@@ -66,11 +66,14 @@ pub const BULK_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Bytes a second that any network between nodes carries.
 pub const PEER_BYTES_PER_SEC_MIN: u64 = 2 << 20;
 /// Questions to one node that are on their way at once, each on a connection of its own.
-pub const QUESTIONS_AT_ONCE: usize = 128;
-/// Those among them whose answers may take long: so some of the rest always has room.
+pub const QUESTIONS_AT_ONCE: usize =
+    QUICK_QUESTIONS_AT_ONCE + DECISIVE_QUESTIONS_AT_ONCE + LONG_QUESTIONS_AT_ONCE;
+/// Those that are answered with what is there.
+pub const QUICK_QUESTIONS_AT_ONCE: usize = 32;
+/// Those that end something: they may be slow, and nobody who only waits takes their places.
+pub const DECISIVE_QUESTIONS_AT_ONCE: usize = 16;
+/// Those that wait for something to happen.
 pub const LONG_QUESTIONS_AT_ONCE: usize = 96;
-/// The longest patience of a question that counts as a short one.
-pub const SHORT_QUESTION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Connections to one node that stay open while nothing is asked.
 pub const IDLE_LINES_MAX: usize = 8;
 /// The longest question to another node, in bytes.

@@ -16,7 +16,7 @@ use super::order::order;
 use super::words::{self, Garbled, Name, Said, Size, Told, piece_bytes};
 use crate::cluster::desk::Desk;
 use crate::cluster::line::Question;
-use crate::cluster::lines::Held;
+use crate::cluster::lines::{Held, QuestionKind};
 use crate::cluster::link::time_for;
 use crate::cluster::phone::PhoneError;
 use crate::cluster::routes::HEAPS;
@@ -29,6 +29,7 @@ use crate::limits::{
     SNAPSHOT_VERIFY_BYTES_PER_SEC,
 };
 use crate::raft::ids::RaftId;
+use crate::tenant::Tenant;
 
 /// The other nodes of a cluster, each with heaps of its own.
 #[derive(Debug)]
@@ -121,15 +122,15 @@ impl HeapPeers {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    async fn call(&self, to: RaftId) -> Result<Call, CallError> {
+    async fn call(&self, to: RaftId, tenant: &Tenant) -> Result<Call, CallError> {
         let desk = Arc::clone(&self.desk);
         let until = Instant::now() + HEAP_WORD_WAIT_MAX;
-        let held = desk.place(&desk.heap_lines, to, until).await?;
+        let held = desk.place(to, (tenant, QuestionKind::Heap), until).await?;
         Ok(Call { desk, to, held })
     }
 
     async fn begin(&self, to: RaftId, wanted: &Wanted) -> Result<Begun, CallError> {
-        let mut call = self.call(to).await?;
+        let mut call = self.call(to, &wanted.tenant).await?;
         let said = Said::Fetch(Name::new(wanted));
         match call.say(&said, HEAP_WORD_WAIT_MAX).await? {
             Told::Begins {
@@ -158,7 +159,7 @@ impl HeapPeers {
         to: RaftId,
         (wanted, packed): (&Wanted, &Packed),
     ) -> Result<RaftId, CallError> {
-        let mut call = self.call(to).await?;
+        let mut call = self.call(to, &wanted.tenant).await?;
         let (shape, payload) = (packed.shape(), packed.payload());
         let mut offset = piece_bytes(shape.payload_bytes, 0);
         let mut said = Said::Keep {

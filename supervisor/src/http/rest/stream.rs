@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Serialize;
 
-use crate::api::{Execution, OFFSET_MAX, OutputPiece};
+use crate::api::{Execution, OFFSET_MAX, OutputPiece, Polled};
 use crate::app::{Followed, Follower};
 use crate::http::error::HttpError;
 use crate::limits;
