@@ -271,6 +271,11 @@ impl Shared {
 }
 
 pub(super) fn unreadable(error: StoreError) -> Error {
+    failed(error, "the session database could not be read")
+}
+
+/// What becomes of an error of the store; the log says what it was about.
+pub(super) fn failed(error: StoreError, what: &'static str) -> Error {
     match error {
         StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
         StoreError::Cluster(failure) => undecided(failure),
@@ -279,7 +284,7 @@ pub(super) fn unreadable(error: StoreError) -> Error {
         | StoreError::Corrupt { .. }
         | StoreError::Shared
         | StoreError::EndedByOthers => {
-            tracing::error!(%error, "the session database could not be read");
+            tracing::error!(%error, "{what}");
             Error::Internal(Internal::Store {
                 problem: error.to_string(),
             })

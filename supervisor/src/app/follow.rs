@@ -4,7 +4,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::Error;
-use super::remote::Found;
 use super::workspace::Workspace;
 use crate::limits;
 use crate::raft::ids::RaftId;
@@ -75,13 +74,11 @@ impl Workspace {
             let news = News::Driver(driver);
             return Ok(Standing { news, ..standing });
         }
-        if self.nodes().is_some()
-            && let Found::There(node, _) = self.find(id).await?
-        {
-            let view = self.get(id).await?;
-            return Ok(of(&view, News::Node(node)));
-        }
-        Ok(of(&self.get(id).await?, News::Nobody))
+        let (view, node) = match self.known(id) {
+            Some(view) => (view, None),
+            None => self.seen(id).await?,
+        };
+        Ok(of(&view, node.map_or(News::Nobody, News::Node)))
     }
 }
 

@@ -6,9 +6,8 @@
 
 use jiff::Timestamp;
 
-use super::error::{Error, Internal, Unavailable};
-use super::executions::unreadable;
-use super::nodes::undecided;
+use super::error::Error;
+use super::executions::{failed, unreadable};
 use crate::heaps::{HeapError, HeapId, Heaps};
 use crate::limits;
 use crate::store::{Expiry, Store, StoreError, UnneededHeap};
@@ -74,18 +73,5 @@ async fn adopt(store: &Store, heaps: &Heaps, tenant: &Tenant, heap: HeapId) -> R
 }
 
 fn unwritten(error: StoreError) -> Error {
-    match error {
-        StoreError::Closed => Error::Unavailable(Unavailable::ShuttingDown),
-        StoreError::Cluster(failure) => undecided(failure),
-        StoreError::Sqlite(_)
-        | StoreError::Gap
-        | StoreError::Corrupt { .. }
-        | StoreError::Shared
-        | StoreError::EndedByOthers => {
-            tracing::error!(%error, "the use of a heap could not be written");
-            Error::Internal(Internal::Store {
-                problem: error.to_string(),
-            })
-        }
-    }
+    failed(error, "the use of a heap could not be written")
 }

@@ -77,6 +77,32 @@ impl Workspace {
             .ok_or(Error::NotFound { id })
     }
 
+    /// The other node that has the output and the code of an execution without a driver here; none where
+    /// this one has them.
+    pub(super) async fn keeper(&self, id: ExecutionId) -> Result<Option<RaftId>, Error> {
+        if self.nodes().is_none() {
+            return Ok(None);
+        }
+        Ok(match self.find(id).await? {
+            Found::Here(stored) => (!stored.is_own).then_some(stored.owner),
+            Found::There(node, _) => Some(node),
+        })
+    }
+
+    /// An execution without a driver here as it stands, and the other node that runs it.
+    pub(super) async fn seen(&self, id: ExecutionId) -> Result<(View, Option<RaftId>), Error> {
+        match self.find(id).await? {
+            Found::Here(stored) => Ok((stored.view, None)),
+            Found::There(node, known) => {
+                let view = match self.view_there(node, id, Duration::ZERO).await {
+                    Ok(view) => view,
+                    Err(error) => self.without_node(id, known, error).await?,
+                };
+                Ok((view, Some(node)))
+            }
+        }
+    }
+
     /// How an execution of another node stands, at its end or after this wait.
     pub(super) async fn view_there(
         &self,
@@ -95,7 +121,7 @@ impl Workspace {
                     Err(self.nonsense(node, "it tells of another execution".to_owned()))
                 }
             }
-            _ => Err(self.nonsense(node, "it answers something else".to_owned())),
+            _ => Err(self.unasked(node)),
         }
     }
 
@@ -108,7 +134,7 @@ impl Workspace {
     ) -> Result<OutputPage, Error> {
         match self.ask_keeper(node, id, Asked::Output(request)).await? {
             Told::Output(page) => Ok(*page),
-            _ => Err(self.nonsense(node, "it answers something else".to_owned())),
+            _ => Err(self.unasked(node)),
         }
     }
 
@@ -120,7 +146,7 @@ impl Workspace {
     ) -> Result<Source, Error> {
         match self.ask_keeper(node, id, Asked::Source).await? {
             Told::Source(code) => Ok(code.map_or(Source::NotKept, Source::Kept)),
-            _ => Err(self.nonsense(node, "it answers something else".to_owned())),
+            _ => Err(self.unasked(node)),
         }
     }
 
@@ -129,7 +155,7 @@ impl Workspace {
         let asked = (Asked::Cancel, limits::CANCEL_WAIT_MAX);
         match self.ask(node, id, asked).await? {
             Told::Cancelled => Ok(()),
-            _ => Err(self.nonsense(node, "it answers something else".to_owned())),
+            _ => Err(self.unasked(node)),
         }
     }
 
@@ -147,7 +173,7 @@ impl Workspace {
                 output_bytes,
                 has_ended,
             } => Ok((output_bytes, has_ended)),
-            _ => Err(self.nonsense(node, "it answers something else".to_owned())),
+            _ => Err(self.unasked(node)),
         }
     }
 
@@ -225,6 +251,10 @@ impl Workspace {
     ) -> Result<Told, Error> {
         let nodes = self.nodes().ok_or(Error::NotFound { id })?;
         nodes.ask(node, (self.tenant(), id), asked).await
+    }
+
+    fn unasked(&self, node: RaftId) -> Error {
+        self.nonsense(node, "it answers something else".to_owned())
     }
 
     fn nonsense(&self, node: RaftId, problem: String) -> Error {

@@ -2,7 +2,6 @@
 
 use super::error::Error;
 use super::executions::unreadable;
-use super::remote::Found;
 use super::workspace::Workspace;
 use crate::store::{ExecutionId, Source};
 
@@ -15,12 +14,8 @@ impl Workspace {
         // What was accepted a moment ago is written within another.
         if self.live_view(id).is_some() {
             self.settle().await?;
-        } else {
-            match self.find(id).await? {
-                Found::Here(stored) if stored.is_own || self.nodes().is_none() => {}
-                Found::Here(stored) => return self.source_there(stored.owner, id).await,
-                Found::There(node, _) => return self.source_there(node, id).await,
-            }
+        } else if let Some(node) = self.keeper(id).await? {
+            return self.source_there(node, id).await;
         }
         self.store()
             .source(self.tenant().clone(), id)

@@ -140,17 +140,11 @@ impl Workspace {
             }
             return Ok(view);
         }
-        match self.find(id).await? {
-            Found::Here(stored) => Ok(stored.view),
-            Found::There(node, known) => match self.view_there(node, id, Duration::ZERO).await {
-                Ok(view) => Ok(view),
-                Err(error) => self.without_node(id, known, error).await,
-            },
-        }
+        Ok(self.seen(id).await?.0)
     }
 
     /// An execution that has a driver here, or had one a moment ago.
-    fn known(&self, id: ExecutionId) -> Option<View> {
+    pub(super) fn known(&self, id: ExecutionId) -> Option<View> {
         let mut live = self.shared.live();
         match live.of(&self.tenant, id) {
             Some(execution) => Some(execution.view.borrow().clone()),
@@ -196,12 +190,8 @@ impl Workspace {
         let store = &self.shared.services.store;
         if live.is_some() {
             self.settle().await?;
-        } else if self.nodes().is_some() {
-            match self.find(id).await? {
-                Found::Here(stored) if stored.is_own => {}
-                Found::Here(stored) => return self.output_there(stored.owner, id, request).await,
-                Found::There(node, _) => return self.output_there(node, id, request).await,
-            }
+        } else if let Some(node) = self.keeper(id).await? {
+            return self.output_there(node, id, request).await;
         }
         let page = store
             .output(self.tenant.clone(), id, request)
