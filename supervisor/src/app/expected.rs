@@ -33,6 +33,10 @@ impl Workspace {
             found.map(|execution| looked(self.pace(), execution))
         };
         if let Some(looked) = live {
+            if looked.view.end.is_none() {
+                // As for [`Workspace::get`]: others may have given this node up.
+                self.expect_cluster()?;
+            }
             return Ok(looked);
         }
         let view = self.get(id).await?;
