@@ -491,6 +491,83 @@ async fn a_new_generation_comes_by_count() {
     assert_eq!(children(), Vec::<String>::new());
 }
 
+/// What `/proc/PID/smaps` says of a process's code that was moved: its first line, and how much of it is in
+/// huge pages, in KiB.
+fn moved_code(pid: i32) -> Option<(String, u64)> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let mut lines = maps
+        .lines()
+        .skip_while(|line| !line.contains("/memfd:mcp-v8-code"));
+    let first = lines.next()?.to_owned();
+    let huge = lines.find_map(|line| line.strip_prefix("ShmemPmdMapped:"))?;
+    let huge = huge.split_whitespace().next()?.parse().ok()?;
+    Some((first, huge))
+}
+
+/// Whether the kernel puts pages together when it is asked to.
+fn has_huge_pages() -> bool {
+    let length = 4 << 20;
+    // SAFETY: a new mapping of this test.
+    unsafe {
+        let (rights, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
+        let mapped = libc::mmap(std::ptr::null_mut(), length, rights, kind, -1, 0);
+        assert_ne!(mapped, libc::MAP_FAILED);
+        // There has to be something to put together.
+        libc::memset(mapped, 1, length);
+        let page = mapped.map_addr(|at| at.next_multiple_of(2 << 20));
+        let done = libc::madvise(page, 2 << 20, libc::MADV_COLLAPSE) == 0;
+        libc::munmap(mapped, length);
+        done
+    }
+}
+
+/// By then a busy fork server has moved its code: some 64 before it begins, and one for each huge page.
+const FORKS_UNTIL_MOVED: usize = 64 + 40;
+
+/// Whether the code of a new fork server is in huge pages once it has forked enough.
+async fn is_code_moved() -> bool {
+    let executions = start(config()).await;
+    assert_eq!(result(&run(&executions, "6 * 7").await), "42");
+    assert_eq!(
+        moved_code(zygote()),
+        None,
+        "one that forks little stays as it is"
+    );
+    for _ in 0..FORKS_UNTIL_MOVED {
+        assert_eq!(result(&run(&executions, "6 * 7").await), "42");
+    }
+    let moved = moved_code(zygote());
+    // The workers after it run all that there is to run.
+    let script = "await Promise.resolve([1, 2].map(n => n * 2).join())";
+    assert_eq!(result(&run(&executions, script).await), "2,4");
+    executions.shut_down().await;
+    moved.is_some_and(|(first, huge_kib)| {
+        assert!(
+            first.contains(" r-xp "),
+            "private, and not writable: {first}"
+        );
+        huge_kib > 0
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_fork_server_has_its_code_in_huge_pages() {
+    // Now and then the kernel has no room: another test has its memory in small pieces.
+    for _ in 0..5 {
+        if !has_huge_pages() {
+            eprintln!("SKIPPED: this kernel puts no pages together (MADV_COLLAPSE, Linux 6.1)");
+            return;
+        }
+        if is_code_moved().await {
+            return;
+        }
+    }
+    panic!("its code was never moved");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_meets_an_empty_pool() {
     let executions = start(ExecutionsConfig {

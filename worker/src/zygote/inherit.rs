@@ -5,17 +5,11 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
+use std::ops::Range;
 
 use nix::errno::Errno;
 
 use super::{Result, Step};
-
-/// A range of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    start: usize,
-    end: usize,
-}
 
 /// Lets children inherit every mapping of this process. `maps` is its `/proc/self/smaps`.
 ///
@@ -34,7 +28,7 @@ pub fn everything(mut maps: &File) -> Result<()> {
 }
 
 /// The mappings that children would not get.
-fn left_out(maps: impl BufRead) -> std::io::Result<Vec<Range>> {
+fn left_out(maps: impl BufRead) -> std::io::Result<Vec<Range<usize>>> {
     let mut found = Vec::new();
     let mut range = None;
     for line in maps.lines() {
@@ -50,7 +44,7 @@ fn left_out(maps: impl BufRead) -> std::io::Result<Vec<Range>> {
 }
 
 /// The range of a mapping's first line, `start-end perms offset device inode path`.
-fn head(line: &str) -> Option<Range> {
+pub(super) fn head(line: &str) -> Option<Range<usize>> {
     let (start, end) = line.split_whitespace().next()?.split_once('-')?;
     Some(Range {
         start: usize::from_str_radix(start, 16).ok()?,

@@ -19,6 +19,7 @@
 //! child: `Math.random`'s buffer is filled at its first use, `crypto` keeps nothing. The runtime is
 //! never run before the fork, so nothing of that is drawn in the parent.
 
+pub mod code;
 mod control;
 pub mod inherit;
 
@@ -38,6 +39,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
 
+use self::code::Code;
 use self::control::{Control, Received};
 use crate::runtime::{heap_build, v8_version};
 use crate::sandbox::{self, INPUT_FD, OUTPUT_FD, Report};
@@ -118,6 +120,7 @@ pub struct Zygote {
     ledger: Ledger,
     /// The workers, by process id.
     workers: BTreeMap<i32, u64>,
+    code: Code,
 }
 
 impl Zygote {
@@ -149,6 +152,7 @@ impl Zygote {
             maps: File::open("/proc/self/smaps")?,
             ledger: Ledger::default(),
             workers: BTreeMap::new(),
+            code: Code::default(),
         })
     }
 
@@ -222,6 +226,8 @@ impl Zygote {
             Ok(ForkResult::Parent { child }) => {
                 drop(ends);
                 self.introduce(worker, child)?;
+                // SAFETY: as above. Whoever was forked is on its way.
+                unsafe { self.code.forked(&self.maps) };
                 Ok(None)
             }
             Err(errno) => {
