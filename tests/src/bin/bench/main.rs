@@ -1,12 +1,17 @@
 //! Measures the server and its workers, each figure beside its floor from the same run, and prints
 //! one JSON object. `scripts/bench` builds what it needs and runs it. With `--check` it ends with an
-//! error when a target is missed, with `--compare FILE` when a figure is much worse than in that earlier report. With `http` first it measures the API under load and nothing else, each
-//! load for 60 seconds, or as many as `--seconds` says; with `tenants` first, a tenant that wants little beside one
-//! that floods; with `k6` and its program, our client beside that; with `heaps` first, executions that keep their
-//! heaps, and with `fetch` first, requests of scripts over HTTP; with
-//! `web` first, what the classes of fetch cost a worker; with `scale` first, what executions cost where much is
-//! stored, and how long a server takes to start; with `cluster` first, three nodes of a cluster, each load for 5
-//! seconds, or as many as `--seconds` says.
+//! error when a target is missed, with `--compare FILE` when a figure is much worse than in that earlier
+//! report. The first word says what is measured, and nothing else:
+//!
+//! * `http`: the API under load, each load for 60 seconds, or as many as `--seconds` says;
+//! * `http-cluster`: the same of three nodes of a cluster;
+//! * `tenants`: a tenant that wants little beside one that floods;
+//! * `k6` and its program: our client beside that;
+//! * `heaps`: executions that keep their heaps;
+//! * `fetch`: requests of scripts over HTTP;
+//! * `web`: what the classes of fetch cost a worker;
+//! * `scale`: what executions cost where much is stored, and how long a server takes to start;
+//! * `cluster`: changes in three nodes, each load for 5 seconds, or as many as `--seconds` says.
 //!
 //! The floor is that of this runtime: all web globals are in it, the script is run as any script is (the
 //! value of its last statement, awaited, looked at for a preview), and all CPU time is counted, that of
@@ -44,6 +49,8 @@ use crate::worker::Worker;
 
 /// Measures the API under load, and nothing else.
 const HTTP: &str = "http";
+/// Measures the API of three nodes of a cluster under load, and nothing else.
+const HTTP_CLUSTER: &str = "http-cluster";
 /// Measures executions that keep their heaps, and nothing else.
 const HEAPS: &str = "heaps";
 /// Measures requests of scripts over HTTP, and nothing else.
@@ -81,6 +88,8 @@ struct Arguments {
 enum Subject {
     /// The API under load, each load for so long.
     Http(Duration),
+    /// The same of three nodes.
+    HttpCluster(Duration),
     Tenants,
     /// By this program.
     K6(PathBuf),
@@ -97,10 +106,21 @@ enum Subject {
 impl Arguments {
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let alone = [HTTP, TENANTS, K6, HEAPS, FETCH, WEB, SCALE, CLUSTER];
+        let alone = [
+            HTTP,
+            HTTP_CLUSTER,
+            TENANTS,
+            K6,
+            HEAPS,
+            FETCH,
+            WEB,
+            SCALE,
+            CLUSTER,
+        ];
         let first = words.next_if(|word| alone.contains(&word.as_str()));
         let mut subject = match first.as_deref() {
             Some(HTTP) => Subject::Http(Duration::from_secs(SECONDS_DEFAULT)),
+            Some(HTTP_CLUSTER) => Subject::HttpCluster(Duration::from_secs(SECONDS_DEFAULT)),
             Some(TENANTS) => Subject::Tenants,
             Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
@@ -118,13 +138,17 @@ impl Arguments {
                 (COMPARE, _, _) if words.peek().is_some() => {
                     baseline = words.next().map(PathBuf::from);
                 }
-                (SECONDS, Some(given @ 1..), Subject::Http(time) | Subject::Cluster(time)) => {
+                (
+                    SECONDS,
+                    Some(given @ 1..),
+                    Subject::Http(time) | Subject::HttpCluster(time) | Subject::Cluster(time),
+                ) => {
                     *time = Duration::from_secs(given);
                     words.next();
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {HTTP_CLUSTER} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -145,6 +169,9 @@ fn main() -> std::io::Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut report, targets) = match arguments.subject {
         Subject::Http(time) => under_load(time, cores),
+        Subject::HttpCluster(time) => {
+            on_the_api("http_cluster", http::cluster::measure(time, cores), cores)
+        }
         Subject::Tenants => on_the_api("tenants", http::tenants::measure(), cores),
         Subject::K6(program) => on_the_api("beside_k6", http::k6::measure(&program), cores),
         Subject::Heaps => heaps_alone(cores),

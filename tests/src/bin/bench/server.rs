@@ -143,6 +143,7 @@ pub(crate) fn throughput_of(server: &mut Server, under_way: usize) -> Throughput
 }
 
 /// CPU time so far.
+#[derive(Default)]
 pub(crate) struct Cpu {
     /// Of the server itself.
     pub(crate) own_secs: f64,

@@ -40,7 +40,11 @@ pub(crate) fn measure(k6: &Path) -> Measured {
     let arrivals = Arrivals::Constant {
         per_sec: f64::from(RATE),
     };
-    load::put(Place::of(&server), Load::new(Way::Wait, arrivals), WARM_UP);
+    load::put(
+        &[Place::of(&server)],
+        Load::new(Way::Wait, arrivals),
+        WARM_UP,
+    );
     let mut rounds: Vec<Round> = (0..ROUNDS)
         .map(|_| {
             let ours = put(&server, Way::Wait, arrivals, TIME);

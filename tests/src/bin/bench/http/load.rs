@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::cluster::node::Node;
 use e2e::http::HttpServer;
 use jiff::Timestamp;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -24,7 +25,7 @@ use super::wire::{self, Connection, Execution};
 use crate::server::{Cpu, cpu};
 use crate::statistics::{Distribution, rounded};
 
-/// Clients of a constant rate: twice what the server accepts with its defaults.
+/// Clients of a constant rate for each server: twice what it accepts with its defaults.
 const CLIENTS: usize = 512;
 /// Memory of a client's stack, in bytes.
 const STACK_BYTES: usize = 128 << 10;
@@ -56,10 +57,10 @@ pub(super) enum Arrivals {
     Closed { clients: usize },
 }
 
-/// Where a server is, for several clients at once.
+/// Where a server is, for several clients.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     process: Pid,
 }
 
@@ -68,6 +69,13 @@ impl Place {
         Self {
             address: server.address(),
             process: server.process.pid(),
+        }
+    }
+
+    pub(super) fn of_node(node: &Node) -> Self {
+        Self {
+            address: node.http,
+            process: node.pid(),
         }
     }
 }
@@ -146,9 +154,11 @@ enum End {
     Failed(String),
 }
 
-/// Puts a load on a server for so long, and waits until all of it has come to an end.
-pub(super) fn put(server: Place, load: Load<'_>, time: Duration) -> Outcome {
-    let requests = Requests::new(server.address, load);
+/// Puts a load on servers for so long, and waits until all of it has come to an end. Each client has one of
+/// them, in turns.
+pub(super) fn put(servers: &[Place], load: Load<'_>, time: Duration) -> Outcome {
+    let requests = servers.iter().map(|at| Requests::new(at.address, load));
+    let requests: Vec<_> = requests.collect();
     let arrivals = load.arrivals;
     let schedule = Schedule {
         arrivals,
@@ -158,15 +168,18 @@ pub(super) fn put(server: Place, load: Load<'_>, time: Duration) -> Outcome {
         next: AtomicUsize::new(0),
     };
     let clients = match arrivals {
-        Arrivals::Constant { .. } => CLIENTS,
+        Arrivals::Constant { .. } => CLIENTS * servers.len(),
         Arrivals::Closed { clients } => clients,
     };
-    let used = || (cpu(server.process), own_cpu(), machine_cpu());
+    let used = || (cpu_of(servers), own_cpu(), machine_cpu());
     let (before, since) = (used(), Instant::now());
     let seen: Vec<Seen> = thread::scope(|scope| {
-        let started: Vec<_> = (0..clients)
-            .map(|_| {
-                let client = || client(&requests, &schedule);
+        let started: Vec<_> = requests
+            .iter()
+            .cycle()
+            .take(clients)
+            .map(|requests| {
+                let client = || client(requests, &schedule);
                 let builder = thread::Builder::new().stack_size(STACK_BYTES);
                 builder.spawn_scoped(scope, client).expect("a thread")
             })
@@ -420,6 +433,15 @@ impl Outcome {
             },
         })
     }
+}
+
+/// What servers have used.
+pub(super) fn cpu_of(servers: &[Place]) -> Cpu {
+    let each = servers.iter().map(|server| cpu(server.process));
+    each.fold(Cpu::default(), |sum, one| Cpu {
+        own_secs: sum.own_secs + one.own_secs,
+        beneath_secs: sum.beneath_secs + one.beneath_secs,
+    })
 }
 
 /// CPU time of this process, in seconds.

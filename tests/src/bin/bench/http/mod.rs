@@ -4,6 +4,8 @@
 //! report beside what the server takes. Saturation and overload are compared with each other, so there the
 //! client has one processor to itself and the server the others.
 
+mod chain;
+pub(crate) mod cluster;
 pub(crate) mod k6;
 mod load;
 mod snippets;
@@ -19,6 +21,7 @@ use e2e::server::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use self::chain::Chains;
 use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, Place, Way};
 use self::wire::Connection;
 use crate::processors::Apart;
@@ -143,7 +146,7 @@ impl Served {
         let home = Home::new();
         let server = start(&home, mode);
         let warm_up = Load::new(Way::Wait, Arrivals::Closed { clients: cores });
-        load::put(Place::of(&server), warm_up, WARM_UP);
+        load::put(&[Place::of(&server)], warm_up, WARM_UP);
         let round_trip = round_trip(&server);
         let mut calm_p50_ms = f64::NAN;
         let mut failed = 0;
@@ -159,6 +162,10 @@ impl Served {
                 rates.push(json!({"way": way, "per_sec": rate, "outcome": outcome.json()}));
             }
         }
+        let chains = match mode {
+            Mode::Stateless => None,
+            Mode::Stateful => Some(Chains::measure(&[Place::of(&server)], time)),
+        };
         stop(server);
         let home = Home::new();
         let (apart, server) = Apart::with(|| start(&home, mode)).expect("processors are told");
@@ -171,6 +178,7 @@ impl Served {
             .flat_map(|(_, found)| &found.rounds)
             .map(|round| round.saturated.wrong() + round.overloaded.wrong())
             .sum::<usize>();
+        failed += chains.as_ref().map_or(0, |chains| chains.wrong);
         let found = saturations.iter().map(|(way, found)| found.json(*way));
         let json = json!({
             "floor_round_trip_ms": {
@@ -178,6 +186,7 @@ impl Served {
                 "value": round_trip.json(),
             },
             "rates": rates,
+            "chains": chains.as_ref().map(Chains::json),
             "saturation": found.collect::<Vec<_>>(),
             "processors_of_the_server_at_saturation": servers,
             "client_has_one_to_itself_at_saturation": apart.is_some(),
@@ -313,7 +322,7 @@ pub(crate) fn stop(mut server: HttpServer) {
 /// Puts a load on a server that has come to rest.
 fn put(server: &HttpServer, way: Way, arrivals: Arrivals, time: Duration) -> Outcome {
     std::thread::sleep(REST);
-    load::put(Place::of(server), Load::new(way, arrivals), time)
+    load::put(&[Place::of(server)], Load::new(way, arrivals), time)
 }
 
 /// A request for nothing, there and back.

@@ -59,7 +59,7 @@ pub(crate) fn measure() -> Measured {
         ..modest
     };
     let place = Place::of(&server);
-    load::put(place, modest, WARM_UP);
+    load::put(&[place], modest, WARM_UP);
     let mut rounds: Vec<Round> = (0..ROUNDS).map(|_| round(place, modest, flood)).collect();
     stop(server);
     rounds.sort_by(|one, other| one.slower().total_cmp(&other.slower()));
@@ -91,11 +91,11 @@ pub(crate) fn measure() -> Measured {
 
 fn round(server: Place, modest: Load<'_>, flood: Load<'_>) -> Round {
     thread::sleep(REST);
-    let alone = load::put(server, modest, ROUND_TIME).latency;
+    let alone = load::put(&[server], modest, ROUND_TIME).latency;
     thread::scope(|scope| {
-        let flooding = scope.spawn(|| load::put(server, flood, ROUND_TIME + 2 * LEAD));
+        let flooding = scope.spawn(|| load::put(&[server], flood, ROUND_TIME + 2 * LEAD));
         thread::sleep(LEAD);
-        let beside = load::put(server, modest, ROUND_TIME).latency;
+        let beside = load::put(&[server], modest, ROUND_TIME).latency;
         Round {
             alone,
             beside,
