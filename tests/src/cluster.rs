@@ -2,6 +2,7 @@
 //!
 //! * [`place`]: addresses that nobody else takes.
 //! * [`proxy`]: what lies between nodes, and breaks.
+//! * [`lan`]: the same by the kernel, where root can have it.
 //! * [`trust`]: how nodes know each other, and us.
 //! * [`node`]: one node.
 //! * [`balancer`]: what spreads clients over nodes.
@@ -13,6 +14,7 @@
 
 pub mod balancer;
 pub mod history;
+pub mod lan;
 pub mod node;
 pub mod oracle;
 pub mod place;
@@ -27,6 +29,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::lan::Lan;
 use self::node::Node;
 use self::proxy::Network;
 use self::trust::{Mode, Trust};
@@ -55,6 +58,8 @@ pub struct Setup {
     pub times: Times,
     /// What all are started with besides.
     pub arguments: Vec<String>,
+    /// The network that they are on; without one they have loopback addresses, and proxies between them.
+    pub lan: Option<Lan>,
 }
 
 impl Default for Setup {
@@ -64,6 +69,16 @@ impl Default for Setup {
             mode: Mode::Secret,
             times: TIMES_PATIENT,
             arguments: Vec::new(),
+            lan: None,
+        }
+    }
+}
+
+impl Setup {
+    fn node(&self, name: &str, network: &Network) -> Node {
+        match &self.lan {
+            Some(lan) => Node::in_room(name, lan.furnish().expect("there was room")),
+            None => Node::new(name, network),
         }
     }
 }
@@ -100,7 +115,7 @@ impl Cluster {
         let network = Network::default();
         let names = (b'a'..).take(setup.nodes).map(char::from);
         let nodes: Vec<Node> = names
-            .map(|name| Node::new(&name.to_string(), &network))
+            .map(|name| setup.node(&name.to_string(), &network))
             .collect();
         let mut cluster = Self {
             network,
@@ -187,7 +202,7 @@ impl Cluster {
 
     /// Adds a node that asks the node `seed` to be let in, and starts it; it is not waited for.
     pub fn join(&mut self, name: &str, seed: &str, arguments: &[&str]) {
-        self.nodes.push(Node::new(name, &self.network));
+        self.nodes.push(self.setup.node(name, &self.network));
         self.rejoin(name, seed, arguments);
     }
 

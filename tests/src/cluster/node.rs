@@ -2,14 +2,16 @@
 //! lose its disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::lan::Room;
 use super::place;
 use super::proxy::{Entrance, Network};
 use crate::home::Home;
@@ -29,20 +31,46 @@ pub struct Node {
     pub home: Home,
     /// Where clients reach it.
     pub http: SocketAddr,
-    /// Where it listens to other nodes.
+    /// Where its port for other nodes is reached by who is none.
     pub port: SocketAddr,
-    /// Where other nodes find it: [`Network`] carries from there to `port`.
+    /// Where other nodes find it.
     pub advertised: SocketAddr,
     /// What it is started with beside its addresses.
     pub(super) arguments: Vec<String>,
     child: Option<Child>,
-    network: Network,
-    _entrance: Entrance,
+    way: Way,
+}
+
+/// How others reach a node.
+#[derive(Debug)]
+enum Way {
+    /// [`Network`] carries from where it is found to its port.
+    Carried {
+        network: Network,
+        _entrance: Entrance,
+    },
+    /// It is on a network of real packets.
+    Wired(Room),
 }
 
 impl Node {
+    /// One on a loopback address.
     pub(super) fn new(name: &str, network: &Network) -> Self {
         let (http, port, advertised) = (place::reserve(), place::reserve(), place::reserve());
+        let way = Way::Carried {
+            network: network.clone(),
+            _entrance: network.open(name, advertised, port),
+        };
+        Self::at(name, [http, port, advertised], way)
+    }
+
+    /// One in a network namespace.
+    pub(super) fn in_room(name: &str, room: Room) -> Self {
+        let places = [room.http(), room.port(), room.advertised()];
+        Self::at(name, places, Way::Wired(room))
+    }
+
+    fn at(name: &str, [http, port, advertised]: [SocketAddr; 3], way: Way) -> Self {
         Self {
             name: name.to_owned(),
             home: Home::new(),
@@ -51,8 +79,26 @@ impl Node {
             advertised,
             arguments: Vec::new(),
             child: None,
-            network: network.clone(),
-            _entrance: network.open(name, advertised, port),
+            way,
+        }
+    }
+
+    /// Its place on a network of real packets.
+    ///
+    /// # Panics
+    /// When it is on none.
+    pub fn room(&self) -> &Room {
+        match &self.way {
+            Way::Wired(room) => room,
+            Way::Carried { .. } => panic!("{} has a loopback address", self.name),
+        }
+    }
+
+    /// The address on which it hears other nodes: where they and we reach it by different ones, all.
+    fn heard_at(&self) -> IpAddr {
+        match &self.way {
+            Way::Wired(_) => Ipv4Addr::UNSPECIFIED.into(),
+            Way::Carried { .. } => self.port.ip(),
         }
     }
 
@@ -95,7 +141,7 @@ impl Node {
             ),
             ("--bind-host", flag(&self.http.ip())),
             ("--http-port", flag(&self.http.port())),
-            ("--cluster-bind-host", flag(&self.port.ip())),
+            ("--cluster-bind-host", flag(&self.heard_at())),
             ("--cluster-port", flag(&self.port.port())),
             ("--node-id", self.name.clone()),
             ("--advertise-addr", flag(&self.advertised)),
@@ -108,10 +154,23 @@ impl Node {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
-        let child = command.spawn().expect("the server can be executed");
-        self.network
-            .is_process(&self.name, child.id().cast_signed());
-        self.child = Some(child);
+        if matches!(self.way, Way::Wired(_)) {
+            // What is no loopback address is not open to anybody by itself.
+            command.arg("--allow-unauthenticated");
+        }
+        let child = self.spawn(&mut command);
+        self.child = Some(child.expect("the server can be executed"));
+    }
+
+    fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        match &self.way {
+            Way::Wired(room) => room.spawn(command),
+            Way::Carried { network, .. } => {
+                let child = command.spawn()?;
+                network.is_process(&self.name, child.id().cast_signed());
+                Ok(child)
+            }
+        }
     }
 
     fn log_file(&self) -> File {
