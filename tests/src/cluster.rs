@@ -9,11 +9,13 @@
 //! * [`history`]: what clients asked, and what they were told.
 //! * [`oracle`]: whether a history can be true.
 //! * [`traffic`]: clients that keep one.
+//! * [`kept`]: heaps that they were told of.
 
 #![allow(clippy::print_stderr, reason = "a failed test shows what nodes said")]
 
 pub mod balancer;
 pub mod history;
+pub mod kept;
 pub mod lan;
 pub mod node;
 pub mod oracle;
@@ -241,7 +243,11 @@ impl Cluster {
     }
 
     /// Forgets a node, which is killed if it still runs.
+    ///
+    /// # Panics
+    /// When it has panicked.
     pub fn forget(&mut self, name: &str) {
+        self.node(name).assert_sound();
         self.nodes.retain(|node| node.name != name);
     }
 
@@ -303,6 +309,16 @@ impl Cluster {
         let mut others = self.others(&leader).into_iter();
         let up = others.find(|name| self.node(name).is_up());
         up.expect("more than one runs")
+    }
+
+    /// Terms that were begun so far, as a node knows: each has had an election.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn term(&self, name: &str) -> u64 {
+        let status = self.status(name).unwrap_or_default();
+        let term = status["term"].as_u64();
+        term.unwrap_or_else(|| panic!("{name} says {status}"))
     }
 
     /// Waits until all nodes that run are ready, and led.
@@ -379,9 +395,7 @@ impl Cluster {
                 let status = node.await_end();
                 assert!(status.success(), "{} ended with {status}", node.name);
             }
-            let log = node.log();
-            let bad = log.lines().find(|line| line.contains("panicked"));
-            assert!(bad.is_none(), "{}: {bad:?}", node.name);
+            node.assert_sound();
             node.home.assert_empty();
         }
     }

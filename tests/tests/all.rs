@@ -18,6 +18,7 @@ mod cluster_disk;
 mod cluster_heaps;
 mod cluster_kills;
 mod cluster_lan;
+mod cluster_large;
 mod cluster_members;
 mod cluster_partitions;
 mod command_line;

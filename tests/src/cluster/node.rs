@@ -189,6 +189,16 @@ impl Node {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Asserts that it has not panicked, in any of its lives.
+    ///
+    /// # Panics
+    /// When it has.
+    pub(super) fn assert_sound(&self) {
+        let log = self.log();
+        let bad = log.lines().find(|line| line.contains("panicked"));
+        assert!(bad.is_none(), "{}: {bad:?}", self.name);
+    }
+
     /// The last lines of that.
     pub(super) fn last_words(&self) -> String {
         let log = self.log();
