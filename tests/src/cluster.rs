@@ -62,6 +62,17 @@ pub struct Setup {
     pub arguments: Vec<String>,
     /// The network that they are on; without one they have loopback addresses, and proxies between them.
     pub lan: Option<Lan>,
+    /// Whose wall clock they go by.
+    pub clocks: Clocks,
+}
+
+/// Whose wall clock nodes go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// The machine's.
+    Shared,
+    /// Each its own, which [`Node::set_clock`] sets.
+    Own,
 }
 
 impl Default for Setup {
@@ -72,16 +83,21 @@ impl Default for Setup {
             times: TIMES_PATIENT,
             arguments: Vec::new(),
             lan: None,
+            clocks: Clocks::Shared,
         }
     }
 }
 
 impl Setup {
     fn node(&self, name: &str, network: &Network) -> Node {
-        match &self.lan {
+        let node = match &self.lan {
             Some(lan) => Node::in_room(name, lan.furnish().expect("there was room")),
             None => Node::new(name, network),
+        };
+        if self.clocks == Clocks::Own {
+            node.set_clock(0);
         }
+        node
     }
 }
 

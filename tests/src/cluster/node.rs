@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use nix::unistd::Pid;
 use super::lan::Room;
 use super::place;
 use super::proxy::{Entrance, Network};
-use crate::home::Home;
+use crate::home::{Home, program};
 use crate::http::Client;
 use crate::processes;
 use crate::server::PATIENCE;
@@ -158,6 +159,11 @@ impl Node {
             // What is no loopback address is not open to anybody by itself.
             command.arg("--allow-unauthenticated");
         }
+        if self.clock_path().exists() {
+            command
+                .env("LD_PRELOAD", program("examples/libown_clock.so"))
+                .env("MCP_E2E_CLOCK", self.clock_path());
+        }
         let child = self.spawn(&mut command);
         self.child = Some(child.expect("the server can be executed"));
     }
@@ -204,6 +210,25 @@ impl Node {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+    }
+
+    /// Sets its wall clock so many seconds ahead of the machine's. One that was never set is the machine's, until
+    /// the node is started again.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn set_clock(&self, ahead: i64) {
+        // Written over, and not anew: a node that runs looks at this file.
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).truncate(false).write(true);
+        let opened = opened.open(self.clock_path());
+        let file = opened.expect("a file in our own directory");
+        let written = file.write_all_at(&ahead.to_ne_bytes(), 0);
+        written.expect("a file in our own directory");
+    }
+
+    fn clock_path(&self) -> PathBuf {
+        self.home.path("clock")
     }
 
     /// Its process id.
