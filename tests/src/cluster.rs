@@ -2,17 +2,21 @@
 //!
 //! * [`place`]: addresses that nobody else takes.
 //! * [`proxy`]: what lies between nodes, and breaks.
+//! * [`lan`]: the same by the kernel, where root can have it.
 //! * [`trust`]: how nodes know each other, and us.
 //! * [`node`]: one node.
 //! * [`balancer`]: what spreads clients over nodes.
 //! * [`history`]: what clients asked, and what they were told.
 //! * [`oracle`]: whether a history can be true.
 //! * [`traffic`]: clients that keep one.
+//! * [`kept`]: heaps that they were told of.
 
 #![allow(clippy::print_stderr, reason = "a failed test shows what nodes said")]
 
 pub mod balancer;
 pub mod history;
+pub mod kept;
+pub mod lan;
 pub mod node;
 pub mod oracle;
 pub mod place;
@@ -27,6 +31,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::lan::Lan;
 use self::node::Node;
 use self::proxy::Network;
 use self::trust::{Mode, Trust};
@@ -55,6 +60,19 @@ pub struct Setup {
     pub times: Times,
     /// What all are started with besides.
     pub arguments: Vec<String>,
+    /// The network that they are on; without one they have loopback addresses, and proxies between them.
+    pub lan: Option<Lan>,
+    /// Whose wall clock they go by.
+    pub clocks: Clocks,
+}
+
+/// Whose wall clock nodes go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// The machine's.
+    Shared,
+    /// Each its own, which [`Node::set_clock`] sets.
+    Own,
 }
 
 impl Default for Setup {
@@ -64,7 +82,22 @@ impl Default for Setup {
             mode: Mode::Secret,
             times: TIMES_PATIENT,
             arguments: Vec::new(),
+            lan: None,
+            clocks: Clocks::Shared,
         }
+    }
+}
+
+impl Setup {
+    fn node(&self, name: &str, network: &Network) -> Node {
+        let node = match &self.lan {
+            Some(lan) => Node::in_room(name, lan.furnish().expect("there was room")),
+            None => Node::new(name, network),
+        };
+        if self.clocks == Clocks::Own {
+            node.set_clock(0);
+        }
+        node
     }
 }
 
@@ -100,7 +133,7 @@ impl Cluster {
         let network = Network::default();
         let names = (b'a'..).take(setup.nodes).map(char::from);
         let nodes: Vec<Node> = names
-            .map(|name| Node::new(&name.to_string(), &network))
+            .map(|name| setup.node(&name.to_string(), &network))
             .collect();
         let mut cluster = Self {
             network,
@@ -187,7 +220,7 @@ impl Cluster {
 
     /// Adds a node that asks the node `seed` to be let in, and starts it; it is not waited for.
     pub fn join(&mut self, name: &str, seed: &str, arguments: &[&str]) {
-        self.nodes.push(Node::new(name, &self.network));
+        self.nodes.push(self.setup.node(name, &self.network));
         self.rejoin(name, seed, arguments);
     }
 
@@ -226,7 +259,11 @@ impl Cluster {
     }
 
     /// Forgets a node, which is killed if it still runs.
+    ///
+    /// # Panics
+    /// When it has panicked.
     pub fn forget(&mut self, name: &str) {
+        self.node(name).assert_sound();
         self.nodes.retain(|node| node.name != name);
     }
 
@@ -288,6 +325,16 @@ impl Cluster {
         let mut others = self.others(&leader).into_iter();
         let up = others.find(|name| self.node(name).is_up());
         up.expect("more than one runs")
+    }
+
+    /// Terms that were begun so far, as a node knows: each has had an election.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn term(&self, name: &str) -> u64 {
+        let status = self.status(name).unwrap_or_default();
+        let term = status["term"].as_u64();
+        term.unwrap_or_else(|| panic!("{name} says {status}"))
     }
 
     /// Waits until all nodes that run are ready, and led.
@@ -364,9 +411,7 @@ impl Cluster {
                 let status = node.await_end();
                 assert!(status.success(), "{} ended with {status}", node.name);
             }
-            let log = node.log();
-            let bad = log.lines().find(|line| line.contains("panicked"));
-            assert!(bad.is_none(), "{}: {bad:?}", node.name);
+            node.assert_sound();
             node.home.assert_empty();
         }
     }

@@ -50,6 +50,38 @@ fn a_node_joins_and_has_all() {
 }
 
 #[test]
+fn three_join_at_once() {
+    under_load(&Setup::default(), |cluster, traffic| {
+        let first = cluster.names();
+        let new = ["d", "e", "f"];
+        for (name, seed) in new.iter().zip(&first) {
+            cluster.join(name, seed, &[]);
+        }
+        cluster.await_ready();
+        for name in new {
+            cluster.await_vote(name);
+        }
+        for name in cluster.names() {
+            let others = cluster.others(&name);
+            let others: Vec<&str> = others.iter().map(String::as_str).collect();
+            await_peers(cluster, &name, &others);
+        }
+        traffic.learn(cluster);
+        traffic.await_work(&cluster.names(), WORK);
+        // Four of six are enough, and two of them are new.
+        for name in &first[..2] {
+            cluster.node_mut(name).kill();
+        }
+        let left: Vec<String> = cluster.names().into_iter().skip(2).collect();
+        cluster.leader_of(&left);
+        traffic.await_work(&left, 1);
+        for name in &first[..2] {
+            cluster.node_mut(name).start();
+        }
+    });
+}
+
+#[test]
 fn a_learner_has_all_and_no_vote() {
     under_load(&Setup::default(), |cluster, traffic| {
         cluster.join("d", "a", &["--join-as-learner"]);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::cluster::proxy::Fault;
-use e2e::cluster::traffic::{WORK, under_load};
+use e2e::cluster::traffic::{Traffic, WORK, under_load};
 use e2e::cluster::{Cluster, Setup};
 use e2e::processes;
 use e2e::server::PATIENCE;
@@ -12,6 +12,12 @@ use serde_json::json;
 
 /// How long a leader stands still: longer than anybody waits for one.
 const STANDSTILL: Duration = Duration::from_secs(3);
+
+/// How often the links of a node fail and heal again, and how long they are one or the other.
+const FLAPS: u64 = 12;
+const FLAP: Duration = Duration::from_millis(150);
+/// What is late on the way to one slow node, and from it.
+const LATE: Duration = Duration::from_millis(200);
 
 fn words(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
@@ -98,6 +104,71 @@ fn all_links_are_slow() {
         traffic.await_work(&names, WORK);
         assert!(cluster.network.struck("a") > 0);
         cluster.network.heal();
+    });
+}
+
+/// Has something happen to one that does not lead, which is no reason for another leader.
+fn a_follower_has_trouble(happens: impl FnOnce(&mut Cluster, &Traffic, &str)) {
+    under_load(&Setup::default(), |cluster, traffic| {
+        let follower = cluster.follower();
+        let leader = cluster.leader();
+        let term = cluster.term(&leader);
+        happens(cluster, traffic, &follower);
+        cluster.await_ready();
+        let now = (cluster.term(&leader), cluster.leader());
+        // Where others compute, a leader may come too late for another reason.
+        assert!(
+            now == (term, leader.clone()) || processes::is_machine_busy(),
+            "{leader} had led in term {term}, and now it is {now:?}"
+        );
+    });
+}
+
+#[test]
+fn links_of_a_follower_flap_and_then_the_leader_hears_it_by_nobody_but_the_third() {
+    a_follower_has_trouble(|cluster, traffic, follower| {
+        let others = cluster.others(follower);
+        let faults = [Fault::Silent, Fault::Reset, Fault::HalfOpen];
+        for (_, fault) in (0..FLAPS).zip(faults.into_iter().cycle()) {
+            cluster.network.part(&[follower], &words(&others), fault);
+            processes::within(FLAP, || false);
+            cluster.network.heal();
+            processes::within(FLAP, || false);
+        }
+        let struck = cluster.network.struck(follower);
+        assert!(struck >= FLAPS, "{struck} of {FLAPS}");
+        traffic.await_work(&cluster.names(), WORK);
+
+        // The third one hears both. It knows a leader, so that it votes for nobody.
+        let leader = cluster.leader();
+        cluster
+            .network
+            .part(&[follower], &[leader.as_str()], Fault::Silent);
+        traffic.await_refusals(&[follower.to_owned()], 1);
+        traffic.await_work(&others, WORK);
+        assert!(cluster.network.struck(follower) > struck);
+        cluster.network.heal();
+        traffic.await_work(&cluster.names(), WORK);
+    });
+}
+
+#[test]
+fn a_follower_is_slow_and_then_it_stands_still() {
+    a_follower_has_trouble(|cluster, traffic, follower| {
+        let others = cluster.others(follower);
+        cluster
+            .network
+            .part(&[follower], &words(&others), Fault::Slow(LATE));
+        traffic.await_work(&cluster.names(), WORK);
+        assert!(cluster.network.struck(follower) > 0);
+        cluster.network.heal();
+
+        let begin = Instant::now();
+        cluster.node(follower).signal(Signal::SIGSTOP);
+        traffic.await_work(&others, WORK);
+        processes::within(STANDSTILL.saturating_sub(begin.elapsed()), || false);
+        cluster.node(follower).signal(Signal::SIGCONT);
+        traffic.await_work(&cluster.names(), WORK);
     });
 }
 

@@ -52,6 +52,8 @@ pub const NODE_NAME_BYTES_MAX: usize = 128;
 pub const NODE_ADDRESS_BYTES_MAX: usize = 300;
 /// Rounds of reads that wait for the leader's word at once; later reads share the next one.
 pub const READ_ROUNDS_MAX: usize = 4;
+/// Rounds that were asked again, and are answered all the same when the leader's word comes late.
+pub const READ_ROUNDS_LATE_MAX: usize = 8;
 
 /// What waits for the thread of a node, in events.
 pub const INBOX_LENGTH_MAX: usize = 4096;

@@ -2,17 +2,20 @@
 //! lose its disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::lan::Room;
 use super::place;
 use super::proxy::{Entrance, Network};
-use crate::home::Home;
+use crate::home::{Home, program};
 use crate::http::Client;
 use crate::processes;
 use crate::server::PATIENCE;
@@ -29,20 +32,46 @@ pub struct Node {
     pub home: Home,
     /// Where clients reach it.
     pub http: SocketAddr,
-    /// Where it listens to other nodes.
+    /// Where its port for other nodes is reached by who is none.
     pub port: SocketAddr,
-    /// Where other nodes find it: [`Network`] carries from there to `port`.
+    /// Where other nodes find it.
     pub advertised: SocketAddr,
     /// What it is started with beside its addresses.
     pub(super) arguments: Vec<String>,
     child: Option<Child>,
-    network: Network,
-    _entrance: Entrance,
+    way: Way,
+}
+
+/// How others reach a node.
+#[derive(Debug)]
+enum Way {
+    /// [`Network`] carries from where it is found to its port.
+    Carried {
+        network: Network,
+        _entrance: Entrance,
+    },
+    /// It is on a network of real packets.
+    Wired(Room),
 }
 
 impl Node {
+    /// One on a loopback address.
     pub(super) fn new(name: &str, network: &Network) -> Self {
         let (http, port, advertised) = (place::reserve(), place::reserve(), place::reserve());
+        let way = Way::Carried {
+            network: network.clone(),
+            _entrance: network.open(name, advertised, port),
+        };
+        Self::at(name, [http, port, advertised], way)
+    }
+
+    /// One in a network namespace.
+    pub(super) fn in_room(name: &str, room: Room) -> Self {
+        let places = [room.http(), room.port(), room.advertised()];
+        Self::at(name, places, Way::Wired(room))
+    }
+
+    fn at(name: &str, [http, port, advertised]: [SocketAddr; 3], way: Way) -> Self {
         Self {
             name: name.to_owned(),
             home: Home::new(),
@@ -51,8 +80,26 @@ impl Node {
             advertised,
             arguments: Vec::new(),
             child: None,
-            network: network.clone(),
-            _entrance: network.open(name, advertised, port),
+            way,
+        }
+    }
+
+    /// Its place on a network of real packets.
+    ///
+    /// # Panics
+    /// When it is on none.
+    pub fn room(&self) -> &Room {
+        match &self.way {
+            Way::Wired(room) => room,
+            Way::Carried { .. } => panic!("{} has a loopback address", self.name),
+        }
+    }
+
+    /// The address on which it hears other nodes: where they and we reach it by different ones, all.
+    fn heard_at(&self) -> IpAddr {
+        match &self.way {
+            Way::Wired(_) => Ipv4Addr::UNSPECIFIED.into(),
+            Way::Carried { .. } => self.port.ip(),
         }
     }
 
@@ -95,7 +142,7 @@ impl Node {
             ),
             ("--bind-host", flag(&self.http.ip())),
             ("--http-port", flag(&self.http.port())),
-            ("--cluster-bind-host", flag(&self.port.ip())),
+            ("--cluster-bind-host", flag(&self.heard_at())),
             ("--cluster-port", flag(&self.port.port())),
             ("--node-id", self.name.clone()),
             ("--advertise-addr", flag(&self.advertised)),
@@ -108,10 +155,28 @@ impl Node {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
-        let child = command.spawn().expect("the server can be executed");
-        self.network
-            .is_process(&self.name, child.id().cast_signed());
-        self.child = Some(child);
+        if matches!(self.way, Way::Wired(_)) {
+            // What is no loopback address is not open to anybody by itself.
+            command.arg("--allow-unauthenticated");
+        }
+        if self.clock_path().exists() {
+            command
+                .env("LD_PRELOAD", program("examples/libown_clock.so"))
+                .env("MCP_E2E_CLOCK", self.clock_path());
+        }
+        let child = self.spawn(&mut command);
+        self.child = Some(child.expect("the server can be executed"));
+    }
+
+    fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        match &self.way {
+            Way::Wired(room) => room.spawn(command),
+            Way::Carried { network, .. } => {
+                let child = command.spawn()?;
+                network.is_process(&self.name, child.id().cast_signed());
+                Ok(child)
+            }
+        }
     }
 
     fn log_file(&self) -> File {
@@ -130,11 +195,40 @@ impl Node {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Asserts that it has not panicked, in any of its lives.
+    ///
+    /// # Panics
+    /// When it has.
+    pub(super) fn assert_sound(&self) {
+        let log = self.log();
+        let bad = log.lines().find(|line| line.contains("panicked"));
+        assert!(bad.is_none(), "{}: {bad:?}", self.name);
+    }
+
     /// The last lines of that.
     pub(super) fn last_words(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+    }
+
+    /// Sets its wall clock so many seconds ahead of the machine's. One that was never set is the machine's, until
+    /// the node is started again.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn set_clock(&self, ahead: i64) {
+        // Written over, and not anew: a node that runs looks at this file.
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).truncate(false).write(true);
+        let opened = opened.open(self.clock_path());
+        let file = opened.expect("a file in our own directory");
+        let written = file.write_all_at(&ahead.to_ne_bytes(), 0);
+        written.expect("a file in our own directory");
+    }
+
+    fn clock_path(&self) -> PathBuf {
+        self.home.path("clock")
     }
 
     /// Its process id.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::history::{Asked, History, Operation, Outcome};
+use super::kept::{Kept, KeptHeaps};
 use super::oracle::{self, Sessions, Wrong};
 use super::{Cluster, Setup};
 use crate::http::{Answer, Client, NoAnswer};
@@ -36,6 +37,9 @@ const CHAIN: usize = 25;
 pub const WORK: usize = 3;
 /// Runs in a session that some clients share; then they begin another.
 const SHARED_RUNS: usize = 60;
+
+/// Heaps that each node has to go on from at the end of a test.
+const HEAPS_READ: usize = 4;
 
 /// How many clients there are of each kind.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +70,8 @@ impl Default for Crowd {
 pub struct Traffic {
     /// What they were told.
     pub history: Arc<History>,
+    /// Heaps that they were told of.
+    pub kept: Arc<KeptHeaps>,
     office: Arc<Office>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -74,6 +80,7 @@ pub struct Traffic {
 #[derive(Debug)]
 struct Office {
     history: Arc<History>,
+    kept: Arc<KeptHeaps>,
     has_ended: AtomicBool,
     nodes: Mutex<Vec<(String, SocketAddr)>>,
     registers: Vec<String>,
@@ -100,6 +107,8 @@ pub struct Tally {
     pub refused: usize,
     /// Reads that were answered.
     pub reads: usize,
+    /// How often a node went on from a heap, at the end.
+    pub heaps_read: usize,
     /// Why not, and how often.
     pub refusals: BTreeMap<String, u64>,
     /// What cannot be.
@@ -110,10 +119,12 @@ impl Traffic {
     /// Begins, on a cluster that is ready.
     pub fn start(cluster: &Cluster, crowd: Crowd) -> Self {
         let history = Arc::new(History::default());
+        let kept = Arc::<KeptHeaps>::default();
         let first = cluster.client(&cluster.nodes()[0].name);
         let registers = (0..crowd.setters.div_ceil(2)).map(|number| register(&first, number));
         let office = Arc::new(Office {
             history: Arc::clone(&history),
+            kept: Arc::clone(&kept),
             has_ended: AtomicBool::new(false),
             nodes: Mutex::default(),
             registers: registers.collect(),
@@ -138,6 +149,7 @@ impl Traffic {
         }
         Self {
             history,
+            kept,
             office,
             clients,
         }
@@ -181,11 +193,12 @@ impl Traffic {
         }
     }
 
-    /// Ends, and judges what clients were told by what the nodes that run have to say at the end.
+    /// Ends, and judges what clients were told by what the nodes that run have to say at the end, and by so many
+    /// heaps at most.
     ///
     /// # Panics
     /// When they do not say the same.
-    pub fn end(self, cluster: &Cluster) -> Tally {
+    pub fn end(self, cluster: &Cluster, heaps: usize) -> Tally {
         self.office.has_ended.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().expect("it has not panicked");
@@ -209,6 +222,8 @@ impl Traffic {
         let wrong = oracle::judge(&operations, &last);
         let mut wrong: Vec<String> = wrong.iter().map(Wrong::to_string).collect();
         wrong.append(&mut lock(&self.office.broken));
+        let (heaps_read, mut unread) = self.kept.read(cluster, heaps);
+        wrong.append(&mut unread);
         let changes = operations.iter().filter(|one| one.is_change());
         let count = |outcome| changes.clone().filter(|one| one.outcome == outcome).count();
         let is_lost_run = |one: &&Operation| {
@@ -220,6 +235,7 @@ impl Traffic {
             unknown: count(Outcome::Unknown),
             refused: count(Outcome::Refused),
             reads: operations.iter().filter(|one| !one.is_change()).count(),
+            heaps_read,
             refusals: lock(&self.office.refusals).clone(),
             wrong,
         }
@@ -230,7 +246,7 @@ impl Traffic {
     /// # Panics
     /// When something is.
     pub fn finish(self, cluster: &Cluster) -> Tally {
-        let tally = self.end(cluster);
+        let tally = self.end(cluster, HEAPS_READ);
         assert!(tally.wrong.is_empty(), "{tally:#?}");
         tally
     }
@@ -264,6 +280,14 @@ impl Office {
 
 /// What a client does, one step of it.
 type Work = fn(&mut Worker);
+
+/// What became of a run.
+struct Ran {
+    begin: Duration,
+    outcome: Outcome,
+    result: Option<String>,
+    heap: Option<String>,
+}
 
 struct Worker {
     office: Arc<Office>,
@@ -323,11 +347,18 @@ impl Worker {
             format!("/*{value}*/ log.push('{value}'); log.join()")
         };
         body["code"] = code.into();
-        let (outcome, result) = self.run(&session, &value, &body);
+        let ran = self.run(&session, &value, &body);
         kept.push(value);
-        match (outcome, result) {
+        match (ran.outcome, ran.result) {
             (Outcome::Done, Some(result)) => {
                 let expected = kept.join(",");
+                if let Some(heap) = ran.heap {
+                    self.office.kept.note(Kept {
+                        since: ran.begin,
+                        heap,
+                        holds: expected.clone(),
+                    });
+                }
                 if result != expected {
                     let told = format!("a heap of {session} has {result}, and not {expected}");
                     lock(&self.office.broken).push(told);
@@ -352,19 +383,19 @@ impl Worker {
         self.run(&session, &value, &body);
     }
 
-    /// Runs something to its end: what became of it, and its result.
-    fn run(&mut self, session: &str, value: &str, body: &Value) -> (Outcome, Option<String>) {
+    /// Runs something to its end.
+    fn run(&mut self, session: &str, value: &str, body: &Value) -> Ran {
         let (name, client) = self.node();
         let begin = self.office.history.now();
         let answer = client.try_send("POST", "/api/exec", body);
-        let (outcome, result) = match answer {
-            Err(error) => (self.unknown(&error), None),
-            Ok(answer) if answer.status == 200 => self.ended(&answer.json()),
+        let (outcome, seen) = match answer {
+            Err(error) => (self.unknown(&error), Value::Null),
+            Ok(answer) if answer.status == 200 => self.ended(answer.json()),
             Ok(answer) if answer.status == 202 => self.follow(&answer.json()),
             // Whatever is said instead: it was not accepted.
             Ok(answer) => {
                 self.refused(&answer);
-                (Outcome::Refused, None)
+                (Outcome::Refused, Value::Null)
             }
         };
         let asked = Asked::Append {
@@ -372,11 +403,17 @@ impl Worker {
             value: value.to_owned(),
         };
         self.office.history.note(&name, begin, (asked, outcome));
-        (outcome, result)
+        let text = |name: &str| seen[name].as_str().map(str::to_owned);
+        Ran {
+            begin,
+            outcome,
+            result: text("result"),
+            heap: text("heap"),
+        }
     }
 
     /// Asks all nodes by turns what has become of a run.
-    fn follow(&mut self, accepted: &Value) -> (Outcome, Option<String>) {
+    fn follow(&mut self, accepted: &Value) -> (Outcome, Value) {
         let id = accepted["execution_id"]
             .as_str()
             .unwrap_or_default()
@@ -390,7 +427,7 @@ impl Worker {
                 Ok(answer) if answer.status == 200 => {
                     let seen = answer.json();
                     if crate::server::is_final(&seen) {
-                        return self.ended(&seen);
+                        return self.ended(seen);
                     }
                 }
                 Ok(answer) => drop(self.refused(&answer)),
@@ -399,18 +436,17 @@ impl Worker {
             thread::sleep(PAUSE);
         }
         self.office.refused("a run without an end");
-        (Outcome::Unknown, None)
+        (Outcome::Unknown, Value::Null)
     }
 
-    fn ended(&self, seen: &Value) -> (Outcome, Option<String>) {
-        let result = seen["result"].as_str().map(str::to_owned);
+    fn ended(&self, seen: Value) -> (Outcome, Value) {
         if seen["status"] == "completed" {
-            return (Outcome::Done, result);
+            return (Outcome::Done, seen);
         }
         let error = seen["error"].as_str().unwrap_or_default();
         let status = seen["status"].as_str().unwrap_or_default();
         self.office.refused(&format!("{status}: {error}"));
-        (Outcome::Refused, None)
+        (Outcome::Refused, Value::Null)
     }
 
     fn set(&mut self) {

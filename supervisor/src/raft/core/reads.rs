@@ -4,11 +4,14 @@
 //! that has applied as much may answer. The raft crate drops such questions without a word (no leader,
 //! a leader that is too new, any change of roles), so they are asked again, each time by another name:
 //! an answer to an earlier question must never count for a later one.
+//!
+//! Whoever asks again waits for the answer to what was asked before, too: on a slow way it comes later than
+//! it is asked again, every time, and a node that forgot its questions by then would never know anything.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::event::ReadId;
-use crate::limits::READ_ROUNDS_MAX;
+use crate::limits::{READ_ROUNDS_LATE_MAX, READ_ROUNDS_MAX};
 
 #[derive(Debug, Clone, Copy)]
 struct Reader {
@@ -24,6 +27,18 @@ struct Round {
     asked_at: u64,
     /// How far a node must have applied, once the leader has said so.
     index: Option<u64>,
+    /// Whether its readers have gone on to another one, and wait for both.
+    is_asked_again: bool,
+}
+
+impl Round {
+    const fn is_open(&self) -> bool {
+        self.index.is_none() && !self.is_asked_again
+    }
+
+    const fn is_late(&self) -> bool {
+        self.index.is_none() && self.is_asked_again
+    }
 }
 
 /// The reads that wait.
@@ -55,7 +70,7 @@ impl Reads {
 
     /// A question to ask for all that have come, if there is one.
     pub(super) fn question(&mut self, now: u64) -> Option<Vec<u8>> {
-        let open = self.rounds.iter().filter(|round| round.index.is_none());
+        let open = self.rounds.iter().filter(|round| round.is_open());
         if self.fresh.is_empty() || open.count() >= READ_ROUNDS_MAX {
             return None;
         }
@@ -67,6 +82,7 @@ impl Reads {
             readers: std::mem::take(&mut self.fresh),
             asked_at: now,
             index: None,
+            is_asked_again: false,
         });
         Some(name)
     }
@@ -89,39 +105,36 @@ impl Reads {
             }
             !is_ready
         });
-        ready
+        self.let_go(ready)
     }
 
     /// Whoever was asked may not answer any more.
     pub(super) fn leader_changed(&mut self) {
-        self.ask_again(u64::MAX);
+        let fresh = &mut self.fresh;
+        self.rounds.retain_mut(|round| {
+            if round.is_open() {
+                fresh.append(&mut round.readers);
+            }
+            round.index.is_some()
+        });
     }
 
     /// Asks again what was asked long ago, and gives back the reads that have waited too long.
     pub(super) fn wake(&mut self, now: u64, patience: u64) -> Vec<ReadId> {
         self.ask_again(now.saturating_sub(patience));
-        let mut given_up = Vec::new();
-        let rounds = self.rounds.iter_mut().map(|round| &mut round.readers);
-        for readers in rounds.chain([&mut self.fresh]) {
-            readers.retain(|reader| {
-                let is_over = reader.gives_up_at <= now;
-                if is_over {
-                    given_up.push(reader.id);
-                }
-                !is_over
-            });
-        }
-        self.rounds.retain(|round| !round.readers.is_empty());
-        given_up
+        let rounds = self.rounds.iter().map(|round| &round.readers);
+        let waiting = rounds.chain([&self.fresh]).flatten();
+        let given_up = waiting.filter(|reader| reader.gives_up_at <= now);
+        let given_up = given_up.map(|reader| reader.id).collect();
+        self.let_go(given_up)
     }
 
     /// All that wait, who wait in vain.
     pub(super) fn drain(&mut self) -> Vec<ReadId> {
-        self.leader_changed();
         let rounds = std::mem::take(&mut self.rounds);
         let readers = rounds.into_iter().flat_map(|round| round.readers);
         let all = std::mem::take(&mut self.fresh).into_iter().chain(readers);
-        all.map(|reader| reader.id).collect()
+        once(all.map(|reader| reader.id))
     }
 
     #[cfg(test)]
@@ -130,15 +143,41 @@ impl Reads {
     }
 
     fn ask_again(&mut self, asked_until: u64) {
-        let fresh = &mut self.fresh;
-        self.rounds.retain_mut(|round| {
-            let is_lost = round.index.is_none() && round.asked_at <= asked_until;
-            if is_lost {
-                fresh.append(&mut round.readers);
+        for round in &mut self.rounds {
+            if round.is_open() && round.asked_at <= asked_until {
+                round.is_asked_again = true;
+                self.fresh.extend(&round.readers);
             }
-            !is_lost
+        }
+        let late = self.rounds.iter().filter(|round| round.is_late()).count();
+        let mut too_many = late.saturating_sub(READ_ROUNDS_LATE_MAX);
+        self.rounds.retain(|round| {
+            let goes = too_many > 0 && round.is_late();
+            too_many -= usize::from(goes);
+            !goes
         });
     }
+
+    /// Nobody waits for these any more, wherever they are; each of them once.
+    fn let_go(&mut self, ids: Vec<ReadId>) -> Vec<ReadId> {
+        if ids.is_empty() {
+            return ids;
+        }
+        let gone: HashSet<ReadId> = ids.iter().copied().collect();
+        let stays = |reader: &Reader| !gone.contains(&reader.id);
+        self.fresh.retain(stays);
+        for round in &mut self.rounds {
+            round.readers.retain(stays);
+        }
+        self.rounds.retain(|round| !round.readers.is_empty());
+        once(ids.into_iter())
+    }
+}
+
+/// Each of them once, in their order.
+fn once(ids: impl Iterator<Item = ReadId>) -> Vec<ReadId> {
+    let mut seen = HashSet::new();
+    ids.filter(|id| seen.insert(*id)).collect()
 }
 
 #[cfg(test)]
@@ -178,6 +217,45 @@ mod tests {
         let third = reads.question(16).unwrap();
         assert!(third != second && third != first);
         assert_eq!(reads.wake(100, 15), [ReadId(1)]);
+    }
+
+    #[test]
+    fn an_answer_that_is_slower_than_the_next_question_counts_for_who_asked() {
+        let mut reads = Reads::new([1; 16]);
+        reads.add(ReadId(1), 1000);
+        let first = reads.question(0).unwrap();
+        assert!(reads.wake(20, 15).is_empty());
+        reads.add(ReadId(2), 1000);
+        let second = reads.question(20).unwrap();
+        // It was asked before the other one came.
+        reads.answered(&first, 5);
+        assert_eq!(reads.take_ready(5), [ReadId(1)]);
+        reads.answered(&second, 6);
+        assert_eq!(reads.take_ready(6), [ReadId(2)], "each once");
+        assert!(reads.drain().is_empty());
+    }
+
+    #[test]
+    fn what_is_late_is_bounded_and_gone_with_its_leader() {
+        let mut reads = Reads::new([1; 16]);
+        reads.add(ReadId(1), 1000);
+        let mut names = Vec::new();
+        for now in (0..100).step_by(10) {
+            names.extend(reads.question(now));
+            assert!(reads.wake(now + 9, 9).is_empty());
+        }
+        assert_eq!(names.len(), 10);
+        assert_eq!(reads.rounds.len(), READ_ROUNDS_LATE_MAX);
+        reads.answered(&names[0], 1);
+        assert!(
+            reads.take_ready(9).is_empty(),
+            "nobody waits for it any more"
+        );
+        reads.leader_changed();
+        reads.answered(&names[9], 1);
+        assert!(reads.take_ready(9).is_empty(), "it is of the last leader");
+        assert_eq!(reads.wake(1000, 9), [ReadId(1)]);
+        assert!(reads.drain().is_empty());
     }
 
     #[test]

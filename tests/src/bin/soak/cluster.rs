@@ -1,6 +1,9 @@
 //! Nodes of a cluster that are killed, cut off, stopped, wiped and replaced, one fault after the other, while
 //! clients use all of them and keep a history of what they were told.
 
+mod bounds;
+mod calm;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,7 @@ use e2e::processes;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use self::bounds::Bounds;
 use crate::client::millis;
 
 /// What is soaked, in the first word.
@@ -25,6 +29,14 @@ const KILLS_DEFAULT: usize = 300;
 const STANDSTILL_MS_MAX: u64 = 4_000;
 /// How long links are broken after the others have got on without them, at most, in milliseconds.
 const BROKEN_MS_MAX: u64 = 2_000;
+
+/// Heaps that each node has to go on from at the end.
+const HEAPS_READ: usize = 100;
+/// How often links that flap fail and heal again, and how long they are one or the other, at most.
+const FLAPS: u64 = 10;
+const FLAP_MS_MAX: u64 = 300;
+/// How late all is on the way to and from one node that is slow, at most, in milliseconds.
+const LATE_MS_MAX: u64 = 200;
 
 /// When it ends, and what it begins with.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +88,9 @@ enum Misfortune {
     FollowerCutOff,
     LeaderUnheard,
     NoAnswers,
+    Flapping,
+    BridgeAlone,
+    FollowerSlow,
     WipedAndReplaced,
     Grown,
     LedByAnother,
@@ -83,7 +98,7 @@ enum Misfortune {
 
 impl Misfortune {
     /// Each as often as it is likely.
-    const LIKELY: [(u64, Self); 14] = [
+    const LIKELY: [(u64, Self); 17] = [
         (20, Self::FollowerKilled),
         (25, Self::LeaderKilled),
         (10, Self::TwoKilled),
@@ -95,6 +110,9 @@ impl Misfortune {
         (3, Self::FollowerCutOff),
         (4, Self::LeaderUnheard),
         (3, Self::NoAnswers),
+        (3, Self::Flapping),
+        (3, Self::BridgeAlone),
+        (3, Self::FollowerSlow),
         (4, Self::WipedAndReplaced),
         (2, Self::Grown),
         (2, Self::LedByAnother),
@@ -113,6 +131,9 @@ impl Misfortune {
             Self::FollowerCutOff => "a follower is cut off",
             Self::LeaderUnheard => "nobody hears the leader, though it hears all",
             Self::NoAnswers => "a link carries questions and no answers",
+            Self::Flapping => "the links of a follower fail and heal again and again",
+            Self::BridgeAlone => "the leader and a follower are connected by nobody but the third",
+            Self::FollowerSlow => "all is late on the way to a follower and from it",
             Self::WipedAndReplaced => "a node is killed, loses its disk and is replaced",
             Self::Grown => "a node joins, and leaves",
             Self::LedByAnother => "the leader is ended and started again",
@@ -154,6 +175,7 @@ struct Trial {
     /// When a leader was killed.
     led_until: Vec<Duration>,
     newcomers: usize,
+    bounds: Bounds,
 }
 
 /// Has all of it happen; what came of it.
@@ -172,6 +194,7 @@ pub(crate) fn soak(until: Until) -> Value {
         happened: BTreeMap::new(),
         led_until: Vec::new(),
         newcomers: 0,
+        bounds: Bounds::default(),
     };
     let begin = Instant::now();
     while trial.kills < until.kills && begin.elapsed() < until.time {
@@ -186,6 +209,7 @@ impl Trial {
         self.cluster.await_ready();
         self.traffic.learn(&self.cluster);
         self.traffic.await_work(&self.cluster.names(), 1);
+        self.bounds.look(&self.cluster);
         let misfortune = self.chance.misfortune();
         *self.happened.entry(misfortune.name()).or_default() += 1;
         let leader = self.cluster.leader();
@@ -207,6 +231,9 @@ impl Trial {
             Misfortune::FollowerCutOff => self.cut_off(&follower),
             Misfortune::LeaderUnheard => self.silence(&leader),
             Misfortune::NoAnswers => self.half_open(&leader, &follower),
+            Misfortune::Flapping => self.flap(&follower),
+            Misfortune::BridgeAlone => self.part(&leader, &follower),
+            Misfortune::FollowerSlow => self.slow(&follower),
             Misfortune::WipedAndReplaced => self.replace(&follower),
             Misfortune::Grown => self.grow(&leader),
             Misfortune::LedByAnother => self.end_and_start(&leader),
@@ -249,6 +276,7 @@ impl Trial {
     }
 
     fn cut_off(&mut self, name: &str) {
+        let before = self.cluster.network.struck(name);
         let others = self.cluster.others(name);
         let fault = match self.chance.below(2) {
             0 => Fault::Silent,
@@ -257,28 +285,69 @@ impl Trial {
         let words: Vec<&str> = others.iter().map(String::as_str).collect();
         self.cluster.network.part(&[name], &words, fault);
         self.traffic.await_work(&others, 1);
-        self.heal(name);
+        self.heal(name, before);
     }
 
     fn silence(&mut self, name: &str) {
+        let before = self.cluster.network.struck(name);
         let others = self.cluster.others(name);
         for other in &others {
             self.cluster.network.break_link(name, other, Fault::Silent);
         }
         self.traffic.await_work(&others, 1);
-        self.heal(name);
+        self.heal(name, before);
     }
 
     fn half_open(&mut self, from: &str, to: &str) {
+        let before = self.cluster.network.struck(to);
         self.cluster.network.break_link(from, to, Fault::HalfOpen);
         self.wait(BROKEN_MS_MAX);
-        self.heal(to);
+        self.heal(to, before);
     }
 
-    fn heal(&mut self, name: &str) {
+    fn flap(&mut self, name: &str) {
+        let before = self.cluster.network.struck(name);
+        let others = self.cluster.others(name);
+        let words: Vec<&str> = others.iter().map(String::as_str).collect();
+        for _ in 0..FLAPS {
+            let fault = match self.chance.below(3) {
+                0 => Fault::Silent,
+                1 => Fault::HalfOpen,
+                _ => Fault::Reset,
+            };
+            self.cluster.network.part(&[name], &words, fault);
+            self.wait(FLAP_MS_MAX);
+            self.cluster.network.heal();
+            self.wait(FLAP_MS_MAX);
+        }
+        self.traffic.await_work(&others, 1);
+        self.heal(name, before);
+    }
+
+    /// The leader and one other node do not hear each other, and the third hears both.
+    fn part(&mut self, leader: &str, name: &str) {
+        let before = self.cluster.network.struck(name);
+        self.cluster.network.part(&[leader], &[name], Fault::Silent);
+        self.traffic.await_work(&self.cluster.others(name), 1);
+        self.heal(name, before);
+    }
+
+    fn slow(&mut self, name: &str) {
+        let before = self.cluster.network.struck(name);
+        let others = self.cluster.others(name);
+        let words: Vec<&str> = others.iter().map(String::as_str).collect();
+        let late = Duration::from_millis(1 + self.chance.below(LATE_MS_MAX));
+        self.cluster
+            .network
+            .part(&[name], &words, Fault::Slow(late));
+        self.traffic.await_work(&others, 1);
+        self.heal(name, before);
+    }
+
+    fn heal(&mut self, name: &str, struck: u64) {
         self.wait(BROKEN_MS_MAX);
         assert!(
-            self.cluster.network.struck(name) > 0,
+            self.cluster.network.struck(name) > struck,
             "nothing has happened to {name}"
         );
         self.cluster.network.heal();
@@ -305,6 +374,7 @@ impl Trial {
     }
 
     fn leave(&self, asked: &str, who: &str) {
+        self.traffic.kept.lose(self.traffic.history.now(), who);
         let (status, answer) = self.cluster.leave(asked, who);
         assert_eq!(status, 200, "{who} cannot be removed: {answer}");
     }
@@ -322,7 +392,7 @@ impl Trial {
         processes::within(time, || false);
     }
 
-    fn report(self, until: Until, took: Duration) -> Value {
+    fn report(mut self, until: Until, took: Duration) -> Value {
         self.cluster.await_ready();
         self.traffic.await_work(&self.cluster.names(), 1);
         let history = self.traffic.history.clone();
@@ -336,17 +406,10 @@ impl Trial {
             let at = (outages.len() * percent).div_ceil(100).saturating_sub(1);
             outages.get(at).copied().map(millis)
         };
-        let tally = self.traffic.end(&self.cluster);
-        let usage: BTreeMap<String, Value> = self
-            .cluster
-            .nodes()
-            .iter()
-            .map(|node| {
-                let usage = processes::usage(node.pid());
-                let shown = json!({"resident_bytes": usage.resident_bytes, "descriptors": usage.descriptors});
-                (node.name.clone(), shown)
-            })
-            .collect();
+        let tally = self.traffic.end(&self.cluster, HEAPS_READ);
+        let quiet = calm::rest(&self.cluster);
+        let old_state = calm::restart_with_an_old_state(&mut self.cluster);
+        self.bounds.look(&self.cluster);
         self.cluster.finish();
         let Tally {
             acknowledged,
@@ -354,9 +417,12 @@ impl Trial {
             unknown_runs,
             refused,
             reads,
+            heaps_read,
             refusals,
-            wrong,
+            mut wrong,
         } = tally;
+        wrong.append(&mut quiet.wrong());
+        wrong.append(&mut self.bounds.exceeded());
         json!({
             "is_well": wrong.is_empty(),
             "wrong": wrong,
@@ -370,7 +436,10 @@ impl Trial {
                 "count": outages.len(), "p50": at(50), "p95": at(95), "max": at(100),
             },
             "answers_that_were_none": refusals,
-            "nodes_at_the_end": usage,
+            "heaps_read": heaps_read,
+            "quiet": quiet.json(),
+            "restart_with_an_old_state": old_state,
+            "nodes": self.bounds.json(),
         })
     }
 }
