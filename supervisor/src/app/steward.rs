@@ -20,7 +20,6 @@ use crate::limits::{
     ANNOUNCE_AGE, ANNOUNCE_INTERVAL, ANNOUNCED_AT_ONCE, CATCH_UP_PAUSE, EXPIRY_INTERVAL,
     EXPIRY_ROUNDS, NODE_SILENCE_MAX, STEWARD_INTERVAL,
 };
-use crate::raft::command::Command;
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
 use crate::store::{ExecutionId, Retention, Store, StoreError, View};
@@ -160,12 +159,9 @@ impl Steward {
                 continue;
             };
             tracing::warn!(node = %owner, why, "ending what a node was running");
-            let abandon = Command::Abandon {
-                owner,
-                at_us: Timestamp::now().as_microsecond(),
-                error: why.to_owned(),
-            };
-            self.nodes.handle.propose(&abandon).await?;
+            for abandon in self.store.abandoned(owner, Timestamp::now(), why).await? {
+                self.nodes.handle.propose(&abandon).await?;
+            }
         }
         Ok(())
     }

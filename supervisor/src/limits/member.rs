@@ -15,6 +15,8 @@ pub const ANNOUNCED_AT_ONCE: usize = 64;
 pub const NODE_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How often a leader looks after what dead nodes have left.
 pub const STEWARD_INTERVAL: Duration = Duration::from_secs(1);
+/// So many executions of a dead node are ended by one change.
+pub const ABANDONED_AT_ONCE: usize = 1024;
 /// How often a leader has executions forgotten that are kept no longer.
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// So many times at once it has some forgotten.
