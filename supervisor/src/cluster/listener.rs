@@ -102,7 +102,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        if let Err(error) = socket::prepare(&stream) {
+        if let Err(error) = socket::prepare_accepted(&stream) {
             tracing::debug!(%error, "a connection of a node could not be prepared");
         }
         tokio::select! {
