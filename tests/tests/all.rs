@@ -19,6 +19,8 @@ mod cluster_heaps;
 mod cluster_kills;
 mod cluster_members;
 mod cluster_partitions;
+mod cluster_tenants;
+mod cluster_unanswered;
 mod command_line;
 mod fairness;
 mod fetch;
