@@ -285,7 +285,6 @@ const CANCEL_EXECUTION: Route = Route {
         ErrorCode::NotRunning,
         ErrorCode::RunsElsewhere,
         ErrorCode::StillEnding,
-        ErrorCode::NodeUnreachable,
     ],
 };
 
