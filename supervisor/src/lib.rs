@@ -25,6 +25,7 @@
 //! * [`raft`]: the state that all nodes of a cluster share, and the log that keeps it equal.
 //! * [`cluster`]: one node of it, and what lies between nodes.
 //! * [`fetch`]: the requests of scripts.
+//! * `inbound`: what all that listens shares.
 //! * `outbound`: what all clients of other servers share.
 //! * [`upstream`]: questions to servers of the operator.
 //! * [`reload`]: a new configuration for a server that runs.
@@ -51,6 +52,7 @@ pub mod gc;
 pub mod heaps;
 mod hex;
 pub mod http;
+mod inbound;
 pub mod key_file;
 pub mod limits;
 pub mod mcp;

@@ -171,7 +171,7 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
         execution_timeout_secs: config.execution_timeout_default_secs,
     };
     let executions = tokio::select! {
-        started = Executions::start(config) => started?,
+        started = start(config, place.as_ref().map(|place| &place.0)) => started?,
         () = asked_to_end(&mut signals, place.is_some()) => return Ok(()),
     };
     tracing::info!("{summary}; V8 {}", executions.v8_version());
@@ -210,6 +210,24 @@ async fn serve(config: Config, log: Option<Log>) -> Result<(), Failure> {
                 grace,
             };
             service.listen(listening, access, signals).await
+        }
+    }
+}
+
+/// Starts all that runs scripts. A node that waits for its cluster says so meanwhile to those who ask over
+/// HTTP, such as what looks after it.
+async fn start(
+    config: ExecutionsConfig,
+    listening: Option<&Listening>,
+) -> Result<Executions, StartError> {
+    match listening.filter(|_| config.node.is_some()) {
+        None => Executions::start(config).await,
+        Some(listening) => {
+            tracing::info!(
+                "{}/healthz and /readyz answer while this node waits for its cluster",
+                listening.url()
+            );
+            listening.during(Executions::start(config)).await
         }
     }
 }

@@ -22,6 +22,8 @@ mod cluster_lan;
 mod cluster_large;
 mod cluster_members;
 mod cluster_partitions;
+mod cluster_tenants;
+mod cluster_unanswered;
 mod command_line;
 mod fairness;
 mod fetch;

@@ -1,6 +1,8 @@
 //! Any node of a cluster answers anything that any of them was asked for, whichever ran it.
 
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -216,25 +218,91 @@ fn a_balancer_without_stickiness_is_enough() {
     cluster.finish();
 }
 
+/// The code and the result of one execution, both as long as they may be, are one change of what nodes share.
+#[test]
+fn the_largest_change_comes_to_all_nodes() {
+    let cluster = Cluster::start(&Setup::default());
+    let code = format!("/*{}*/ 'y'.repeat(1 << 20)", "x".repeat((1 << 20) - 64));
+    for name in ["a", "b", "c"] {
+        let client = cluster.client(name);
+        let body = json!({"code": code, "session": name, "wait_ms": 15_000});
+        let ran = client.post("/api/exec", &body);
+        let ran = ran.json();
+        assert_eq!(ran["status"], "completed", "{name}: {}", ran["error"]);
+        let entries = client
+            .get(&format!("/api/sessions/{name}/snapshots"))
+            .json();
+        assert_eq!(entries["entries"].as_array().map(Vec::len), Some(1));
+    }
+    cluster.await_level();
+    cluster.finish();
+}
+
 #[test]
 fn a_node_that_is_asked_before_it_has_a_cluster_says_so() {
     let mut cluster = Cluster::prepare(&Setup::default());
     cluster.node_mut("a").start();
     let patience = Duration::from_secs(2);
     let client = cluster.node("a").client(patience);
-    // It waits for the others. Whether it listens to clients meanwhile or not: it takes nothing.
     let waits = || cluster.node("a").log().contains("no answer yet");
     assert!(
         processes::within(PATIENCE, waits),
         "{}",
         cluster.node("a").log()
     );
-    if let Ok(answer) = client.try_get("/readyz") {
-        assert_eq!(answer.status, 503, "{answer:?}");
+    // Whoever looks after it must not take it for dead, and may wait for it before it starts the others.
+    assert_eq!(client.get("/healthz").json(), json!({"status": "alive"}));
+    let ready = client.get("/readyz");
+    assert_eq!(
+        (ready.status, ready.json()),
+        (
+            503,
+            json!({"status": "unready", "checks": {"cluster": "failing"}})
+        )
+    );
+    let code = json!({"code": "1 + 1"});
+    let large = json!({"code": "1;".repeat(1 << 20)});
+    for refused in [
+        client.get("/api/executions"),
+        client.post("/api/exec", &code),
+        client.post("/api/exec", &large),
+        client.post(
+            "/mcp",
+            &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
+        ),
+    ] {
+        assert_eq!(
+            (refused.status, refused.error_code().as_str()),
+            (503, "cluster_unavailable"),
+            "{refused:?}"
+        );
+        assert_eq!(refused.header("retry-after"), "1", "{refused:?}");
     }
+    // Somebody always answers while the others come, and not one is refused.
+    let (stop, address) = (Arc::new(AtomicBool::new(false)), client.address());
+    let asking = {
+        let stop = Arc::clone(&stop);
+        thread::spawn(move || {
+            let mut statuses = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let answer = Client::of(address, PATIENCE).try_get("/readyz");
+                statuses.push(answer.map_or(0, |answer| answer.status));
+            }
+            statuses
+        })
+    };
     for name in ["b", "c"] {
         cluster.node_mut(name).start();
     }
     cluster.await_ready();
+    stop.store(true, Ordering::Relaxed);
+    let mut statuses = asking.join().unwrap();
+    assert!(
+        statuses.iter().all(|status| [200, 503].contains(status)),
+        "{statuses:?}"
+    );
+    statuses.dedup();
+    assert_eq!(statuses.last(), Some(&200), "{statuses:?}");
+    assert_eq!(client.run("1 + 1")["result"], "2");
     cluster.finish();
 }

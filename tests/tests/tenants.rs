@@ -202,8 +202,13 @@ fn no_operation_shows_or_touches_what_another_tenant_has() {
         .collect();
     let rows: BTreeSet<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
     assert_eq!(operations, rows, "each operation has its row");
+    assert_apart_in_api(first, second, &tenants.ids);
+    tenants.assert_untouched();
+}
 
-    let theirs = &tenants.ids;
+/// Asserts that no operation shows the second what the first has, or lets it touch that.
+pub(crate) fn assert_apart_in_api(first: &Client, second: &Client, theirs: &Ids) {
+    let described = first.get("/api/openapi.json").json();
     let unknown = Ids::unknown();
     for (name, row) in &OPERATIONS {
         match row {
@@ -227,7 +232,6 @@ fn no_operation_shows_or_touches_what_another_tenant_has() {
             }
         }
     }
-    tenants.assert_untouched();
 }
 
 fn ask(client: &Client, (method, path, body): &(&str, String, Value)) -> Answer {
@@ -377,17 +381,7 @@ fn no_tool_and_no_method_shows_or_touches_what_another_tenant_has() {
     let rows: BTreeSet<&str> = TOOLS.iter().map(|(name, _)| *name).collect();
     assert_eq!(tools, rows, "each tool has its row");
 
-    for (tool, row) in &TOOLS {
-        let call = |client: &Client, arguments: Value| {
-            let params = json!({"name": tool, "arguments": arguments});
-            modern(client, "tools/call", params)
-        };
-        check(&tenants, tool, row, &call);
-    }
-    for (method, row) in &METHODS {
-        let call = |client: &Client, params: Value| modern(client, method, params);
-        check(&tenants, method, row, &call);
-    }
+    assert_apart_in_mcp(first, second, &tenants.ids);
     assert_eq!(
         told(&modern(second, "tools/list", json!({})))["result"]["tools"],
         listed["result"]["tools"]
@@ -395,8 +389,28 @@ fn no_tool_and_no_method_shows_or_touches_what_another_tenant_has() {
     tenants.assert_untouched();
 }
 
-fn check(tenants: &Tenants, name: &str, row: &McpRow, call: &dyn Fn(&Client, Value) -> Answer) {
-    let (first, second, theirs) = (&tenants.first, &tenants.second, &tenants.ids);
+/// Asserts that no tool and no method shows the second what the first has, or lets it touch that.
+pub(crate) fn assert_apart_in_mcp(first: &Client, second: &Client, theirs: &Ids) {
+    let tenants = (first, second, theirs);
+    for (tool, row) in &TOOLS {
+        let call = |client: &Client, arguments: Value| {
+            let params = json!({"name": tool, "arguments": arguments});
+            modern(client, "tools/call", params)
+        };
+        check(tenants, tool, row, &call);
+    }
+    for (method, row) in &METHODS {
+        let call = |client: &Client, params: Value| modern(client, method, params);
+        check(tenants, method, row, &call);
+    }
+}
+
+fn check(
+    (first, second, theirs): (&Client, &Client, &Ids),
+    name: &str,
+    row: &McpRow,
+    call: &dyn Fn(&Client, Value) -> Answer,
+) {
     match row {
         McpRow::Names(said) => {
             let unknown = Ids::unknown();

@@ -16,6 +16,8 @@ const NO_AUDIT: &str = "the server cannot write to its audit log now; nothing wa
                         again later";
 const NO_NODE: &str =
     "the node that runs this execution gives no answer now; try again in a moment";
+const NO_ANSWER: &str = "the node that runs this execution did not say whether it has ended it; cancel it \
+                         again: where it is told to be cancelled then, that was done";
 const NO_HEAPS: &str =
     "the server cannot reach its heaps now; nothing was accepted, try again later";
 
@@ -43,6 +45,7 @@ const fn instead(error: &Error) -> Option<&'static str> {
         }
         Error::Unavailable(Unavailable::Audit { .. }) => Some(NO_AUDIT),
         Error::Unavailable(Unavailable::Node { .. }) => Some(NO_NODE),
+        Error::Unavailable(Unavailable::CancelUnanswered { .. }) => Some(NO_ANSWER),
         Error::Heap(HeapError::Unavailable { .. } | HeapError::NotCopied { .. }) => Some(NO_HEAPS),
         Error::NotFound { .. }
         | Error::Gone { .. }

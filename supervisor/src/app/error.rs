@@ -207,6 +207,17 @@ pub enum Unavailable {
         /// What happened.
         problem: String,
     },
+    /// The node that runs an execution was asked to end it, and its answer has not come.
+    #[error(
+        "node {node}, which runs this execution, did not say whether it has ended it: {problem}. Cancel it \
+         again: where it is told to be cancelled then, that was done"
+    )]
+    CancelUnanswered {
+        /// What it is called.
+        node: String,
+        /// What happened.
+        problem: String,
+    },
     /// A killed worker has not gone yet.
     #[error("execution {id} was asked to end, but has not ended yet; ask for it again later")]
     StillEnding {

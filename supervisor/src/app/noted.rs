@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{Error, Unavailable};
 use super::workspace::Workspace;
-use crate::audit::{Actor, Event, Unwritable};
+use crate::audit::{Actor, Audit, Event, Place, Unwritable};
 use crate::heaps::HeapId;
 use crate::hex::Hex;
 use crate::store::{ExecutionId, View};
@@ -51,19 +51,75 @@ impl Workspace {
         }
     }
 
-    pub(super) fn cancel_asked(&self, id: ExecutionId, is_cancelled: bool) {
-        self.shared.services.audit.note(Event::CancelAsked {
-            actor: self.actor(),
-            execution: id.to_string(),
-            is_cancelled,
-        });
+    /// What is noted of a cancel, from when it is asked for.
+    pub(super) fn cancel_asked(&self, id: ExecutionId) -> Asked {
+        Asked {
+            audit: self.shared.services.audit.clone(),
+            place: None,
+            event: Some(Event::CancelAsked {
+                actor: self.actor(),
+                execution: id.to_string(),
+                is_cancelled: None,
+            }),
+        }
     }
 
-    pub(super) fn tags_changed(&self, heap: HeapId, change: &'static str) -> Event {
-        Event::TagsChanged {
-            actor: self.actor(),
-            heap: heap.to_string(),
-            change,
+    /// What is noted of a change of tags, from when it is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: it cannot be noted, and must not be made.
+    pub(super) fn tags_change(&self, heap: HeapId, change: &'static str) -> Result<Asked, Error> {
+        let audit = &self.shared.services.audit;
+        Ok(Asked {
+            place: Some(audit.place()?),
+            audit: audit.clone(),
+            event: Some(Event::TagsChanged {
+                actor: self.actor(),
+                heap: heap.to_string(),
+                change,
+                outcome: Some(UNKNOWN),
+            }),
+        })
+    }
+}
+
+/// What is noted where nobody knows what has become of something.
+const UNKNOWN: &str = "unknown";
+
+/// Something that was asked for. It is noted whatever becomes of it: also where whoever has asked goes away,
+/// and nobody hears the answer any more.
+#[derive(Debug)]
+pub(super) struct Asked {
+    audit: Audit,
+    place: Option<Place>,
+    /// What is to be noted, as far as it is known.
+    event: Option<Event>,
+}
+
+impl Asked {
+    /// It was done, or, of a cancel: not, because the execution ended before.
+    pub(super) fn came_to(mut self, is_done: bool) {
+        match &mut self.event {
+            Some(Event::TagsChanged { outcome, .. }) if is_done => *outcome = None,
+            Some(Event::CancelAsked { is_cancelled, .. }) => *is_cancelled = Some(is_done),
+            _ => self.event = None,
+        }
+    }
+
+    /// Nothing was done, for certain.
+    pub(super) fn came_to_nothing(mut self) {
+        self.event = None;
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let Some(event) = self.event.take() else {
+            return;
+        };
+        match self.place.take() {
+            Some(place) => place.note(event),
+            None => self.audit.note(event),
         }
     }
 }
@@ -93,5 +149,61 @@ const fn reason(error: &Error) -> &'static str {
         Error::OverQuota(excess) => excess.quota.name(),
         Error::Unavailable(_) => "unavailable",
         Error::Internal(_) => "internal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::AuditConfig;
+
+    fn tags(place: Option<Place>, audit: &Audit, heap: &str) -> Asked {
+        let event = Event::TagsChanged {
+            actor: Actor {
+                tenant: "t".to_owned(),
+                token: None,
+                transport: None,
+            },
+            heap: heap.to_owned(),
+            change: "set",
+            outcome: Some(UNKNOWN),
+        };
+        Asked {
+            audit: audit.clone(),
+            place,
+            event: Some(event),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_noted_whoever_hears_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = AuditConfig {
+            path: directory.path().join("audit.log"),
+            key_file: directory.path().join("audit.key"),
+            file_bytes_max: 1 << 20,
+            files_max: 2,
+        };
+        let path = config.path.clone();
+        let opened = tokio::task::spawn_blocking(move || Audit::open(&config));
+        let audit = opened.await.unwrap().unwrap();
+        let place = || Some(audit.place().unwrap());
+        tags(place(), &audit, "made").came_to(true);
+        tags(place(), &audit, "not made").came_to_nothing();
+        // Nobody knows, or whoever has asked has gone: the future that would say so is dropped.
+        drop(tags(place(), &audit, "unknown"));
+        drop(tags(None, &audit, "unknown too"));
+        audit.close().await;
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = |heap: &str| {
+            text.lines()
+                .find(|line| line.contains(&format!("\"{heap}\"")))
+        };
+        assert!(!line("made").unwrap().contains("outcome"), "{text}");
+        assert_eq!(line("not made"), None);
+        for heap in ["unknown", "unknown too"] {
+            let line = line(heap).unwrap();
+            assert!(line.contains("\"outcome\":\"unknown\""), "{line}");
+        }
     }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::error::{Error, Internal, Unavailable};
+use super::error::{Conflict, Error, Internal, Unavailable};
 use super::nodes::{Nodes, Reach};
 use super::question::{Asked, Told};
 use super::workspace::Workspace;
 use crate::limits;
 use crate::raft::ids::RaftId;
-use crate::store::{ExecutionId, OutputPage, PageRequest, Source, Stored, View};
+use crate::store::{CancelledBy, End, ExecutionId, OutputPage, PageRequest, Source, Stored, View};
 
 /// Where an execution is that has no driver here.
 #[derive(Debug)]
@@ -150,8 +150,42 @@ impl Workspace {
         }
     }
 
-    /// Has another node end one of its executions.
-    pub(super) async fn cancel_there(&self, node: RaftId, id: ExecutionId) -> Result<(), Error> {
+    /// Has another node end one of its executions. Where its answer is lost, the end that it has recorded may
+    /// still tell what it has done.
+    pub(super) async fn cancel_elsewhere(
+        &self,
+        node: RaftId,
+        id: ExecutionId,
+    ) -> Result<(), Error> {
+        let asked = self.cancel_asked(id);
+        let told = match self.cancel_there(node, id).await {
+            Err(Error::Unavailable(Unavailable::Node { node, problem })) => {
+                let end = self.end_known_to_others(id).await;
+                end.unwrap_or(Err(Error::Unavailable(Unavailable::CancelUnanswered {
+                    node,
+                    problem,
+                })))
+            }
+            told => told,
+        };
+        match &told {
+            Ok(()) => asked.came_to(true),
+            Err(Error::Conflict(_)) => asked.came_to(false),
+            // The log says that it is not known.
+            Err(Error::Unavailable(_) | Error::Internal(_)) => {}
+            Err(_) => asked.came_to_nothing(),
+        }
+        told
+    }
+
+    /// How an execution has ended that somebody was asked to cancel, as far as that stands in the log.
+    async fn end_known_to_others(&self, id: ExecutionId) -> Option<Result<(), Error>> {
+        self.catch_up().await.ok()?;
+        let stored = self.stored(id).await.ok()??;
+        cancelled(id, &stored.view)
+    }
+
+    async fn cancel_there(&self, node: RaftId, id: ExecutionId) -> Result<(), Error> {
         let asked = (Asked::Cancel, limits::CANCEL_WAIT_MAX);
         match self.ask(node, id, asked).await? {
             Told::Cancelled => Ok(()),
@@ -261,6 +295,19 @@ impl Workspace {
         tracing::error!(%node, problem, "a node gave an answer that makes no sense");
         Error::Internal(Internal::Node { problem })
     }
+}
+
+/// What an end says to whoever has asked for it, and has got no answer: cancelled is what they wanted.
+fn cancelled(id: ExecutionId, view: &View) -> Option<Result<(), Error>> {
+    Some(match view.end.as_ref()? {
+        End::Cancelled {
+            by: CancelledBy::Client,
+        } => Ok(()),
+        _ => Err(Error::Conflict(Conflict::NotRunning {
+            id,
+            status: view.status,
+        })),
+    })
 }
 
 /// An execution of another node that has not ended is best known there.

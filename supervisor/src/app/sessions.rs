@@ -4,6 +4,7 @@ use super::cursor::List;
 use super::error::{Error, Unavailable};
 use super::executions::unreadable;
 use super::nodes::undecided;
+use super::noted::Asked;
 use super::request::{
     HeapChoice, HeapList, HeapQuery, RunRequest, SessionList, SessionsRequest, SnapshotsRequest,
 };
@@ -84,14 +85,12 @@ impl Workspace {
     pub async fn set_heap_tags(&self, heap: HeapId, tags: Tags) -> Result<(), Error> {
         self.need_state("set_heap_tags")?;
         self.expect_cluster()?;
-        let place = self.shared.services.audit.place()?;
+        let asked = self.tags_change(heap, "set")?;
         let written = self
             .store()
             .set_tags(self.tenant().clone(), heap, tags)
             .await;
-        found(heap, written)?;
-        place.note(self.tags_changed(heap, "set"));
-        Ok(())
+        changed(heap, written, asked)
     }
 
     /// Deletes these tags of a heap, or all of them. A tag that is not there is no error.
@@ -105,14 +104,12 @@ impl Workspace {
     ) -> Result<(), Error> {
         self.need_state("delete_heap_tags")?;
         self.expect_cluster()?;
-        let place = self.shared.services.audit.place()?;
+        let asked = self.tags_change(heap, "delete")?;
         let written = self
             .store()
             .delete_tags(self.tenant().clone(), heap, keys)
             .await;
-        found(heap, written)?;
-        place.note(self.tags_changed(heap, "delete"));
-        Ok(())
+        changed(heap, written, asked)
     }
 
     /// The heaps that have all these tags, the newest first.
@@ -166,7 +163,18 @@ impl Workspace {
     }
 }
 
-/// What became of a change of a heap's tags.
+/// What became of a change of a heap's tags. It is noted, unless it was certainly not made.
+fn changed(heap: HeapId, written: Result<bool, StoreError>, asked: Asked) -> Result<(), Error> {
+    let changed = found(heap, written);
+    match &changed {
+        Ok(()) => asked.came_to(true),
+        // The log says so when it is dropped.
+        Err(Error::Unavailable(Unavailable::Undecided { .. } | Unavailable::ShuttingDown)) => {}
+        Err(_) => asked.came_to_nothing(),
+    }
+    changed
+}
+
 fn found(heap: HeapId, written: Result<bool, StoreError>) -> Result<(), Error> {
     match written {
         Ok(true) => Ok(()),

@@ -5,10 +5,12 @@
 //! the leader   what dead nodes ran is ended; what is kept no longer is forgotten
 //! ```
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -20,10 +22,10 @@ use crate::limits::{
     ANNOUNCE_AGE, ANNOUNCE_INTERVAL, ANNOUNCED_AT_ONCE, CATCH_UP_PAUSE, EXPIRY_INTERVAL,
     EXPIRY_ROUNDS, NODE_SILENCE_MAX, STEWARD_INTERVAL,
 };
-use crate::raft::command::Command;
 use crate::raft::core::Failure;
 use crate::raft::ids::RaftId;
 use crate::store::{ExecutionId, Retention, Store, StoreError, View};
+use crate::tenant::Tenant;
 
 /// What people are told of an execution whose node is not heard any more.
 const NODE_SILENT: &str = "the node that ran it is not heard any more; run it again";
@@ -65,29 +67,28 @@ impl Steward {
     async fn announce(self, shared: Weak<Shared>) {
         let mut looks = interval(ANNOUNCE_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut under_way, mut told_of) = (FuturesUnordered::new(), HashSet::new());
         loop {
-            looks.tick().await;
-            let Some(old) = shared
-                .upgrade()
-                .map(|shared| unannounced(&mut shared.live()))
-            else {
+            let told = tokio::select! {
+                _ = looks.tick() => None,
+                Some(told) = under_way.next() => Some(told),
+            };
+            let Some(shared) = shared.upgrade() else {
                 return;
             };
-            let told = join_all(old.into_iter().map(async |view| {
-                let id = view.id;
-                (id, self.store.announce(view).await)
-            }));
-            for (id, told) in told.await {
-                match told {
-                    // Others can still ask this node for it.
-                    Err(error) => tracing::debug!(%id, %error, "an execution was not made known"),
-                    Ok(()) => {
-                        let Some(shared) = shared.upgrade() else {
-                            return;
-                        };
-                        note_announced(&mut shared.live(), id);
-                    }
+            let Some((id, told)) = told else {
+                for view in unannounced(&shared.live(), &told_of) {
+                    let (store, id) = (self.store.clone(), view.id);
+                    told_of.insert(id);
+                    under_way.push(async move { (id, store.announce(view).await) });
                 }
+                continue;
+            };
+            told_of.remove(&id);
+            match told {
+                // Others can still ask this node for it.
+                Err(error) => tracing::debug!(%id, %error, "an execution was not made known"),
+                Ok(()) => note_announced(&mut shared.live(), id),
             }
         }
     }
@@ -160,12 +161,9 @@ impl Steward {
                 continue;
             };
             tracing::warn!(node = %owner, why, "ending what a node was running");
-            let abandon = Command::Abandon {
-                owner,
-                at_us: Timestamp::now().as_microsecond(),
-                error: why.to_owned(),
-            };
-            self.nodes.handle.propose(&abandon).await?;
+            for abandon in self.store.abandoned(owner, Timestamp::now(), why).await? {
+                self.nodes.handle.propose(&abandon).await?;
+            }
         }
         Ok(())
     }
@@ -216,8 +214,8 @@ impl Leads {
     }
 }
 
-/// Those that are old enough, and that no other node knows of.
-fn unannounced(live: &mut Live) -> Vec<View> {
+/// Those that are old enough, and that no other node knows of or is being told of.
+fn unannounced(live: &Live, told_of: &HashSet<ExecutionId>) -> Vec<View> {
     let now = Timestamp::now();
     let is_old = |view: &View| {
         let age = now.duration_since(view.submitted_at);
@@ -226,15 +224,79 @@ fn unannounced(live: &mut Live) -> Vec<View> {
     let executions = live.drivers.values();
     let unknown = executions.filter(|execution| !execution.is_announced);
     let views = unknown.map(|execution| execution.view.borrow());
-    views
+    let old: Vec<View> = views
         .filter(|view| is_old(view))
-        .take(ANNOUNCED_AT_ONCE)
         .map(|view| view.clone())
-        .collect()
+        .collect();
+    next(old, told_of)
+}
+
+/// Of those that others do not know of, the oldest of each tenant, as many as it has places left: so none
+/// waits for those of another one, however many these are and however long they take.
+fn next(mut old: Vec<View>, told_of: &HashSet<ExecutionId>) -> Vec<View> {
+    old.sort_by_key(|view| (view.submitted_at, view.id));
+    let mut places: HashMap<Tenant, usize> = HashMap::new();
+    for view in old.iter().filter(|view| told_of.contains(&view.id)) {
+        *places.entry(view.tenant.clone()).or_default() += 1;
+    }
+    old.retain(|view| {
+        if told_of.contains(&view.id) {
+            return false;
+        }
+        let taken = places.entry(view.tenant.clone()).or_default();
+        *taken += 1;
+        *taken <= ANNOUNCED_AT_ONCE
+    });
+    old
 }
 
 fn note_announced(live: &mut Live, id: ExecutionId) {
     if let Some(execution) = live.drivers.get_mut(&id) {
         execution.is_announced = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::driver;
+    use crate::store::Limits;
+
+    fn views(tenant: &str, count: usize) -> Vec<View> {
+        let tenant: Tenant = tenant.parse().unwrap();
+        let limits = Limits {
+            heap_memory_max_mb: 8,
+            execution_timeout_secs: 30,
+        };
+        let view = |_| driver::accepted(ExecutionId::random(), tenant.clone(), limits);
+        (0..count).map(view).collect()
+    }
+
+    fn of(tenant: &str, views: &[View]) -> usize {
+        let of = views.iter().filter(|view| view.tenant.name() == tenant);
+        of.count()
+    }
+
+    #[test]
+    fn a_flood_of_one_tenant_delays_no_other() {
+        let flood = views("flood", 10 * ANNOUNCED_AT_ONCE);
+        let quiet = views("quiet", 2);
+        let all = [flood, quiet].concat();
+        let first = next(all.clone(), &HashSet::new());
+        assert_eq!(of("flood", &first), ANNOUNCED_AT_ONCE);
+        assert_eq!(of("quiet", &first), 2);
+        let oldest = all.iter().map(|view| view.submitted_at).min();
+        assert_eq!(first.first().map(|view| view.submitted_at), oldest);
+        // None of the first has been told of, and both have more.
+        let told_of: HashSet<ExecutionId> = first.iter().map(|view| view.id).collect();
+        let all = [all, views("quiet", 1), views("flood", 1)].concat();
+        let second = next(all.clone(), &told_of);
+        assert_eq!((of("flood", &second), of("quiet", &second)), (0, 1));
+        // One place is free again.
+        let mut told_of = told_of;
+        let done = first.iter().find(|view| view.tenant.name() == "flood");
+        told_of.remove(&done.unwrap().id);
+        let left = all.into_iter().filter(|view| view.id != done.unwrap().id);
+        assert_eq!(of("flood", &next(left.collect(), &told_of)), 1);
     }
 }

@@ -222,8 +222,9 @@ impl Workspace {
     /// Kills the execution, or takes it out of the queue, and waits until its end is written.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it has ended, also when it ended before the kill; and as
-    /// [`Workspace::get`].
+    /// [`Error::Conflict`] when it has ended, also when it ended before the kill, with how it has;
+    /// [`Error::Unavailable`] when its node does not say what it has done: who asks again is told that, or
+    /// has it done; and as [`Workspace::get`].
     pub async fn cancel(&self, id: ExecutionId) -> Result<(), Error> {
         let found = self
             .shared
@@ -232,11 +233,7 @@ impl Workspace {
             .map(|execution| (execution.view.clone(), execution.cancel.take()));
         let Some((view, cancel)) = found else {
             return match self.find(id).await? {
-                Found::There(node, _) => {
-                    self.cancel_there(node, id).await?;
-                    self.cancel_asked(id, true);
-                    Ok(())
-                }
+                Found::There(node, _) => self.cancel_elsewhere(node, id).await,
                 Found::Here(stored) if stored.view.status.is_end() => {
                     let status = stored.view.status;
                     Err(Error::Conflict(Conflict::NotRunning { id, status }))
@@ -245,13 +242,16 @@ impl Workspace {
             };
         };
         drop(view);
+        let asked = self.cancel_asked(id);
         let is_first = cancel.is_some();
         if let Some(cancel) = cancel {
             // A driver that does not listen any more has an end already.
             let _ = cancel.send(CancelledBy::Client);
         }
         let view = self.wait(id, limits::CANCEL_WAIT_MAX).await?;
-        self.cancel_asked(id, is_first && view.status == Status::Cancelled);
+        if view.status.is_end() {
+            asked.came_to(is_first && view.status == Status::Cancelled);
+        }
         match view.status {
             Status::Cancelled if is_first => Ok(()),
             Status::Completed | Status::Failed | Status::Cancelled | Status::TimedOut => {

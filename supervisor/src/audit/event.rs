@@ -116,8 +116,9 @@ pub enum Event {
         actor: Actor,
         /// Its id.
         execution: String,
-        /// Whether that ended it.
-        is_cancelled: bool,
+        /// Whether that ended it; nothing where that is not known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        is_cancelled: Option<bool>,
     },
     /// It was decided whether a script may make a request.
     RequestDecided {
@@ -148,6 +149,9 @@ pub enum Event {
         heap: String,
         /// `set` or `delete`.
         change: &'static str,
+        /// `unknown` where nobody knows whether they were.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outcome: Option<&'static str>,
     },
     /// Somebody could not say who it is.
     AuthenticationFailed {

@@ -79,7 +79,7 @@ pub enum Decision {
         /// What for.
         why: Waiting,
         /// The cluster that it would make.
-        proposal: Option<ClusterId>,
+        proposal: Option<Membership>,
     },
     /// It must not start so.
     Refuse(Contradiction),
@@ -147,12 +147,21 @@ pub fn first_cluster(members: &[Member]) -> ClusterId {
     ClusterId::of(&places.join(","), &ids)
 }
 
-/// What a node does that has been told this. `answers` are those of the nodes that it lists.
+/// What a node knows of those whom it lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard<'a> {
+    /// What each has answered now.
+    pub answers: &'a [(Listed, Option<Found>)],
+    /// The cluster that it would have made, as of what they answered before.
+    pub before: Option<&'a Membership>,
+}
+
+/// What a node does that has been told this, and has heard that.
 pub fn decide(
     me: &Peer,
     disk: Disk,
     (begin, forces_new): (&Begin, bool),
-    answers: &[(Listed, Option<Found>)],
+    heard: Heard<'_>,
 ) -> Decision {
     match (disk, forces_new) {
         (Disk::OfMember, true) => return Decision::ResumeAlone,
@@ -163,7 +172,7 @@ pub fn decide(
     match begin {
         Begin::Alone => Decision::First(membership(vec![me.as_member(false)])),
         Begin::Join { seed, .. } => Decision::Join(seed.clone()),
-        Begin::With(_) => together(me, answers),
+        Begin::With(_) => together(me, heard),
     }
 }
 
@@ -176,7 +185,7 @@ fn membership(mut members: Vec<Member>) -> Membership {
     }
 }
 
-fn together(me: &Peer, answers: &[(Listed, Option<Found>)]) -> Decision {
+fn together(me: &Peer, Heard { answers, before }: Heard<'_>) -> Decision {
     if let Some(contradiction) = contradiction(me, answers) {
         return Decision::Refuse(contradiction);
     }
@@ -200,7 +209,10 @@ fn together(me: &Peer, answers: &[(Listed, Option<Found>)]) -> Decision {
     let silent = answers.iter().filter(|(_, found)| found.is_none());
     let silent: Vec<Listed> = silent.map(|(listed, _)| listed.clone()).collect();
     if !silent.is_empty() {
-        return wait(Waiting::Silent(silent));
+        return Decision::Wait {
+            why: Waiting::Silent(silent),
+            proposal: before.filter(|before| is_still(before, answers)).cloned(),
+        };
     }
     let others = answers.iter().filter_map(|(_, found)| found.as_ref());
     let others = others.map(|found| found.peer.as_member(false));
@@ -220,8 +232,17 @@ fn together(me: &Peer, answers: &[(Listed, Option<Found>)]) -> Decision {
     }
     Decision::Wait {
         why: Waiting::NotAgreed(others),
-        proposal: Some(first.cluster),
+        proposal: Some(first),
     }
+}
+
+/// Whether all who have answered are those that they were. Who is silent for once has not changed its mind,
+/// and whoever stands by its word then is believed by the others: were it taken back each time, machines that
+/// are so busy that some answer is always missing would never find a moment in which all agree. A cluster is
+/// begun all the same by those alone who have just heard all of its members.
+fn is_still(before: &Membership, answers: &[(Listed, Option<Found>)]) -> bool {
+    let mut found = answers.iter().filter_map(|(_, found)| found.as_ref());
+    found.all(|found| before.members.contains(&found.peer.as_member(false)))
 }
 
 fn contradiction(me: &Peer, answers: &[(Listed, Option<Found>)]) -> Option<Contradiction> {

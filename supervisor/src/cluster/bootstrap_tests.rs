@@ -33,7 +33,14 @@ fn with(names: &[&str]) -> Begin {
 fn decide_a(answers: &[(Listed, Option<Found>)]) -> Decision {
     let names: Vec<String> = answers.iter().map(|(one, _)| one.to_string()).collect();
     let begin = Begin::With(names.iter().map(|name| name.parse().unwrap()).collect());
-    decide(&peer("a", 1), Disk::Empty, (&begin, false), answers)
+    decide(&peer("a", 1), Disk::Empty, (&begin, false), heard(answers))
+}
+
+fn heard(answers: &[(Listed, Option<Found>)]) -> Heard<'_> {
+    Heard {
+        answers,
+        before: None,
+    }
 }
 
 fn abc() -> Membership {
@@ -47,7 +54,7 @@ fn a_disk_of_a_member_decides() {
     let seed = "b:1".parse().unwrap();
     let as_learner = true;
     for begin in [Begin::Alone, with(&["b"]), Begin::Join { seed, as_learner }] {
-        let decide = |disk, forces_new| decide(&me, disk, (&begin, forces_new), &[]);
+        let decide = |disk, forces_new| decide(&me, disk, (&begin, forces_new), heard(&[]));
         assert_eq!(decide(Disk::OfMember, false), Decision::Resume);
         assert_eq!(decide(Disk::OfMember, true), Decision::ResumeAlone);
         let nothing = Decision::Refuse(Contradiction::NothingLeft);
@@ -58,13 +65,18 @@ fn a_disk_of_a_member_decides() {
 #[test]
 fn a_node_that_knows_nobody_is_a_cluster() {
     let me = peer("a", 1);
-    let alone = decide(&me, Disk::Empty, (&Begin::Alone, false), &[]);
+    let alone = decide(&me, Disk::Empty, (&Begin::Alone, false), heard(&[]));
     let Decision::First(first) = alone else {
         panic!("{alone:?}");
     };
     assert_eq!(first.members, [me.as_member(false)]);
     // Each life makes another one.
-    let again = decide(&peer("a", 2), Disk::Empty, (&Begin::Alone, false), &[]);
+    let again = decide(
+        &peer("a", 2),
+        Disk::Empty,
+        (&Begin::Alone, false),
+        heard(&[]),
+    );
     assert!(matches!(again, Decision::First(other) if other.cluster != first.cluster));
 }
 
@@ -75,7 +87,7 @@ fn a_node_that_is_to_join_asks() {
         seed: seed.clone(),
         as_learner: false,
     };
-    let decision = decide(&peer("a", 1), Disk::Empty, (&begin, false), &[]);
+    let decision = decide(&peer("a", 1), Disk::Empty, (&begin, false), heard(&[]));
     assert_eq!(decision, Decision::Join(seed));
 }
 
@@ -93,6 +105,7 @@ fn the_first_members_begin_when_all_would_make_the_same_cluster() {
     for other in [None, Some(ClusterId([9; 16]))] {
         let decision = decide_a(&[fresh("b", proposal), fresh("c", other)]);
         let why = Waiting::NotAgreed(vec![listed("c")]);
+        let proposal = Some(abc());
         assert_eq!(decision, Decision::Wait { why, proposal });
     }
     let decision = decide_a(&[fresh("b", proposal), fresh("c", proposal)]);
@@ -101,7 +114,87 @@ fn the_first_members_begin_when_all_would_make_the_same_cluster() {
     let mut other_life = fresh("c", proposal);
     other_life.1.as_mut().unwrap().peer = peer("c", 2);
     let decision = decide_a(&[fresh("b", proposal), other_life]);
-    assert!(matches!(decision, Decision::Wait { proposal: other, .. } if other != proposal));
+    assert!(matches!(decision, Decision::Wait { proposal: Some(other), .. } if other != abc()));
+}
+
+#[test]
+fn a_silence_takes_no_word_back_and_another_life_does() {
+    let begin = with(&["b", "c"]);
+    let first = abc();
+    let decide = |answers: &[(Listed, Option<Found>)]| {
+        let before = Some(&first);
+        let heard = Heard { answers, before };
+        decide(&peer("a", 1), Disk::Empty, (&begin, false), heard)
+    };
+    let agreed = Some(first.cluster);
+    for b in [fresh("b", None), fresh("b", agreed), (listed("b"), None)] {
+        let decision = decide(&[b, (listed("c"), None)]);
+        let expected =
+            matches!(&decision, Decision::Wait { proposal: Some(kept), .. } if *kept == first);
+        assert!(expected, "{decision:?}");
+    }
+    let mut other_life = fresh("b", agreed);
+    other_life.1.as_mut().unwrap().peer = peer("b", 2);
+    let decision = decide(&[other_life, (listed("c"), None)]);
+    assert!(
+        matches!(decision, Decision::Wait { proposal: None, .. }),
+        "{decision:?}"
+    );
+}
+
+/// Three nodes whose questions are answered in time with a chance of one in two: how many times all of them
+/// look until they are a cluster.
+fn looks_until_begun(mut dice: u64) -> usize {
+    let names = ["a", "b", "c"];
+    let mut said: [Seen; 3] = std::array::from_fn(|_| Seen::Fresh { proposal: None });
+    let mut before: [Option<Membership>; 3] = [None, None, None];
+    for looks in 1.. {
+        for me in 0..3 {
+            if matches!(said[me], Seen::Member { .. }) {
+                continue;
+            }
+            let others = names.iter().enumerate().filter(|(other, _)| *other != me);
+            let answers: Vec<_> = others
+                .map(|(other, name)| {
+                    dice = dice
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    let found = Found {
+                        peer: peer(name, 1),
+                        seen: said[other].clone(),
+                    };
+                    (listed(name), (dice >> 63 == 0).then_some(found))
+                })
+                .collect();
+            let heard = Heard {
+                answers: &answers,
+                before: before[me].as_ref(),
+            };
+            let begin = with(&names);
+            said[me] = match decide(&peer(names[me], 1), Disk::Empty, (&begin, false), heard) {
+                Decision::Wait { proposal, .. } => {
+                    before[me].clone_from(&proposal);
+                    Seen::Fresh {
+                        proposal: proposal.map(|first| first.cluster),
+                    }
+                }
+                Decision::First(Membership { cluster, members }) => {
+                    Seen::Member { cluster, members }
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+        if said.iter().all(|seen| matches!(seen, Seen::Member { .. })) {
+            return looks;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn nodes_that_answer_every_other_time_come_together_soon() {
+    let looks = (0..300).map(looks_until_begun);
+    assert!(looks.max().unwrap() <= 40);
 }
 
 #[test]

@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::hostile_tests::{Scene, Sender, heard, say, written};
-use super::routes::PACKETS;
+use super::hostile_tests::{Scene, Sender, heard, written};
+use super::routes::{ASK, PACKETS};
 use super::sample_tests::{append, heartbeat, packet};
 use super::stand_tests::*;
-use super::{Outbox as _, Trust, batch};
+use super::{Outbox as _, Peer, Trust, batch};
 use crate::limits::{
-    INBOX_KEPT_BACK, INBOX_LENGTH_MAX, PEER_BODIES_BYTES_MAX, PEER_CONNECTIONS_MAX,
-    PEER_CONNECTS_AT_ONCE,
+    COMMAND_BYTES_MAX, INBOX_KEPT_BACK, INBOX_LENGTH_MAX, PEER_ANSWERS_BYTES_MAX,
+    PEER_BODIES_BYTES_MAX, PEER_CONNECTIONS_MAX, PEER_CONNECTS_AT_ONCE, PHONE_ANSWER_BYTES_MAX,
 };
 use crate::metrics::{Crowded, Way};
 use crate::raft::core::Event;
@@ -85,41 +85,93 @@ async fn begin(scene: &Scene, sender: &mut Sender, bytes: usize) -> TcpStream {
     stream
 }
 
-#[tokio::test]
-async fn bodies_that_are_on_their_way_have_one_room_for_all() {
-    const EACH: usize = PEER_BODIES_BYTES_MAX / PEER_CONNECTIONS_MAX;
-    let scene = Scene::new();
+/// Another member, which does nobody any harm.
+fn third(scene: &Scene) -> Peer {
     let third = peer(&config("c", Trust::Nobody));
     let all = [scene.me().clone(), scene.other.clone(), third.clone()];
-    let mut large = Vec::new();
+    let hearing = scene.stand.endpoint.hearing();
+    hearing.0.roster.set_members(&members(&all));
+    third
+}
+
+#[tokio::test]
+async fn a_node_whose_bodies_take_all_they_can_leaves_room_to_others() {
+    const EACH: usize = 1 << 20;
+    let scene = Scene::new();
+    let third = third(&scene);
     let mut sender = scene.sender();
-    for _ in 0..PEER_CONNECTIONS_MAX {
-        large.push(begin(&scene, &mut sender, EACH).await);
-    }
-    let request = |number| {
-        let packet = between(&third, scene.me(), packet(number));
-        let body = batch::encode(&[packet]).0;
-        Sender::new(&third, scene.me()).request(&Method::POST, PACKETS, &body)
+    let mut held = Vec::new();
+    // So many are being read, and the next one is refused before anything of it is.
+    let refused = loop {
+        let mut stream = begin(&scene, &mut sender, EACH).await;
+        match timeout(Duration::from_millis(300), heard(&mut stream)).await {
+            Ok(status) => break status,
+            Err(_) => held.push(stream),
+        }
     };
-    let say_it = async |number| {
-        let stream = TcpStream::connect(scene.at()).await.unwrap();
-        say(stream, &request(number)).await
-    };
-    scene
-        .stand
-        .endpoint
-        .hearing()
-        .0
-        .roster
-        .set_members(&members(&all));
-    // Until all of them have begun there is room.
-    let refused = async { while say_it(1).await != 503 {} };
-    timeout(PATIENCE, refused).await.unwrap();
-    scene.stand.events();
-    drop(large);
-    let served = async { while say_it(2).await != 204 {} };
+    assert_eq!(refused, 503);
+    assert_eq!(held.len(), PEER_BODIES_BYTES_MAX / EACH / 2);
+    let from = |peer: &Peer, packet| batch::encode(&[between(peer, scene.me(), packet)]).0;
+    let large = || append(1, Bytes::from(vec![7; 3 * EACH]));
+    // Others are heard, and so are signs of life of that one.
+    let mut others = Sender::new(&third, scene.me());
+    let entries = from(&third, large());
+    assert_eq!(others.ask(scene.at(), PACKETS, &entries).await, 204);
+    let alive = from(&scene.other, heartbeat(1));
+    assert_eq!(sender.ask(scene.at(), PACKETS, &alive).await, 204);
+    assert_eq!(packets(scene.stand.events()).len(), 2);
+    let entries = from(&scene.other, large());
+    assert_eq!(sender.ask(scene.at(), PACKETS, &entries).await, 503);
+    drop(held);
+    let served = async { while sender.ask(scene.at(), PACKETS, &entries).await != 204 {} };
     timeout(PATIENCE, served).await.unwrap();
-    assert_eq!(packets(scene.stand.events()).len(), 1);
+}
+
+#[tokio::test]
+async fn the_largest_packet_of_a_leader_is_taken() {
+    let scene = Scene::new();
+    let entry = Bytes::from(vec![7; COMMAND_BYTES_MAX]);
+    let packet = between(&scene.other, scene.me(), append(1, entry));
+    let body = batch::encode(std::slice::from_ref(&packet)).0;
+    let mut sender = scene.sender();
+    assert_eq!(sender.ask(scene.at(), PACKETS, &body).await, 204);
+    assert_eq!(packets(scene.stand.events()), [packet]);
+}
+
+/// Asks for an answer of so many bytes, and takes no more of it than its status.
+async fn ask_for(scene: &Scene, sender: &mut Sender, bytes: usize) -> (TcpStream, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // The kernel takes nothing for us either.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(scene.at()).await.unwrap();
+    let question = bytes.to_string();
+    let request = sender.request(&Method::POST, ASK, question.as_bytes());
+    stream.write_all(&request).await.unwrap();
+    let status = heard(&mut stream).await;
+    (stream, status)
+}
+
+#[tokio::test]
+async fn a_node_that_takes_no_answers_leaves_room_to_others() {
+    let scene = Scene::new();
+    let third = third(&scene);
+    let (mut greedy, mut others) = (scene.sender(), Sender::new(&third, scene.me()));
+    let mut untaken = Vec::new();
+    let refused = loop {
+        let (stream, status) = ask_for(&scene, &mut greedy, PHONE_ANSWER_BYTES_MAX).await;
+        if status != 200 {
+            break status;
+        }
+        untaken.push(stream);
+    };
+    assert_eq!(refused, 503);
+    let most = PEER_ANSWERS_BYTES_MAX / PHONE_ANSWER_BYTES_MAX / 2;
+    assert_eq!(untaken.len(), most);
+    let (_, status) = ask_for(&scene, &mut others, PHONE_ANSWER_BYTES_MAX).await;
+    assert_eq!(status, 200);
+    drop(untaken);
+    let served = async { while ask_for(&scene, &mut greedy, 1 << 20).await.1 != 200 {} };
+    timeout(PATIENCE, served).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::Semaphore;
-
 use super::control::ClusterControl;
 use super::heaps::Counter;
 use super::inbox::Inbox;
@@ -12,11 +10,15 @@ use super::link::Links;
 use super::local::Local;
 use super::peer::Peer;
 use super::phone::Answers;
+use super::room::{Part, Room, Whose};
 use super::roster::Roster;
 use super::snapshot::shelf::Shelf;
 use super::trust::Credentials;
 use super::trust::door::Door;
-use crate::limits::PEER_BODIES_BYTES_MAX;
+use crate::limits::{
+    PEER_ANSWERS_BYTES_MAX, PEER_BODIES_BYTES_MAX, PEER_SMALL_BODIES_BYTES_MAX,
+    PEER_SMALL_BODY_BYTES_MAX,
+};
 use crate::metrics::TransportFigures;
 use crate::raft::ids::ClusterId;
 
@@ -29,14 +31,50 @@ pub(super) struct Desk {
     pub(super) links: Links,
     /// For questions, and for heaps.
     pub(super) lines: Lines,
-    /// What the bodies that are in hand may still take.
-    pub(super) bodies: Arc<Semaphore>,
+    /// For what others say and are answered.
+    pub(super) rooms: Rooms,
     pub(super) is_status_public: bool,
     pub(super) figures: TransportFigures,
     /// The cluster that this node would make with those whom it has asked.
     proposal: Mutex<Option<ClusterId>>,
     /// From when it is in a cluster.
     pub(super) node: OnceLock<Node>,
+}
+
+/// What may be held of what others say to this node and are answered.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    /// Small bodies: whatever others send of large ones, signs of life and votes come through.
+    small: Room,
+    large: Room,
+    answers: Room,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            small: Room::new(PEER_SMALL_BODIES_BYTES_MAX),
+            large: Room::new(PEER_BODIES_BYTES_MAX),
+            answers: Room::new(PEER_ANSWERS_BYTES_MAX),
+        }
+    }
+}
+
+impl Rooms {
+    /// For a body of so many bytes.
+    pub(super) fn body(&self, whose: Whose, bytes: usize) -> Option<Part> {
+        let room = if bytes <= PEER_SMALL_BODY_BYTES_MAX {
+            &self.small
+        } else {
+            &self.large
+        };
+        room.take(whose, bytes)
+    }
+
+    /// For an answer of so many bytes, until it has been taken.
+    pub(super) fn answer(&self, whose: Whose, bytes: usize) -> Option<Part> {
+        self.answers.take(whose, bytes)
+    }
 }
 
 /// The node that has come to a cluster.
@@ -67,7 +105,7 @@ impl Desk {
             roster: Roster::default(),
             links: Links::default(),
             lines: Lines::default(),
-            bodies: Arc::new(Semaphore::new(PEER_BODIES_BYTES_MAX)),
+            rooms: Rooms::default(),
             is_status_public,
             figures: TransportFigures::default(),
             proposal: Mutex::default(),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::bootstrap::{self, Contradiction, Decision, Disk, Found, Membership};
+use super::bootstrap::{self, Contradiction, Decision, Disk, Found, Heard, Membership};
 use super::control::ClusterControl;
 use super::desk::{Desk, Node};
 use super::heaps::{Counter, HeapPeers};
@@ -183,10 +183,15 @@ impl Endpoint {
                 told = Some(Instant::now());
             }
         };
+        let mut before: Option<Membership> = None;
         loop {
             let answers = self.look(&config.begin, disk).await;
             let said = (&config.begin, config.forces_new);
-            match bootstrap::decide(self.me(), disk, said, &answers) {
+            let heard = Heard {
+                answers: &answers,
+                before: before.as_ref(),
+            };
+            match bootstrap::decide(self.me(), disk, said, heard) {
                 Decision::Resume => {
                     if config.begin != Begin::Alone {
                         tracing::info!(
@@ -200,7 +205,9 @@ impl Endpoint {
                 Decision::Await(found) => return Ok(Start::Await(found)),
                 Decision::Refuse(contradiction) => return Err(contradiction.into()),
                 Decision::Wait { why, proposal } => {
-                    self.desk.propose(proposal);
+                    self.desk
+                        .propose(proposal.as_ref().map(|first| first.cluster));
+                    before = proposal;
                     tell(why.to_string());
                 }
                 Decision::Join(seed) => match self.join(&seed, &config.begin).await {

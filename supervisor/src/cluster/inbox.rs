@@ -12,7 +12,6 @@ use crate::limits::{
 use crate::metrics::{By, Crowded};
 use crate::raft::core::Event;
 use crate::raft::packet::{Body, Packet};
-use crate::raft::request::{Ask, Request};
 
 /// There is no room for an event. Whoever has it loses it, or comes again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -165,33 +164,20 @@ fn rank(event: &Event) -> Rank {
 /// What an event takes in memory, about.
 fn bytes(event: &Event) -> usize {
     let held = match event {
-        Event::Packet(packet) => match &packet.body {
-            Body::Raft(message) => {
-                let entries = message.entries.iter();
-                let held = entries.map(|entry| entry.data.len() + entry.context.len());
-                held.sum::<usize>() + message.get_snapshot().data.len()
-            }
-            Body::Propose(requests) => requests.iter().map(request_bytes).sum(),
-            Body::Refuse(..) => 0,
-        },
-        Event::Propose { request, .. } => request_bytes(request),
+        Event::Packet(packet) => packet.held_bytes(),
+        Event::Propose { request, .. } => request.held_bytes(),
         _ => 0,
     };
     held + size_of::<Event>()
 }
 
-fn request_bytes(request: &Request) -> usize {
-    let asked = match &request.ask {
-        Ask::Command(bytes) => bytes.len(),
-        Ask::Member(_) => 0,
-    };
-    asked + size_of::<Request>()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::sample_tests::{appends, packet};
     use super::*;
+    use crate::limits::PACKET_ENTRIES_MAX;
     use crate::raft::ids::{RaftId, RequestId};
+    use crate::raft::request::{Ask, Request};
     use bytes::Bytes;
 
     fn propose(bytes: usize) -> Event {
@@ -239,6 +225,22 @@ mod tests {
         assert_eq!(inbox.offer(Event::HandOver), Err(Full));
         assert!(!inbox.take(Instant::now()).is_over);
         assert!(inbox.take(Instant::now()).is_over);
+    }
+
+    /// What costs its sender little takes no more memory than what is said to be the most.
+    #[test]
+    fn entries_that_hold_nothing_take_room_all_the_same() {
+        let inbox = Inbox::new();
+        let mut entries = 0;
+        while inbox
+            .offer(Event::Packet(appends(PACKET_ENTRIES_MAX)))
+            .is_ok()
+        {
+            entries += PACKET_ENTRIES_MAX;
+        }
+        // Each of them takes so much at least, for its index, its term and two empty texts.
+        assert!(entries >= PACKET_ENTRIES_MAX && 80 * entries <= INBOX_BYTES_MAX);
+        inbox.offer(Event::Packet(packet(1))).unwrap();
     }
 
     #[test]

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use super::seats::{Seat, Seats};
 use super::socket;
 use super::trust::Credentials;
 use super::trust::tls::Names;
+use crate::inbound;
 use crate::limits::{
     PEER_ACCEPT_PAUSE, PEER_HEAD_BYTES_MAX, PEER_HEAD_WAIT_MAX, PEER_TLS_WAIT_MAX,
 };
@@ -43,15 +44,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        // A node that was just ended leaves its port to the next one.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let socket = socket.listen(BACKLOG)?;
+        let socket = inbound::listen(address, BACKLOG)?;
         Ok(Self {
             address: socket.local_addr()?,
             socket,
@@ -109,7 +102,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        if let Err(error) = socket::prepare(&stream) {
+        if let Err(error) = socket::prepare_accepted(&stream) {
             tracing::debug!(%error, "a connection of a node could not be prepared");
         }
         tokio::select! {

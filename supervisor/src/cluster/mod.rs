@@ -23,7 +23,8 @@
 //!
 //! * `options`, `name`, `peer`: what an operator decides, and what nodes are called.
 //! * `trust`: who is a node.
-//! * `listener`, `pace`, `seats`, `routes`: what others say to this node; `hearing`: when they last did.
+//! * `listener`, `pace`, `seats`, `room`, `routes`: what others say to this node; `hearing`: when they last
+//!   did.
 //! * `endpoint`, `link`, `queue`, [`batch`], `line`, `socket`: what this node says to others.
 //! * `phone`, `lines`: what it asks them beside that.
 //! * `heaps`: heaps that one has and another one needs.
@@ -69,6 +70,7 @@ mod questions;
 mod queue;
 #[cfg(test)]
 mod reload_tests;
+mod room;
 mod roster;
 mod routes;
 #[cfg(test)]

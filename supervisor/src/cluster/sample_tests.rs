@@ -71,6 +71,13 @@ pub(super) fn append(index: u64, bytes: Bytes) -> Packet {
     packed(append)
 }
 
+/// So many entries of nothing.
+pub(super) fn appends(entries: usize) -> Packet {
+    let mut append = message(MessageType::MsgAppend, 0);
+    append.set_entries(vec![Entry::default(); entries].into());
+    packed(append)
+}
+
 /// A request of these bytes.
 pub(super) fn propose(bytes: Bytes) -> Packet {
     let mut packet = packet(1);

@@ -3,10 +3,17 @@
 use std::io;
 
 use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{KeepAlive, TcpKeepIdle, TcpKeepInterval, TcpUserTimeout};
+use nix::sys::socket::sockopt::{KeepAlive, SndBuf, TcpKeepIdle, TcpKeepInterval, TcpUserTimeout};
 use tokio::net::TcpStream;
 
-use crate::limits::{PEER_SILENCE_MAX, PEER_UNHEARD_WAIT_MAX};
+use crate::limits::{PEER_SEND_BUFFER_BYTES, PEER_SILENCE_MAX, PEER_UNHEARD_WAIT_MAX};
+
+/// The same of one that others have made to this node. The kernel holds little of answers that they do not
+/// take: the rest counts.
+pub(super) fn prepare_accepted(stream: &TcpStream) -> io::Result<()> {
+    setsockopt(stream, SndBuf, &PEER_SEND_BUFFER_BYTES)?;
+    prepare(stream)
+}
 
 /// Small packets go out at once. A node that has gone without a word is noticed: by what was sent and is
 /// not heard, and by questions of the kernel where one end waits for a long answer.

@@ -172,7 +172,9 @@ const fn unavailable(error: &Unavailable) -> ErrorCode {
         Unavailable::StillEnding { .. } => ErrorCode::StillEnding,
         Unavailable::Cluster { .. } => ErrorCode::ClusterUnavailable,
         Unavailable::Undecided { .. } => ErrorCode::Undecided,
-        Unavailable::Node { .. } => ErrorCode::NodeUnreachable,
+        Unavailable::Node { .. } | Unavailable::CancelUnanswered { .. } => {
+            ErrorCode::NodeUnreachable
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn router(executions: Executions) -> Router {
 
 async fn alive(State(executions): State<Executions>) -> Response {
     if executions.lives() {
-        answer(StatusCode::OK, "{\"status\":\"alive\"}\n".to_owned())
+        lives()
     } else {
         answer(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -31,14 +31,23 @@ async fn alive(State(executions): State<Executions>) -> Response {
     }
 }
 
+/// It does.
+pub(super) fn lives() -> Response {
+    answer(StatusCode::OK, "{\"status\":\"alive\"}\n".to_owned())
+}
+
 async fn ready(State(executions): State<Executions>) -> Response {
-    let readiness = executions.readiness().await;
+    told(&executions.readiness().await)
+}
+
+/// What was found.
+pub(super) fn told(readiness: &Readiness) -> Response {
     let status = if readiness.is_ready() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    answer(status, shown(&readiness))
+    answer(status, shown(readiness))
 }
 
 /// All of it is out of this program's own words, which need no escape in JSON.

@@ -1,17 +1,15 @@
 //! How many requests are answered at once, and how much of their answers is in hand.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 
 use super::error::HttpError;
 use super::error_code::ErrorCode;
 use super::refusal::Refusal;
 use crate::auth::Caller;
+use crate::inbound::Held;
 use crate::limits;
 use crate::quota::{Crowd, Member, NoPlace, Sharing};
 use crate::tenant::Tenant;
@@ -114,97 +112,12 @@ const NO_ROOM: Refusal = Refusal {
     message: "the server has as many large answers in hand as it allows; try again in a moment",
 };
 
-/// A body that holds something until it has gone. It goes in pieces, so that what is held is held while
-/// the client takes its time.
-#[derive(Debug)]
-pub(super) struct Held<T> {
-    body: Body,
-    rest: Bytes,
-    _held: T,
-}
-
-impl<T> Held<T> {
-    /// This body, with what it holds.
-    pub(super) fn new(body: Body, held: T) -> Self {
-        Self {
-            body,
-            rest: Bytes::new(),
-            _held: held,
-        }
-    }
-
-    fn piece(&mut self, mut data: Bytes) -> Frame<Bytes> {
-        self.rest = data.split_off(data.len().min(limits::HTTP_PIECE_BYTES));
-        Frame::data(data)
-    }
-}
-
-impl<T: Unpin> http_body::Body for Held<T> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let rest = std::mem::take(&mut self.rest);
-        if !rest.is_empty() {
-            return Poll::Ready(Some(Ok(self.piece(rest))));
-        }
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
-        Poll::Ready(frame.map(|frame| {
-            frame.map(|frame| match frame.into_data() {
-                Ok(data) => self.piece(data),
-                Err(trailers) => trailers,
-            })
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let rest = self.rest.len() as u64;
-        let inner = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower() + rest);
-        if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
-
     use super::*;
 
     fn tenant(name: &str) -> Tenant {
         name.parse().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_long_answer_goes_in_pieces_and_holds_its_part_until_the_last() {
-        let crowd = Crowd::new(1, Sharing::Alone);
-        let held = crowd.enter(&tenant("a")).unwrap();
-        let long = vec![b'x'; 3 * limits::HTTP_PIECE_BYTES + 1];
-        let mut body = Held::new(Body::from(long.clone()), held);
-        let mut taken = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let left = (long.len() - taken.len()) as u64;
-            let data = frame.unwrap().into_data().unwrap();
-            assert!(data.len() <= limits::HTTP_PIECE_BYTES);
-            taken.extend_from_slice(&data);
-            assert_eq!(body.size_hint().exact(), Some(left - data.len() as u64));
-            assert_eq!(body.is_end_stream(), taken.len() == long.len());
-            assert!(crowd.enter(&tenant("a")).is_err());
-        }
-        assert_eq!(taken, long);
-        drop(body);
-        assert!(crowd.enter(&tenant("a")).is_ok());
     }
 
     #[test]

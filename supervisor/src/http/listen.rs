@@ -2,6 +2,7 @@
 //!
 //! Only HTTP/1.1 is spoken: whoever wants HTTP/2 puts a proxy in front, which clients of MCP do not need.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,11 +27,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::connections::{Connections, Seat};
-use super::in_flight::Held;
 use super::peer::Peer;
+use crate::inbound::{self, Held};
 use crate::limits;
 
-/// How many connections may wait to be accepted. The kernel may have a smaller bound.
+/// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
 /// A socket that is listened on; nobody is answered yet.
@@ -43,15 +44,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let socket = if address.is_ipv4() {
-            tokio::net::TcpSocket::new_v4()?
-        } else {
-            tokio::net::TcpSocket::new_v6()?
-        };
-        // A server that was just ended leaves its port to the next one.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let socket = socket.listen(BACKLOG)?;
+        let socket = inbound::listen(address, BACKLOG)?;
         Ok(Self {
             address: socket.local_addr()?,
             socket,
@@ -76,12 +69,39 @@ impl Listener {
         close: CancellationToken,
     ) {
         let tasks = TaskTracker::new();
+        tokio::select! {
+            never = self.accept(&router, &connections, (&tasks, &close)) => match never {},
+            () = close.cancelled() => {}
+        }
+        drop(self.socket);
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Answers everybody with `router` for as long as something takes. Those who come when it is done wait at
+    /// the socket for who answers next, so that nobody is refused.
+    pub(super) async fn serve_during<T>(
+        &self,
+        router: Router,
+        connections: Connections,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let (tasks, close) = (TaskTracker::new(), CancellationToken::new());
+        let _last_answers = close.clone().drop_guard();
+        tokio::select! {
+            never = self.accept(&router, &connections, (&tasks, &close)) => match never {},
+            done = work => done,
+        }
+    }
+
+    async fn accept(
+        &self,
+        router: &Router,
+        connections: &Connections,
+        (tasks, close): (&TaskTracker, &CancellationToken),
+    ) -> Infallible {
         loop {
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                () = close.cancelled() => break,
-            };
-            let (stream, peer) = match accepted {
+            let (stream, peer) = match self.socket.accept().await {
                 Ok((stream, address)) => (stream, Peer::from(address.ip())),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -102,9 +122,6 @@ impl Listener {
             };
             tasks.spawn(connection.run(stream, seat));
         }
-        drop(self.socket);
-        tasks.close();
-        tasks.wait().await;
     }
 }
 
@@ -150,7 +167,7 @@ impl Connection {
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
                 let response = answer.await?;
-                Ok::<_, std::convert::Infallible>(response.map(|body| Held::new(body, busy)))
+                Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
             }
         });
         let conversation = http1::Builder::new()

@@ -6,6 +6,7 @@
 //!                                     │                      ├─▶ metadata
 //!                                     │                      └─▶ console
 //!                                     └─▶ health
+//! waiting: all that is answered before a node has come into its cluster
 //! entrance: access (caller) ─▶ trace ─▶ early ─▶ body ─▶ in_flight
 //! ```
 
@@ -29,6 +30,7 @@ mod server;
 mod tls;
 mod trace;
 mod until;
+mod waiting;
 
 pub use access::Access;
 pub use access::NeedsScope;

@@ -22,7 +22,7 @@ use super::listen::{Listener, connections_max};
 use super::metadata;
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError, TlsFiles};
-use super::{console, health, rest};
+use super::{console, health, rest, waiting};
 use crate::app::Executions;
 use crate::auth::AuthOptions;
 use crate::limits;
@@ -131,6 +131,14 @@ impl Listening {
     /// Where clients of MCP begin.
     pub fn mcp_url(&self) -> String {
         format!("{}{}", self.url(), self.surface.path())
+    }
+
+    /// For as long as this server takes to come into its cluster, says to everybody that it lives and is not
+    /// ready. Whoever connects while that ends is answered by [`Self::serve`].
+    pub async fn during<T>(&self, start: impl Future<Output = T>) -> T {
+        let connections = Connections::new(connections_max());
+        let router = waiting::router();
+        self.listener.serve_during(router, connections, start).await
     }
 
     /// Begins to answer those who have access: MCP with `mcp`, the rest from `executions`.

@@ -36,8 +36,16 @@ pub const PEER_HEAD_BYTES_MAX: usize = 16 << 10;
 pub const PEER_HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long the body of a request may take.
 pub const PEER_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
-/// The bodies of all requests that are in hand, in bytes.
+/// The bodies of all requests that are in hand, in bytes. A node may have as much of it as is left free.
 pub const PEER_BODIES_BYTES_MAX: usize = 64 << 20;
+/// Bodies up to this size have room of their own.
+pub const PEER_SMALL_BODY_BYTES_MAX: usize = 16 << 10;
+/// All of these, in bytes; shared in the same way.
+pub const PEER_SMALL_BODIES_BYTES_MAX: usize = 8 << 20;
+/// Answers that other nodes have not taken yet, in bytes; shared in the same way.
+pub const PEER_ANSWERS_BYTES_MAX: usize = 64 << 20;
+/// What the kernel holds of an answer that another node has not taken yet, in bytes.
+pub const PEER_SEND_BUFFER_BYTES: usize = 256 << 10;
 /// How long both ends may take to agree on TLS.
 pub const PEER_TLS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The pause after a connection could not be accepted.
@@ -126,7 +134,8 @@ pub const HEAP_PIECE_BYTES: usize = 1 << 20;
 pub const HEAP_WORD_BYTES_MAX: usize = HEAP_PIECE_BYTES + (4 << 10);
 /// Heaps that are on their way from or to one other node at once; more wait.
 pub const HEAP_TRANSFERS_AT_ONCE: usize = 8;
-/// The heaps that all other nodes have half fetched or half brought, in bytes.
+/// The heaps that all other nodes have half fetched or half brought, in bytes. A node may have as much of it
+/// as is left free.
 pub const HEAP_TRANSFERS_BYTES_MAX: u64 = 320 << 20;
 /// How long a node may say nothing about a heap that is half said.
 pub const HEAP_TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -149,7 +158,12 @@ pub const HEAP_COPIES_REMEMBERED: NonZeroUsize = NonZeroUsize::new(16 << 10).exp
 
 const _: () = {
     // One heap always finds room.
-    assert!(HEAP_BYTES_MAX as u64 <= HEAP_TRANSFERS_BYTES_MAX);
+    assert!(2 * HEAP_BYTES_MAX as u64 <= HEAP_TRANSFERS_BYTES_MAX);
+    // What a node sends at once while it is the only one: entries, a piece of a snapshot, and heaps.
+    assert!(
+        2 * (BATCH_BYTES_MAX + SNAPSHOT_PIECE_BYTES + HEAP_TRANSFERS_AT_ONCE * HEAP_WORD_BYTES_MAX)
+            <= PEER_BODIES_BYTES_MAX
+    );
     // A row comes to name a copy before anybody may remove it as old.
     assert!(HEAP_COPY_FRESH.as_secs() < HEAP_GRACE.as_secs() / 2);
 };

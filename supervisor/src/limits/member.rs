@@ -9,12 +9,14 @@ use super::{PAGE_BYTES_MAX, PHONE_ANSWER_BYTES_MAX, WAIT_MAX};
 pub const ANNOUNCE_AGE: Duration = Duration::from_secs(1);
 /// How often a node looks for such executions.
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(250);
-/// Executions that are made known at once.
+/// Executions of one tenant that are made known at once.
 pub const ANNOUNCED_AT_ONCE: usize = 64;
 /// A node that its leader has not heard for so long is taken for dead: what it ran has failed.
 pub const NODE_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How often a leader looks after what dead nodes have left.
 pub const STEWARD_INTERVAL: Duration = Duration::from_secs(1);
+/// So many executions of a dead node are ended by one change.
+pub const ABANDONED_AT_ONCE: usize = 1024;
 /// How often a leader has executions forgotten that are kept no longer.
 pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 /// So many times at once it has some forgotten.

@@ -29,10 +29,11 @@ pub enum Command {
     Begin(Box<Execution>),
     /// An execution has ended; with what is kept of it. Its heap is durable.
     End(Box<Execution>, Option<Box<Kept>>),
-    /// What a node was running has ended with it.
+    /// These executions are lost, as far as they have not ended. Each is named: what their node has begun
+    /// since that was decided runs on, whatever the clocks say and however late this is applied.
     Abandon {
-        /// The node.
-        owner: RaftId,
+        /// Which.
+        executions: Vec<ExecutionKey>,
         /// When that was noticed.
         at_us: i64,
         /// What to tell people.
@@ -112,9 +113,8 @@ impl Command {
                 TagChange::Replace(tags) => of_pairs(tags),
                 TagChange::Delete(_) | TagChange::DeleteAll => 0,
             },
-            Self::Expire(executions) => 16 * executions.len(),
+            Self::Abandon { executions, .. } | Self::Expire(executions) => 16 * executions.len(),
             Self::Begin(_)
-            | Self::Abandon { .. }
             | Self::Touch { .. }
             | Self::Forget { .. }
             | Self::Adopt { .. }
@@ -367,7 +367,7 @@ mod tests {
     fn what_is_too_large_is_not_encoded() {
         let error = "x".repeat(COMMAND_BYTES_MAX);
         let command = Command::Abandon {
-            owner: RaftId::from_u64(1).unwrap(),
+            executions: Vec::new(),
             at_us: 0,
             error,
         };

@@ -73,6 +73,22 @@ impl Packet {
         }
     }
 
+    /// About how much memory its body takes beside itself, in bytes. What costs its sender next to nothing,
+    /// such as an entry that is empty, takes some all the same.
+    pub fn held_bytes(&self) -> usize {
+        match &self.body {
+            Body::Raft(message) => {
+                let held =
+                    |entry: &Entry| size_of::<Entry>() + entry.data.len() + entry.context.len();
+                let entries: usize = message.entries.iter().map(held).sum();
+                let texts = message.context.len() + message.get_snapshot().data.len();
+                size_of::<Message>() + entries + texts
+            }
+            Body::Propose(requests) => requests.iter().map(Request::held_bytes).sum(),
+            Body::Refuse(..) => 0,
+        }
+    }
+
     /// About how many bytes it has, and no fewer than it has without a snapshot's manifest.
     pub fn weight(&self) -> usize {
         const HEAD: usize = 256;

@@ -19,6 +19,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// About how much memory it takes, in bytes.
+    pub const fn held_bytes(&self) -> usize {
+        let asked = match &self.ask {
+            Ask::Command(bytes) => bytes.len(),
+            Ask::Member(_) => 0,
+        };
+        asked + size_of::<Self>()
+    }
+
     /// About how many bytes it has.
     pub fn weight(&self) -> usize {
         match &self.ask {

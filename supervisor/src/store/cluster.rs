@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::time::{sleep, timeout};
 
 use super::doomed::Adoption;
@@ -17,7 +18,8 @@ use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
 use crate::limits::{
-    CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE, END_PATIENCE_IN_HURRY,
+    ABANDONED_AT_ONCE, CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE,
+    END_PATIENCE_IN_HURRY,
 };
 use crate::quota::Member;
 use crate::raft::command::{Command, Ended, Outcome};
@@ -35,6 +37,22 @@ fn failed(error: &str) -> Ended {
         error: error.to_owned(),
         error_truncated: false,
     }
+}
+
+/// Ends what a node is running and all nodes know of, in changes that each keep nobody waiting for long.
+fn abandon(
+    connection: &Connection,
+    owner: RaftId,
+    (at_us, error): (i64, &str),
+) -> Result<Vec<Command>, StoreError> {
+    let named = replica::named_of(connection, owner)?;
+    let parts = named.chunks(ABANDONED_AT_ONCE).map(<[_]>::to_vec);
+    let commands = parts.map(|executions| Command::Abandon {
+        executions,
+        at_us,
+        error: error.to_owned(),
+    });
+    Ok(commands.collect())
 }
 
 /// Has all nodes of a cluster make a change.
@@ -74,11 +92,7 @@ impl Store {
     pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Command>, StoreError> {
         let (owner, at_us) = (self.owner, now.as_microsecond());
         self.read_own(move |connection| {
-            let mut commands = vec![Command::Abandon {
-                owner,
-                at_us,
-                error: RESTARTED.to_owned(),
-            }];
+            let mut commands = abandon(connection, owner, (at_us, RESTARTED))?;
             for mut execution in replica::unshared_of(connection, owner)? {
                 execution.end = Some((at_us, failed(RESTARTED)));
                 commands.push(Command::End(Box::new(execution), None));
@@ -126,6 +140,22 @@ impl Store {
     /// [`StoreError`].
     pub async fn owners_at_work(&self) -> Result<Vec<RaftId>, StoreError> {
         self.read_own(|connection| replica::owners_at_work(connection))
+            .await
+    }
+
+    /// What a node is running, as far as all nodes know of it, as changes that end it. What it begins from
+    /// now on is not meant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn abandoned(
+        &self,
+        owner: RaftId,
+        now: Timestamp,
+        error: &'static str,
+    ) -> Result<Vec<Command>, StoreError> {
+        let at_us = now.as_microsecond();
+        self.read_own(move |connection| abandon(connection, owner, (at_us, error)))
             .await
     }
 

@@ -225,28 +225,21 @@ fn forget_owner(
     error: &str,
 ) -> Result<u64, StoreError> {
     connection.execute("DELETE FROM owners WHERE id = ?1", [gone])?;
-    let lost: Vec<(i64, u64)> = connection
+    let lost: Vec<ExecutionKey> = connection
         .prepare_cached(
-            "SELECT owner, count(*) FROM executions
-             WHERE completed_at IS NULL AND owner NOT IN (SELECT id FROM owners) GROUP BY owner",
+            "SELECT id FROM executions
+             WHERE completed_at IS NULL AND owner NOT IN (SELECT id FROM owners)",
         )?
-        .query_map([], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
-        })?
+        .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut ended = 0;
-    for (owner, count) in lost {
-        let owner = u64::try_from(owner).ok().and_then(RaftId::from_u64);
-        let owner = owner.ok_or(StoreError::Corrupt { what: "server" })?;
-        perform(
-            connection,
-            &[Command::Abandon {
-                owner,
-                at_us: now.as_microsecond(),
-                error: error.to_owned(),
-            }],
-        )?;
-        ended += count;
+    let ended = lost.len() as u64;
+    if ended > 0 {
+        let abandon = Command::Abandon {
+            executions: lost,
+            at_us: now.as_microsecond(),
+            error: error.to_owned(),
+        };
+        perform(connection, &[abandon])?;
     }
     Ok(ended)
 }

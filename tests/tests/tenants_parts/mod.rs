@@ -106,6 +106,39 @@ impl Tenants {
         let arguments = ["--auth-tokens", &tokens, "--max-concurrent-executions", "4"];
         let server = HttpServer::start(&home, &arguments);
         let (first, second) = (server.with_token(FIRST), server.with_token(SECOND));
+        let ids = Ids::of(&first);
+        Self {
+            first,
+            second,
+            ids,
+            server,
+            _home: home,
+        }
+    }
+
+    /// Asserts that the first has what it had.
+    pub(crate) fn assert_untouched(&self) {
+        assert_untouched(&self.first, &self.second, &self.ids);
+        assert!(!self.server.process.log().contains("mcpv8_"));
+    }
+}
+
+/// Asserts that the first has what it had, and that the second has run nothing, whatever it has tried.
+pub(crate) fn assert_untouched(first: &Client, second: &Client, ids: &Ids) {
+    let execution = first
+        .get(&format!("/api/executions/{}", ids.running))
+        .json();
+    let status = execution["status"].as_str();
+    assert!(matches!(status, Some("queued" | "running")), "{execution}");
+    let tags = first.get(&format!("/api/heaps/{}/tags", ids.heap)).json();
+    assert_eq!(tags["tags"], json!({"of": "first"}));
+    let all = second.get("/api/executions").json();
+    assert_eq!(all["executions"], json!([]), "{all}");
+}
+
+impl Ids {
+    /// Has a tenant run something that ends, with a session, a heap and tags, and something that does not.
+    pub(crate) fn of(first: &Client) -> Self {
         let kept = json!({
             "code": "var mine = 'first'; console.log('secret of the first'); mine",
             "session": "confidential", "tags": {"of": "first"}, "wait_ms": 50_000,
@@ -119,33 +152,12 @@ impl Tenants {
         });
         let endless = first.post("/api/exec", &endless).json();
         let running = endless["execution_id"].as_str().expect("an id").to_owned();
-        let ids = Ids {
+        Self {
             running,
             completed: name("execution_id"),
             session: "confidential".to_owned(),
             heap: name("heap"),
-        };
-        Self {
-            first,
-            second,
-            ids,
-            server,
-            _home: home,
         }
-    }
-
-    /// Asserts that the first has what it had.
-    pub(crate) fn assert_untouched(&self) {
-        let path = format!("/api/executions/{}", self.ids.running);
-        let execution = self.first.get(&path).json();
-        let status = execution["status"].as_str();
-        assert!(matches!(status, Some("queued" | "running")), "{execution}");
-        let path = format!("/api/heaps/{}/tags", self.ids.heap);
-        assert_eq!(self.first.get(&path).json()["tags"], json!({"of": "first"}));
-        // The other has run nothing, whatever it has tried.
-        let all = self.second.get("/api/executions").json();
-        assert_eq!(all["executions"], json!([]), "{all}");
-        assert!(!self.server.process.log().contains("mcpv8_"));
     }
 }
 

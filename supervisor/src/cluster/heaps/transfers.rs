@@ -101,7 +101,11 @@ impl Transfers {
         {
             self.end((node, *oldest));
         }
-        if self.bytes.saturating_add(bytes) > HEAP_TRANSFERS_BYTES_MAX {
+        let of_node = self.all.range((node, 0)..=(node, u64::MAX));
+        let held: u64 = of_node.map(|(_, transfer)| transfer.bytes).sum();
+        // One that takes all it can get leaves as much to the next.
+        let free = HEAP_TRANSFERS_BYTES_MAX.saturating_sub(self.bytes);
+        if held.saturating_add(bytes) > free {
             return Err(NoRoom);
         }
         let number = self.next;
@@ -297,6 +301,16 @@ mod tests {
         }
         assert!(held >= 1 && transfers.bytes <= HEAP_TRANSFERS_BYTES_MAX);
         assert_eq!(begin(&mut transfers, 99, most, now), Err(NoRoom));
+        let mut greedy = Transfers::default();
+        while begin(&mut greedy, 1, 20 * PIECE, now).is_ok()
+            && greedy.all.len() < HEAP_TRANSFERS_AT_ONCE
+        {}
+        assert!(
+            begin(&mut greedy, 1, 20 * PIECE, now).is_ok(),
+            "it replaces its own"
+        );
+        assert_eq!(begin(&mut greedy, 1, 60 * PIECE, now), Err(NoRoom));
+        begin(&mut greedy, 2, most, now).unwrap();
         let later = now + HEAP_TRANSFER_SILENCE_MAX;
         assert!(transfers.sweep(later - Duration::from_millis(1)));
         begin(&mut transfers, 99, most, later).unwrap();

@@ -17,11 +17,13 @@ use tokio::time::timeout;
 use super::{HEALTH, Refusal, STATUS, answer_bytes_max, body_bytes_max};
 use crate::cluster::desk::Desk;
 use crate::cluster::local::now_secs;
+use crate::cluster::room::{Part, Whose};
 use crate::cluster::seats::Seat;
 use crate::cluster::trust::Credentials;
 use crate::cluster::trust::door::Guest;
 use crate::cluster::trust::head;
 use crate::cluster::trust::tls::Names;
+use crate::inbound::Held;
 use crate::limits::PEER_BODY_WAIT_MAX;
 
 /// Lets in whoever may ask.
@@ -47,7 +49,8 @@ pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: 
     }
     let path = parts.uri.path();
     let (most, answer_most) = (body_bytes_max(path), answer_bytes_max(path));
-    let response = match take(&desk, body, (most, guest.body)).await {
+    let whose = guest.claims.from.as_ref().map(|from| from.name.clone());
+    let response = match take(&desk, body, (&whose, most, guest.body)).await {
         Ok(body) => {
             parts.extensions.insert(guest.clone());
             let request = Request::from_parts(parts, Body::from(body.bytes.clone()));
@@ -55,7 +58,22 @@ pub(super) async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: 
         }
         Err(refusal) => last(refusal.into_response()),
     };
-    sign(&desk, &guest, (response, answer_most)).await
+    let (response, part) = with_room(&desk, whose, response);
+    let response = sign(&desk, &guest, (response, answer_most)).await;
+    response.map(|body| Body::new(Held::new(body, part)))
+}
+
+/// An answer and its part of the room, which it holds until its asker has taken it. Where there is none, the
+/// asker is told that: it may ask again.
+fn with_room(desk: &Desk, whose: Whose, response: Response) -> (Response, Option<Part>) {
+    let bytes = response.body().size_hint().exact();
+    let bytes = bytes.map_or(usize::MAX, |bytes| {
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    });
+    match desk.rooms.answer(whose, bytes) {
+        Some(part) => (response, Some(part)),
+        None => (Refusal::NoRoom.into_response(), None),
+    }
 }
 
 /// What everybody may ask: it says nothing, or the operator wants it said.
@@ -71,32 +89,28 @@ fn is_open(desk: &Desk, request: &Request) -> bool {
 /// A body, and its part of the room.
 struct Taken {
     bytes: Bytes,
-    _room: Option<tokio::sync::OwnedSemaphorePermit>,
+    _room: Part,
 }
 
 async fn take(
     desk: &Desk,
     body: Body,
-    (most, sha256): (usize, Option<[u8; 32]>),
+    (whose, most, sha256): (&Whose, usize, Option<[u8; 32]>),
 ) -> Result<Taken, Refusal> {
     let announced = body.size_hint().exact().ok_or(Refusal::NoLength)?;
     let length = usize::try_from(announced)
         .ok()
         .filter(|length| *length <= most);
     let length = length.ok_or(Refusal::TooLong(most))?;
-    let permits = u32::try_from(length).map_err(|_| Refusal::TooLong(most))?;
-    let room = Arc::clone(&desk.bodies).try_acquire_many_owned(permits);
-    let room = room.map_err(|_| Refusal::NoRoom)?;
+    let room = desk.rooms.body(whose.clone(), length);
+    let room = room.ok_or(Refusal::NoRoom)?;
     let read = timeout(PEER_BODY_WAIT_MAX, Limited::new(body, most).collect()).await;
     let read = read.map_err(|_| Refusal::TooSlow)?;
     let bytes = read.map_err(|_| Refusal::CutOff)?.to_bytes();
     if sha256.is_some_and(|sha256| sha256 != <[u8; 32]>::from(Sha256::digest(&bytes))) {
         return Err(Refusal::OtherBody);
     }
-    Ok(Taken {
-        bytes,
-        _room: Some(room),
-    })
+    Ok(Taken { bytes, _room: room })
 }
 
 /// What is left of the request is not read.

@@ -21,6 +21,7 @@ mod snapshots;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -61,6 +62,8 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route(HEALTH, get(async || "ok\n"))
         .fallback(async || Refusal::Unknown)
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
+        // The gate has bounded the body, by what is sent there: one entry may be larger than axum's limit.
+        .layer(DefaultBodyLimit::disable())
         .layer(gate)
         .with_state(desk)
 }

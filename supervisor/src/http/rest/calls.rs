@@ -56,7 +56,7 @@ impl Desk {
         let sent = Sent::from(request);
         let call = Call {
             desk: self,
-            workspace: consistency::reach(workspace, &sent.query),
+            workspace: consistency::reach(workspace, &sent),
         };
         call.perform(sent).await
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::encoded;
+use super::form::Sent;
 use crate::api::arguments::Object;
 use crate::app::Workspace;
 
@@ -25,9 +25,8 @@ pub(super) fn schema() -> Value {
 
 /// A workspace that looks as far as a query says. Whether it may say so is checked with its other
 /// arguments.
-pub(super) fn reach(workspace: Workspace, query: &str) -> Workspace {
-    let (asked, _) = encoded::query(query);
-    match asked.get(CONSISTENCY).and_then(Value::as_str) {
+pub(super) fn reach(workspace: Workspace, sent: &Sent) -> Workspace {
+    match sent.asked(CONSISTENCY) {
         Some(LOCAL) => workspace.locally(),
         _ => workspace,
     }

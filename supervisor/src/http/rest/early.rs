@@ -43,7 +43,7 @@ where
 
 /// Lets a client get rid of a body that nobody wants: most read no answer before, and would see nothing
 /// but a broken connection. Even a small one can come after its head, when the answer is on its way.
-fn pass_over(mut body: Body) {
+pub(in crate::http) fn pass_over(mut body: Body) {
     if body.is_end_stream() {
         return;
     }

@@ -22,8 +22,17 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// The texts of a query by name, and what is wrong with it: each name may stand there once.
-pub(super) fn query(query: &str) -> (Object, Vec<Fault>) {
+/// A query, read.
+#[derive(Debug)]
+pub(super) struct Query {
+    /// Its texts by name.
+    pub(super) found: Object,
+    /// What is wrong with it.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Reads a query. Each name may stand there once.
+pub(super) fn query(query: &str) -> Query {
     let mut found = Object::new();
     let mut faults = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -39,7 +48,7 @@ pub(super) fn query(query: &str) -> (Object, Vec<Fault>) {
             (Some(name), Some(text)) => drop(found.insert(name, text.into())),
         }
     }
-    (found, faults)
+    Query { found, faults }
 }
 
 pub(super) fn garbled(name: &str) -> Fault {
@@ -79,13 +88,13 @@ mod tests {
 
     #[test]
     fn a_query_has_each_name_once() {
-        let (found, faults) = query("a=1&&b=x%3Dy&c&d=&=e&");
+        let Query { found, faults } = query("a=1&&b=x%3Dy&c&d=&=e&");
         assert_eq!(
             serde_json::to_string(&found).unwrap(),
             r#"{"a":"1","b":"x=y","c":"","d":"","":"e"}"#
         );
         assert_eq!(faults, []);
-        let (found, faults) = query("a=1&%61=2&%ff=3&b=%ff&a=");
+        let Query { found, faults } = query("a=1&%61=2&%ff=3&b=%ff&a=");
         assert_eq!(serde_json::to_string(&found).unwrap(), r#"{"a":"1"}"#);
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(

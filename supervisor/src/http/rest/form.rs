@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::body;
 use super::consistency;
-use super::encoded::{self, garbled};
+use super::encoded::{self, Query, garbled};
 use super::operation::Operation;
 use crate::api::arguments::{self, BadArguments, Fault, Object};
 use crate::api::schema;
@@ -31,7 +31,7 @@ pub(super) struct Form {
 #[derive(Debug)]
 pub(super) struct Sent {
     path: String,
-    pub(super) query: String,
+    query: Query,
     pub(super) headers: HeaderMap,
     body: Body,
     /// Holds the body's part of the room until the arguments are read.
@@ -43,11 +43,18 @@ impl From<Request> for Sent {
         let (parts, body) = request.into_parts();
         Self {
             path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
+            query: encoded::query(parts.uri.query().unwrap_or_default()),
             headers: parts.headers,
             body,
             _held: parts.extensions,
         }
+    }
+}
+
+impl Sent {
+    /// A text of the query.
+    pub(super) fn asked(&self, name: &str) -> Option<&str> {
+        self.query.found.get(name)?.as_str()
     }
 }
 
@@ -86,20 +93,23 @@ impl Form {
             Some(_) => body::read(&sent.headers, sent.body).await?,
             None => Object::new(),
         };
-        Ok(self.decode(&sent.path, &sent.query, body)?)
+        Ok(self.decode(&sent.path, sent.query, body)?)
     }
 
     fn decode<T: DeserializeOwned>(
         &self,
         path: &str,
-        query: &str,
+        query: Query,
         mut body: Object,
     ) -> Result<T, BadArguments> {
         let (mut found, mut faults) = self.in_path(path);
         if faults.is_empty() {
             faults.extend(arguments::check(&self.path, &[], &found));
         }
-        let (mut asked, garbled) = encoded::query(query);
+        let Query {
+            found: mut asked,
+            faults: garbled,
+        } = query;
         faults.extend(garbled);
         for (name, value) in &mut asked {
             typed(

@@ -269,7 +269,10 @@ const CANCEL_EXECUTION: Route = Route {
     method: Method::POST,
     path: "/api/executions/{execution_id}/cancel",
     summary: "Cancel an execution",
-    notes: "It is killed, or taken out of the queue. Answers once its end is recorded.",
+    notes: "It is killed, or taken out of the queue. Answers once its end is recorded. To cancel it again does \
+            no harm: not_running says how it has ended, and where that is cancelled, it was. So who has got no \
+            answer, or node_unreachable (the node that runs it did not say whether it has ended it), cancels \
+            it again, at any node.",
     arguments: schema::of_arguments::<CancelArguments>,
     has_body: false,
     answers: &[Answer {

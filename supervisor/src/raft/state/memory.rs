@@ -159,10 +159,9 @@ impl State for MemoryState {
         Ok(())
     }
 
-    fn unfinished_of(&self, owner: RaftId) -> Result<Vec<Execution>, Infallible> {
-        let all = self.executions.values();
-        let unfinished = all.filter(|one| one.owner == owner && one.end.is_none());
-        Ok(unfinished.cloned().collect())
+    fn unfinished(&self, id: &ExecutionKey) -> Result<Option<Execution>, Infallible> {
+        let found = self.executions.get(id);
+        Ok(found.filter(|one| one.end.is_none()).cloned())
     }
 
     fn forget_execution(&mut self, id: &ExecutionKey) -> Result<(), Infallible> {

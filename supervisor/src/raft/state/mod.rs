@@ -158,11 +158,11 @@ pub trait State {
     /// # Errors
     /// The state's own.
     fn put_execution(&mut self, execution: &Execution) -> Result<(), Self::Error>;
-    /// The executions of a node that have not ended, in the order of their names.
+    /// An execution that has not ended; `None` when it has, or nobody has heard of it.
     ///
     /// # Errors
     /// The state's own.
-    fn unfinished_of(&self, owner: RaftId) -> Result<Vec<Execution>, Self::Error>;
+    fn unfinished(&self, id: &ExecutionKey) -> Result<Option<Execution>, Self::Error>;
     /// Forgets an execution.
     ///
     /// # Errors
@@ -321,10 +321,10 @@ pub fn perform<S: State>(state: &mut S, command: &Command) -> Result<Outcome, S:
         Command::Begin(execution) => begin(state, execution),
         Command::End(execution, kept) => end(state, execution, kept.as_deref()),
         Command::Abandon {
-            owner,
+            executions,
             at_us,
             error,
-        } => abandon(state, *owner, *at_us, error),
+        } => abandon(state, executions, *at_us, error),
         Command::Retag(change) => retag(state, change),
         Command::Touch {
             tenant,
@@ -427,11 +427,14 @@ fn keep<S: State>(
 
 fn abandon<S: State>(
     state: &mut S,
-    owner: RaftId,
+    executions: &[ExecutionKey],
     at_us: i64,
     error: &str,
 ) -> Result<Outcome, S::Error> {
-    for mut execution in state.unfinished_of(owner)? {
+    for id in executions {
+        let Some(mut execution) = state.unfinished(id)? else {
+            continue;
+        };
         let failed = Ended::Failed {
             kind: "server".to_owned(),
             error: error.to_owned(),

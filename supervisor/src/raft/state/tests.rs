@@ -155,7 +155,7 @@ fn an_execution_ends_once() {
         Outcome::Done
     );
     let lost = Command::Abandon {
-        owner: id(1),
+        executions: vec![[1; 16], [9; 16]],
         at_us: 7,
         error: "its node has left".to_owned(),
     };
@@ -168,6 +168,28 @@ fn an_execution_ends_once() {
     log.once(&Command::Expire(vec![[1; 16], [2; 16], [3; 16]]));
     assert_eq!(log.state.execution(&[1; 16]), None);
     assert!(log.state.execution(&[2; 16]).is_some(), "it runs still");
+}
+
+#[test]
+fn what_a_node_begins_after_it_was_given_up_runs_on() {
+    let mut log = Log::new();
+    log.once(&Command::Begin(Box::new(execution(1, None))));
+    // Decided now, by a leader whose clock is far ahead of the node's.
+    let lost = Command::Abandon {
+        executions: vec![[1; 16]],
+        at_us: 1_000_000,
+        error: "it is not heard any more".to_owned(),
+    };
+    // The node comes back meanwhile, and begins another one.
+    log.once(&Command::Begin(Box::new(execution(2, None))));
+    assert_eq!(log.once(&lost), Outcome::Done);
+    assert!(log.state.execution(&[1; 16]).unwrap().end.is_some());
+    assert_eq!(log.state.execution(&[2; 16]).unwrap().end, None);
+    assert_eq!(
+        log.once(&ended(2, None)),
+        Outcome::Done,
+        "it ends by itself"
+    );
 }
 
 #[test]

@@ -11,6 +11,16 @@ use crate::store::read::count;
 use crate::store::record::{CancelledBy, Status};
 use crate::store::write::integer;
 
+/// What [`read`] reads, up to which rows are meant.
+macro_rules! unfinished_columns {
+    () => {
+        "SELECT id, tenant, owner, session, input_heap, submitted_at, source_bytes,
+             heap_memory_max_mb, execution_timeout_secs, started_at, told_output_bytes,
+             output_truncated, cpu_ms, peak_memory_bytes
+         FROM executions "
+    };
+}
+
 /// Whether an execution that is shared has ended.
 pub(super) fn has_ended(
     connection: &Connection,
@@ -165,11 +175,30 @@ pub(in crate::store) fn owners_at_work(connection: &Connection) -> Result<Vec<Ra
     owners.collect()
 }
 
-pub(super) fn unfinished_of(
+/// An execution that is shared and has not ended.
+pub(super) fn unfinished(
+    connection: &Connection,
+    id: &ExecutionKey,
+) -> Result<Option<Execution>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        unfinished_columns!(),
+        "WHERE id = ?1 AND completed_at IS NULL AND is_shared"
+    ))?;
+    let mut rows = statement.query_and_then([id], read)?;
+    rows.next().transpose()
+}
+
+/// The names of the executions of a node that are shared and have not ended.
+pub(in crate::store) fn named_of(
     connection: &Connection,
     owner: RaftId,
-) -> Result<Vec<Execution>, StoreError> {
-    unfinished(connection, owner, true)
+) -> Result<Vec<ExecutionKey>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM executions WHERE owner = ?1 AND completed_at IS NULL AND is_shared
+         ORDER BY id",
+    )?;
+    let rows = statement.query_map([integer(owner.get())], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The executions of this node that no other one knows of.
@@ -177,7 +206,7 @@ pub(in crate::store) fn unshared_of(
     connection: &Connection,
     owner: RaftId,
 ) -> Result<Vec<Execution>, StoreError> {
-    unfinished(connection, owner, false)
+    all_unfinished(connection, owner, false)
 }
 
 /// All executions of this node that have no end, shared or not.
@@ -185,23 +214,20 @@ pub(in crate::store) fn unfinished_here(
     connection: &Connection,
     owner: RaftId,
 ) -> Result<Vec<Execution>, StoreError> {
-    let mut all = unfinished(connection, owner, true)?;
-    all.extend(unfinished(connection, owner, false)?);
+    let mut all = all_unfinished(connection, owner, true)?;
+    all.extend(all_unfinished(connection, owner, false)?);
     Ok(all)
 }
 
-fn unfinished(
+fn all_unfinished(
     connection: &Connection,
     owner: RaftId,
     is_shared: bool,
 ) -> Result<Vec<Execution>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, tenant, owner, session, input_heap, submitted_at, source_bytes,
-             heap_memory_max_mb, execution_timeout_secs, started_at, told_output_bytes,
-             output_truncated, cpu_ms, peak_memory_bytes
-         FROM executions
-         WHERE owner = ?1 AND completed_at IS NULL AND is_shared = ?2 ORDER BY id",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        unfinished_columns!(),
+        "WHERE owner = ?1 AND completed_at IS NULL AND is_shared = ?2 ORDER BY id"
+    ))?;
     let rows = statement.query_and_then(params![integer(owner.get()), is_shared], read)?;
     rows.collect()
 }

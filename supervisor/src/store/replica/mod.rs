@@ -30,7 +30,7 @@ use crate::raft::state::{self, Members, SessionEntry, State};
 use crate::tenant::Tenant;
 
 pub(super) use self::executions::{
-    accept_here, owners_at_work, start_here, unfinished_here, unshared_of,
+    accept_here, named_of, owners_at_work, start_here, unfinished_here, unshared_of,
 };
 
 /// The shared tables, within a transaction of the writer.
@@ -193,8 +193,8 @@ impl State for Replica<'_> {
         executions::put(self.connection, execution)
     }
 
-    fn unfinished_of(&self, owner: RaftId) -> Result<Vec<Execution>, StoreError> {
-        executions::unfinished_of(self.connection, owner)
+    fn unfinished(&self, id: &ExecutionKey) -> Result<Option<Execution>, StoreError> {
+        executions::unfinished(self.connection, id)
     }
 
     fn forget_execution(&mut self, id: &ExecutionKey) -> Result<(), StoreError> {

@@ -137,8 +137,8 @@ pub(in crate::store) fn command() -> impl Strategy<Value = Command> {
                 Command::End(Box::new(execution), kept.map(Box::new))
             }
         ),
-        1 => (0..2u8, 0..9i64).prop_map(|(owner, at_us)| Command::Abandon {
-            owner: node(owner),
+        1 => (prop::collection::vec(0..5u8, 0..4), 0..9i64).prop_map(|(ids, at_us)| Command::Abandon {
+            executions: ids.into_iter().map(|id| [id; 16]).collect(),
             at_us,
             error: "lost".to_owned(),
         }),
