@@ -180,3 +180,29 @@ fn a_change_of_tags_of_which_nothing_is_known_is_noted() {
     cluster.await_ready();
     cluster.finish();
 }
+
+#[test]
+fn who_waits_for_a_run_of_a_node_that_is_cut_off_hears_that_it_was_accepted() {
+    let cluster = Cluster::start(&Setup::default());
+    let cut = cluster.follower();
+    let others = cluster.others(&cut);
+    let client = cluster.node(&cut).client(PATIENCE);
+    let waiting = {
+        let client = client.clone();
+        thread::spawn(move || {
+            let body = json!({"code": "for (;;) {}", "wait_ms": 8000});
+            client.send("POST", "/api/exec", &body)
+        })
+    };
+    let running = || client.get("/api/executions?limit=1&consistency=local").json();
+    let runs = || running()["executions"][0]["status"] == "running";
+    assert!(processes::within(PATIENCE, runs));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    cluster.network.part(&[&cut], &others, Fault::Silent);
+    let told = waiting.join().unwrap();
+    // It is under way: that nothing was done would be a lie.
+    assert_eq!(told.status, 202, "{told:?}");
+    assert_eq!(told.json()["status"], "running", "{told:?}");
+    cluster.network.heal();
+    cluster.finish();
+}

@@ -35,6 +35,13 @@ impl Workspace {
         self
     }
 
+    /// For who has begun an execution here, and waits for it: without the cluster it is told how that
+    /// stands, and not that nothing was done.
+    #[must_use]
+    pub fn of_own(&self) -> Self {
+        self.clone().locally()
+    }
+
     /// The cluster, where there is one to ask.
     pub(super) fn nodes(&self) -> Option<&Nodes> {
         let nodes = self.shared.nodes().map(AsRef::as_ref);

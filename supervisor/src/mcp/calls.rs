@@ -126,7 +126,8 @@ impl Call<'_> {
         let (Wish::Execution(wait) | Wish::End(wait)) = wish else {
             return structured(&Accepted::from(id));
         };
-        let Some(view) = self.wait(id, wait).await? else {
+        let own = self.workspace.of_own();
+        let Some(view) = self.wait(&own, id, wait).await? else {
             if let Err(error) = self.workspace.cancel(id).await {
                 tracing::debug!(%id, %error, "a cancelled call left its execution as it was");
             }
@@ -145,7 +146,7 @@ impl Call<'_> {
     async fn get_execution(&self, arguments: GetArguments) -> Result<Answer, CallError> {
         let id = arguments.execution_id.parse()?;
         if let Some(wait) = arguments.wait() {
-            let seen = self.wait(id, wait).await?;
+            let seen = self.wait(self.workspace, id, wait).await?;
             seen.ok_or(CallError::WaitCancelled(id))?;
         }
         let room = self.room().await?;
@@ -217,10 +218,15 @@ impl Call<'_> {
 
     /// The execution at its end, or as it stands when the wait ran out; `None` when the call was
     /// cancelled. Tells the client how it goes.
-    async fn wait(&self, id: ExecutionId, wait: Duration) -> Result<Option<View>, app::Error> {
+    async fn wait(
+        &self,
+        by: &Workspace,
+        id: ExecutionId,
+        wait: Duration,
+    ) -> Result<Option<View>, app::Error> {
         let cancelled = &self.context.ct;
         let mut progress = Progress::new(self.context, wait);
-        let mut end = pin!(self.workspace.wait(id, wait));
+        let mut end = pin!(by.wait(id, wait));
         loop {
             tokio::select! {
                 biased;

@@ -97,7 +97,7 @@ impl Call<'_> {
     }
 
     async fn seen(&self, id: ExecutionId, wait: Duration) -> Answered {
-        let view = self.workspace.wait(id, wait).await?;
+        let view = self.workspace.of_own().wait(id, wait).await?;
         let status = match view.end {
             Some(_) => StatusCode::OK,
             None => StatusCode::ACCEPTED,
