@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Fault;
-use super::dice::Dice;
+use crate::dice::Dice;
 use crate::raft::command::Outcome;
 use crate::raft::ids::RequestId;
 use crate::raft::log::{LogWrite, StoredLog};

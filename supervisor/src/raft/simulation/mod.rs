@@ -12,7 +12,6 @@
 
 mod checks;
 mod clients;
-mod dice;
 mod disk;
 mod network;
 mod nodes;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dice::hash;
 use super::disk::apply_all;
 use super::world::{File, Slot, What, World};
 use super::{Checked, Fault, Violation, must};
+use crate::dice::hash;
 use crate::raft::codec;
 use crate::raft::core::{Effect, Event, TurnedAway};
 use crate::raft::ids::RaftId;

@@ -9,11 +9,11 @@ use raft::eraftpb::ConfState;
 
 use super::checks::{Checks, has_quorum};
 use super::clients::{Client, Waits};
-use super::dice::{Dice, hash};
 use super::disk::Disk;
 use super::network::Network;
 use super::oracle::Operation;
 use super::{Checked, Fault, Violation};
+use crate::dice::{Dice, hash};
 use crate::raft::core::{Begin, Core, Event, Settings};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId, RequestId};
 use crate::raft::log::{Identity, Position, StoredLog};

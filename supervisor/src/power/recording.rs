@@ -1,0 +1,130 @@
+//! What has happened to the files of a directory, in its order.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::image::Image;
+use super::vfs;
+use crate::dice::Dice;
+
+/// A file, whatever it is called: its number among those of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileNumber(pub(super) usize);
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    Write(FileNumber, usize, Vec<u8>),
+    Truncate(FileNumber, usize),
+    /// All of a file is durable; not its name.
+    Sync(FileNumber),
+    Name(String, FileNumber),
+    Unname(String),
+    /// All names are durable.
+    SyncNames,
+}
+
+/// What a directory held when it was begun to be watched, all of it durable, and everything since.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub(super) before: Image,
+    pub(super) acts: Vec<Act>,
+    names: BTreeMap<String, FileNumber>,
+    files: usize,
+    /// What the name of a file begins with whose syncs are lies.
+    liar: Option<&'static str>,
+}
+
+impl Journal {
+    fn new(before: Image) -> Self {
+        let mut journal = Self::default();
+        for name in before.files.keys() {
+            journal
+                .names
+                .insert(name.clone(), FileNumber(journal.files));
+            journal.files += 1;
+        }
+        journal.before = before;
+        journal
+    }
+
+    /// SQLite opens a file, which is new unless its name is known.
+    pub(super) fn open(&mut self, name: &str) -> FileNumber {
+        if let Some(known) = self.names.get(name) {
+            return *known;
+        }
+        let new = FileNumber(self.files);
+        self.files += 1;
+        self.names.insert(name.to_owned(), new);
+        self.acts.push(Act::Name(name.to_owned(), new));
+        new
+    }
+
+    pub(super) fn remove(&mut self, name: &str, is_durable: bool) {
+        if self.names.remove(name).is_some() {
+            self.acts.push(Act::Unname(name.to_owned()));
+        }
+        if is_durable {
+            self.acts.push(Act::SyncNames);
+        }
+    }
+
+    pub(super) fn sync(&mut self, file: FileNumber, name: &str) {
+        if self.liar.is_none_or(|liar| !name.starts_with(liar)) {
+            self.acts.push(Act::Sync(file));
+        }
+    }
+}
+
+pub(super) type Shared = Arc<Mutex<Journal>>;
+
+pub(super) fn lock(journal: &Shared) -> MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A directory that is watched while this is there.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    directory: PathBuf,
+    journal: Shared,
+}
+
+impl Recording {
+    /// Puts these files into a directory, and watches from then on what SQLite does there.
+    pub(crate) fn begin(directory: &Path, files: Image) -> Self {
+        for (name, content) in &files.files {
+            fs::write(directory.join(name), content).unwrap();
+        }
+        let journal = Arc::new(Mutex::new(Journal::new(files)));
+        vfs::watch(directory, Arc::clone(&journal));
+        Self {
+            directory: directory.to_owned(),
+            journal,
+        }
+    }
+
+    /// How much has happened so far: a moment to lose power at.
+    pub(crate) fn moment(&self) -> usize {
+        lock(&self.journal).acts.len()
+    }
+
+    /// From now on the disk says that it has synced files of such a name, and has not.
+    pub(crate) fn lie_about(&self, prefix: &'static str) {
+        lock(&self.journal).liar = Some(prefix);
+    }
+
+    /// What the directory may hold if power went at this moment.
+    pub(crate) fn image(&self, moment: usize, dice: &mut Dice) -> Image {
+        let journal = lock(&self.journal);
+        let moment = moment.min(journal.acts.len());
+        Image::after(&journal, moment, dice)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        vfs::unwatch(&self.directory);
+    }
+}
