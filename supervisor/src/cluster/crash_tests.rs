@@ -12,7 +12,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
-use super::crash_node_tests::{Fault, Node, Promise, STATE_NAME, beginning, me, open_store};
+use super::crash_log_tests::{beginning, me, open_store};
+use super::crash_node_tests::{Fault, Node, Promise, STATE_NAME};
 use super::files::{Files, RAFT_DB_NAME, SNAPSHOTS_NAME};
 use crate::dice::Dice;
 use crate::power::{Image, Recording};
@@ -107,16 +108,26 @@ impl Survivor<'_> {
     fn goes_on(&mut self, image: Image, expected: &Expected<'_>) -> Checked<Image> {
         let place = tempfile::tempdir().map_err(text)?;
         self.lay_out(place.path(), expected);
-        let recording = Recording::begin(place.path(), image);
-        let store = open_store(place.path())?;
-        let opened = Files::open(place.path(), store.replication());
-        let mut files = opened.map_err(text)?;
+        self.opens(place.path(), image, |survivor, files| {
+            survivor.serve(files, expected)
+        })
+    }
+
+    fn opens(
+        &mut self,
+        directory: &Path,
+        image: Image,
+        look: impl FnOnce(&mut Self, &mut Files) -> Checked,
+    ) -> Checked<Image> {
+        let recording = Recording::begin(directory, image);
+        let store = open_store(directory)?;
+        let mut files = Files::open(directory, store.replication()).map_err(text)?;
         let moment = self.dice.below(recording.moment() + 1);
         let again = recording.image(moment, self.dice);
-        self.serve(&mut files, expected)?;
+        look(self, &mut files)?;
         self.end(store, files);
-        is_sound(&place.path().join(STATE_NAME))?;
-        is_sound(&place.path().join(RAFT_DB_NAME))?;
+        is_sound(&directory.join(STATE_NAME))?;
+        is_sound(&directory.join(RAFT_DB_NAME))?;
         Ok(again)
     }
 
@@ -302,6 +313,53 @@ fn a_node_goes_on_from_whatever_is_left_of_its_files() {
     // What runs without work shows nothing.
     assert!(tried.within > IMAGES / 2, "{tried:?}");
     assert!(tried.installs > 5, "{tried:?}");
+}
+
+/// A node goes on alone, and power goes meanwhile: it is the member that it was, or it is alone, with all of
+/// its log.
+fn parts_from_the_others(runtime: &Runtime, seed: u64) -> Checked {
+    let mut node = Node::new(runtime, seed, None);
+    for _ in 0..STEPS / 2 {
+        node.step();
+    }
+    let begun = node.recording.moment();
+    let alone = node.goes_on_alone();
+    let (log, state) = node.found(alone);
+    let mut dice = Dice::new(seed);
+    let mut survivor = Survivor {
+        runtime,
+        dice: &mut dice,
+    };
+    let expected = Expected::at(&node, begun);
+    for _ in 0..IMAGES_PER_RUN {
+        let moments = node.recording.moment() - begun;
+        let moment = begun + survivor.dice.below(moments + 1);
+        let mut image = node.recording.image(moment, survivor.dice);
+        // And once more, while it finishes what was begun.
+        for _ in 0..2 {
+            let place = tempfile::tempdir().map_err(text)?;
+            image = survivor.opens(place.path(), image, |survivor, files| {
+                if files.identity().map_err(text)? == Some(me()) {
+                    return survivor.serve(files, &expected);
+                }
+                let begin = files.load(alone).map_err(text)?;
+                must(files.identity().map_err(text)? == Some(alone), || {
+                    "this is somebody else".to_owned()
+                })?;
+                must(begin.log == log, || format!("{:?}, not {log:?}", begin.log))?;
+                state_is(files.directory(), &state)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_node_that_goes_on_alone_is_what_it_was_or_is_alone() {
+    let runtime = runtime();
+    for seed in 1..=6 {
+        assert_eq!(parts_from_the_others(&runtime, seed), Ok(()));
+    }
 }
 
 /// As many images as the environment says; few without.

@@ -41,6 +41,8 @@ pub mod bootstrap;
 mod bounds_tests;
 mod control;
 #[cfg(test)]
+mod crash_log_tests;
+#[cfg(test)]
 mod crash_node_tests;
 #[cfg(test)]
 mod crash_tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::recording::{Act, FileNumber, Journal};
+use super::recording::{Act, Durable, FileNumber, write};
 use crate::dice::Dice;
 
 /// What a disk writes as a whole, or not, or in part if power goes meanwhile.
@@ -54,13 +54,11 @@ impl Fate {
 }
 
 impl Image {
-    /// What may be left of the first acts of a journal.
-    pub(super) fn after(journal: &Journal, acts: usize, dice: &mut Dice) -> Self {
-        let acts = &journal.acts[..acts];
-        let names = names(journal, acts, dice);
+    /// What may be left of these acts.
+    pub(super) fn after(durable: &Durable, acts: &[Act], dice: &mut Dice) -> Self {
+        let names = names(durable, acts, dice);
         let files = names.into_iter().map(|(name, file)| {
-            let before = journal.before.files.values().nth(file.0);
-            let before = before.cloned().unwrap_or_default();
+            let before = durable.files.get(&file).cloned().unwrap_or_default();
             (name, content(before, file, acts, dice))
         });
         Self {
@@ -70,9 +68,8 @@ impl Image {
 }
 
 /// The names that are left. Each that was given or taken since the last sync is, or is not.
-fn names(journal: &Journal, acts: &[Act], dice: &mut Dice) -> BTreeMap<String, FileNumber> {
-    let before = journal.before.files.keys().cloned();
-    let mut names: BTreeMap<_, _> = before.zip((0..).map(FileNumber)).collect();
+fn names(durable: &Durable, acts: &[Act], dice: &mut Dice) -> BTreeMap<String, FileNumber> {
+    let mut names = durable.names.clone();
     let synced = acts.iter().rposition(|act| *act == Act::SyncNames);
     let certain = synced.map_or(0, |at| at + 1);
     for (at, act) in acts.iter().enumerate() {
@@ -133,14 +130,6 @@ fn content(mut bytes: Vec<u8>, file: FileNumber, acts: &[Act], dice: &mut Dice) 
         bytes.resize(end, 0);
     }
     bytes
-}
-
-fn write(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
-    let end = at + data.len();
-    if bytes.len() < end {
-        bytes.resize(end, 0);
-    }
-    bytes[at..end].copy_from_slice(data);
 }
 
 /// A write in the pieces of which the disk keeps any.

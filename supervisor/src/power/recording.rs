@@ -29,7 +29,9 @@ pub(super) enum Act {
 /// What a directory held when it was begun to be watched, all of it durable, and everything since.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    pub(super) before: Image,
+    pub(super) durable: Durable,
+    /// How many acts are in that by now.
+    settled: usize,
     pub(super) acts: Vec<Act>,
     names: BTreeMap<String, FileNumber>,
     files: usize,
@@ -37,17 +39,51 @@ pub(super) struct Journal {
     liar: Option<&'static str>,
 }
 
+/// What no crash takes away.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    pub(super) names: BTreeMap<String, FileNumber>,
+    /// By their numbers; what is not there is empty.
+    pub(super) files: BTreeMap<FileNumber, Vec<u8>>,
+}
+
 impl Journal {
     fn new(before: Image) -> Self {
         let mut journal = Self::default();
-        for name in before.files.keys() {
-            journal
-                .names
-                .insert(name.clone(), FileNumber(journal.files));
+        for (name, content) in before.files {
+            let number = FileNumber(journal.files);
             journal.files += 1;
+            journal.durable.names.insert(name, number);
+            journal.durable.files.insert(number, content);
         }
-        journal.before = before;
+        journal.names = journal.durable.names.clone();
         journal
+    }
+
+    /// Forgets the way that led to what is durable.
+    fn settle(&mut self) {
+        let synced_names = self.acts.iter().rposition(|act| *act == Act::SyncNames);
+        let mut synced = BTreeMap::new();
+        for (at, act) in self.acts.iter().enumerate() {
+            if let Act::Sync(file) = act {
+                synced.insert(*file, at);
+            }
+        }
+        let acts = std::mem::take(&mut self.acts);
+        self.settled += acts.len();
+        for (at, act) in acts.into_iter().enumerate() {
+            let synced = match &act {
+                Act::Write(file, ..) | Act::Truncate(file, _) => synced.get(file).copied(),
+                Act::Name(..) | Act::Unname(_) => synced_names,
+                Act::Sync(_) | Act::SyncNames => Some(at),
+            };
+            if synced.is_some_and(|synced| at <= synced) {
+                self.durable.take(act);
+            } else {
+                self.acts.push(act);
+            }
+        }
+        self.settled -= self.acts.len();
     }
 
     /// SQLite opens a file, which is new unless its name is known.
@@ -76,6 +112,31 @@ impl Journal {
             self.acts.push(Act::Sync(file));
         }
     }
+}
+
+impl Durable {
+    /// Something has become durable.
+    pub(super) fn take(&mut self, act: Act) {
+        match act {
+            Act::Write(file, at, data) => write(self.files.entry(file).or_default(), at, &data),
+            Act::Truncate(file, size) => self.files.entry(file).or_default().truncate(size),
+            Act::Name(name, file) => {
+                self.names.insert(name, file);
+            }
+            Act::Unname(name) => {
+                self.names.remove(&name);
+            }
+            Act::Sync(_) | Act::SyncNames => {}
+        }
+    }
+}
+
+pub(super) fn write(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
+    let end = at + data.len();
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[at..end].copy_from_slice(data);
 }
 
 pub(super) type Shared = Arc<Mutex<Journal>>;
@@ -107,7 +168,13 @@ impl Recording {
 
     /// How much has happened so far: a moment to lose power at.
     pub(crate) fn moment(&self) -> usize {
-        lock(&self.journal).acts.len()
+        let journal = lock(&self.journal);
+        journal.settled + journal.acts.len()
+    }
+
+    /// Forgets the moments before this one, which take room.
+    pub(crate) fn settle(&self) {
+        lock(&self.journal).settle();
     }
 
     /// From now on the disk says that it has synced files of such a name, and has not.
@@ -115,11 +182,11 @@ impl Recording {
         lock(&self.journal).liar = Some(prefix);
     }
 
-    /// What the directory may hold if power went at this moment.
+    /// What the directory may hold if power went at this moment, which is not forgotten.
     pub(crate) fn image(&self, moment: usize, dice: &mut Dice) -> Image {
         let journal = lock(&self.journal);
-        let moment = moment.min(journal.acts.len());
-        Image::after(&journal, moment, dice)
+        let acts = moment.checked_sub(journal.settled);
+        Image::after(&journal.durable, &journal.acts[..acts.unwrap()], dice)
     }
 }
 

@@ -26,7 +26,7 @@ fn rows(directory: &Path) -> rusqlite::Result<usize> {
     }
     let count = "SELECT count(*) FROM t WHERE length(filling) = n * 300";
     let count: i64 = connection.query_row(count, [], |row| row.get(0))?;
-    Ok(count.unsigned_abs() as usize)
+    Ok(usize::try_from(count).unwrap())
 }
 
 /// A database in which rows are written one after the other; the moments at which each was confirmed.
@@ -108,6 +108,18 @@ fn what_is_synced_at_checkpoints_is_sound_and_may_be_older() {
 fn what_is_never_synced_breaks() {
     let (_, broken) = try_images("OFF");
     assert!(broken > 5, "{broken} images are broken");
+}
+
+#[test]
+fn what_has_settled_is_what_it_was() {
+    let run = Run::new("FULL");
+    let last = run.recording.moment();
+    run.recording.settle();
+    assert_eq!(run.recording.moment(), last);
+    let mut dice = Dice::new(3);
+    for _ in 0..20 {
+        assert_eq!(run.rows_after(last, &mut dice), (30, Some(30)));
+    }
 }
 
 #[test]

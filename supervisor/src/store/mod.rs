@@ -30,6 +30,8 @@ mod replication;
 mod schema;
 mod session;
 mod shared;
+#[cfg(test)]
+mod simulated_tests;
 pub mod snapshot;
 mod source;
 mod tags;
