@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::crash_log_tests::{Leader, Source, beginning, first_members, item, me, open_store};
-use super::files::Files;
+use super::files::{Files, FilesError};
 use crate::dice::Dice;
 use crate::power::{Image, Recording};
 use crate::raft::log::{Checkpointer, Identity, Install, LogWrite, Position, StoredLog};
@@ -97,6 +97,8 @@ pub(super) struct Node<'a> {
     /// What the state is, wherever it may end.
     pub(super) states: BTreeMap<u64, MemoryState>,
     pub(super) installs: u64,
+    /// How often the disk was full.
+    pub(super) full: u64,
 }
 
 impl<'a> Node<'a> {
@@ -134,6 +136,7 @@ impl<'a> Node<'a> {
             leader: None,
             promises: vec![nothing],
             installs: 0,
+            full: 0,
         };
         node.open();
         node.files().begin(me(), beginning()).unwrap();
@@ -144,12 +147,16 @@ impl<'a> Node<'a> {
     fn open(&mut self) {
         let store = open_store(self.place.path()).unwrap();
         let files = Files::open(self.place.path(), store.replication()).unwrap();
+        self.opened = Some((store, files));
+        self.break_log();
+    }
+
+    fn break_log(&mut self) {
         match self.fault {
-            Some(Fault::LogNormal) => files.loosen_log("NORMAL"),
-            Some(Fault::LogOff) => files.loosen_log("OFF"),
+            Some(Fault::LogNormal) => self.files().loosen_log("NORMAL"),
+            Some(Fault::LogOff) => self.files().loosen_log("OFF"),
             _ => {}
         }
-        self.opened = Some((store, files));
     }
 
     fn files(&mut self) -> &mut Files {
@@ -187,7 +194,8 @@ impl<'a> Node<'a> {
 
     /// One thing that the thread of a node does.
     pub(super) fn step(&mut self) {
-        match self.dice.below(100) {
+        match self.dice.below(105) {
+            100.. => self.on_a_full_disk(),
             0..32 => self.append(),
             32..60 => self.apply(),
             60..65 => self.vote(),
@@ -202,8 +210,45 @@ impl<'a> Node<'a> {
         self.promise(None);
     }
 
+    /// It does something while there is room for a few writes, and begins again from its files if that was
+    /// not enough.
+    fn on_a_full_disk(&mut self) {
+        if self.fault.is_some() {
+            return;
+        }
+        let room = self.dice.below(12);
+        self.recording.leave_room(Some(room));
+        match self.dice.below(4) {
+            0 => self.append(),
+            1 => self.apply(),
+            2 => self.sync(),
+            _ => self.install(),
+        }
+        self.recording.leave_room(None);
+    }
+
+    /// What the node's thread does when its disk is full, and there is room again.
+    fn begin_again(&mut self, error: &FilesError) {
+        assert!(error.is_full(), "{error}");
+        self.full += 1;
+        self.recording.leave_room(None);
+        let state = self.files().state().clone();
+        let (_, files) = self.opened.as_mut().unwrap();
+        *files = Files::open(self.place.path(), state).unwrap();
+        self.break_log();
+    }
+
     fn write(&mut self, write: &LogWrite) {
-        self.files().persist(write).unwrap();
+        match self.files().persist(write) {
+            Ok(_) => self.change_log(write),
+            Err(error) => {
+                self.begin_again(&error);
+                assert_eq!(self.files().load(me()).unwrap().log, self.log);
+            }
+        }
+    }
+
+    fn change_log(&mut self, write: &LogWrite) {
         let log = &mut self.log;
         if let Some(install) = &write.install {
             log.base = install.at;
@@ -263,6 +308,7 @@ impl<'a> Node<'a> {
     }
 
     fn apply(&mut self) {
+        let before = self.model.clone();
         let from = self.applied().index;
         let to = (from + self.dice.between(1, 6)).min(self.log.hard.commit);
         let mut items = Vec::new();
@@ -275,13 +321,18 @@ impl<'a> Node<'a> {
         if items.is_empty() {
             return;
         }
-        self.history.extend(items.iter().cloned());
-        self.states.insert(to, self.model.clone());
         let is_about_members = |item: &Item| matches!(item.what, What::Members { .. });
         let must_be_durable = items.iter().any(is_about_members) || self.dice.chance(100);
         let is_durable = must_be_durable && self.fault != Some(Fault::ApplyNotDurable);
-        let applied = self.files().state().apply(items, is_durable).unwrap();
-        assert_eq!(applied.answers, answers);
+        match self.files().state().apply(items.clone(), is_durable) {
+            Ok(applied) => assert_eq!(applied.answers, answers),
+            Err(error) => {
+                self.model = before;
+                return self.begin_again(&error.into());
+            }
+        }
+        self.history.extend(items);
+        self.states.insert(to, self.model.clone());
         if must_be_durable {
             self.durable = to;
         }
@@ -289,8 +340,10 @@ impl<'a> Node<'a> {
 
     fn sync(&mut self) {
         if self.fault != Some(Fault::SyncForgotten) {
-            let durable = self.files().state().sync().unwrap();
-            assert_eq!(durable, self.applied().index);
+            match self.files().state().sync() {
+                Ok(durable) => assert_eq!(durable, self.applied().index),
+                Err(error) => return self.begin_again(&error.into()),
+            }
         }
         self.durable = self.applied().index;
     }
@@ -370,8 +423,13 @@ impl<'a> Node<'a> {
             name: made.manifest.file_name(),
             content: fs::read(&made.path).unwrap(),
         });
-        self.promise(Some(arrived));
-        self.install_from(&made, hard.clone());
+        self.promise(Some(Arc::clone(&arrived)));
+        if let Err(error) = self.install_from(&made, hard.clone()) {
+            self.begin_again(&error);
+            // The leader sends it again.
+            fs::write(&made.path, &arrived.content).unwrap();
+            self.install_from(&made, hard.clone()).unwrap();
+        }
         let Ok(at) = model.applied();
         assert_eq!(at, made.manifest.at);
         (self.log.base, self.log.hard) = (at, hard);
@@ -382,7 +440,7 @@ impl<'a> Node<'a> {
         fs::remove_file(made.path).unwrap();
     }
 
-    fn install_from(&mut self, made: &Made, hard: HardState) {
+    fn install_from(&mut self, made: &Made, hard: HardState) -> Result<(), FilesError> {
         let mut write = LogWrite {
             install: Some(Install {
                 at: made.manifest.at,
@@ -405,8 +463,9 @@ impl<'a> Node<'a> {
                 install();
             }
             _ => {
-                self.files().persist(&write).unwrap();
+                self.files().persist(&write)?;
             }
         }
+        Ok(())
     }
 }

@@ -214,6 +214,7 @@ struct Tried {
     images: usize,
     moments: usize,
     installs: u64,
+    full: u64,
     /// Images at a moment within a step.
     within: usize,
 }
@@ -226,6 +227,7 @@ fn run(runtime: &Runtime, seed: u64, fault: Option<Fault>, tried: &mut Tried) ->
     }
     tried.moments += node.recording.moment();
     tried.installs += node.installs;
+    tried.full += node.full;
     let mut dice = Dice::new(seed ^ 0x5eed);
     for _ in 0..IMAGES_PER_RUN {
         let moment = dice.below(node.recording.moment() + 1);
@@ -313,6 +315,7 @@ fn a_node_goes_on_from_whatever_is_left_of_its_files() {
     // What runs without work shows nothing.
     assert!(tried.within > IMAGES / 2, "{tried:?}");
     assert!(tried.installs > 5, "{tried:?}");
+    assert!(tried.full > 5, "{tried:?}");
 }
 
 /// A node goes on alone, and power goes meanwhile: it is the member that it was, or it is alone, with all of

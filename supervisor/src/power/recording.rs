@@ -37,6 +37,8 @@ pub(super) struct Journal {
     files: usize,
     /// What the name of a file begins with whose syncs are lies.
     liar: Option<&'static str>,
+    /// For how many more writes there is room, where that has an end.
+    room: Option<usize>,
 }
 
 /// What no crash takes away.
@@ -105,6 +107,18 @@ impl Journal {
         if is_durable {
             self.acts.push(Act::SyncNames);
         }
+    }
+
+    /// A write; whether there is room for it.
+    pub(super) fn write(&mut self, file: FileNumber, at: usize, data: &[u8]) -> bool {
+        if let Some(room) = &mut self.room {
+            let Some(left) = room.checked_sub(1) else {
+                return false;
+            };
+            *room = left;
+        }
+        self.acts.push(Act::Write(file, at, data.to_vec()));
+        true
     }
 
     pub(super) fn sync(&mut self, file: FileNumber, name: &str) {
@@ -180,6 +194,11 @@ impl Recording {
     /// From now on the disk says that it has synced files of such a name, and has not.
     pub(crate) fn lie_about(&self, prefix: &'static str) {
         lock(&self.journal).liar = Some(prefix);
+    }
+
+    /// From now on there is room for so many writes; without a number there always is.
+    pub(crate) fn leave_room(&self, writes: Option<usize>) {
+        lock(&self.journal).room = writes;
     }
 
     /// What the directory may hold if power went at this moment, which is not forgotten.

@@ -11,9 +11,9 @@ use std::slice;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi::{
-    SQLITE_IOERR, SQLITE_OK, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL,
-    sqlite3_file, sqlite3_filename, sqlite3_initialize, sqlite3_int64, sqlite3_io_methods,
-    sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_FULL, SQLITE_IOERR, SQLITE_OK, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_MAIN_JOURNAL,
+    SQLITE_OPEN_WAL, sqlite3_file, sqlite3_filename, sqlite3_initialize, sqlite3_int64,
+    sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
 use super::recording::{Act, FileNumber, Shared, lock};
@@ -209,10 +209,13 @@ unsafe extern "C" fn write(
     };
     // SAFETY: SQLite gives so many bytes, which stay as they are during the call.
     let written = unsafe { slice::from_raw_parts(data.cast::<u8>(), bytes) };
+    let mut has_room = true;
     let methods = note(file, |opened| {
-        let act = Act::Write(opened.number, from, written.to_vec());
-        lock(&opened.journal).acts.push(act);
+        has_room = lock(&opened.journal).write(opened.number, from, written);
     });
+    if !has_room {
+        return SQLITE_FULL;
+    }
     let Some(write) = methods.and_then(|methods| methods.xWrite) else {
         return SQLITE_IOERR;
     };
