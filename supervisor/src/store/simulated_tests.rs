@@ -21,7 +21,7 @@ use crate::power::{Image, Recording};
 use crate::raft::command::Outcome;
 use crate::raft::ids::RequestId;
 use crate::raft::simulation::{
-    Fault, Ground, SnapshotFile, StateFile, When, heaps, mistakes_are_found,
+    Fault, Ground, SnapshotFile, StateFile, When, heaps, mistakes_are_found, seed_on,
     seeds_of_the_environment, seeds_on,
 };
 use crate::raft::state::{Item, MemoryState, State as _};
@@ -179,6 +179,14 @@ fn mistakes_with_files_are_found() {
         Fault::ReuseId,
     ];
     mistakes_are_found(&faults, |_| Ground::Both(make));
+}
+
+/// A journal that had lost one commit and kept the next had both, when the first was made again as it was.
+#[test]
+fn what_a_crash_took_may_come_back_as_it_was() {
+    for seed in [4_000_604, 4_000_653] {
+        assert_eq!(seed_on(Ground::Both(make), seed), Ok(()));
+    }
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub(super) struct Disk {
     state_file: Option<Box<dyn StateFile>>,
     /// What was committed to the state since. A crash loses some of the newest.
     recent: Vec<Vec<Item>>,
+    /// What crashes took from the state's file. It may come back: a frame of SQLite's journal that is
+    /// written again as it was makes those behind it valid, if they had survived. They are of the same
+    /// entries.
+    lost: Vec<MemoryState>,
     /// The contents of snapshots, by their names.
     files: BTreeMap<Bytes, Arc<Content>>,
     /// What becomes of files in a crash: apart, so that it changes nothing else that is drawn.
@@ -97,6 +101,7 @@ impl Disk {
             under_way: None,
             unwritten: Vec::new(),
             recent: Vec::new(),
+            lost: Vec::new(),
             files: BTreeMap::new(),
             dice: Dice::new(me.id.get()),
             slow_until: 0,
@@ -352,13 +357,16 @@ impl Disk {
         let Some(found) = self.note(found) else {
             return;
         };
-        if !states.contains(&found) {
-            let same = states
-                .iter()
-                .find(|state| state.applied() == found.applied());
-            self.note::<()>(Err(format!("the state is {found:?}, and was {same:?}")));
+        if !states.contains(&found) && !self.lost.contains(&found) {
+            let possible: Vec<_> = states.iter().map(State::applied).collect();
+            let ends = found.applied();
+            let why =
+                format!("{when:?}: the state ends at {ends:?}: {possible:?}; it is {found:?}");
+            self.note::<()>(Err(why));
         }
         self.recent.clear();
+        self.lost.extend(states.iter().cloned());
+        self.lost.retain(|state| state.applied() > found.applied());
         self.state = found;
     }
 

@@ -27,7 +27,7 @@ mod world;
 
 pub(crate) use self::clients::heaps;
 pub(crate) use self::files::{Ground, SnapshotFile, StateFile, When};
-pub(crate) use self::tests::{mistakes_are_found, seeds_of_the_environment, seeds_on};
+pub(crate) use self::tests::{mistakes_are_found, seed_on, seeds_of_the_environment, seeds_on};
 
 /// A deliberate mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

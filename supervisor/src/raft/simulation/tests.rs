@@ -225,6 +225,11 @@ pub(crate) fn seeds_of_the_environment(ground_of: impl Fn(u64) -> Ground) {
     println!("{count} seeds from {first}: {sum:?}");
 }
 
+/// One seed on a ground.
+pub(crate) fn seed_on(ground: Ground, seed: u64) -> Result<(), String> {
+    complaint(ground, seed, None).map(drop)
+}
+
 /// Seeds that are all on one ground.
 pub(crate) fn seeds_on(ground: Ground, seeds: std::ops::Range<u64>) {
     let count = seeds.end - seeds.start;
