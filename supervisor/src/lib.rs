@@ -45,6 +45,12 @@ pub mod audit;
 pub mod auth;
 pub mod cluster;
 pub mod config;
+#[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "what is drawn is smaller than what it is drawn from"
+)]
+mod dice;
 pub mod doctor;
 pub mod execution;
 pub mod fetch;
@@ -59,6 +65,8 @@ pub mod mcp;
 pub mod metrics;
 mod outbound;
 pub mod policy;
+#[cfg(test)]
+mod power;
 pub mod private_file;
 pub mod quota;
 pub mod raft;

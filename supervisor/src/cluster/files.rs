@@ -417,6 +417,14 @@ impl Files {
             .pragma_update(None, "max_page_count", pages)
             .unwrap();
     }
+
+    /// Has commits of the log be less durable than they must be, while this connection to it is open.
+    pub(super) fn loosen_log(&self, level: &str) {
+        let connection = self.raft.connection_for_tests();
+        connection
+            .pragma_update(None, "synchronous", level)
+            .unwrap();
+    }
 }
 
 fn remove(snapshot: &Path) {

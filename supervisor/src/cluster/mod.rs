@@ -41,6 +41,12 @@ pub mod bootstrap;
 #[cfg(test)]
 mod bounds_tests;
 mod control;
+#[cfg(test)]
+mod crash_log_tests;
+#[cfg(test)]
+mod crash_node_tests;
+#[cfg(test)]
+mod crash_tests;
 mod desk;
 mod driver;
 mod endpoint;

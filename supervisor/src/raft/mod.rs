@@ -29,5 +29,5 @@ pub mod request;
     clippy::cast_possible_truncation,
     reason = "numbers of the simulator are small"
 )]
-mod simulation;
+pub(crate) mod simulation;
 pub mod state;

@@ -30,6 +30,8 @@ mod replication;
 mod schema;
 mod session;
 mod shared;
+#[cfg(test)]
+mod simulated_tests;
 pub mod snapshot;
 mod source;
 mod tags;
@@ -58,7 +60,7 @@ pub use record::{
     PageRequest, Status, Summary, Usage, View,
 };
 #[cfg(test)]
-pub(crate) use replica::tests::read_back;
+pub(crate) use replica::tests::{command as any_command, read_back};
 pub use replication::{AppliedItems, Replication, ReplicationError, SharedState};
 pub use session::{MalformedSessionName, SessionName};
 pub use source::Source;

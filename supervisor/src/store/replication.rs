@@ -250,10 +250,12 @@ fn apply_all(
     Ok(AppliedItems { answers, members })
 }
 
-/// A write that changes nothing: its commit takes all before it to the disk.
+/// A write whose commit takes all before it to the disk. What it writes it takes back: a transaction in
+/// which no page has changed is none for SQLite, and syncs nothing.
 fn sync(connection: &mut Connection) -> Result<u64, ReplicationError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute("UPDATE applied SET idx = idx", [])?;
+    transaction.execute("UPDATE applied SET idx = idx + 1", [])?;
+    transaction.execute("UPDATE applied SET idx = idx - 1", [])?;
     let applied = Replica::new(&transaction).applied()?;
     transaction.commit()?;
     Ok(applied.index)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raft::eraftpb::{ConfState, MessageType};
 
-use super::dice::hash;
 use super::{Checked, must};
+use crate::dice::hash;
 use crate::raft::command::{self, Outcome};
 use crate::raft::core::Core;
 use crate::raft::ids::{RaftId, RequestId};

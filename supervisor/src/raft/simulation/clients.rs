@@ -21,6 +21,11 @@ pub(super) fn heap(number: usize) -> HeapKey {
     [number as u8; 32]
 }
 
+/// What every first state holds, of the tenant "t".
+pub(crate) fn heaps() -> impl Iterator<Item = HeapKey> {
+    (0..HEAPS).map(heap)
+}
+
 pub(super) fn session_name(number: usize) -> String {
     format!("s{number}")
 }

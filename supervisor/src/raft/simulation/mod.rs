@@ -6,14 +6,18 @@
 //! everything is well again, the cluster must have become one, and the clients' history must be one that
 //! a single machine could have given ([`oracle`]).
 //!
+//! With every other seed the logs of the nodes are real files, of which a crash leaves what a loss of power may
+//! leave ([`crate::power`]); what the simulated disk has promised must be there. The store's tests run seeds
+//! with states in files too.
+//!
 //! [`Fault`] names mistakes, each of which the simulator must find: so its silence means something.
 //!
 //! `RAFT_SEEDS=20000 RAFT_FIRST_SEED=1` in the environment of the test `many_seeds` runs more.
 
 mod checks;
 mod clients;
-mod dice;
 mod disk;
+mod files;
 mod network;
 mod nodes;
 mod oracle;
@@ -21,9 +25,13 @@ mod tests;
 mod trouble;
 mod world;
 
+pub(crate) use self::clients::heaps;
+pub(crate) use self::files::{Ground, SnapshotFile, StateFile, When};
+pub(crate) use self::tests::{mistakes_are_found, seed_on, seeds_of_the_environment, seeds_on};
+
 /// A deliberate mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Votes and acknowledgements go out before they are durable.
     SpeakBeforeCommit,
     /// A client is answered when its request is in the log of the leader.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::dice::Dice;
+use crate::dice::Dice;
 use crate::raft::ids::RaftId;
 
 /// The network between all nodes.

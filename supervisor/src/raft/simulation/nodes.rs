@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dice::hash;
-use super::disk::apply_all;
+use super::disk::{Content, apply_all};
 use super::world::{File, Slot, What, World};
 use super::{Checked, Fault, Violation, must};
+use crate::dice::hash;
 use crate::raft::codec;
 use crate::raft::core::{Effect, Event, TurnedAway};
 use crate::raft::ids::RaftId;
@@ -137,6 +137,7 @@ impl World {
             return Ok(());
         }
         let installed = place.disk.finish();
+        place.disk.checked()?;
         let mut members = None;
         if let (Some(state), Some(running)) = (installed, &mut place.running) {
             let Ok(of_state) = state.members();
@@ -191,7 +192,8 @@ impl World {
         if applied.index % 64 < items.len() as u64 {
             self.checks.state(&running.state)?;
         }
-        place.disk.commit_state(items, is_durable);
+        place.disk.commit_state(items, &answers, is_durable);
+        place.disk.checked()?;
         let members = (&members != running.core.members()).then_some(members);
         let event = Event::Applied { answers, members };
         let wait = if self.dice.chance(200) { 3 } else { 0 };
@@ -226,10 +228,12 @@ impl World {
         }
         let Ok(at) = running.state.applied();
         let conf = running.state.conf();
-        let content = match fault {
+        let state = match fault {
             Some(Fault::StaleSnapshot) => place.disk.state.clone(),
             _ => running.state.clone(),
         };
+        let file = place.disk.snapshot_file();
+        let content = Content { state, file };
         self.checks.state(&running.state)?;
         self.files += 1;
         let manifest = Bytes::copy_from_slice(&self.files.to_be_bytes());

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use super::files::Ground;
 use super::oracle;
 use super::world::{Counts, What, World};
 use super::{Checked, Fault, must};
@@ -41,8 +42,21 @@ impl Report {
     }
 }
 
+/// Every other seed has logs in files.
+const fn ground_of(seed: u64) -> Ground {
+    if seed.is_multiple_of(2) {
+        Ground::Memory
+    } else {
+        Ground::Log
+    }
+}
+
 fn run(seed: u64, fault: Option<Fault>) -> Checked<Report> {
-    let mut world = World::new(seed, fault);
+    run_on(ground_of(seed), seed, fault)
+}
+
+fn run_on(ground: Ground, seed: u64, fault: Option<Fault>) -> Checked<Report> {
+    let mut world = World::new(seed, ground, fault);
     let clients = world.dice.pick(&CLIENTS).copied();
     world.add_clients(clients.unwrap_or(4));
     world.after(300, What::Trouble);
@@ -104,8 +118,8 @@ fn finish(world: &mut World) -> Checked<Report> {
 }
 
 /// Why a seed fails.
-fn complaint(seed: u64, fault: Option<Fault>) -> Result<Report, String> {
-    match std::panic::catch_unwind(|| run(seed, fault)) {
+fn complaint(ground: Ground, seed: u64, fault: Option<Fault>) -> Result<Report, String> {
+    match std::panic::catch_unwind(|| run_on(ground, seed, fault)) {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(violation)) => Err(violation.0),
         Err(panic) => {
@@ -115,12 +129,12 @@ fn complaint(seed: u64, fault: Option<Fault>) -> Result<Report, String> {
     }
 }
 
-fn run_seeds(seeds: impl Iterator<Item = u64>) -> Report {
+fn run_seeds(seeds: impl Iterator<Item = u64>, ground_of: impl Fn(u64) -> Ground) -> Report {
     const SHOWN_MAX: usize = 8;
     let mut sum = Report::default();
     let mut failed = Vec::new();
     for seed in seeds {
-        match complaint(seed, None) {
+        match complaint(ground_of(seed), seed, None) {
             Ok(report) => sum.add(report),
             Err(why) => failed.push(format!("seed {seed}: {why}")),
         }
@@ -137,7 +151,7 @@ fn run_seeds(seeds: impl Iterator<Item = u64>) -> Report {
 
 fn part(number: u64) {
     let each = SEEDS / PARTS;
-    let sum = run_seeds(number * each + 1..=(number + 1) * each);
+    let sum = run_seeds(number * each + 1..=(number + 1) * each, ground_of);
     // What runs without trouble, or without work, shows nothing.
     assert!(sum.leaders > 3 * each, "{sum:?}");
     assert!(sum.answered > 100 * each, "{sum:?}");
@@ -174,7 +188,7 @@ fn seeds_of_the_fourth_part() {
 /// commit, and could never be elected.
 #[test]
 fn a_removed_node_votes_until_the_others_know() {
-    assert!(run(436, None).is_ok());
+    assert!(run_on(Ground::Memory, 436, None).is_ok());
 }
 
 /// Who was being replaced counted as removed at once. Nobody listened to it any more, while the change
@@ -182,7 +196,7 @@ fn a_removed_node_votes_until_the_others_know() {
 #[test]
 fn a_replaced_node_is_heard_until_the_change_is_over() {
     for seed in [223, 464] {
-        assert!(run(seed, None).is_ok());
+        assert!(run_on(Ground::Memory, seed, None).is_ok());
     }
 }
 
@@ -190,20 +204,39 @@ fn a_replaced_node_is_heard_until_the_change_is_over() {
 /// another node.
 #[test]
 fn a_configuration_has_the_same_bytes_everywhere() {
-    assert!(run(100_001, None).is_ok());
+    assert!(run_on(Ground::Memory, 100_001, None).is_ok());
 }
 
 /// As many seeds as the environment says; few without.
 #[test]
 fn many_seeds() {
+    seeds_of_the_environment(ground_of);
+}
+
+/// The same on a ground of one's own.
+pub(crate) fn seeds_of_the_environment(ground_of: impl Fn(u64) -> Ground) {
     let number = |name, otherwise| {
         let said = env::var(name).ok().and_then(|text| text.parse().ok());
         said.unwrap_or(otherwise)
     };
     let first = number("RAFT_FIRST_SEED", 100_000_u64);
     let count = number("RAFT_SEEDS", 5);
-    let sum = run_seeds(first..first + count);
+    let sum = run_seeds(first..first + count, ground_of);
     println!("{count} seeds from {first}: {sum:?}");
+}
+
+/// One seed on a ground.
+pub(crate) fn seed_on(ground: Ground, seed: u64) -> Result<(), String> {
+    complaint(ground, seed, None).map(drop)
+}
+
+/// Seeds that are all on one ground.
+pub(crate) fn seeds_on(ground: Ground, seeds: std::ops::Range<u64>) {
+    let count = seeds.end - seeds.start;
+    let sum = run_seeds(seeds, |_| ground);
+    assert!(sum.answered > 100 * count, "{sum:?}");
+    assert!(sum.counts.crashes > 3 * count, "{sum:?}");
+    assert!(sum.counts.installs > count / 2, "{sum:?}");
 }
 
 #[test]
@@ -216,24 +249,30 @@ fn a_seed_decides_everything() {
 /// Seeds within which each mistake must be found.
 const SEEDS_PER_FAULT: u64 = 200;
 
-fn is_found(fault: Fault) -> Option<(u64, String)> {
+fn is_found(fault: Fault, ground_of: impl Fn(u64) -> Ground) -> Option<(u64, String)> {
     (1..=SEEDS_PER_FAULT).find_map(|seed| {
-        let why = complaint(seed, Some(fault)).err()?;
+        let why = complaint(ground_of(seed), seed, Some(fault)).err()?;
         Some((seed, why))
     })
 }
 
-#[test]
-fn every_mistake_is_found() {
+/// Whether these are all found on a ground.
+pub(crate) fn mistakes_are_found(faults: &[Fault], ground_of: impl Fn(u64) -> Ground) {
     let mut missed = Vec::new();
-    for fault in Fault::ALL {
-        match is_found(fault) {
+    for fault in faults.iter().copied() {
+        match is_found(fault, &ground_of) {
             Some((seed, what)) => {
                 let line = what.lines().next().unwrap_or_default();
+                let line: String = line.chars().take(200).collect();
                 println!("{fault:?}: seed {seed}: {line}");
             }
             None => missed.push(fault),
         }
     }
     assert!(missed.is_empty(), "nobody has noticed {missed:?}");
+}
+
+#[test]
+fn every_mistake_is_found() {
+    mistakes_are_found(&Fault::ALL, ground_of);
 }

@@ -9,11 +9,12 @@ use raft::eraftpb::ConfState;
 
 use super::checks::{Checks, has_quorum};
 use super::clients::{Client, Waits};
-use super::dice::{Dice, hash};
-use super::disk::Disk;
+use super::disk::{Content, Disk};
+use super::files::Ground;
 use super::network::Network;
 use super::oracle::Operation;
 use super::{Checked, Fault, Violation};
+use crate::dice::{Dice, hash};
 use crate::raft::core::{Begin, Core, Event, Settings};
 use crate::raft::ids::{ClusterId, Incarnation, RaftId, RequestId};
 use crate::raft::log::{Identity, Position, StoredLog};
@@ -27,7 +28,7 @@ const HEARTBEAT: usize = 3;
 const ELECTION: (usize, usize) = (9, 20);
 
 /// Content of a snapshot under way, with its name.
-pub(super) type File = (Bytes, Arc<MemoryState>);
+pub(super) type File = (Bytes, Arc<Content>);
 
 /// What happens at some time.
 #[derive(Debug)]
@@ -109,6 +110,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) history: Vec<Operation>,
     pub(super) fault: Option<Fault>,
+    ground: Ground,
     pub(super) is_calm: bool,
     pub(super) clients_rest: bool,
     pub(super) cluster: ClusterId,
@@ -122,7 +124,7 @@ pub(super) struct World {
 
 impl World {
     /// A cluster of some first members, which all know of each other.
-    pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
+    pub(super) fn new(seed: u64, ground: Ground, fault: Option<Fault>) -> Self {
         let mut dice = Dice::new(seed);
         let count = *dice.pick(&[1, 2, 3, 3, 3, 3, 4, 5]).unwrap_or(&3);
         let members: Vec<Member> = (0..count).map(|name| new_member(name, &mut dice)).collect();
@@ -130,9 +132,14 @@ impl World {
         let mut conf = ConfState::default();
         conf.set_voters(ids.iter().map(|id| id.get()).collect());
         conf.mut_voters().sort_unstable();
-        let mut state = MemoryState::first(members.clone(), &conf);
-        for heap in 0..super::clients::HEAPS {
-            let Ok(()) = state.put_heap("t", &super::clients::heap(heap), 1, 0);
+        let mut listed = members.clone();
+        if let Ground::Both(_) = ground {
+            // So tables list them. Elsewhere the order stays, by which seeds are known.
+            listed.sort_by_key(|member| member.id);
+        }
+        let mut state = MemoryState::first(listed, &conf);
+        for heap in super::clients::heaps() {
+            let Ok(()) = state.put_heap("t", &heap, 1, 0);
         }
         let mut world = Self {
             log_kept: dice.between(5, 60),
@@ -148,6 +155,7 @@ impl World {
             clients: Vec::new(),
             history: Vec::new(),
             fault,
+            ground,
             is_calm: false,
             clients_rest: false,
             cluster: ClusterId::of("simulated", &ids),
@@ -164,14 +172,15 @@ impl World {
     /// A new place, with a node in it.
     pub(super) fn add_slot(&mut self, member: Member, log: StoredLog, state: MemoryState) -> usize {
         let slot = self.slots.len();
+        let me = Identity {
+            cluster: self.cluster,
+            id: member.id,
+            incarnation: member.incarnation,
+        };
         self.slots.push(Slot {
-            me: Identity {
-                cluster: self.cluster,
-                id: member.id,
-                incarnation: member.incarnation,
-            },
+            me,
             member,
-            disk: Disk::new(log, state, self.fault),
+            disk: Disk::new(me, log, state, self.ground, self.fault),
             running: None,
             life: 0,
             paused_until: 0,
@@ -293,6 +302,7 @@ impl World {
             return Ok(());
         }
         place.disk.recover();
+        place.disk.checked()?;
         let state = place.disk.state.clone();
         let Ok(applied) = state.applied();
         let Ok(members) = state.members();

@@ -121,7 +121,7 @@ prop_compose! {
     }
 }
 
-pub(in crate::store) fn command() -> impl Strategy<Value = Command> {
+pub(crate) fn command() -> impl Strategy<Value = Command> {
     let whose = || (0..2u8, 0..4u8).prop_map(|(tenant, heap)| (format!("t{tenant}"), [heap; 32]));
     let change = prop_oneof![
         tags().prop_map(TagChange::Replace),

@@ -2,14 +2,14 @@
 
 /// A generator (splitmix64).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) const fn roll(&mut self) -> u64 {
+    pub(crate) const fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,20 +18,20 @@ impl Dice {
     }
 
     /// From `low` to `high`, both included.
-    pub(super) const fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.roll() % (high - low + 1)
     }
 
-    pub(super) const fn below(&mut self, count: usize) -> usize {
+    pub(crate) const fn below(&mut self, count: usize) -> usize {
         (self.roll() % count as u64) as usize
     }
 
     /// Whether something happens that does so `parts` times in a thousand.
-    pub(super) const fn chance(&mut self, parts: u64) -> bool {
+    pub(crate) const fn chance(&mut self, parts: u64) -> bool {
         self.roll() % 1000 < parts
     }
 
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         if from.is_empty() {
             None
         } else {
@@ -39,7 +39,7 @@ impl Dice {
         }
     }
 
-    pub(super) fn bytes(&mut self) -> [u8; 16] {
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.roll().to_le_bytes());
         bytes[8..].copy_from_slice(&self.roll().to_le_bytes());
@@ -48,7 +48,7 @@ impl Dice {
 }
 
 /// A hash of bytes that is always the same (FNV-1a).
-pub(super) fn hash(mut state: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(mut state: u64, bytes: &[u8]) -> u64 {
     for byte in bytes {
         state = (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
