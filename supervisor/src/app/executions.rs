@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::answers::Answering;
+use super::copies::Copies;
 use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
@@ -194,7 +195,31 @@ impl Executions {
         if let Some(collector) = collector {
             executions.collect(collector);
         }
+        executions.look_after_copies();
         Ok(executions)
+    }
+
+    /// Has heaps copied again that are on this node alone, where each node has its own.
+    fn look_after_copies(&self) {
+        let shared = &self.shared;
+        let (Some(nodes), Some(heaps)) = (shared.nodes.get(), &shared.services.heaps) else {
+            return;
+        };
+        if !heaps.are_copied() {
+            return;
+        }
+        let nodes = Arc::clone(nodes);
+        let copies = Copies {
+            store: shared.services.store.clone(),
+            heaps: heaps.clone(),
+            nodes: Arc::clone(&nodes),
+        };
+        let stop = shared.stop.token().clone();
+        let tend = async move {
+            nodes.known_to_be_up().await;
+            copies.tend().await;
+        };
+        shared.tasks.spawn(stop.run_until_cancelled_owned(tend));
     }
 
     /// Has heaps removed that can go, once this node knows what its cluster knows: until then it would take

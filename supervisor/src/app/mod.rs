@@ -2,6 +2,7 @@
 
 mod accept;
 mod answers;
+mod copies;
 mod cursor;
 mod error;
 mod executions;

@@ -15,6 +15,7 @@
 mod blobs;
 mod build;
 mod config;
+mod copies;
 mod envelope;
 mod error;
 mod id;
@@ -37,6 +38,7 @@ pub use crate::key_file::KeyError;
 pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
 pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
 pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
+pub use copies::{Elsewhere, HeapAt};
 pub use envelope::Damage;
 pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};

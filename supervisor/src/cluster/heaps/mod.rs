@@ -9,6 +9,8 @@
 //! number of heaps at once.
 
 mod counter;
+mod experience;
+mod find;
 #[cfg(test)]
 mod hostile_tests;
 mod order;
