@@ -8,6 +8,8 @@
 //! Nothing is kept whose SHA-256 is not the name that was asked for or brought. Both ends hold a bounded
 //! number of heaps at once.
 
+#[cfg(test)]
+mod copies_tests;
 mod counter;
 mod experience;
 mod find;
