@@ -14,6 +14,7 @@ mod authentication;
 mod bad_input;
 mod by_hand;
 mod cluster_answers;
+mod cluster_copies;
 mod cluster_disk;
 mod cluster_heaps;
 mod cluster_kills;

@@ -2,6 +2,7 @@
 
 mod accept;
 mod answers;
+mod bucket;
 mod copies;
 mod cursor;
 mod error;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Weak};
 
 use super::blobs::{BlobError, BlobName};
+use super::copies::HeapAt;
 use super::envelope::Damage;
 use super::error::{Doing, HeapError};
 use super::packed::Packed;
-use super::copies::HeapAt;
 use super::peers::Wanted;
 use super::{Inner, stopping, unavailable};
 

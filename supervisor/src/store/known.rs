@@ -25,7 +25,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn known_heaps(&self, after: i64, limit: usize) -> Result<Vec<KnownHeap>, StoreError> {
+    pub async fn known_heaps(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<KnownHeap>, StoreError> {
         self.read_own(move |connection| {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut statement = connection.prepare_cached(

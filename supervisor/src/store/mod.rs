@@ -49,10 +49,10 @@ use tokio_util::sync::CancellationToken;
 pub use cluster::Replicate;
 pub use doomed::DoomedHeap;
 pub use error::{OpenError, StoreError};
-pub use known::KnownHeap;
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
 pub use inspect::{DatabaseFound, inspect};
 pub use keep::Keep;
+pub use known::KnownHeap;
 pub use read::{ExecutionPosition, ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{

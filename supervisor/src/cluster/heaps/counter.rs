@@ -9,9 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::transfers::{Added, Incoming, Lost, NoRoom, Transfers};
 use super::words::{self, Garbled, Name, Place, Said, Size, Told, piece_bytes};
-use crate::heaps::{
-    HeapAt, HeapError, HeapId, Keeper, Packed, Shape, TenantFolder, Wanted,
-};
+use crate::heaps::{HeapAt, HeapError, HeapId, Keeper, Packed, Shape, TenantFolder, Wanted};
 use crate::limits::{
     HEAP_ANSWER_WAIT_MAX, HEAP_ANSWERS_AT_ONCE, HEAP_RECOUNT_LENGTH, HEAP_TRANSFER_SILENCE_MAX,
 };

@@ -47,7 +47,11 @@ impl Experience {
 
     /// A node has given no answer.
     pub(super) fn was_silent(&mut self, node: RaftId, now: Instant) {
-        self.0.entry(node).or_default().silent_since.get_or_insert(now);
+        self.0
+            .entry(node)
+            .or_default()
+            .silent_since
+            .get_or_insert(now);
     }
 
     /// A node has said something, whatever it was.

@@ -308,7 +308,8 @@ impl Peers for HeapPeers {
             if others.is_empty() {
                 return Ok(Copied::Nowhere);
             }
-            let ask = |node| async move { self.note(node, self.keep(node, (wanted, packed)).await) };
+            let ask =
+                |node| async move { self.note(node, self.keep(node, (wanted, packed)).await) };
             let kept = first_of(others, (slow, |node| self.note_slow(node)), ask);
             let failures = match kept.await {
                 Ok(node) => {
@@ -406,11 +407,9 @@ pub(super) fn refusal(told: Told) -> CallError {
         Told::Busy => CallError::Busy,
         Told::Lost => CallError::Lost,
         Told::Refused(why) => CallError::Refused(why),
-        Told::Begins { .. }
-        | Told::Piece(_)
-        | Told::GoOn { .. }
-        | Told::Kept
-        | Told::Has(_) => CallError::Nonsense,
+        Told::Begins { .. } | Told::Piece(_) | Told::GoOn { .. } | Told::Kept | Told::Has(_) => {
+            CallError::Nonsense
+        }
     }
 }
 
