@@ -325,3 +325,7 @@ impl BucketCollector {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "bucket_tests.rs"]
+mod tests;
