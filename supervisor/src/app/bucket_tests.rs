@@ -337,7 +337,10 @@ async fn what_is_needed_again_between_the_removal_and_the_second_look_is_put_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn old_orphans_go_and_nothing_goes_where_somebody_else_uses_the_place() {
     let mut scene = Scene::new().await;
-    let kept = scene.other.leave(&scene.server, b"kept", Duration::ZERO).await;
+    let kept = scene
+        .other
+        .leave(&scene.server, b"kept", Duration::ZERO)
+        .await;
     let orphan = scene.other.put(b"a killed node has left it").await;
     let fresh = scene.other.put(b"a node is about to name it").await;
     scene.server.age(orphan);

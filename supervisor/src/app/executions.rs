@@ -13,8 +13,9 @@ use super::bucket::{BucketCollector, Keeping};
 use super::copies::Copies;
 use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
-use super::garbage::{self, Collector};
+use super::garbage::Collector;
 use super::load::EndCounts;
+use super::neighbours::about;
 use super::nodes::{Nodes, undecided};
 use super::readiness::Disks;
 use super::recent::Recent;
@@ -150,7 +151,7 @@ impl Executions {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut collector = None;
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
-            let (id, about) = (store.database_id().await?, garbage::about(&config.state));
+            let (id, about) = (store.database_id().await?, about(&config.state));
             let is_own_node = opened.is_some() && heaps.are_own();
             let new = Collector {
                 store: store.clone(),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::neighbours::{about, tell};
 use super::start::{StartError, State, open_heaps_for, open_store};
 use crate::heaps::{BuildId, HeapError, HeapId, HeapUser, Heaps, ListedHeap, MalformedBuildId};
 use crate::limits;
@@ -462,33 +463,4 @@ fn ids(neighbours: &Neighbours) -> Option<Vec<&str>> {
 
 pub(super) fn before(now: Timestamp, age: Duration) -> Option<SystemTime> {
     SystemTime::from(now).checked_sub(age)
-}
-
-/// Where the database is, for whoever finds it among those that use a place.
-pub(super) fn about(state: &State) -> String {
-    let State::Stateful { sessions, .. } = state else {
-        return String::new();
-    };
-    let path = std::path::absolute(sessions).unwrap_or_else(|_| sessions.clone());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} on {}", path.display(), host.trim_end())
-}
-
-fn tell(neighbours: &Neighbours) {
-    match neighbours {
-        Neighbours::Nobody => tracing::info!("no other database uses the heaps: they expire again"),
-        Neighbours::Some(others) => {
-            for other in others {
-                tracing::warn!(
-                    "heaps do not expire: another database uses the same place ({}); if it is gone \
-                     for good, run mcp-v8 gc --sole-database",
-                    other.about
-                );
-            }
-        }
-        Neighbours::Unknown => tracing::warn!(
-            "heaps do not expire: their place cannot say whether other databases use it; if none \
-             does, run mcp-v8 gc --sole-database now and then"
-        ),
-    }
 }

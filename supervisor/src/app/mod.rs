@@ -12,6 +12,7 @@ mod follow;
 mod garbage;
 mod input;
 mod load;
+mod neighbours;
 mod nodes;
 mod noted;
 mod question;

@@ -1,13 +1,18 @@
 //! Copies that are counted, and made again.
 
 use std::fs;
+use std::time::Instant;
 
 use crate::cluster::stand_tests::*;
 use crate::cluster::{Outbox as _, Trust};
-use crate::heaps::{BuildId, Elsewhere, HeapAt, HeapError, HeapId};
-use crate::limits::{HEAP_ABSENCE_GRACE, HEAP_PIECE_BYTES, HEAP_RECOUNT_LENGTH};
+use crate::heaps::{BuildId, Elsewhere, HeapAt, HeapError, HeapId, TenantFolder};
+use crate::limits::{
+    HEAP_ABSENCE_GRACE, HEAP_NEXT_PEER_PAUSE, HEAP_PIECE_BYTES, HEAP_RECOUNT_LENGTH,
+};
 
+use super::hostile_tests::{Hall, Scene, always, lie};
 use super::tests::{Shop, alice, all, build, configs, noise, open, put};
+use super::words::{Said, Told};
 
 /// The places of these shops that have a heap.
 fn holders(shops: &[Shop], id: HeapId) -> Vec<usize> {
@@ -131,4 +136,61 @@ async fn what_another_build_has_made_is_copied_again_and_what_is_damaged_is_not(
     fs::write(&file, bytes).unwrap();
     let error = shops[0].heaps.copy_again(&alice(), id).await.unwrap_err();
     assert!(matches!(error, HeapError::Damaged { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_waited_for_once_and_asked_after_the_others_from_then_on() {
+    let scene = Scene::new(lie(|_| None)).await;
+    let began = Instant::now();
+    let mut put = Vec::new();
+    for _ in 0..30 {
+        put.push(scene.a.heaps.put(&alice(), noise(100)).await.unwrap().id);
+    }
+    assert!(put.iter().all(|id| scene.c.has(&alice(), *id)));
+    // About every second one would have been brought to the silent one first.
+    assert!(
+        began.elapsed() < 6 * HEAP_NEXT_PEER_PAUSE,
+        "{:?}",
+        began.elapsed()
+    );
+    let began = Instant::now();
+    let heaps = scene.a.reopened();
+    for id in put {
+        fs::remove_file(scene.a.file(&alice(), id)).unwrap();
+        heaps.fetch(&alice(), id).await.unwrap();
+    }
+    assert!(
+        began.elapsed() < 6 * HEAP_NEXT_PEER_PAUSE,
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_question_about_too_many_is_refused_and_what_is_no_answer_is_none() {
+    let mut hall = Hall::new();
+    let put = hall.b.heaps.put(&alice(), noise(100)).await.unwrap();
+    let place = |id: HeapId| {
+        let folder = TenantFolder::of(&alice());
+        (*folder.as_bytes(), *id.as_bytes())
+    };
+    let other = ([7; 16], *put.id.as_bytes());
+    let places = vec![place(put.id), place(HeapId::of(b"other")), other];
+    let told = hall.say(&Said::Which(places)).await;
+    assert_eq!(told, Ok(Told::Has(vec![true, false, false])));
+    let many = vec![place(put.id); HEAP_RECOUNT_LENGTH + 1];
+    assert_eq!(hall.say(&Said::Which(many)).await, Err(400));
+    hall.is_unharmed().await;
+    // Whatever a liar says of what it has: what it does not say well may be there.
+    for (what, expected) in [
+        (always(Told::Has(vec![true; 2])), Elsewhere::Unknown),
+        (always(Told::Has(Vec::new())), Elsewhere::Unknown),
+        (always(Told::Kept), Elsewhere::Unknown),
+        (lie(|_| Some(vec![1, 255])), Elsewhere::Unknown),
+        (always(Told::Has(vec![false])), Elsewhere::Nowhere),
+    ] {
+        let scene = Scene::new(what).await;
+        let heap = HeapAt::new(&alice(), HeapId::of(b"some"));
+        assert_eq!(scene.a.heaps.elsewhere(&[heap]).await, [expected]);
+    }
 }

@@ -15,23 +15,22 @@ use crate::cluster::line::{Line, Question, Target};
 use crate::cluster::routes::HEAPS;
 use crate::cluster::stand_tests::*;
 use crate::cluster::{Outbox as _, Peer, Trust};
-use crate::heaps::{Elsewhere, HeapAt, HeapError, HeapId, Shape, TenantFolder, Wanted};
+use crate::heaps::{HeapError, HeapId, Shape, Wanted};
 use crate::limits::{
-    HEAP_BYTES_MAX, HEAP_NEXT_PEER_PAUSE, HEAP_PIECE_BYTES, HEAP_RECOUNT_LENGTH,
-    HEAP_TRANSFERS_AT_ONCE, HEAP_WORD_BYTES_MAX,
+    HEAP_BYTES_MAX, HEAP_PIECE_BYTES, HEAP_TRANSFERS_AT_ONCE, HEAP_WORD_BYTES_MAX,
 };
 
 const PIECE: u64 = HEAP_PIECE_BYTES as u64;
 
 /// What a liar says; nothing, and it says nothing.
-type Lie = Arc<dyn Fn(Said) -> Option<Vec<u8>> + Send + Sync>;
+pub(super) type Lie = Arc<dyn Fn(Said) -> Option<Vec<u8>> + Send + Sync>;
 
-fn lie(lie: impl Fn(Said) -> Option<Vec<u8>> + Send + Sync + 'static) -> Lie {
+pub(super) fn lie(lie: impl Fn(Said) -> Option<Vec<u8>> + Send + Sync + 'static) -> Lie {
     Arc::new(lie)
 }
 
 /// It says this, whatever it is asked.
-fn always(told: Told) -> Lie {
+pub(super) fn always(told: Told) -> Lie {
     lie(move |_| words::encode(&told).ok())
 }
 
@@ -88,13 +87,13 @@ async fn converse(mut stream: TcpStream, what: Lie) {
 }
 
 /// A node, a liar, and another honest node.
-struct Scene {
-    a: Shop,
-    c: Shop,
+pub(super) struct Scene {
+    pub(super) a: Shop,
+    pub(super) c: Shop,
 }
 
 impl Scene {
-    async fn new(what: Lie) -> Self {
+    pub(super) async fn new(what: Lie) -> Self {
         let (one, three) = (config("a", Trust::Nobody), config("c", Trust::Nobody));
         let liar = liar(what).await;
         let all = || members(&[peer(&one), liar.clone(), peer(&three)]);
@@ -240,14 +239,14 @@ async fn a_copy_goes_to_who_takes_it() {
 }
 
 /// An honest node, and a member that speaks to it.
-struct Hall {
+pub(super) struct Hall {
     a: Shop,
-    b: Shop,
+    pub(super) b: Shop,
     line: Line,
 }
 
 impl Hall {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (one, two) = (config("a", Trust::Nobody), config("b", Trust::Nobody));
         let all = || members(&[peer(&one), peer(&two)]);
         let a = Shop::open(&one, all(), build());
@@ -267,7 +266,7 @@ impl Hall {
         (answer.status.as_u16(), answer.body)
     }
 
-    async fn say(&mut self, said: &Said) -> Result<Told, u16> {
+    pub(super) async fn say(&mut self, said: &Said) -> Result<Told, u16> {
         let (status, body) = self.raw(words::encode(said).unwrap()).await;
         if status != 200 {
             return Err(status);
@@ -276,7 +275,7 @@ impl Hall {
     }
 
     /// It brings and fetches heaps as ever.
-    async fn is_unharmed(&self) {
+    pub(super) async fn is_unharmed(&self) {
         let content = noise(HEAP_PIECE_BYTES + 5);
         let put = self.b.heaps.put(&alice(), content.clone()).await.unwrap();
         assert!(self.a.has(&alice(), put.id));
@@ -300,63 +299,6 @@ fn name(id: HeapId) -> Name {
         id,
         build: build(),
     })
-}
-
-#[tokio::test]
-async fn who_says_nothing_is_waited_for_once_and_asked_after_the_others_from_then_on() {
-    let scene = Scene::new(lie(|_| None)).await;
-    let began = Instant::now();
-    let mut put = Vec::new();
-    for _ in 0..30 {
-        put.push(scene.a.heaps.put(&alice(), noise(100)).await.unwrap().id);
-    }
-    assert!(put.iter().all(|id| scene.c.has(&alice(), *id)));
-    // About every second one would have been brought to the silent one first.
-    assert!(
-        began.elapsed() < 6 * HEAP_NEXT_PEER_PAUSE,
-        "{:?}",
-        began.elapsed()
-    );
-    let began = Instant::now();
-    let heaps = scene.a.reopened();
-    for id in put {
-        std::fs::remove_file(scene.a.file(&alice(), id)).unwrap();
-        heaps.fetch(&alice(), id).await.unwrap();
-    }
-    assert!(
-        began.elapsed() < 6 * HEAP_NEXT_PEER_PAUSE,
-        "{:?}",
-        began.elapsed()
-    );
-}
-
-#[tokio::test]
-async fn a_question_about_too_many_is_refused_and_what_is_no_answer_is_none() {
-    let mut hall = Hall::new();
-    let put = hall.b.heaps.put(&alice(), noise(100)).await.unwrap();
-    let place = |id: HeapId| {
-        let folder = TenantFolder::of(&alice());
-        (*folder.as_bytes(), *id.as_bytes())
-    };
-    let other = ([7; 16], *put.id.as_bytes());
-    let places = vec![place(put.id), place(HeapId::of(b"other")), other];
-    let told = hall.say(&Said::Which(places)).await;
-    assert_eq!(told, Ok(Told::Has(vec![true, false, false])));
-    let many = vec![place(put.id); HEAP_RECOUNT_LENGTH + 1];
-    assert_eq!(hall.say(&Said::Which(many)).await, Err(400));
-    hall.is_unharmed().await;
-    // Whatever a liar says of what it has: what it does not say well may be there.
-    for (what, expected) in [
-        (always(Told::Has(vec![true; 2])), Elsewhere::Unknown),
-        (always(Told::Has(Vec::new())), Elsewhere::Unknown),
-        (always(Told::Kept), Elsewhere::Unknown),
-        (lie(|_| Some(vec![1, 255])), Elsewhere::Unknown),
-        (always(Told::Has(vec![false])), Elsewhere::Nowhere),
-    ] {
-        let scene = Scene::new(what).await;
-        let heap = HeapAt::new(&alice(), HeapId::of(b"some"));
-        assert_eq!(scene.a.heaps.elsewhere(&[heap]).await, [expected]);
-    }
 }
 
 #[tokio::test]
