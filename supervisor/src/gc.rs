@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::app::{Collected, GarbageReport, HeapCount, Neighbours, Reason};
+use crate::app::{Collected, GarbageReport, HeapCount, HeapUser, Neighbours, Reason};
 
 /// A report, as an operator reads it.
 #[derive(Debug)]
@@ -135,6 +135,17 @@ fn neighbours(f: &mut fmt::Formatter<'_>, neighbours: &Neighbours) -> fmt::Resul
             for other in others {
                 let seen_at = Timestamp::try_from(other.seen_at).unwrap_or(Timestamp::UNIX_EPOCH);
                 writeln!(f, "  {} (last seen {seen_at:.0})", other.about)?;
+            }
+            if others.iter().any(HeapUser::is_of_cluster) {
+                writeln!(
+                    f,
+                    "Some are part of a cluster, which collects by itself. Where that is gone for good,\n\
+                     remove what it has left in the folder users/ of the place:"
+                )?;
+                for other in others.iter().filter(|other| other.is_of_cluster()) {
+                    writeln!(f, "  {}.user", other.id)?;
+                }
+                return Ok(());
             }
             writeln!(f, "If they are gone for good, use --sole-database.")
         }

@@ -373,6 +373,11 @@ pub const HEAP_COLLECTION_INTERVAL: Duration = Duration::from_secs(60);
 pub const HEAP_ORPHANS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// Heaps that are looked up at once while garbage is collected.
 pub const HEAP_COLLECTION_LENGTH: u32 = 256;
+/// The clock of a place that all nodes of a cluster see differs by less than this from a node's own, or that
+/// node removes nothing from it.
+pub const HEAP_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(5 * 60);
+/// A doomed heap that was removed from such a place by another node is looked for by the others after so long.
+pub const HEAP_DOOM_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 /// How many bytes the local copies of heaps in S3 may take.
 pub const HEAP_CACHE_BYTES_DEFAULT: u64 = 4 << 30;
 
@@ -433,6 +438,8 @@ const _: () = {
     // An answer reaches a client before a proxy gives up.
     assert!(MCP_FIRST_BYTE_WAIT.as_secs() < 60 && MCP_KEEP_ALIVE_INTERVAL.as_secs() < 60);
     assert!(WAIT_MAX.as_secs() < MCP_DRAIN_WAIT_MAX.as_secs());
+    // What a clock says can be off by so much, and nothing young goes.
+    assert!(HEAP_CLOCK_DIFFERENCE_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     // A submit notes a use of its heap when the last one is half as old as that.
     assert!(ACCEPT_WAIT_MAX.as_secs() + HEAP_FETCH_WAIT_MAX.as_secs() < HEAP_GRACE.as_secs() / 2);
     assert!(HEAP_MEMORY_MB_SERVER_MIN <= HEAP_MEMORY_MB_MIN);

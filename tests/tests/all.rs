@@ -15,6 +15,7 @@ mod bad_input;
 mod by_hand;
 mod cluster_answers;
 mod cluster_clocks;
+mod cluster_copies;
 mod cluster_disk;
 mod cluster_heaps;
 mod cluster_kills;

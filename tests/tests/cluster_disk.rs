@@ -10,6 +10,7 @@ use e2e::cluster::traffic::{Crowd, Traffic, WORK};
 use e2e::cluster::{Cluster, Setup};
 use e2e::processes;
 use e2e::server::PATIENCE;
+use serde_json::json;
 
 /// A disk of 64 MiB.
 struct SmallDisk(PathBuf);
@@ -167,6 +168,22 @@ fn a_node_whose_disk_is_full_holds_nobody_up_and_comes_back() {
         "{:?}",
         client.try_get("/readyz")
     );
+    // Neither the log nor the session database can be written: nothing is accepted, and who asks is told so.
+    if !cluster.node_mut("b").has_ended() {
+        let body = json!({"code": "1", "session": "full"});
+        let is_refused = || {
+            let answer = client.try_send("POST", "/api/exec", &body);
+            answer.is_ok_and(|answer| answer.error_code() == "cluster_unavailable")
+        };
+        assert!(processes::within(PATIENCE, is_refused));
+        let alive = client.try_get("/healthz");
+        assert!(alive.is_ok_and(|answer| answer.status == 200));
+        let known = client.try_get("/api/sessions?consistency=local");
+        assert!(
+            known.as_ref().is_ok_and(|answer| answer.status == 200),
+            "{known:?}"
+        );
+    }
     traffic.await_work(&cluster.others("b"), 3 * WORK);
     disk.make_room();
     if cluster.node_mut("b").has_ended() {

@@ -9,10 +9,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::answers::Answering;
+use super::bucket::{BucketCollector, Keeping};
+use super::copies::Copies;
 use super::cursor::Cursors;
 use super::error::{Error, Internal, Unavailable};
 use super::garbage::Collector;
 use super::load::EndCounts;
+use super::neighbours::about;
 use super::nodes::{Nodes, undecided};
 use super::readiness::Disks;
 use super::recent::Recent;
@@ -24,7 +27,7 @@ use crate::execution::admission::{Admission, Turn};
 use crate::execution::driver::Services;
 use crate::execution::modules::{ModuleCheck, ModulesError};
 use crate::execution::probe::{Probed, probe};
-use crate::heaps::Heaps;
+use crate::heaps::{HeapUser, Heaps};
 use crate::metrics::ExecutionFigures;
 use crate::quota::Sharing;
 use crate::store::{CancelledBy, ExecutionId, Limits, Retention, StoreError, View};
@@ -148,9 +151,25 @@ impl Executions {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut collector = None;
         if let (Some(heaps), State::Stateful { retention, .. }) = (&heaps, &config.state) {
-            let (store, heaps) = (store.clone(), heaps.clone());
-            let new = Collector::new(store, heaps, *retention, &config.state).await?;
-            new.enter().await.map_err(StartError::HeapUse)?;
+            let (id, about) = (store.database_id().await?, about(&config.state));
+            let is_own_node = opened.is_some() && heaps.are_own();
+            let new = Collector {
+                store: store.clone(),
+                heaps: heaps.clone(),
+                retention: *retention,
+                user: if is_own_node {
+                    HeapUser::node(&id, about)
+                } else {
+                    HeapUser::new(id.clone(), about)
+                },
+            };
+            if heaps.are_own() {
+                new.enter().await.map_err(StartError::HeapUse)?;
+            }
+            if is_own_node {
+                // What it was before it was in a cluster.
+                heaps.dismiss(id).await.map_err(StartError::HeapUse)?;
+            }
             collector = Some(new);
         }
         let executions = Self {
@@ -194,20 +213,48 @@ impl Executions {
         if let Some(collector) = collector {
             executions.collect(collector);
         }
+        executions.look_after_copies();
         Ok(executions)
+    }
+
+    /// Has heaps copied again that are on this node alone, where each node has its own.
+    fn look_after_copies(&self) {
+        let shared = &self.shared;
+        let (Some(nodes), Some(heaps)) = (shared.nodes.get(), &shared.services.heaps) else {
+            return;
+        };
+        if !heaps.are_copied() {
+            return;
+        }
+        let nodes = Arc::clone(nodes);
+        let copies = Copies {
+            store: shared.services.store.clone(),
+            heaps: heaps.clone(),
+            nodes: Arc::clone(&nodes),
+        };
+        let stop = shared.stop.token().clone();
+        let tend = async move {
+            nodes.known_to_be_up().await;
+            copies.tend().await;
+        };
+        shared.tasks.spawn(stop.run_until_cancelled_owned(tend));
     }
 
     /// Has heaps removed that can go, once this node knows what its cluster knows: until then it would take
     /// those for orphans whose rows it has not heard of yet.
     fn collect(&self, collector: Collector) {
         let (nodes, stop) = (self.shared.nodes.get().cloned(), self.shared.stop.token());
-        let tend = collector.tend(stop.clone());
         let stop = stop.clone();
         self.shared.tasks.spawn(async move {
-            if let Some(nodes) = nodes {
-                stop.run_until_cancelled(nodes.known_to_be_up()).await;
+            let Some(nodes) = nodes else {
+                return collector.tend(stop).await;
+            };
+            stop.run_until_cancelled(nodes.known_to_be_up()).await;
+            if collector.heaps.are_own() {
+                collector.tend(stop).await;
+            } else {
+                BucketCollector::new(collector, nodes).tend(stop).await;
             }
-            tend.await;
         });
     }
 
@@ -219,6 +266,7 @@ impl Executions {
         let heaps = shared.services.heaps.as_ref();
         if let Some(heaps) = heaps {
             heaps.join(Arc::new(opened.heap_peers()));
+            heaps.revive_by(Arc::new(Keeping(shared.services.store.clone())));
         }
         let heaps = heaps.and_then(Heaps::keeper);
         let member = opened.start(Arc::new(answers), heaps).await?;

@@ -11,21 +11,23 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::neighbours::{about, tell};
 use super::start::{StartError, State, open_heaps_for, open_store};
 use crate::heaps::{BuildId, HeapError, HeapId, HeapUser, Heaps, ListedHeap, MalformedBuildId};
 use crate::limits;
 use crate::store::{
-    DoomedHeap, Expiry, HeapCensus, HeapRetention, Retention, Store, StoreError, UnneededHeap,
+    DoomedHeap, Expiry, HeapCensus, HeapRetention, OpenError, Retention, Store, StoreError,
+    UnneededHeap, inspect,
 };
 use crate::tenant::Tenant;
 
 /// Looks for heaps that can go, and removes them.
 #[derive(Debug)]
 pub(super) struct Collector {
-    store: Store,
-    heaps: Heaps,
-    retention: HeapRetention,
-    user: HeapUser,
+    pub(super) store: Store,
+    pub(super) heaps: Heaps,
+    pub(super) retention: HeapRetention,
+    pub(super) user: HeapUser,
 }
 
 /// How to collect.
@@ -107,6 +109,16 @@ pub enum GarbageError {
          the server with --session-db-path", .0.display()
     )]
     NoDatabase(std::path::PathBuf),
+    /// What is in it is a cluster's, and this node may not know all that the others need.
+    #[error(
+        "the session database in {} is a node's, and its cluster alone knows which heaps are needed; \
+         nothing was removed: nodes remove by themselves what nothing needs, once a minute, by \
+         --heap-retention-hours and --heap-retention-mb (all nodes should have the same)", .0.display()
+    )]
+    Node(std::path::PathBuf),
+    /// The session database cannot be looked at.
+    #[error("the session database cannot be looked at: {0}")]
+    Unreadable(#[from] OpenError),
     /// The system gives no thread.
     #[error("it cannot be begun: {0}")]
     System(#[from] std::io::Error),
@@ -141,11 +153,23 @@ pub async fn collect_garbage(
     if !state.store().exists() {
         return Err(GarbageError::NoDatabase(sessions.clone()));
     }
+    let place = sessions.clone();
+    let looked = tokio::task::spawn_blocking(move || inspect(&place)).await;
+    let found = looked.map_err(|error| OpenError::Thread(std::io::Error::other(error)))??;
+    if found.is_some_and(|found| found.is_of_node) {
+        return Err(GarbageError::Node(sessions.clone()));
+    }
     let heaps = open_heaps_for(heaps.clone(), no_build().map_err(StartError::from)?).await?;
     let store = open_store(state.store(), retention)
         .await
         .map_err(StartError::from)?;
-    let collector = Collector::new(store.clone(), heaps, *heap_retention, state).await?;
+    let user = HeapUser::new(store.database_id().await?, about(state));
+    let collector = Collector {
+        store: store.clone(),
+        heaps,
+        retention: *heap_retention,
+        user,
+    };
     let scope = Scope {
         options,
         with_orphans: true,
@@ -162,25 +186,6 @@ fn no_build() -> Result<BuildId, MalformedBuildId> {
 }
 
 impl Collector {
-    pub(super) async fn new(
-        store: Store,
-        heaps: Heaps,
-        retention: HeapRetention,
-        state: &State,
-    ) -> Result<Self, StoreError> {
-        let user = HeapUser {
-            id: store.database_id().await?,
-            about: about(state),
-            seen_at: SystemTime::now(),
-        };
-        Ok(Self {
-            store,
-            heaps,
-            retention,
-            user,
-        })
-    }
-
     /// Notes that this database uses the place, before it does.
     pub(super) async fn enter(&self) -> Result<(), HeapError> {
         self.heaps.enter(self.user.clone()).await
@@ -189,6 +194,9 @@ impl Collector {
     /// Collects now and then, until it is told to stop. It can be stopped at any point.
     pub(super) async fn tend(self, stop: CancellationToken) {
         stop.run_until_cancelled(async {
+            if !self.heaps.are_own() {
+                self.show_use().await;
+            }
             sleep(limits::HEAP_COLLECTION_DELAY).await;
             let mut orphans_due = Instant::now();
             let mut neighbours = Neighbours::Nobody;
@@ -278,6 +286,14 @@ impl Collector {
             });
         };
         others.retain(|user| user.id != self.user.id);
+        if others.is_empty() && !is_sole && !self.heaps.are_own() {
+            // Servers of earlier versions have left no note there.
+            return Ok(Neighbours::Unknown);
+        }
+        // Whoever says that there is nobody else does not know what a cluster needs.
+        if others.iter().any(HeapUser::is_of_cluster) {
+            return Ok(Neighbours::Some(others));
+        }
         if is_sole && !scope.options.is_dry_run {
             for other in &others {
                 self.heaps.dismiss(other.id.clone()).await?;
@@ -445,35 +461,6 @@ fn ids(neighbours: &Neighbours) -> Option<Vec<&str>> {
     }
 }
 
-fn before(now: Timestamp, age: Duration) -> Option<SystemTime> {
+pub(super) fn before(now: Timestamp, age: Duration) -> Option<SystemTime> {
     SystemTime::from(now).checked_sub(age)
-}
-
-/// Where the database is, for whoever finds it among those that use a place.
-fn about(state: &State) -> String {
-    let State::Stateful { sessions, .. } = state else {
-        return String::new();
-    };
-    let path = std::path::absolute(sessions).unwrap_or_else(|_| sessions.clone());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} on {}", path.display(), host.trim_end())
-}
-
-fn tell(neighbours: &Neighbours) {
-    match neighbours {
-        Neighbours::Nobody => tracing::info!("no other database uses the heaps: they expire again"),
-        Neighbours::Some(others) => {
-            for other in others {
-                tracing::warn!(
-                    "heaps do not expire: another database uses the same place ({}); if it is gone \
-                     for good, run mcp-v8 gc --sole-database",
-                    other.about
-                );
-            }
-        }
-        Neighbours::Unknown => tracing::warn!(
-            "heaps do not expire: their place cannot say whether other databases use it; if none \
-             does, run mcp-v8 gc --sole-database now and then"
-        ),
-    }
 }

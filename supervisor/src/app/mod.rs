@@ -2,6 +2,8 @@
 
 mod accept;
 mod answers;
+mod bucket;
+mod copies;
 mod cursor;
 mod error;
 mod executions;
@@ -10,6 +12,7 @@ mod follow;
 mod garbage;
 mod input;
 mod load;
+mod neighbours;
 mod nodes;
 mod noted;
 mod question;

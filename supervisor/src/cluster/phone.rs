@@ -15,7 +15,7 @@ use super::lines::{Held, QuestionKind};
 use super::routes::{self, ASK};
 use crate::limits::PHONE_QUESTION_BYTES_MAX;
 use crate::raft::core::Event;
-use crate::raft::ids::RaftId;
+use crate::raft::ids::{ClusterId, RaftId};
 use crate::raft::request::Member;
 use crate::tenant::Tenant;
 
@@ -83,6 +83,11 @@ pub struct Phone {
 impl Phone {
     pub(super) const fn new(desk: Arc<Desk>) -> Self {
         Self { desk }
+    }
+
+    /// The cluster, from when this node is in one.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.desk.local.cluster.get().copied()
     }
 
     /// The members beside this one, as far as is known here.

@@ -24,6 +24,7 @@ pub(super) enum Errand {
     /// it. What nothing needs goes by --heap-retention-hours and --heap-retention-mb, and so do
     /// orphans, which servers that were killed have left. Nothing goes that was used within 20 minutes,
     /// and nothing at all from a place that another session database uses, or that cannot say which do.
+    /// Nor does anything go that a cluster may need: its nodes collect by themselves.
     ///
     /// Exit codes: 0 done, 1 it failed or nothing could go, 2 the configuration is wrong.
     #[command(after_help = GC_AFTER_HELP)]

@@ -187,6 +187,13 @@ pub(super) fn open_packed(
     ))
 }
 
+/// What an envelope says that it was made by. It is believed once the envelope was opened for that.
+pub(super) fn said_build(blob: &[u8]) -> Result<BuildId, Refusal> {
+    let [_, v8, fingerprint, architecture] = Envelope::read(blob)?.texts;
+    let build = BuildId::with_architecture(v8, fingerprint, architecture);
+    Ok(build.map_err(|_| Damage::Header)?)
+}
+
 /// An envelope whose seal is good and whose label is this one, with the SHA-256 of its payload and the
 /// length of its snapshot.
 fn unseal<'a>(

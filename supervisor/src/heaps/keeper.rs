@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::blobs::{BlobError, BlobName};
+use super::copies::HeapAt;
 use super::envelope::Damage;
 use super::error::{Doing, HeapError};
 use super::packed::Packed;
@@ -73,6 +74,14 @@ impl Keeper {
             Err(error @ HeapError::Unavailable { .. }) => Err(error),
             Err(_) => Ok(false),
         }
+    }
+
+    /// Which of these are here.
+    ///
+    /// # Errors
+    /// [`HeapError::Unavailable`].
+    pub async fn which(&self, heaps: Vec<HeapAt>) -> Result<Vec<bool>, HeapError> {
+        self.inner(Doing::Listing)?.which(&heaps).await
     }
 
     fn inner(&self, doing: Doing) -> Result<Arc<Inner>, HeapError> {

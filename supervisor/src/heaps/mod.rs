@@ -15,11 +15,13 @@
 mod blobs;
 mod build;
 mod config;
+mod copies;
 mod envelope;
 mod error;
 mod id;
 mod keeper;
 mod key;
+mod lifted;
 mod listing;
 mod packed;
 mod peers;
@@ -37,10 +39,12 @@ pub use crate::key_file::KeyError;
 pub use blobs::{HeapUser, S3SettingsError, TenantFolder};
 pub use build::{BUILD_TEXT_BYTES_MAX, BuildId, MalformedBuildId};
 pub use config::{AwsVariables, CachePlace, HeapPlace, HeapsConfig};
+pub use copies::{Elsewhere, HeapAt};
 pub use envelope::Damage;
 pub use error::{Doing, HeapError, HeapsOpenError};
 pub use id::{HeapId, MalformedHeapId};
 pub use keeper::Keeper;
+pub use lifted::{Lifted, Removal, Revive};
 pub use listing::{ListedHeap, Listing};
 pub use packed::{Content, Packed, Shape};
 pub use peers::{Copied, Peers, PeersError, Wanted};
@@ -81,6 +85,7 @@ struct Inner {
     is_own_place: bool,
     peers: OnceLock<Arc<dyn Peers>>,
     flights: Flights,
+    revive: OnceLock<Arc<dyn Revive>>,
 }
 
 /// What heaps are sealed with, and for.
@@ -151,6 +156,7 @@ impl Heaps {
             is_own_place,
             peers: OnceLock::new(),
             flights: Flights::default(),
+            revive: OnceLock::new(),
         })))
     }
 
@@ -197,6 +203,13 @@ impl Heaps {
         let id = snapshot.id();
         let name = BlobName::new(tenant, id);
         let stored_bytes = blob.len() as u64;
+        if let Some(revive) = inner.revive.get() {
+            let revived = revive.revive(tenant, (id, stored_bytes)).await;
+            revived.map_err(|why| HeapError::Unavailable {
+                doing: Doing::Keeping(id),
+                why,
+            })?;
+        }
         let copy = inner.copy_to_peers(tenant, (id, packed));
         let (put, copied) = tokio::join!(inner.blobs.put(name, blob), copy);
         put.map_err(|error| {
@@ -259,6 +272,11 @@ impl Heaps {
     pub async fn size(&self, tenant: &Tenant, id: HeapId) -> Result<Option<u64>, HeapError> {
         let found = self.0.blobs.size(BlobName::new(tenant, id)).await;
         found.map_err(|error| unavailable(Doing::Fetching(id), &error))
+    }
+
+    /// Whether no other node sees this place.
+    pub fn are_own(&self) -> bool {
+        self.0.is_own_place
     }
 
     /// Notes that a database uses this place, or that it is still there.

@@ -10,6 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::blobs::BlobName;
 use super::build::BuildId;
+use super::copies::{Elsewhere, HeapAt};
 use super::error::{Doing, HeapError};
 use super::id::HeapId;
 use super::packed::{Content, Packed};
@@ -71,6 +72,10 @@ pub trait Peers: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`PeersError`]: no other node has it, as far as is known.
     async fn copy(&self, wanted: &Wanted, packed: &Packed) -> Result<Copied, PeersError>;
+
+    /// What they say of each of these, in their order. What they were believed to have, and have not, is
+    /// believed no longer.
+    async fn find(&self, heaps: &[HeapAt]) -> Vec<Elsewhere>;
 }
 
 /// Those heaps that are being fetched from others: each once at a time.

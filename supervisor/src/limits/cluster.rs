@@ -153,6 +153,23 @@ pub const HEAP_FETCH_ROUNDS_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const HEAP_COPY_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a node that has taken a heap is believed to have it, without being asked again.
 pub const HEAP_COPY_FRESH: Duration = Duration::from_secs(5 * 60);
+/// A node that was slow to give or take a heap is asked after the others for so long at first.
+pub const HEAP_SLOW_PEER_REST_MIN: Duration = Duration::from_secs(10);
+/// The same at most, when it is slow each time.
+pub const HEAP_SLOW_PEER_REST_MAX: Duration = Duration::from_secs(5 * 60);
+/// How often a node looks whether what it has is on a second node too, when nobody comes or goes.
+pub const HEAP_RECOUNT_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// How long after its start, and after somebody has come or gone, it begins with that.
+pub const HEAP_RECOUNT_DELAY: Duration = Duration::from_secs(5);
+/// Heaps that others are asked about at once.
+pub const HEAP_RECOUNT_LENGTH: usize = 256;
+/// The pause after each such question, so that looking takes little of anybody's disk.
+pub const HEAP_RECOUNT_PAUSE: Duration = Duration::from_millis(50);
+/// What a node that says nothing may have is not copied again before it was silent for so long: one that is
+/// only started again brings all back.
+pub const HEAP_ABSENCE_GRACE: Duration = Duration::from_secs(10 * 60);
+/// How fast a node copies again what is on it alone, in bytes a second.
+pub const HEAP_RECOPY_BYTES_PER_SEC: u64 = 8 << 20;
 /// Heaps of which that is remembered.
 pub const HEAP_COPIES_REMEMBERED: NonZeroUsize = NonZeroUsize::new(16 << 10).expect("it is not 0");
 
@@ -164,6 +181,8 @@ const _: () = {
         2 * (BATCH_BYTES_MAX + SNAPSHOT_PIECE_BYTES + HEAP_TRANSFERS_AT_ONCE * HEAP_WORD_BYTES_MAX)
             <= PEER_BODIES_BYTES_MAX
     );
+    // What is asked about at once fits in one word.
+    assert!(HEAP_RECOUNT_LENGTH * (16 + 32) < HEAP_WORD_BYTES_MAX / 2);
     // A row comes to name a copy before anybody may remove it as old.
     assert!(HEAP_COPY_FRESH.as_secs() < HEAP_GRACE.as_secs() / 2);
 };

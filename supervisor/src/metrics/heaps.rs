@@ -1,6 +1,7 @@
 //! What stored heaps count.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::by::{By, label};
@@ -35,6 +36,12 @@ pub struct HeapFigures {
     pub copied: Counter,
     /// What they take, packed, in bytes.
     pub copied_bytes: Counter,
+    /// Heaps that were put on another node because they were on this one alone.
+    pub recopied: Counter,
+    /// What they take, packed, in bytes.
+    pub recopied_bytes: Counter,
+    /// Heaps of this node of which no other is known to have a copy, when they were counted last.
+    pub short: Gauge,
     /// Heaps that were kept for another node.
     pub taken: Counter,
     /// What they take, packed, in bytes.
@@ -102,6 +109,21 @@ impl HeapFigures {
             "heaps_copied_bytes",
             "Bytes of heaps that were put on another node too, packed",
             self.copied_bytes.clone(),
+        );
+        registry.register(
+            "heaps_recopied",
+            "Heaps that were put on another node again, because they were on this one alone",
+            self.recopied.clone(),
+        );
+        registry.register(
+            "heaps_recopied_bytes",
+            "Bytes of heaps that were put on another node again, packed",
+            self.recopied_bytes.clone(),
+        );
+        registry.register(
+            "heaps_short",
+            "Heaps of this node of which no other is known to have a copy",
+            self.short.clone(),
         );
         registry.register(
             "heaps_taken",

@@ -17,6 +17,7 @@ use super::record::{ExecutionId, FailureKind, View};
 use super::replica;
 use super::write::Write;
 use super::{Retention, Store};
+use crate::heaps::HeapId;
 use crate::limits::{
     ABANDONED_AT_ONCE, CHANGE_UNIT_BYTES, CHANGE_UNITS, CHANGE_WAIT_MAX, END_PATIENCE,
     END_PATIENCE_IN_HURRY,
@@ -248,6 +249,44 @@ impl Store {
         let turn = timeout(patience, self.changes.turn_with(tenant, units)).await;
         turn.map_err(|_| Failure::Overloaded)?
             .ok_or(StoreError::Closed)
+    }
+
+    /// Has all nodes write down a heap that is about to be put, if it is doomed here: nobody removes it from
+    /// then on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revive_heap(
+        &self,
+        tenant: Tenant,
+        (heap, stored_bytes): (HeapId, u64),
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let adoption = Adoption::new(tenant.clone(), (heap, stored_bytes), at);
+        let command = adoption.command();
+        let is_doomed = self.read(tenant.clone(), move |connection, _| {
+            Ok(adoption.is_doomed(connection)?)
+        });
+        if is_doomed.await? {
+            self.change(&tenant, command).await?;
+        }
+        Ok(())
+    }
+
+    /// Has all nodes write down a heap that is stored and that none of them knows, as used long ago: it
+    /// goes like any other.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_orphan(
+        &self,
+        tenant: Tenant,
+        (heap, stored_bytes): (HeapId, u64),
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let adoption = Adoption::new(tenant, (heap, stored_bytes), at);
+        self.change_own(adoption.command()).await?;
+        Ok(())
     }
 
     /// Which heaps are doomed is a node's own: those of this one are asked.

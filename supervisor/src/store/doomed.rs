@@ -26,7 +26,7 @@ use crate::raft::command::{Command, Outcome};
 use crate::tenant::Tenant;
 
 /// A heap whose content is to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DoomedHeap {
     /// Whose it is.
     pub folder: TenantFolder,
@@ -58,12 +58,7 @@ impl Store {
         stored_bytes: u64,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let adoption = Adoption {
-            tenant,
-            heap,
-            stored_bytes,
-            at,
-        };
+        let adoption = Adoption::new(tenant, (heap, stored_bytes), at);
         Ok(self.adopt(adoption).await? == Outcome::Done)
     }
 
@@ -127,6 +122,15 @@ impl Store {
         .await
     }
 
+    /// Whether a heap is doomed still: nobody has put it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_doomed(&self, heap: DoomedHeap) -> Result<bool, StoreError> {
+        self.read_own(move |connection| Ok(heap.is_doomed(connection)?))
+            .await
+    }
+
     /// Forgets a doomed heap whose content is gone.
     ///
     /// # Errors
@@ -181,6 +185,19 @@ impl DoomedHeap {
 }
 
 impl Adoption {
+    pub(super) const fn new(
+        tenant: Tenant,
+        (heap, stored_bytes): (HeapId, u64),
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            tenant,
+            heap,
+            stored_bytes,
+            at,
+        }
+    }
+
     pub(super) fn is_doomed(&self, connection: &Connection) -> rusqlite::Result<bool> {
         is_doomed(connection, TenantFolder::of(&self.tenant), self.heap)
     }

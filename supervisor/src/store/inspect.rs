@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
 use super::place::DATABASE_NAME;
+use super::replica::Replica;
 use super::schema;
 use crate::limits;
 
@@ -16,6 +17,8 @@ pub struct DatabaseFound {
     pub format: usize,
     /// The newest that this program knows, and brings it up to.
     pub newest: usize,
+    /// Whether it is that of a node of a cluster, whose log says what is in it.
+    pub is_of_node: bool,
 }
 
 /// Looks at the database in this directory; `None` where there is none. It blocks.
@@ -40,7 +43,16 @@ pub fn inspect(directory: &Path) -> Result<Option<DatabaseFound>, OpenError> {
         .ok()
         .filter(|format| *format <= newest)
         .ok_or(OpenError::Newer { found, newest })?;
-    Ok(Some(DatabaseFound { format, newest }))
+    // Older ones are of a time before clusters.
+    let is_of_node = format == newest
+        && Replica::new(&connection)
+            .is_in_cluster()
+            .map_err(OpenError::Sweep)?;
+    Ok(Some(DatabaseFound {
+        format,
+        newest,
+        is_of_node,
+    }))
 }
 
 #[cfg(test)]

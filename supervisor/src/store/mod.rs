@@ -17,6 +17,7 @@ mod error;
 mod garbage;
 mod inspect;
 mod keep;
+mod known;
 mod maintenance;
 mod open;
 mod page;
@@ -53,6 +54,7 @@ pub use error::{OpenError, StoreError};
 pub use garbage::{Expiry, HeapCensus, HeapCount, HeapRetention, UnneededHeap};
 pub use inspect::{DatabaseFound, inspect};
 pub use keep::Keep;
+pub use known::KnownHeap;
 pub use read::{ExecutionPosition, ListPosition, Stored};
 pub use recall::{EntriesPage, EntryRange, Listed, SessionEntry, TaggedHeap};
 pub use record::{

@@ -8,9 +8,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 
 use super::transfers::{Added, Incoming, Lost, NoRoom, Transfers};
-use super::words::{self, Garbled, Name, Said, Size, Told, piece_bytes};
-use crate::heaps::{HeapError, Keeper, Packed, Shape, Wanted};
-use crate::limits::{HEAP_ANSWER_WAIT_MAX, HEAP_ANSWERS_AT_ONCE, HEAP_TRANSFER_SILENCE_MAX};
+use super::words::{self, Garbled, Name, Place, Said, Size, Told, piece_bytes};
+use crate::heaps::{HeapAt, HeapError, HeapId, Keeper, Packed, Shape, TenantFolder, Wanted};
+use crate::limits::{
+    HEAP_ANSWER_WAIT_MAX, HEAP_ANSWERS_AT_ONCE, HEAP_RECOUNT_LENGTH, HEAP_TRANSFER_SILENCE_MAX,
+};
 use crate::raft::ids::RaftId;
 
 /// It. Members are trusted with the heaps of all tenants.
@@ -59,6 +61,7 @@ impl Counter {
                 offset,
                 piece,
             } => self.keep_more((from, transfer), (offset, &piece)).await,
+            Said::Which(places) => self.which(&places).await?,
         };
         Ok(words::encode(&told)?.into())
     }
@@ -148,6 +151,23 @@ impl Counter {
         let _hand = self.hand().await?;
         // Where it cannot be read it is written again, or that says why not.
         Some(self.keeper.renew(wanted).await.unwrap_or(false))
+    }
+
+    async fn which(&self, places: &[Place]) -> Result<Told, Garbled> {
+        if places.len() > HEAP_RECOUNT_LENGTH {
+            return Err(Garbled);
+        }
+        let Some(_hand) = self.hand().await else {
+            return Ok(Told::Busy);
+        };
+        let places = places.iter().map(|(folder, id)| HeapAt {
+            folder: TenantFolder::from_bytes(*folder),
+            id: HeapId::from_bytes(*id),
+        });
+        Ok(match self.keeper.which(places.collect()).await {
+            Ok(has) => Told::Has(has),
+            Err(error) => Told::Refused(error.to_string()),
+        })
     }
 
     async fn take(&self, incoming: Incoming, payload: Vec<u8>) -> Told {

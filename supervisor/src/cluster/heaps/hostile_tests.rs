@@ -23,14 +23,14 @@ use crate::limits::{
 const PIECE: u64 = HEAP_PIECE_BYTES as u64;
 
 /// What a liar says; nothing, and it says nothing.
-type Lie = Arc<dyn Fn(Said) -> Option<Vec<u8>> + Send + Sync>;
+pub(super) type Lie = Arc<dyn Fn(Said) -> Option<Vec<u8>> + Send + Sync>;
 
-fn lie(lie: impl Fn(Said) -> Option<Vec<u8>> + Send + Sync + 'static) -> Lie {
+pub(super) fn lie(lie: impl Fn(Said) -> Option<Vec<u8>> + Send + Sync + 'static) -> Lie {
     Arc::new(lie)
 }
 
 /// It says this, whatever it is asked.
-fn always(told: Told) -> Lie {
+pub(super) fn always(told: Told) -> Lie {
     lie(move |_| words::encode(&told).ok())
 }
 
@@ -87,13 +87,13 @@ async fn converse(mut stream: TcpStream, what: Lie) {
 }
 
 /// A node, a liar, and another honest node.
-struct Scene {
-    a: Shop,
-    c: Shop,
+pub(super) struct Scene {
+    pub(super) a: Shop,
+    pub(super) c: Shop,
 }
 
 impl Scene {
-    async fn new(what: Lie) -> Self {
+    pub(super) async fn new(what: Lie) -> Self {
         let (one, three) = (config("a", Trust::Nobody), config("c", Trust::Nobody));
         let liar = liar(what).await;
         let all = || members(&[peer(&one), liar.clone(), peer(&three)]);
@@ -239,14 +239,14 @@ async fn a_copy_goes_to_who_takes_it() {
 }
 
 /// An honest node, and a member that speaks to it.
-struct Hall {
+pub(super) struct Hall {
     a: Shop,
-    b: Shop,
+    pub(super) b: Shop,
     line: Line,
 }
 
 impl Hall {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (one, two) = (config("a", Trust::Nobody), config("b", Trust::Nobody));
         let all = || members(&[peer(&one), peer(&two)]);
         let a = Shop::open(&one, all(), build());
@@ -266,7 +266,7 @@ impl Hall {
         (answer.status.as_u16(), answer.body)
     }
 
-    async fn say(&mut self, said: &Said) -> Result<Told, u16> {
+    pub(super) async fn say(&mut self, said: &Said) -> Result<Told, u16> {
         let (status, body) = self.raw(words::encode(said).unwrap()).await;
         if status != 200 {
             return Err(status);
@@ -275,7 +275,7 @@ impl Hall {
     }
 
     /// It brings and fetches heaps as ever.
-    async fn is_unharmed(&self) {
+    pub(super) async fn is_unharmed(&self) {
         let content = noise(HEAP_PIECE_BYTES + 5);
         let put = self.b.heaps.put(&alice(), content.clone()).await.unwrap();
         assert!(self.a.has(&alice(), put.id));

@@ -8,7 +8,11 @@
 //! Nothing is kept whose SHA-256 is not the name that was asked for or brought. Both ends hold a bounded
 //! number of heaps at once.
 
+#[cfg(test)]
+mod copies_tests;
 mod counter;
+mod experience;
+mod find;
 #[cfg(test)]
 mod hostile_tests;
 mod order;

@@ -1,7 +1,8 @@
 //! The other nodes, as those that have heaps which are missing here, and as those that keep a second copy.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use lru::LruCache;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::experience::Experience;
 use super::order::order;
 use super::words::{self, Garbled, Name, Said, Size, Told, piece_bytes};
 use crate::cluster::desk::Desk;
@@ -21,7 +23,7 @@ use crate::cluster::link::time_for;
 use crate::cluster::phone::PhoneError;
 use crate::cluster::routes::HEAPS;
 use crate::heaps::{
-    Content, Copied, Damage, HeapId, Packed, Peers, PeersError, Shape, TenantFolder, Wanted,
+    Content, Copied, Damage, Elsewhere, HeapAt, HeapId, Packed, Peers, PeersError, Shape, Wanted,
 };
 use crate::limits::{
     HEAP_COPIES_REMEMBERED, HEAP_COPY_FRESH, HEAP_COPY_WAIT_MAX, HEAP_FETCH_ROUNDS_WAIT_MAX,
@@ -36,12 +38,13 @@ use crate::tenant::Tenant;
 pub struct HeapPeers {
     desk: Arc<Desk>,
     /// Who has taken a copy lately. Equal heaps are put again and again, and nobody removes young ones.
-    copied: Mutex<LruCache<(TenantFolder, HeapId), (RaftId, Instant)>>,
+    copied: Mutex<LruCache<HeapAt, (RaftId, Instant)>>,
+    experience: Mutex<Experience>,
 }
 
 /// Why a node does not give a heap, or take it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum CallError {
+pub(super) enum CallError {
     #[error("it does not have it")]
     Missing,
     #[error("it has one that was made by {0}")]
@@ -67,6 +70,14 @@ impl From<Garbled> for CallError {
 }
 
 impl CallError {
+    /// Whether nothing was heard of the node.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Phone(PhoneError::Unreachable(_) | PhoneError::Late)
+        )
+    }
+
     /// Whether it would be the same a moment later.
     const fn is_final(&self) -> bool {
         match self {
@@ -81,7 +92,7 @@ impl CallError {
 }
 
 /// One node that is spoken to.
-struct Call {
+pub(super) struct Call {
     desk: Arc<Desk>,
     to: RaftId,
     held: Held,
@@ -100,14 +111,52 @@ impl HeapPeers {
         Self {
             desk,
             copied: Mutex::new(LruCache::new(HEAP_COPIES_REMEMBERED)),
+            experience: Mutex::default(),
         }
     }
 
+    /// The others, those last that have let somebody wait a moment ago.
     fn others(&self, id: HeapId) -> Vec<RaftId> {
+        let others = order(id, self.all_others());
+        self.experience().prefer(others, Instant::now())
+    }
+
+    /// The others. Of nobody else anything is remembered.
+    pub(super) fn all_others(&self) -> Vec<RaftId> {
         let members = self.desk.roster.members();
-        let ids = members.iter().map(|member| member.id);
         let me = self.desk.local.me.id;
-        order(id, ids.filter(|member| *member != me).collect())
+        let ids = members.iter().map(|member| member.id);
+        let others: Vec<RaftId> = ids.filter(|member| *member != me).collect();
+        self.experience().keep(&others);
+        others
+    }
+
+    pub(super) fn experience(&self) -> MutexGuard<'_, Experience> {
+        let experience = self.experience.lock();
+        experience.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_slow(&self, node: RaftId) {
+        self.experience().was_slow(node, Instant::now());
+    }
+
+    /// Remembers how a node has answered.
+    fn note<T>(&self, node: RaftId, answer: Result<T, CallError>) -> Result<T, CallError> {
+        let now = Instant::now();
+        let mut experience = self.experience();
+        match &answer {
+            Ok(_) => experience.was_quick(node),
+            Err(error) if error.is_silence() => {
+                experience.was_slow(node, now);
+                experience.was_silent(node, now);
+            }
+            Err(CallError::Phone(_) | CallError::Busy | CallError::Lost) => {
+                experience.was_slow(node, now);
+                experience.spoke(node);
+            }
+            Err(_) => experience.spoke(node),
+        }
+        answer
     }
 
     /// Some text that says what each of them has said.
@@ -122,7 +171,7 @@ impl HeapPeers {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    async fn call(&self, to: RaftId, tenant: &Tenant) -> Result<Call, CallError> {
+    pub(super) async fn call(&self, to: RaftId, tenant: &Tenant) -> Result<Call, CallError> {
         let desk = Arc::clone(&self.desk);
         let until = Instant::now() + HEAP_WORD_WAIT_MAX;
         let held = desk.place(to, (tenant, QuestionKind::Heap), until).await?;
@@ -194,6 +243,12 @@ impl HeapPeers {
             .is_some_and(|(node, at)| at.elapsed() < HEAP_COPY_FRESH && self.desk.roster.has(*node))
     }
 
+    /// What another node was believed to have, and has not.
+    pub(super) fn forget_copy(&self, heap: HeapAt) {
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        copied.pop(&heap);
+    }
+
     fn note_copy(&self, wanted: &Wanted, node: RaftId) {
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
         copied.put(key(wanted), (node, Instant::now()));
@@ -210,9 +265,9 @@ impl Peers for HeapPeers {
             let known: BTreeSet<RaftId> = said_no.iter().map(|(node, _)| *node).collect();
             let mut others = self.others(wanted.id);
             others.retain(|node| !known.contains(node));
-            let begun = first_of(others, HEAP_NEXT_PEER_PAUSE, |node| {
-                self.begin(node, wanted)
-            });
+            let ask = |node| async move { self.note(node, self.begin(node, wanted).await) };
+            let slow = |node| self.note_slow(node);
+            let begun = first_of(others, (HEAP_NEXT_PEER_PAUSE, slow), ask);
             let failures = match begun.await {
                 Ok(begun) => {
                     let node = begun.call.to;
@@ -253,7 +308,9 @@ impl Peers for HeapPeers {
             if others.is_empty() {
                 return Ok(Copied::Nowhere);
             }
-            let kept = first_of(others, slow, |node| self.keep(node, (wanted, packed)));
+            let ask =
+                |node| async move { self.note(node, self.keep(node, (wanted, packed)).await) };
+            let kept = first_of(others, (slow, |node| self.note_slow(node)), ask);
             let failures = match kept.await {
                 Ok(node) => {
                     self.note_copy(wanted, node);
@@ -269,6 +326,10 @@ impl Peers for HeapPeers {
             sleep(pause).await;
             pause = (pause * 2).min(PEER_PAUSE_MAX);
         }
+    }
+
+    async fn find(&self, heaps: &[HeapAt]) -> Vec<Elsewhere> {
+        self.find_each(heaps).await
     }
 }
 
@@ -295,7 +356,7 @@ impl HeapPeers {
 }
 
 impl Call {
-    async fn say(&mut self, said: &Said, patience: Duration) -> Result<Told, CallError> {
+    pub(super) async fn say(&mut self, said: &Said, patience: Duration) -> Result<Told, CallError> {
         let question = Question {
             method: Method::POST,
             path: HEAPS,
@@ -339,14 +400,14 @@ impl Begun {
 }
 
 /// What a node means that does not say what was hoped for.
-fn refusal(told: Told) -> CallError {
+pub(super) fn refusal(told: Told) -> CallError {
     match told {
         Told::Missing => CallError::Missing,
         Told::OtherBuild(found) => CallError::OtherBuild(found),
         Told::Busy => CallError::Busy,
         Told::Lost => CallError::Lost,
         Told::Refused(why) => CallError::Refused(why),
-        Told::Begins { .. } | Told::Piece(_) | Told::GoOn { .. } | Told::Kept => {
+        Told::Begins { .. } | Told::Piece(_) | Told::GoOn { .. } | Told::Kept | Told::Has(_) => {
             CallError::Nonsense
         }
     }
@@ -356,7 +417,7 @@ fn refusal(told: Told) -> CallError {
 /// does not answer holds up nobody. What is not needed any more is dropped.
 async fn first_of<T, F>(
     nodes: Vec<RaftId>,
-    pause: Duration,
+    (pause, is_slow): (Duration, impl Fn(RaftId)),
     ask: impl Fn(RaftId) -> F,
 ) -> Result<T, Vec<(RaftId, CallError)>>
 where
@@ -365,32 +426,38 @@ where
     let mut nodes = nodes.into_iter();
     let asking = |node: RaftId| {
         let asked = ask(node);
-        async move { asked.await.map_err(|error| (node, error)) }
+        async move { (node, asked.await) }
     };
     let mut asked = FuturesUnordered::new();
+    let mut waited_for = Vec::new();
     let mut failures = Vec::new();
     loop {
-        if asked.is_empty() {
-            match nodes.next() {
-                Some(node) => asked.push(asking(node)),
-                None => return Err(failures),
-            }
+        if asked.is_empty() && nodes.len() == 0 {
+            return Err(failures);
         }
+        let is_next_due = asked.is_empty();
         tokio::select! {
-            Some(told) = asked.next() => match told {
-                Ok(found) => return Ok(found),
-                Err(failure) => {
-                    failures.push(failure);
-                    asked.extend(nodes.next().map(&asking));
+            Some((node, told)) = asked.next() => {
+                waited_for.retain(|other| *other != node);
+                match told {
+                    Ok(found) => return Ok(found),
+                    Err(error) => failures.push((node, error)),
                 }
-            },
-            () = sleep(pause), if nodes.len() > 0 => asked.extend(nodes.next().map(&asking)),
+            }
+            () = sleep(pause), if !is_next_due && nodes.len() > 0 => {
+                waited_for.drain(..).for_each(&is_slow);
+            }
+            () = ready(()), if is_next_due => {}
+        }
+        if let Some(node) = nodes.next() {
+            waited_for.push(node);
+            asked.push(asking(node));
         }
     }
 }
 
-fn key(wanted: &Wanted) -> (TenantFolder, HeapId) {
-    (TenantFolder::of(&wanted.tenant), wanted.id)
+fn key(wanted: &Wanted) -> HeapAt {
+    HeapAt::new(&wanted.tenant, wanted.id)
 }
 
 /// What it takes to unpack, seal and write a heap, or to read one, on any disk.

@@ -37,13 +37,13 @@ impl Shop {
     }
 
     /// The same heaps, with nothing in memory.
-    fn reopened(&self) -> Heaps {
+    pub(super) fn reopened(&self) -> Heaps {
         let heaps = heaps_in(self.home.path(), build());
         heaps.join(Arc::new(self.stand.endpoint.heap_peers()));
         heaps
     }
 
-    fn file(&self, tenant: &Tenant, id: HeapId) -> PathBuf {
+    pub(super) fn file(&self, tenant: &Tenant, id: HeapId) -> PathBuf {
         let folder = self.home.path().join("heaps");
         folder.join(format!("{}/{id}.heap", TenantFolder::of(tenant)))
     }
@@ -80,22 +80,22 @@ pub(super) fn noise(bytes: usize) -> Vec<u8> {
     noise
 }
 
-fn configs(trusts: impl IntoIterator<Item = Trust>) -> Vec<ClusterConfig> {
+pub(super) fn configs(trusts: impl IntoIterator<Item = Trust>) -> Vec<ClusterConfig> {
     let names = ["a", "b", "c", "d"].into_iter();
     let pairs = names.zip(trusts);
     pairs.map(|(name, trust)| config(name, trust)).collect()
 }
 
-fn all(configs: &[ClusterConfig]) -> Members {
+pub(super) fn all(configs: &[ClusterConfig]) -> Members {
     members(&configs.iter().map(peer).collect::<Vec<_>>())
 }
 
-fn open(configs: &[ClusterConfig]) -> Vec<Shop> {
+pub(super) fn open(configs: &[ClusterConfig]) -> Vec<Shop> {
     let open = |config| Shop::open(config, all(configs), build());
     configs.iter().map(open).collect()
 }
 
-async fn put(shop: &Shop, content: &[u8]) -> HeapId {
+pub(super) async fn put(shop: &Shop, content: &[u8]) -> HeapId {
     shop.heaps.put(&alice(), content.to_vec()).await.unwrap().id
 }
 

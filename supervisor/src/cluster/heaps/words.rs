@@ -32,7 +32,12 @@ pub(super) enum Said {
         offset: u64,
         piece: Vec<u8>,
     },
+    /// It asks which of these the other one has.
+    Which(Vec<Place>),
 }
+
+/// Where a heap is: the folder of its tenant, and its name.
+pub(super) type Place = ([u8; 16], [u8; 32]);
 
 /// What the other one says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -59,6 +64,8 @@ pub(super) enum Told {
     Busy,
     /// It knows nothing of this transfer, or not at this place.
     Lost,
+    /// Of those that were asked about it has these, in their order.
+    Has(Vec<bool>),
 }
 
 /// Which heap is meant.
@@ -200,6 +207,7 @@ mod tests {
                     piece,
                 }
             }),
+            prop::collection::vec(any::<Place>(), 0..9).prop_map(Said::Which),
         ]
     }
 
@@ -214,6 +222,7 @@ mod tests {
             ".{0,40}".prop_map(Told::OtherBuild),
             ".{0,40}".prop_map(Told::Refused),
             any::<u64>().prop_map(|transfer| Told::GoOn { transfer }),
+            prop::collection::vec(any::<bool>(), 0..9).prop_map(Told::Has),
             prop_oneof![
                 Just(Told::Missing),
                 Just(Told::Kept),

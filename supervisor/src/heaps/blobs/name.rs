@@ -25,6 +25,16 @@ impl TenantFolder {
         Self(bytes)
     }
 
+    /// The folder with these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The folder with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         hex::read(name).map(Self)

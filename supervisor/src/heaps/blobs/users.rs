@@ -19,12 +19,43 @@ const ABOUT_BYTES_MAX: u64 = 8 << 10;
 /// A database whose heaps are in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeapUser {
-    /// Its id: 32 hexadecimal digits.
+    /// Its id: 32 hexadecimal digits, behind a word where it is part of a cluster.
     pub id: String,
     /// Where it is, for people.
     pub about: String,
     /// When it was noted last.
     pub seen_at: SystemTime,
+}
+
+/// Before the id of a node's database, whose heaps its cluster knows of.
+const NODE: &str = "node-";
+/// Before the id of a cluster, all of whose nodes use one place.
+const CLUSTER: &str = "cluster-";
+
+impl HeapUser {
+    /// A database, seen now.
+    pub fn new(id: String, about: String) -> Self {
+        Self {
+            id,
+            about,
+            seen_at: SystemTime::now(),
+        }
+    }
+
+    /// The database of a node, which has the place for itself.
+    pub fn node(id: &str, about: String) -> Self {
+        Self::new(format!("{NODE}{id}"), about)
+    }
+
+    /// A cluster whose nodes all use the place.
+    pub fn cluster(id: &str, about: String) -> Self {
+        Self::new(format!("{CLUSTER}{id}"), about)
+    }
+
+    /// Whether a cluster needs what is there: nobody who stands outside knows what that is.
+    pub fn is_of_cluster(&self) -> bool {
+        self.id.starts_with(NODE) || self.id.starts_with(CLUSTER)
+    }
 }
 
 /// Notes a user, or that it is still there.

@@ -15,6 +15,7 @@ mod client;
 mod credentials;
 mod metadata;
 mod settings;
+mod users;
 
 use std::fmt;
 use std::future::ready;
@@ -42,7 +43,7 @@ use self::client::HttpClient;
 use self::credentials::Credentials;
 use self::settings::{Endpoint, check_bucket};
 use super::name::{BlobName, TenantFolder};
-use super::{BlobError, BlobStore, ListedBlob, blocking};
+use super::{BlobError, BlobStore, HeapUser, ListedBlob, blocking};
 use crate::heaps::config::AwsVariables;
 use crate::limits::SEALED_HEAP_BYTES_MAX;
 
@@ -89,6 +90,38 @@ impl Bucket {
         A: Future<Output = Result<T, Trouble>>,
     {
         attempts(bytes, ask, || self.credentials.forget()).await
+    }
+
+    async fn object(&self, key: &str, bytes_max: usize) -> Result<Option<Bytes>, BlobError> {
+        // How long it is turns out with the answer, so the time is that for the longest.
+        self.ask(bytes_max, || {
+            let request = GetObjectRequest {
+                bucket: self.name.clone(),
+                key: key.to_owned(),
+                ..GetObjectRequest::default()
+            };
+            async move {
+                let asked = self.s3.get_object(request);
+                let answer = match attempts::in_time(0, asked).await? {
+                    Ok(answer) => answer,
+                    Err(RusotoError::Service(GetObjectError::NoSuchKey(_))) => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                };
+                let length = answer
+                    .content_length
+                    .and_then(|length| length.try_into().ok());
+                let length = length.unwrap_or(bytes_max);
+                if length > bytes_max {
+                    return Err(Trouble::Oversized);
+                }
+                let Some(body) = answer.body else {
+                    return Ok(Some(Bytes::new()));
+                };
+                let received = attempts::in_time(length, receive(body, bytes_max));
+                received.await?.map(Some)
+            }
+        })
+        .await
     }
 
     async fn page(
@@ -142,34 +175,19 @@ impl BlobStore for Bucket {
     }
 
     async fn get(&self, name: BlobName) -> Result<Option<Bytes>, BlobError> {
-        // How long it is turns out with the answer, so the time is that for the longest.
-        self.ask(SEALED_HEAP_BYTES_MAX, || {
-            let request = GetObjectRequest {
-                bucket: self.name.clone(),
-                key: name.to_string(),
-                ..GetObjectRequest::default()
-            };
-            async {
-                let asked = self.s3.get_object(request);
-                let answer = match attempts::in_time(0, asked).await? {
-                    Ok(answer) => answer,
-                    Err(RusotoError::Service(GetObjectError::NoSuchKey(_))) => return Ok(None),
-                    Err(error) => return Err(error.into()),
-                };
-                let length = answer
-                    .content_length
-                    .and_then(|length| length.try_into().ok());
-                let length = length.unwrap_or(SEALED_HEAP_BYTES_MAX);
-                if length > SEALED_HEAP_BYTES_MAX {
-                    return Err(Trouble::Oversized);
-                }
-                let Some(body) = answer.body else {
-                    return Ok(Some(Bytes::new()));
-                };
-                attempts::in_time(length, receive(body)).await?.map(Some)
-            }
-        })
-        .await
+        self.object(&name.to_string(), SEALED_HEAP_BYTES_MAX).await
+    }
+
+    async fn enter(&self, user: HeapUser) -> Result<(), BlobError> {
+        self.enter_user(user).await
+    }
+
+    async fn users(&self) -> Result<Option<Vec<HeapUser>>, BlobError> {
+        self.all_users().await.map(Some)
+    }
+
+    async fn dismiss(&self, id: String) -> Result<(), BlobError> {
+        self.dismiss_user(&id).await
     }
 
     /// What was damaged on its way may arrive well the next time.
@@ -240,12 +258,12 @@ fn nonsense() -> Trouble {
     Trouble::Passing("its answer is not that of an S3".to_owned())
 }
 
-async fn receive(mut body: ByteStream) -> Result<Bytes, Trouble> {
+async fn receive(mut body: ByteStream, bytes_max: usize) -> Result<Bytes, Trouble> {
     let mut blob = BytesMut::new();
     let broken = |error: std::io::Error| Trouble::Passing(format!("its answer broke off: {error}"));
     while let Some(part) = body.try_next().await.map_err(broken)? {
         blob.extend_from_slice(&part);
-        if blob.len() > SEALED_HEAP_BYTES_MAX {
+        if blob.len() > bytes_max {
             return Err(Trouble::Oversized);
         }
     }
