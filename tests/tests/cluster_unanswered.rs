@@ -194,7 +194,11 @@ fn who_waits_for_a_run_of_a_node_that_is_cut_off_hears_that_it_was_accepted() {
             client.send("POST", "/api/exec", &body)
         })
     };
-    let running = || client.get("/api/executions?limit=1&consistency=local").json();
+    let running = || {
+        client
+            .get("/api/executions?limit=1&consistency=local")
+            .json()
+    };
     let runs = || running()["executions"][0]["status"] == "running";
     assert!(processes::within(PATIENCE, runs));
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
