@@ -266,6 +266,7 @@ async fn what_another_node_puts_again_stays_whenever_it_does() {
     let mut scene = Scene::new().await;
     let content = b"it goes, and comes again";
     let id = scene.other.leave(&scene.server, content, LONG).await;
+    assert!(scene.leader.knows(id).await);
     scene.leader.collector.round(false).await.unwrap();
     assert!(!scene.other.knows(id).await);
     assert!(scene.server.has(id));
@@ -281,6 +282,7 @@ async fn what_another_node_puts_again_stays_whenever_it_does() {
     for number in 0..60_u64 {
         let content = [b"at once".as_slice(), &number.to_le_bytes()].concat();
         let id = scene.other.leave(&scene.server, &content, LONG).await;
+        assert!(scene.leader.knows(id).await);
         scene.leader.collector.forget_unneeded().await.unwrap();
         assert!(!scene.other.knows(id).await);
         let doomed = doomed(id);
@@ -307,6 +309,7 @@ async fn what_another_node_puts_again_stays_whenever_it_does() {
 async fn what_is_needed_again_between_the_removal_and_the_second_look_is_put_back() {
     let scene = Scene::new().await;
     let id = scene.other.leave(&scene.server, b"needed", LONG).await;
+    assert!(scene.leader.knows(id).await);
     scene.leader.collector.forget_unneeded().await.unwrap();
     let put_at = before(Timestamp::now(), limits::HEAP_GRACE).unwrap();
     let old = ListedHeap {

@@ -29,6 +29,8 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 const WAIT_MS: u64 = 2_000;
 /// How long a client asks what has become of a run.
 const RUN_PATIENCE: Duration = Duration::from_secs(10);
+/// What a run ends with of which its node does not know whether the others have its end.
+const NOT_SAID: &str = "did not say whether its end is recorded";
 /// Between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(15);
 /// Runs of a chain; then it begins another.
@@ -446,7 +448,11 @@ impl Worker {
         let error = seen["error"].as_str().unwrap_or_default();
         let status = seen["status"].as_str().unwrap_or_default();
         self.office.refused(&format!("{status}: {error}"));
-        (Outcome::Refused, Value::Null)
+        let outcome = match error.contains(NOT_SAID) {
+            true => Outcome::Unknown,
+            false => Outcome::Refused,
+        };
+        (outcome, Value::Null)
     }
 
     fn set(&mut self) {

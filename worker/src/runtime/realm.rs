@@ -89,7 +89,6 @@ impl Realm {
         );
         realm.load_everything();
         realm.connect();
-        realm.rehearse();
         realm.own_bytes = used_bytes(&mut realm.isolate);
         realm
     }
@@ -219,8 +218,8 @@ impl Realm {
     }
 
     /// Does once for all workers of a fork server what each would do: compiles the functions that run
-    /// before and after a script, moves what the heap begins with to where a snapshot wants it, and lets
-    /// go of what making it has left, so that a fork copies less.
+    /// before and after a script, and moves what the heap begins with to where a snapshot wants it. Not for
+    /// heaps that are not kept: what a script then fills quickly, V8 would collect again and again.
     fn rehearse(&mut self) {
         {
             v8::scope_with_context!(let scope, &mut self.isolate, &self.context);
