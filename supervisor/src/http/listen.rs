@@ -78,18 +78,18 @@ impl Listener {
         tasks.wait().await;
     }
 
-    /// Answers everybody with `router` for as long as something takes. Those who come when it is done wait at
-    /// the socket for who answers next, so that nobody is refused.
+    /// Answers everybody with `router`, whose answers close their connections, for as long as something takes.
+    /// Those who come when it is done wait at the socket for who answers next, so that nobody is refused; who
+    /// was let in before, and has not asked yet, is still answered.
     pub(super) async fn serve_during<T>(
         &self,
         router: Router,
         connections: Connections,
         work: impl Future<Output = T>,
     ) -> T {
-        let (tasks, close) = (TaskTracker::new(), CancellationToken::new());
-        let _last_answers = close.clone().drop_guard();
+        let (tasks, never_closed) = (TaskTracker::new(), CancellationToken::new());
         tokio::select! {
-            never = self.accept(&router, &connections, (&tasks, &close)) => match never {},
+            never = self.accept(&router, &connections, (&tasks, &never_closed)) => match never {},
             done = work => done,
         }
     }
