@@ -24,7 +24,9 @@ pub mod proxy;
 pub mod traffic;
 pub mod trust;
 
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -211,6 +213,21 @@ impl Cluster {
     pub fn node_mut(&mut self, name: &str) -> &mut Node {
         let found = self.nodes.iter_mut().find(|node| node.name == name);
         found.unwrap_or_else(|| panic!("there is no {name}"))
+    }
+
+    /// The file of a heap on a node, where it is there.
+    pub fn heap_file(&self, name: &str, heap: &Value) -> Option<PathBuf> {
+        let file = format!("{}.heap", heap.as_str()?);
+        let folders = fs::read_dir(self.node(name).heaps()).ok()?;
+        let files = folders.flatten().map(|folder| folder.path().join(&file));
+        files.into_iter().find(|path| path.exists())
+    }
+
+    /// The nodes on whose disks a heap is.
+    pub fn holders(&self, heap: &Value) -> Vec<String> {
+        let mut names = self.names();
+        names.retain(|name| self.heap_file(name, heap).is_some());
+        names
     }
 
     /// A client of a node.

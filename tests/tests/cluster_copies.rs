@@ -1,7 +1,7 @@
 //! Copies of heaps in a cluster: made again when a node is lost, and never removed by who does not know better.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use e2e::cluster::proxy::Fault;
@@ -24,20 +24,6 @@ fn run(client: &Client, code: &str, heap: &Value) -> Value {
     let ended = client.post("/api/exec", &body).json();
     assert_eq!(ended["status"], "completed", "{ended}");
     ended
-}
-
-/// The file of a heap on a node, where it is there.
-fn file(cluster: &Cluster, name: &str, heap: &Value) -> Option<PathBuf> {
-    let file = format!("{}.heap", heap.as_str().unwrap());
-    let folders = fs::read_dir(cluster.node(name).heaps()).ok()?;
-    let files = folders.flatten().map(|folder| folder.path().join(&file));
-    files.into_iter().find(|path| path.exists())
-}
-
-fn holders(cluster: &Cluster, heap: &Value) -> Vec<String> {
-    let mut names = cluster.names();
-    names.retain(|name| file(cluster, name, heap).is_some());
-    names
 }
 
 /// What a node counts under this name.
@@ -67,10 +53,10 @@ fn a_heap_outlives_its_nodes_where_they_are_lost_one_after_the_other() {
         .collect();
     let on_b = heaps
         .iter()
-        .filter(|heap| holders(&cluster, heap).contains(&"b".to_owned()));
+        .filter(|heap| cluster.holders(heap).contains(&"b".to_owned()));
     let lost = if on_b.count() > 0 { "b" } else { "c" };
     let other = if lost == "b" { "c" } else { "b" };
-    let alone = |heap: &&Value| holders(&cluster, heap) == ["a", lost];
+    let alone = |heap: &&Value| cluster.holders(heap) == ["a", lost];
     let affected: Vec<Value> = heaps.iter().filter(alone).cloned().collect();
     // Its disk is gone, it is replaced, and what it had is on two nodes again.
     cluster.node_mut(lost).kill();
@@ -80,7 +66,7 @@ fn a_heap_outlives_its_nodes_where_they_are_lost_one_after_the_other() {
     assert_eq!(status, 200, "{answer}");
     cluster.rejoin(lost, "a", &[]);
     cluster.await_ready();
-    let are_on_two = || heaps.iter().all(|heap| holders(&cluster, heap).len() >= 2);
+    let are_on_two = || heaps.iter().all(|heap| cluster.holders(heap).len() >= 2);
     assert!(processes::within(PATIENCE, are_on_two));
     let copied = || figure(&cluster, "a", "mcp_v8_heaps_recopied_total");
     assert!(processes::within(PATIENCE, || copied() >= Some(affected.len() as u64)));
@@ -113,7 +99,7 @@ fn a_node_that_comes_back_removes_nothing_before_it_knows_what_its_cluster_knows
     // What c has and has not heard of, and what nobody has heard of; both are old.
     let ended = run(&cluster.client("a"), "globalThis.n = 1", &Value::Null);
     let heap = ended["heap"].clone();
-    let found = file(&cluster, "a", &heap).unwrap();
+    let found = cluster.heap_file("a", &heap).unwrap();
     let folder = found.parent().unwrap().file_name().unwrap();
     let folder = cluster.node("c").heaps().join(folder);
     fs::create_dir_all(&folder).unwrap();
@@ -145,7 +131,7 @@ fn who_collects_by_hand_removes_nothing_that_a_cluster_may_need() {
     });
     let ended = run(&cluster.client("a"), "globalThis.n = 1", &Value::Null);
     let heap = ended["heap"].clone();
-    let path = file(&cluster, "a", &heap).unwrap();
+    let path = cluster.heap_file("a", &heap).unwrap();
     make_old(&path);
     let collect = |cluster: &Cluster, database: &str, flags: &[&str]| {
         let home = &cluster.node("a").home;

@@ -104,6 +104,17 @@ impl Drop for FrailDisk {
     }
 }
 
+/// Starts all nodes, and has clients get on with each.
+fn begin(cluster: &mut Cluster) -> Traffic {
+    for name in cluster.names() {
+        cluster.node_mut(&name).start();
+    }
+    cluster.await_ready();
+    let traffic = Traffic::start(cluster, Crowd::default());
+    traffic.await_work(&cluster.names(), WORK);
+    traffic
+}
+
 /// How a command has ended; `None` where there is none.
 fn ran(command: &mut Command) -> Option<i32> {
     command.output().ok()?.status.code()
@@ -118,12 +129,7 @@ fn a_node_whose_disk_can_only_be_read_stops_and_comes_back_with_it() {
         eprintln!("skipped: a disk with a file system that breaks cannot be had here");
         return;
     };
-    for name in cluster.names() {
-        cluster.node_mut(&name).start();
-    }
-    cluster.await_ready();
-    let traffic = Traffic::start(&cluster, Crowd::default());
-    traffic.await_work(&cluster.names(), WORK);
+    let traffic = begin(&mut cluster);
     disk.fail();
     // What it would promise it could not keep.
     let has_ended = processes::within(PATIENCE, || cluster.node_mut("b").has_ended());
@@ -151,12 +157,7 @@ fn a_node_whose_disk_is_full_holds_nobody_up_and_comes_back() {
         eprintln!("skipped: a disk that is small cannot be mounted here");
         return;
     };
-    for name in cluster.names() {
-        cluster.node_mut(&name).start();
-    }
-    cluster.await_ready();
-    let traffic = Traffic::start(&cluster, Crowd::default());
-    traffic.await_work(&cluster.names(), WORK);
+    let traffic = begin(&mut cluster);
     disk.fill();
     let client = cluster.client("b");
     let is_unready = || {

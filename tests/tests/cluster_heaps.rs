@@ -18,18 +18,6 @@ fn run(client: &Client, code: &str, heap: &Value) -> Value {
     ended
 }
 
-/// The nodes on whose disks a heap is.
-fn holders(cluster: &Cluster, heap: &Value) -> Vec<String> {
-    let file = format!("{}.heap", heap.as_str().unwrap());
-    let has_it = |name: &String| {
-        let folders = fs::read_dir(cluster.node(name).heaps()).unwrap();
-        folders
-            .flatten()
-            .any(|folder| folder.path().join(&file).exists())
-    };
-    cluster.names().into_iter().filter(has_it).collect()
-}
-
 #[test]
 fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     let mut cluster = Cluster::start(&Setup::default());
@@ -41,7 +29,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
         let ended = run(&cluster.client(name), code, &heap);
         assert_eq!(ended["result"], (number + 1).to_string(), "{ended}");
         heap = ended["heap"].clone();
-        let holders = holders(&cluster, &heap);
+        let holders = cluster.holders(&heap);
         assert_eq!(holders.len(), 2, "{holders:?}");
         assert!(holders.contains(&name.to_owned()), "{holders:?}");
         maker.push(name);
@@ -54,7 +42,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     for name in &others {
         let ended = run(&cluster.client(name), "n + 1", &heap);
         assert_eq!(ended["result"], "7", "{ended}");
-        let made = holders(&cluster, &ended["heap"]);
+        let made = cluster.holders(&ended["heap"]);
         assert_eq!(made, others, "there are two nodes");
     }
     // It comes back without its heaps, and with another key.
@@ -64,7 +52,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     cluster.await_ready();
     let ended = run(&cluster.client(&maker), "n + 2", &heap);
     assert_eq!(ended["result"], "8", "{ended}");
-    assert!(holders(&cluster, &heap).contains(&maker));
+    assert!(cluster.holders(&heap).contains(&maker));
     let unknown = json!({"code": "1", "heap": "0".repeat(64)});
     let answer = cluster.client(&maker).post("/api/exec", &unknown);
     assert_eq!(answer.status, 404, "{answer:?}");

@@ -1,7 +1,7 @@
 //! Copies that are made again: what is here, whether it is on another node too, and one more where it is not.
 
-use super::blobs::{BlobError, BlobName, TenantFolder};
-use super::envelope::{self, Damage};
+use super::blobs::{BlobName, TenantFolder};
+use super::envelope;
 use super::error::{Doing, HeapError};
 use super::id::HeapId;
 use super::packed::Packed;
@@ -115,15 +115,7 @@ impl Inner {
         id: HeapId,
     ) -> Result<(Wanted, Packed), HeapError> {
         let doing = Doing::Fetching(id);
-        let blob = match self.blobs.get(BlobName::new(tenant, id)).await {
-            Ok(Some(blob)) => blob,
-            Ok(None) => return Err(HeapError::Unknown { id }),
-            Err(BlobError::Oversized) => {
-                let why = Damage::Long;
-                return Err(HeapError::Damaged { id, why });
-            }
-            Err(error) => return Err(unavailable(doing, &error)),
-        };
+        let blob = self.stored(tenant, id).await?;
         let (seal, tenant) = (std::sync::Arc::clone(&self.seal), tenant.clone());
         tokio::task::spawn_blocking(move || {
             let build = envelope::said_build(&blob).map_err(|refusal| refused(id, refusal))?;

@@ -6,9 +6,11 @@ use super::blobs::{BlobError, BlobName};
 use super::copies::HeapAt;
 use super::envelope::Damage;
 use super::error::{Doing, HeapError};
+use super::id::HeapId;
 use super::packed::Packed;
 use super::peers::Wanted;
 use super::{Inner, stopping, unavailable};
+use crate::tenant::Tenant;
 
 /// The heaps of this node, as long as it has them, for other nodes: it gives what is here, and takes what
 /// they bring. It asks nobody else. Clones are the same one.
@@ -90,18 +92,27 @@ impl Keeper {
 }
 
 impl Inner {
-    /// What is stored here, sealed, and its content.
-    async fn look_for(&self, wanted: &Wanted) -> Result<(Packed, bytes::Bytes), HeapError> {
-        let (id, doing) = (wanted.id, Doing::Fetching(wanted.id));
-        let blob = match self.blobs.get(BlobName::new(&wanted.tenant, id)).await {
-            Ok(Some(blob)) => blob,
-            Ok(None) => return Err(HeapError::Unknown { id }),
+    /// What is stored here, sealed, whatever it is.
+    pub(super) async fn stored(
+        &self,
+        tenant: &Tenant,
+        id: HeapId,
+    ) -> Result<bytes::Bytes, HeapError> {
+        match self.blobs.get(BlobName::new(tenant, id)).await {
+            Ok(Some(blob)) => Ok(blob),
+            Ok(None) => Err(HeapError::Unknown { id }),
             Err(BlobError::Oversized) => {
                 let why = Damage::Long;
-                return Err(HeapError::Damaged { id, why });
+                Err(HeapError::Damaged { id, why })
             }
-            Err(error) => return Err(unavailable(doing, &error)),
-        };
+            Err(error) => Err(unavailable(Doing::Fetching(id), &error)),
+        }
+    }
+
+    /// What is stored here, sealed, and its content.
+    async fn look_for(&self, wanted: &Wanted) -> Result<(Packed, bytes::Bytes), HeapError> {
+        let doing = Doing::Fetching(wanted.id);
+        let blob = self.stored(&wanted.tenant, wanted.id).await?;
         let (seal, of) = (Arc::clone(&self.seal), wanted.clone());
         tokio::task::spawn_blocking(move || Ok((seal.unwrap_for(&of, &blob)?, blob)))
             .await

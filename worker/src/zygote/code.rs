@@ -24,9 +24,9 @@ use super::inherit::head;
 
 /// What a fork server has forked before its code is moved. One that forks little, and is replaced when it
 /// is old, would spend more on the move than its workers save.
-pub const FORKS_BEFORE: u64 = 64;
+const FORKS_BEFORE: u64 = 64;
 /// What the code's file is called in `/proc/PID/maps`.
-pub const FILE_NAME: &std::ffi::CStr = c"mcp-v8-code";
+const FILE_NAME: &std::ffi::CStr = c"mcp-v8-code";
 /// Bytes of a huge page, where a page has 4 KiB. Other kernels refuse to put so few together.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 

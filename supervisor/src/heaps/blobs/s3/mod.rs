@@ -149,27 +149,41 @@ impl Bucket {
     }
 }
 
-#[async_trait]
-impl BlobStore for Bucket {
-    async fn put(&self, name: BlobName, blob: Bytes) -> Result<(), BlobError> {
-        let _shared = self.lock(name).read().await;
-        let to_hash = blob.clone();
-        let md5 = blocking(move || Ok(BASE64.encode(Md5::digest(&to_hash)))).await?;
-        self.ask(blob.len(), || {
-            let body = stream::once(ready(Ok(blob.clone())));
+impl Bucket {
+    /// Stores an object of which `about` says all but the bucket and the content.
+    async fn put_object(
+        &self,
+        content: Bytes,
+        about: impl Fn() -> PutObjectRequest,
+    ) -> Result<(), BlobError> {
+        self.ask(content.len(), || {
+            let body = stream::once(ready(Ok(content.clone())));
             let request = PutObjectRequest {
                 bucket: self.name.clone(),
-                key: name.to_string(),
-                body: Some(ByteStream::new_with_size(body, blob.len())),
-                content_md5: Some(md5.clone()),
-                content_type: Some(MEDIA_TYPE.to_owned()),
-                ..PutObjectRequest::default()
+                body: Some(ByteStream::new_with_size(body, content.len())),
+                ..about()
             };
             async {
                 let answer = self.s3.put_object(request).await?;
                 // Whatever else says yes to everything is not S3.
                 answer.e_tag.map(|_| ()).ok_or_else(nonsense)
             }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl BlobStore for Bucket {
+    async fn put(&self, name: BlobName, blob: Bytes) -> Result<(), BlobError> {
+        let _shared = self.lock(name).read().await;
+        let to_hash = blob.clone();
+        let md5 = blocking(move || Ok(BASE64.encode(Md5::digest(&to_hash)))).await?;
+        self.put_object(blob, || PutObjectRequest {
+            key: name.to_string(),
+            content_md5: Some(md5.clone()),
+            content_type: Some(MEDIA_TYPE.to_owned()),
+            ..PutObjectRequest::default()
         })
         .await
     }

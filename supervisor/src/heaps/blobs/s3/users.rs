@@ -1,15 +1,12 @@
 //! Which databases and clusters use a bucket: an object for each, `users/<id>.user`.
 
-use std::future::ready;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::stream;
 use jiff::Timestamp;
-use rusoto_core::ByteStream;
 use rusoto_s3::{DeleteObjectRequest, PutObjectRequest, S3 as _};
 
-use super::{Bucket, nonsense};
+use super::Bucket;
 use crate::heaps::blobs::{BlobError, HeapUser};
 
 const FOLDER: &str = "users/";
@@ -23,20 +20,10 @@ fn key(id: &str) -> String {
 
 impl Bucket {
     pub(super) async fn enter_user(&self, user: HeapUser) -> Result<(), BlobError> {
-        let about = Bytes::from(user.about);
-        self.ask(about.len(), || {
-            let body = stream::once(ready(Ok(about.clone())));
-            let request = PutObjectRequest {
-                bucket: self.name.clone(),
-                key: key(&user.id),
-                body: Some(ByteStream::new_with_size(body, about.len())),
-                content_type: Some(MEDIA_TYPE.to_owned()),
-                ..PutObjectRequest::default()
-            };
-            async {
-                let answer = self.s3.put_object(request).await?;
-                answer.e_tag.map(|_| ()).ok_or_else(nonsense)
-            }
+        self.put_object(Bytes::from(user.about), || PutObjectRequest {
+            key: key(&user.id),
+            content_type: Some(MEDIA_TYPE.to_owned()),
+            ..PutObjectRequest::default()
         })
         .await
     }
