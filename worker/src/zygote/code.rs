@@ -24,7 +24,7 @@ use super::inherit::head;
 
 /// What a fork server has forked before its code is moved. One that forks little, and is replaced when it
 /// is old, would spend more on the move than its workers save.
-const FORKS_BEFORE: u64 = 64;
+pub const FORKS_BEFORE: u64 = 64;
 /// What the code's file is called in `/proc/PID/maps`.
 const FILE_NAME: &std::ffi::CStr = c"mcp-v8-code";
 /// Bytes of a huge page, where a page has 4 KiB. Other kernels refuse to put so few together.
