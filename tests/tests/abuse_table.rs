@@ -68,7 +68,7 @@ fn faults(row: &Row) -> Vec<String> {
     }
     let is_promised = |act: &Act| act.walls.is_some() || act.forked.is_some();
     if row.acts.iter().all(is_promised) != row.unpromised.is_none() {
-        faults.push("why is nothing said without the filters, and of which acts?".to_owned());
+        faults.push("why is nothing said without the filter, and of which acts?".to_owned());
     }
     if row.shown_by.is_empty() && row.reason.as_ref().is_none_or(String::is_empty) {
         faults.push("no test shows it, and nothing says why".to_owned());
@@ -168,7 +168,7 @@ fn a_row_that_is_not_whole_is_found() {
         ),
         (
             "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\", jail = \"EPERM\" }]",
-            "without the filters",
+            "without the filter",
         ),
         (
             "expect = \"x\"\nreason = \"y\"\nacts = [{ act = \"a\", walls = \"EPERM\" }, { act = \"a\", walls = \"EPERM\" }]",

@@ -22,7 +22,7 @@ const REQUIRED: &[(&str, &str)] = &[
     ("privileges", "cannot give up new privileges"),
     ("dumpable", "cannot forbid others to look inside"),
     ("parent-death", "cannot ask to die with the parent"),
-    ("filters", "cannot install the filters"),
+    ("filters", "cannot install the filter"),
     ("lying-privileges", "the jail leaks"),
     ("lying-filters", "the jail leaks"),
 ];

@@ -6,6 +6,7 @@
 )]
 
 mod seccomp;
+mod tree;
 mod web_scripts;
 
 use std::path::PathBuf;

@@ -1,9 +1,13 @@
 //! Compiles the system call policies of `policies/seccomp` to BPF, for every processor and tier.
 //!
-//! Each policy becomes three filters, because one filter knows one answer beside its default: `refuse`
-//! lets everything through but answers some calls with EPERM; `pretend` answers some with success, and
-//! nothing is done; `kill` knows what is left, and kills for the rest. All are installed, and the
-//! kernel takes the strictest answer. No call is both refused and pretended.
+//! A worker installs its filter for each execution, and the kernel tries each system call's number on it
+//! then, to know those that are always allowed. So the filter first looks for the number in a tree
+//! ([`tree`]), which has the answer where arguments do not matter: for most numbers, that it kills.
+//!
+//! The compiler of the rest knows one answer beside a default, so each policy becomes three programs:
+//! `refuse` answers some calls with EPERM; `pretend` answers some with success, and nothing is done;
+//! `kill` allows what is left, and kills for the rest. They are chained behind the tree: what one does
+//! not answer goes on to the next. No call is both refused and pretended.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +17,22 @@ use seccompiler::{BpfProgram, TargetArch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::tree::{self, Answer};
+
 /// Stands for the process's own number in a compiled filter, until it is installed.
 const SELF: u32 = 0x5e1f_5e1f;
+
+/// What a chained program returns where the next is to decide: an answer that no policy has
+/// (`SECCOMP_RET_LOG`).
+pub(crate) const GO_ON: u32 = 0x7ffc_0000;
+const GO_ON_ACTION: &str = "log";
+
+/// Codes of steps (linux/bpf_common.h).
+const RETURN: u16 = 0x06;
+const JUMP: u16 = 0x05;
+const IS_EQUAL: u16 = 0x15;
+/// `BPF_MAXINSNS`.
+const STEPS_MAX: usize = 4096;
 
 const TIERS: [&str; 2] = ["jit", "jitless"];
 
@@ -96,18 +114,11 @@ pub(crate) fn build(out: &Path) {
             serde_json::from_str(&text).unwrap_or_else(|error| fail(&path, &error));
         assert_eq!(policy.architecture, name, "{}", path.display());
         for tier in TIERS {
-            let Filters {
-                refuse,
-                pretend,
-                kill,
-            } = compile(&policy, tier, target);
             let _infallible = writeln!(
                 code,
-                "Compiled {{ architecture: {name:?}, executable_memory: {}, refuse: &{}, pretend: &{}, kill: &{} }},",
+                "Compiled {{ architecture: {name:?}, executable_memory: {}, steps: &{} }},",
                 tier == "jit",
-                instructions(&refuse),
-                instructions(&pretend),
-                instructions(&kill),
+                instructions(&compile(&policy, tier, target)),
             );
         }
     }
@@ -119,40 +130,25 @@ fn fail(path: &Path, error: &dyn std::fmt::Display) -> ! {
     panic!("{}: {error}", path.display())
 }
 
-/// The filters of one tier.
-struct Filters {
-    refuse: BpfProgram,
-    pretend: BpfProgram,
-    kill: BpfProgram,
-}
-
-fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
+/// The filter of one tier.
+fn compile(policy: &Policy, tier: &str, target: TargetArch) -> BpfProgram {
     let mut refused = Filter::default();
     let mut pretended = Filter::default();
     let mut known = Filter::default();
+    let mut answers = BTreeMap::new();
     for rule in &policy.rules {
         let name = &rule.syscall;
-        assert!(!rule.reason.is_empty(), "{name}: every rule has a reason");
-        check_kept(rule);
-        if let Some(only) = &rule.tier {
-            assert!(TIERS.contains(&only.as_str()), "{name}: no tier {only:?}");
-            if only != tier {
-                continue;
-            }
+        check(rule);
+        if rule.tier.as_ref().is_some_and(|only| only != tier) {
+            continue;
         }
-        assert!(
-            rule.allow.is_some() || rule.errno.is_some() || rule.pretend.is_some(),
-            "{name}: a rule answers something"
-        );
-        assert!(!known.0.contains_key(name), "{name} has two rules");
-        assert!(
-            rule.errno.is_none() || rule.pretend.is_none(),
-            "{name}: calls are refused or pretended"
-        );
-        for calls in [&rule.allow, &rule.errno, &rule.pretend]
-            .into_iter()
-            .flatten()
-        {
+        let answer = rule.answer();
+        let before = answers.insert(number(name, target), answer);
+        assert!(before.is_none(), "{name} has two rules");
+        if answer != Answer::Look {
+            continue;
+        }
+        for calls in rule.answers().into_iter().flatten() {
             known.add(name, calls);
         }
         if let Some(calls) = &rule.errno {
@@ -163,30 +159,96 @@ fn compile(policy: &Policy, tier: &str, target: TargetArch) -> Filters {
         }
     }
     let (eperm, success) = (json!({ "errno": 1 }), json!({ "errno": 0 }));
-    let refuse = refused.compile("allow".into(), eperm, target);
-    let pretend = pretended.compile("allow".into(), success, target);
+    let refuse = refused.compile(GO_ON_ACTION.into(), eperm, target);
+    let pretend = pretended.compile(GO_ON_ACTION.into(), success, target);
     let kill = known.compile("kill_process".into(), "allow".into(), target);
-    for (program, times) in [(&refuse, 0), (&pretend, 0), (&kill, 1)] {
-        let found = program.iter().filter(|step| step.k == SELF).count();
-        assert_eq!(
-            found, times,
-            "\"self\" stands in one place: see sandbox::seccomp"
-        );
+    let numbers = tree::compile(architecture(target), &answers);
+    let chained = chain([numbers, refuse, pretend, kill]);
+    let own = chained.iter().filter(|step| step.k == SELF).count();
+    assert_eq!(own, 1, "\"self\" stands in one place: see sandbox::seccomp");
+    chained
+}
+
+/// One program of several: what one does not answer goes on to the next. The last answers everything.
+fn chain<const N: usize>(programs: [BpfProgram; N]) -> BpfProgram {
+    let mut chained = BpfProgram::new();
+    for mut program in programs {
+        let length = program.len();
+        for (index, step) in program.iter_mut().enumerate() {
+            if (step.code, step.k) == (RETURN, GO_ON) {
+                step.code = JUMP;
+                step.k = u32::try_from(length - index - 1).expect("filters are short");
+            }
+        }
+        chained.append(&mut program);
     }
-    Filters {
-        refuse,
-        pretend,
-        kill,
+    let last = chained.last().map(|step| step.code);
+    assert_eq!(last, Some(RETURN), "the last program answers everything");
+    assert!(chained.len() <= STEPS_MAX, "the kernel takes so many steps");
+    chained
+}
+
+/// The number of a system call.
+fn number(name: &str, target: TargetArch) -> u32 {
+    comparisons(name, target)[1]
+}
+
+/// How the kernel names a processor (`AUDIT_ARCH_…`).
+fn architecture(target: TargetArch) -> u32 {
+    comparisons("read", target)[0]
+}
+
+/// The processor and the number that a filter for one system call compares with: the compiler of filters
+/// has a table, and no other way to it.
+fn comparisons(name: &str, target: TargetArch) -> [u32; 2] {
+    let mut one = Filter::default();
+    one.add(name, &Calls::Always(Always::Always));
+    let program = one.compile("kill_process".into(), "allow".into(), target);
+    let compared = program.iter().filter(|step| step.code == IS_EQUAL);
+    let compared: Vec<u32> = compared.map(|step| step.k).collect();
+    compared
+        .try_into()
+        .expect("a filter for one call compares the processor and the number")
+}
+
+impl Rule {
+    fn answers(&self) -> [&Option<Calls>; 3] {
+        [&self.allow, &self.errno, &self.pretend]
     }
+
+    /// What the number alone says.
+    fn answer(&self) -> Answer {
+        match self.answers() {
+            [Some(Calls::Always(_)), None, None] => Answer::Allow,
+            [None, Some(Calls::Always(_)), None] => Answer::Refuse,
+            _ => Answer::Look,
+        }
+    }
+}
+
+fn check(rule: &Rule) {
+    let name = &rule.syscall;
+    assert!(!rule.reason.is_empty(), "{name}: every rule has a reason");
+    check_kept(rule);
+    if let Some(only) = &rule.tier {
+        assert!(TIERS.contains(&only.as_str()), "{name}: no tier {only:?}");
+    }
+    assert!(
+        rule.answers().into_iter().any(Option::is_some),
+        "{name}: a rule answers something"
+    );
+    assert!(
+        rule.errno.is_none() || rule.pretend.is_none(),
+        "{name}: calls are refused or pretended"
+    );
 }
 
 /// What is kept says why: a rule with one alternative itself, others for each.
 fn check_kept(rule: &Rule) {
     let name = &rule.syscall;
-    let answers = [&rule.allow, &rule.errno, &rule.pretend];
     let mut alternatives = 0;
     let mut reasons: Vec<&String> = rule.kept.iter().collect();
-    for calls in answers.into_iter().flatten() {
+    for calls in rule.answers().into_iter().flatten() {
         match calls {
             Calls::Always(Always::Always) => alternatives += 1,
             Calls::Any(lists) => {

@@ -190,7 +190,7 @@ fn without_what_is_always_required_a_worker_refuses_to_run_and_says_why() {
         ("privileges", "give up new privileges"),
         ("dumpable", "forbid others to look inside"),
         ("parent-death", "ask to die with the parent"),
-        ("filters", "install the filters"),
+        ("filters", "install the filter"),
     ];
     for (what, why) in REQUIRED {
         for way in WAYS {

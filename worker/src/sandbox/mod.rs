@@ -31,7 +31,7 @@
 //!
 //! # What is required
 //!
-//! [`Report::judge`] decides when all steps but the filters are done, and again at the end: see
+//! [`Report::judge`] decides when all steps but the filter are done, and again at the end: see
 //! [`report::Need`]. Nothing is believed from a version: a step that the kernel refuses is noted with
 //! the kernel's reason, and the self-check looks at effects.
 //!
@@ -162,7 +162,7 @@ pub unsafe fn fork_worker(zygote: &Report) -> std::result::Result<ForkResult, Er
 pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report) -> Result<()> {
     enter_walls(plan, descriptors, report)?;
     forbid_executable_memory(plan.executable_memory, report);
-    let installed = seccomp::install(plan.executable_memory).step("install the filters")?;
+    let installed = seccomp::install(plan.executable_memory).step("install the filter")?;
     report.note(Layer::Seccomp, State::On(installed));
     self_check::after_filter()?;
     let detail = "files, sockets, processes and privileges were refused".to_owned();
@@ -170,7 +170,7 @@ pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report)
     Ok(report.judge(plan.mode, &[])?)
 }
 
-/// Everything but the filters, which [`enter_worker`] goes on with. By itself it is for tests of what
+/// Everything but the filter, which [`enter_worker`] goes on with. By itself it is for tests of what
 /// holds without them.
 ///
 /// # Errors

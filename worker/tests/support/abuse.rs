@@ -88,7 +88,7 @@ pub(crate) enum Target {
     Tcp,
 }
 
-/// What comes of an act without the filters.
+/// What comes of an act without the filter.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Walls {

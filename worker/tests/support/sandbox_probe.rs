@@ -19,7 +19,7 @@ use rule_acts::{Place, RULE_ACTS};
 
 type Act = fn(&Before) -> i64;
 
-/// How the jail is taken: whole, or all of it but the filters.
+/// How the jail is taken: whole, or all of it but the filter.
 type Enter = fn(&Plan, &Descriptors, &mut Report) -> std::result::Result<(), sandbox::SandboxError>;
 
 /// What a hostile process would have found out before.
