@@ -25,6 +25,7 @@ mod control;
 mod exit;
 mod jail;
 mod keeper;
+mod kin;
 mod launch;
 mod letter;
 mod link;

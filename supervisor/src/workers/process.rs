@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::cgroup::{Applicant, Groups, Membership};
 use super::exit::{Abort, Exit, ExitStatus, printable_tail};
+use super::kin;
 use super::proc;
 use super::shop::Reaper;
 use super::strangers::Register;
@@ -106,16 +107,9 @@ impl Child {
     /// When the descriptor is not that of a child of the fork server, living or just dead.
     pub(super) fn of_zygote(pidfd: OwnedFd, zygote: i32, told: Told) -> io::Result<Self> {
         let no_worker = || io::Error::other("it passed a descriptor that is not a worker's");
-        let pid = pid_of(&pidfd)?.ok_or_else(no_worker)?;
-        let is_worker = pid == REAPED
-            || parent_of(pid)?.is_none_or(|parent| parent == zygote)
-            // It may have been reaped just now, and its number be somebody else's.
-            || pid_of(&pidfd)? == Some(REAPED);
-        if pid == UNSEEN || !is_worker {
-            return Err(no_worker());
-        }
+        let pid = kin::child_of(zygote, &pidfd)?.ok_or_else(no_worker)?;
         Ok(Self {
-            pid: Pid::from_raw(pid),
+            pid,
             pidfd,
             parent: Parent::Zygote(told),
         })
@@ -177,31 +171,6 @@ impl Child {
 
 /// What the kernel counts memory in.
 pub(super) const BYTES_PER_KIB: u64 = 1 << 10;
-
-/// The number that the kernel gives for the process of a pidfd when it is not visible from here.
-const UNSEEN: i32 = 0;
-/// The same when it is reaped.
-const REAPED: i32 = -1;
-
-/// The number of a pidfd's process; `None` when the descriptor is another one.
-fn pid_of(pidfd: &OwnedFd) -> io::Result<Option<i32>> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
-    Ok(pid.and_then(|pid| pid.trim().parse().ok()))
-}
-
-/// The parent of a process; `None` where `/proc` does not show it.
-fn parent_of(pid: i32) -> io::Result<Option<i32>> {
-    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat,
-        Err(error) if is_shortage(&error) => return Err(error),
-        Err(_) => return Ok(None),
-    };
-    // pid (name) state parent ...; the name may hold anything.
-    let after_name = stat.rsplit_once(')').map(|(_, after_name)| after_name);
-    let parent = after_name.and_then(|fields| fields.split_whitespace().nth(1));
-    Ok(parent.and_then(|parent| parent.parse().ok()))
-}
 
 /// Whether this process, or the system, has as many descriptors open as it may.
 pub(super) fn is_shortage(error: &io::Error) -> bool {

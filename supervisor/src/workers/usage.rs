@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use super::process::BYTES_PER_KIB;
 
 /// The longest text that the kernel has about a process, in bytes.
-const STATUS_BYTES_MAX: u64 = 16 << 10;
+const STATUS_BYTES_MAX: usize = 16 << 10;
 
 /// What a process has used. Its own word plays no part in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,9 +69,10 @@ fn cpu_time(pid: Pid) -> Option<Duration> {
 }
 
 fn peak_bytes(pid: Pid) -> Option<u64> {
-    let mut status = String::new();
+    // With room for all of it: it would be read by 32 bytes first, then by 64...
+    let mut status = String::with_capacity(STATUS_BYTES_MAX);
     let file = std::fs::File::open(format!("/proc/{pid}/status")).ok()?;
-    file.take(STATUS_BYTES_MAX)
+    file.take(STATUS_BYTES_MAX as u64)
         .read_to_string(&mut status)
         .ok()?;
     let peak = status
