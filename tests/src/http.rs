@@ -226,6 +226,21 @@ impl Client {
         self.send("POST", path, body)
     }
 
+    /// Runs a script that goes on from a heap, or from none, and leaves one.
+    ///
+    /// # Panics
+    /// When it does not complete, or leaves none.
+    pub fn run_from(&self, code: &str, heap: &Value) -> Value {
+        let mut body = json!({"code": code, "session": "work", "wait_ms": 20_000});
+        if !heap.is_null() {
+            body["heap"] = heap.clone();
+        }
+        let ended = self.post("/api/exec", &body).json();
+        assert_eq!(ended["status"], "completed", "{ended}");
+        assert!(ended["heap"].is_string(), "{ended}");
+        ended
+    }
+
     /// Runs a script to its end.
     pub fn run(&self, code: &str) -> Value {
         self.post("/api/exec", &json!({"code": code, "wait_ms": 50_000}))

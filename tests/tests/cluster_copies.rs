@@ -6,25 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use e2e::cluster::proxy::Fault;
 use e2e::cluster::{Cluster, Setup};
-use e2e::http::Client;
 use e2e::processes;
 use e2e::server::PATIENCE;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Longer ago than any retention here.
 const LONG: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// Longer than a node takes that knows its cluster until it looks for orphans.
 const COLLECTED: Duration = Duration::from_secs(10);
-
-fn run(client: &Client, code: &str, heap: &Value) -> Value {
-    let mut body = json!({"code": code, "session": "work", "wait_ms": 20_000});
-    if !heap.is_null() {
-        body["heap"] = heap.clone();
-    }
-    let ended = client.post("/api/exec", &body).json();
-    assert_eq!(ended["status"], "completed", "{ended}");
-    ended
-}
 
 /// What a node counts under this name.
 fn figure(cluster: &Cluster, name: &str, what: &str) -> Option<u64> {
@@ -43,11 +32,9 @@ fn a_heap_outlives_its_nodes_where_they_are_lost_one_after_the_other() {
     let mut cluster = Cluster::start(&Setup::default());
     let heaps: Vec<Value> = (0..5)
         .map(|number| {
-            run(
-                &cluster.client("a"),
-                &format!("globalThis.n = {number}"),
-                &Value::Null,
-            )
+            cluster
+                .client("a")
+                .run_from(&format!("globalThis.n = {number}"), &Value::Null)
         })
         .map(|ended| ended["heap"].clone())
         .collect();
@@ -82,7 +69,7 @@ fn a_heap_outlives_its_nodes_where_they_are_lost_one_after_the_other() {
     cluster.leader_of(&left);
     for (number, heap) in heaps.iter().enumerate() {
         for name in &left {
-            let ended = run(&cluster.client(name), "n", heap);
+            let ended = cluster.client(name).run_from("n", heap);
             assert_eq!(ended["result"], number.to_string(), "{ended}");
         }
     }
@@ -90,14 +77,52 @@ fn a_heap_outlives_its_nodes_where_they_are_lost_one_after_the_other() {
 }
 
 #[test]
+fn what_a_node_had_that_leaves_is_on_two_again_soon() {
+    let mut cluster = Cluster::start(&Setup::default());
+    let client = cluster.client("a");
+    let mut heaps: Vec<Value> = Vec::new();
+    let is_on_b = |heap: &Value| cluster.heap_file("b", heap).is_some();
+    while !heaps.iter().any(is_on_b) {
+        let code = format!("globalThis.n = {}", heaps.len());
+        let ended = client.run_from(&code, &Value::Null);
+        heaps.push(ended["heap"].clone());
+    }
+    let is_zero =
+        |cluster: &Cluster, name: &str, what: &str| figure(cluster, name, what) == Some(0);
+    // All have looked. The next time would be in five minutes.
+    for name in cluster.names() {
+        let has_looked = || is_zero(&cluster, &name, "mcp_v8_heaps_counting ");
+        assert!(processes::within(PATIENCE, has_looked));
+    }
+    let (status, answer) = cluster.leave("a", "b");
+    assert_eq!(status, 200, "{answer}");
+    cluster.node_mut("b").await_end();
+    cluster.forget("b");
+    let are_on_two = || heaps.iter().all(|heap| cluster.holders(heap) == ["a", "c"]);
+    assert!(processes::within(PATIENCE, are_on_two));
+    for name in cluster.names() {
+        let is_told = || {
+            is_zero(&cluster, &name, "mcp_v8_heaps_counting ")
+                && is_zero(&cluster, &name, "mcp_v8_heaps_short ")
+        };
+        assert!(processes::within(PATIENCE, is_told));
+    }
+    cluster.finish();
+}
+
+#[test]
 fn a_node_that_comes_back_removes_nothing_before_it_knows_what_its_cluster_knows() {
     let mut cluster = Cluster::start(&Setup::default());
-    run(&cluster.client("c"), "globalThis.n = 0", &Value::Null);
+    cluster
+        .client("c")
+        .run_from("globalThis.n = 0", &Value::Null);
     cluster.await_level();
     cluster.node_mut("c").kill();
     cluster.leader_of(&["a".to_owned(), "b".to_owned()]);
     // What c has and has not heard of, and what nobody has heard of; both are old.
-    let ended = run(&cluster.client("a"), "globalThis.n = 1", &Value::Null);
+    let ended = cluster
+        .client("a")
+        .run_from("globalThis.n = 1", &Value::Null);
     let heap = ended["heap"].clone();
     let found = cluster.heap_file("a", &heap).unwrap();
     let folder = found.parent().unwrap().file_name().unwrap();
@@ -129,7 +154,9 @@ fn who_collects_by_hand_removes_nothing_that_a_cluster_may_need() {
         nodes: 1,
         ..Setup::default()
     });
-    let ended = run(&cluster.client("a"), "globalThis.n = 1", &Value::Null);
+    let ended = cluster
+        .client("a")
+        .run_from("globalThis.n = 1", &Value::Null);
     let heap = ended["heap"].clone();
     let path = cluster.heap_file("a", &heap).unwrap();
     make_old(&path);

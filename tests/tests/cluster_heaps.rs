@@ -3,20 +3,7 @@
 use std::fs;
 
 use e2e::cluster::{Cluster, Setup};
-use e2e::http::Client;
 use serde_json::{Value, json};
-
-/// Runs a script that goes on from a heap, and leaves one.
-fn run(client: &Client, code: &str, heap: &Value) -> Value {
-    let mut body = json!({"code": code, "session": "work", "wait_ms": 20_000});
-    if !heap.is_null() {
-        body["heap"] = heap.clone();
-    }
-    let ended = client.post("/api/exec", &body).json();
-    assert_eq!(ended["status"], "completed", "{ended}");
-    assert!(ended["heap"].is_string(), "{ended}");
-    ended
-}
 
 #[test]
 fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
@@ -26,7 +13,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     for number in 0..6 {
         let name = ["a", "b", "c"][number % 3];
         let code = "globalThis.n = (globalThis.n ?? 0) + 1; n";
-        let ended = run(&cluster.client(name), code, &heap);
+        let ended = cluster.client(name).run_from(code, &heap);
         assert_eq!(ended["result"], (number + 1).to_string(), "{ended}");
         heap = ended["heap"].clone();
         let holders = cluster.holders(&heap);
@@ -40,7 +27,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     let others = cluster.others(&maker);
     cluster.leader_of(&others);
     for name in &others {
-        let ended = run(&cluster.client(name), "n + 1", &heap);
+        let ended = cluster.client(name).run_from("n + 1", &heap);
         assert_eq!(ended["result"], "7", "{ended}");
         let made = cluster.holders(&ended["heap"]);
         assert_eq!(made, others, "there are two nodes");
@@ -50,7 +37,7 @@ fn a_heap_outlives_the_node_that_made_it_and_its_directory() {
     fs::remove_dir_all(&directory).unwrap();
     cluster.node_mut(&maker).start();
     cluster.await_ready();
-    let ended = run(&cluster.client(&maker), "n + 2", &heap);
+    let ended = cluster.client(&maker).run_from("n + 2", &heap);
     assert_eq!(ended["result"], "8", "{ended}");
     assert!(cluster.holders(&heap).contains(&maker));
     let unknown = json!({"code": "1", "heap": "0".repeat(64)});
@@ -83,6 +70,8 @@ fn without_a_second_node_an_execution_completes_and_keeps_no_heap() {
         cluster.node_mut(name).start();
     }
     cluster.await_ready();
-    run(&cluster.client("a"), "globalThis.n = 1; n", &Value::Null);
+    cluster
+        .client("a")
+        .run_from("globalThis.n = 1; n", &Value::Null);
     cluster.finish();
 }

@@ -366,3 +366,27 @@ async fn old_orphans_go_and_nothing_goes_where_somebody_else_uses_the_place() {
     assert!(scene.server.has(kept) && scene.server.has(fresh));
     scene.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_where_the_clock_of_the_place_is_another() {
+    let mut scene = Scene::new().await;
+    let (server, bucket) = (&scene.server, &mut scene.leader.collector);
+    bucket.enter().await.unwrap();
+    let note = format!("{BUCKET}/users/{}.user", bucket.collector.user.id);
+    let note = File::open(server.root.path().join(note)).unwrap();
+    let (most, minute) = (limits::HEAP_CLOCK_DIFFERENCE_MAX, Duration::from_secs(60));
+    let now = SystemTime::now();
+    for near in [now - (most - minute), now + (most - minute)] {
+        note.set_modified(near).unwrap();
+        bucket.look_around().await.unwrap();
+    }
+    for far in [now - (most + minute), now + (most + minute)] {
+        note.set_modified(far).unwrap();
+        let refused = bucket.look_around().await.unwrap_err();
+        assert!(
+            matches!(refused, Problem::Clock(difference) if difference > most),
+            "{refused}"
+        );
+    }
+    scene.close().await;
+}

@@ -49,18 +49,32 @@ impl Copies {
     /// Walks now and then. It can be stopped at any point.
     pub(super) async fn tend(self) {
         let mut status = self.nodes.handle.watch();
+        let mut delay = limits::HEAP_RECOUNT_DELAY;
+        self.heaps.figures().counting.set(1);
         loop {
-            sleep(limits::HEAP_RECOUNT_DELAY).await;
+            sleep(delay).await;
+            self.heaps.figures().counting.set(1);
             let seen = members(&status.borrow_and_update());
             match self.walk().await {
-                Ok(walked) => self.tell(walked),
+                Ok(walked) => {
+                    self.tell(walked);
+                    // Who has come or gone meanwhile is not counted yet.
+                    if members(&status.borrow()) == seen {
+                        self.heaps.figures().counting.set(0);
+                    }
+                }
                 Err(Problem::Store(StoreError::Closed)) => return,
                 Err(error) => tracing::warn!(%error, "copies of heaps were not counted"),
             }
             let others_come_or_go = status.wait_for(|now| members(now) != seen);
-            if let Ok(Err(_)) = timeout(limits::HEAP_RECOUNT_INTERVAL, others_come_or_go).await {
-                return;
-            }
+            delay = match timeout(limits::HEAP_RECOUNT_INTERVAL, others_come_or_go).await {
+                Ok(Ok(_)) => {
+                    self.heaps.figures().counting.set(1);
+                    limits::HEAP_RECOUNT_CHANGE_DELAY
+                }
+                Ok(Err(_)) => return,
+                Err(_) => Duration::ZERO,
+            };
         }
     }
 

@@ -159,8 +159,10 @@ pub const HEAP_SLOW_PEER_REST_MIN: Duration = Duration::from_secs(10);
 pub const HEAP_SLOW_PEER_REST_MAX: Duration = Duration::from_secs(5 * 60);
 /// How often a node looks whether what it has is on a second node too, when nobody comes or goes.
 pub const HEAP_RECOUNT_INTERVAL: Duration = Duration::from_secs(5 * 60);
-/// How long after its start, and after somebody has come or gone, it begins with that.
+/// How long after its start it begins with that.
 pub const HEAP_RECOUNT_DELAY: Duration = Duration::from_secs(5);
+/// How long after somebody has come or gone: who comes and goes together is counted together.
+pub const HEAP_RECOUNT_CHANGE_DELAY: Duration = Duration::from_secs(1);
 /// Heaps that others are asked about at once.
 pub const HEAP_RECOUNT_LENGTH: usize = 256;
 /// The pause after each such question, so that looking takes little of anybody's disk.

@@ -42,6 +42,8 @@ pub struct HeapFigures {
     pub recopied_bytes: Counter,
     /// Heaps of this node of which no other is known to have a copy, when they were counted last.
     pub short: Gauge,
+    /// 1 while this node looks whether what it has is on another too, or is about to because somebody came or went.
+    pub counting: Gauge,
     /// Heaps that were kept for another node.
     pub taken: Counter,
     /// What they take, packed, in bytes.
@@ -124,6 +126,11 @@ impl HeapFigures {
             "heaps_short",
             "Heaps of this node of which no other is known to have a copy",
             self.short.clone(),
+        );
+        registry.register(
+            "heaps_counting",
+            "1 while this node looks for copies of its heaps, or is about to because a member came or went",
+            self.counting.clone(),
         );
         registry.register(
             "heaps_taken",
