@@ -11,7 +11,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use crate::hex::Hex;
@@ -140,7 +140,7 @@ impl Shelf {
                 return Err(ShelfError::Damaged(error));
             }
         }
-        File::open(&part)?.sync_all()?;
+        keep_if(&part, File::open(&part)?.sync_all())?;
         fs::rename(&part, &whole)?;
         File::open(&self.directory)?.sync_all()?;
         *arriving = None;
@@ -176,6 +176,15 @@ impl Shelf {
         }
         Ok(())
     }
+}
+
+/// What has come goes when it may not be on the disk: the system reports a failed write once, and shows what it
+/// has not written as if it had (fsync(2)), so that reading it back and a second sync would prove nothing.
+fn keep_if(part: &Path, synced: io::Result<()>) -> io::Result<()> {
+    if synced.is_err() {
+        fs::remove_file(part)?;
+    }
+    synced
 }
 
 fn expected(

@@ -144,3 +144,19 @@ fn the_place_that_they_take_is_bounded_and_what_is_not_the_shelfs_stays() {
         Err(ShelfError::Unknown)
     ));
 }
+
+#[test]
+fn what_may_not_be_on_the_disk_comes_again() {
+    let scene = Scene::new();
+    let (of, shelf) = (scene.of, scene.shelf());
+    shelf.offer(id(1), of).unwrap();
+    shelf.add(id(1), (of.sha256, 0), &scene.content).unwrap();
+    let part = scene.directory().join(part_name(&of));
+    keep_if(&part, Ok(())).unwrap();
+    assert_eq!(shelf.offer(id(1), of).unwrap(), of.bytes);
+    let failed = io::Error::from(nix::errno::Errno::EIO);
+    let refused = keep_if(&part, Err(failed)).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(nix::errno::Errno::EIO as i32));
+    assert_eq!(shelf.offer(id(1), of).unwrap(), 0);
+    assert_eq!(names(&scene.directory()), [""; 0]);
+}
