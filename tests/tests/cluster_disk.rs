@@ -12,6 +12,9 @@ use e2e::processes;
 use e2e::server::PATIENCE;
 use serde_json::json;
 
+/// How a node refuses that cannot write: by its log or by its session database, whichever fails first.
+const REFUSALS: [&str; 2] = ["cluster_unavailable", "store_unavailable"];
+
 /// A disk of 64 MiB.
 struct SmallDisk(PathBuf);
 
@@ -27,9 +30,11 @@ impl SmallDisk {
         is_mounted.then(|| Self(at.to_owned()))
     }
 
-    /// Takes all the room that is left.
+    /// Takes all the room that is left, also what has come free since it was taken before.
     fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("fill")).expect("there is room for a name");
+        let mut options = fs::OpenOptions::new();
+        let opened = options.create(true).append(true).open(self.0.join("fill"));
+        let mut file = opened.expect("there is room for a name");
         while file.write_all(&[0; 4096]).is_ok() {}
     }
 
@@ -170,21 +175,28 @@ fn a_node_whose_disk_is_full_holds_nobody_up_and_comes_back() {
         client.try_get("/readyz")
     );
     // Neither the log nor the session database can be written: nothing is accepted, and who asks is told so.
-    if !cluster.node_mut("b").has_ended() {
-        let body = json!({"code": "1", "session": "full"});
-        let is_refused = || {
-            let answer = client.try_send("POST", "/api/exec", &body);
-            answer.is_ok_and(|answer| answer.error_code() == "cluster_unavailable")
-        };
-        assert!(processes::within(PATIENCE, is_refused));
+    // It may also end, at any time from now on.
+    let body = json!({"code": "1", "session": "full"});
+    let mut seen = None;
+    let is_told_or_has_ended = || {
+        disk.fill();
+        let refused = client.try_send("POST", "/api/exec", &body);
         let alive = client.try_get("/healthz");
-        assert!(alive.is_ok_and(|answer| answer.status == 200));
         let known = client.try_get("/api/sessions?consistency=local");
-        assert!(
-            known.as_ref().is_ok_and(|answer| answer.status == 200),
-            "{known:?}"
-        );
-    }
+        let is_told = refused
+            .as_ref()
+            .is_ok_and(|answer| REFUSALS.contains(&answer.error_code().as_str()))
+            && [&alive, &known]
+                .iter()
+                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200));
+        seen = Some((refused, alive, known));
+        is_told || cluster.node_mut("b").has_ended()
+    };
+    assert!(
+        processes::within(PATIENCE, is_told_or_has_ended),
+        "{seen:?}\n{}",
+        cluster.node("b").log()
+    );
     traffic.await_work(&cluster.others("b"), 3 * WORK);
     disk.make_room();
     if cluster.node_mut("b").has_ended() {
