@@ -289,6 +289,8 @@ struct Ran {
     outcome: Outcome,
     result: Option<String>,
     heap: Option<String>,
+    /// Nobody has the heap that it was to go on from.
+    is_heap_lost: bool,
 }
 
 struct Worker {
@@ -369,6 +371,8 @@ impl Worker {
             }
             // Nobody knows what the next one would find.
             (Outcome::Unknown, _) | (Outcome::Done, None) => self.chain.1.clear(),
+            // Whether it may be lost is judged at the end (`KeptHeaps`): here nobody can go on.
+            (Outcome::Refused, _) if ran.is_heap_lost => self.chain.1.clear(),
             (Outcome::Refused, _) => {}
         }
     }
@@ -390,12 +394,14 @@ impl Worker {
         let (name, client) = self.node();
         let begin = self.office.history.now();
         let answer = client.try_send("POST", "/api/exec", body);
+        let mut is_heap_lost = false;
         let (outcome, seen) = match answer {
             Err(error) => (self.unknown(&error), Value::Null),
             Ok(answer) if answer.status == 200 => self.ended(answer.json()),
             Ok(answer) if answer.status == 202 => self.follow(&answer.json()),
             // Whatever is said instead: it was not accepted.
             Ok(answer) => {
+                is_heap_lost = answer.error_code() == "heap_not_found";
                 self.refused(&answer);
                 (Outcome::Refused, Value::Null)
             }
@@ -411,6 +417,7 @@ impl Worker {
             outcome,
             result: text("result"),
             heap: text("heap"),
+            is_heap_lost,
         }
     }
 

@@ -12,6 +12,7 @@ use e2e::cluster::traffic::{Crowd, Tally, Traffic};
 use e2e::cluster::trust::Mode;
 use e2e::cluster::{Cluster, Setup, TIMES_DEFAULT};
 use e2e::processes;
+use e2e::server::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -94,11 +95,12 @@ enum Misfortune {
     WipedAndReplaced,
     Grown,
     LedByAnother,
+    AllKindsAtOnce,
 }
 
 impl Misfortune {
     /// Each as often as it is likely.
-    const LIKELY: [(u64, Self); 17] = [
+    const LIKELY: [(u64, Self); 18] = [
         (20, Self::FollowerKilled),
         (25, Self::LeaderKilled),
         (10, Self::TwoKilled),
@@ -116,6 +118,7 @@ impl Misfortune {
         (4, Self::WipedAndReplaced),
         (2, Self::Grown),
         (2, Self::LedByAnother),
+        (6, Self::AllKindsAtOnce),
     ];
 
     const fn name(self) -> &'static str {
@@ -137,8 +140,18 @@ impl Misfortune {
             Self::WipedAndReplaced => "a node is killed, loses its disk and is replaced",
             Self::Grown => "a node joins, and leaves",
             Self::LedByAnother => "the leader is ended and started again",
+            Self::AllKindsAtOnce => {
+                "one is killed, one stands still and one is cut off, at the same time"
+            }
         }
     }
+}
+
+/// How a node comes back.
+enum Relief {
+    Started,
+    Continued,
+    Heard,
 }
 
 /// Chance that comes again with its seed (SplitMix64).
@@ -150,6 +163,12 @@ impl Chance {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// Takes one of these, of which there must be one.
+    fn take<T>(&mut self, from: &mut Vec<T>) -> T {
+        let at = self.below(from.len() as u64);
+        from.swap_remove(usize::try_from(at).unwrap_or_default())
     }
 
     fn misfortune(&mut self) -> Misfortune {
@@ -214,8 +233,7 @@ impl Trial {
         *self.happened.entry(misfortune.name()).or_default() += 1;
         let leader = self.cluster.leader();
         let followers = self.cluster.others(&leader);
-        let at = self.chance.below(followers.len() as u64);
-        let follower = followers[usize::try_from(at).unwrap_or_default()].clone();
+        let follower = self.chance.take(&mut followers.clone());
         match misfortune {
             Misfortune::FollowerKilled => self.kill_some(&[follower]),
             Misfortune::LeaderKilled => {
@@ -237,6 +255,7 @@ impl Trial {
             Misfortune::WipedAndReplaced => self.replace(&follower),
             Misfortune::Grown => self.grow(&leader),
             Misfortune::LedByAnother => self.end_and_start(&leader),
+            Misfortune::AllKindsAtOnce => self.strike_all(),
         }
     }
 
@@ -351,6 +370,33 @@ impl Trial {
             "nothing has happened to {name}"
         );
         self.cluster.network.heal();
+    }
+
+    /// Something else happens to each node at the same time, and ends one after the other, as chance will have it.
+    fn strike_all(&mut self) {
+        let mut names = self.cluster.names();
+        let [killed, stopped, cut_off] = [(); 3].map(|()| self.chance.take(&mut names));
+        let before = self.cluster.network.struck(&cut_off);
+        let others = [killed.as_str(), stopped.as_str()];
+        self.cluster
+            .network
+            .part(&[&cut_off], &others, Fault::Silent);
+        self.cluster.node(&stopped).signal(Signal::SIGSTOP);
+        self.kill(&killed);
+        let is_struck = || self.cluster.network.struck(&cut_off) > before;
+        assert!(
+            processes::within(PATIENCE, is_struck),
+            "{cut_off} asks nobody"
+        );
+        let mut relieved = vec![Relief::Started, Relief::Continued, Relief::Heard];
+        while !relieved.is_empty() {
+            self.wait(BROKEN_MS_MAX);
+            match self.chance.take(&mut relieved) {
+                Relief::Started => self.cluster.node_mut(&killed).start(),
+                Relief::Continued => self.cluster.node(&stopped).signal(Signal::SIGCONT),
+                Relief::Heard => self.cluster.network.heal(),
+            }
+        }
     }
 
     fn replace(&mut self, name: &str) {
