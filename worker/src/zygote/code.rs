@@ -39,14 +39,14 @@ enum Stage {
     /// Where the kernel put it; so many were forked.
     InPlace(u64),
     /// There is a copy, of which a part is in huge pages.
-    Copied(Copy),
+    Moving(Relocation),
     /// In huge pages, or where it was for good.
     Settled,
 }
 
 /// A copy of the code, on its way.
 #[derive(Debug)]
-struct Copy {
+struct Relocation {
     /// What it is a copy of.
     code: Range<usize>,
     view: View,
@@ -69,15 +69,15 @@ impl Code {
     pub unsafe fn forked(&mut self, maps: &File) {
         self.0 = match std::mem::replace(&mut self.0, Stage::Settled) {
             Stage::InPlace(forks) if forks + 1 < FORKS_BEFORE => Stage::InPlace(forks + 1),
-            Stage::InPlace(_) => Copy::new(maps).map_or(Stage::Settled, Stage::Copied),
+            Stage::InPlace(_) => Relocation::new(maps).map_or(Stage::Settled, Stage::Moving),
             // SAFETY: as the caller says.
-            Stage::Copied(copy) => unsafe { copy.go_on() }.unwrap_or(Stage::Settled),
+            Stage::Moving(copy) => unsafe { copy.go_on() }.unwrap_or(Stage::Settled),
             Stage::Settled => Stage::Settled,
         };
     }
 }
 
-impl Copy {
+impl Relocation {
     fn new(mut maps: &File) -> io::Result<Self> {
         let here = (sealed as *const ()).addr();
         maps.rewind()?;
@@ -108,7 +108,7 @@ impl Copy {
                 made?;
             }
             self.done += HUGE_PAGE_BYTES;
-            return Ok(Stage::Copied(self));
+            return Ok(Stage::Moving(self));
         }
         let place = Place::At(std::ptr::with_exposed_provenance_mut(self.code.start));
         // SAFETY: equal bytes take the place of those that are there, in one step; this code waits for it
