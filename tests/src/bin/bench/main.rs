@@ -9,6 +9,7 @@
 //! * `k6` and its program: our client beside that;
 //! * `heaps`: executions that keep their heaps;
 //! * `fetch`: requests of scripts over HTTP;
+//! * `console`: console output on its way through;
 //! * `web`: what the classes of fetch cost a worker;
 //! * `scale`: what executions cost where much is stored, and how long a server takes to start;
 //! * `cluster`: changes in three nodes, each load for 5 seconds, or as many as `--seconds` says.
@@ -20,6 +21,7 @@
 
 mod cluster;
 mod compare;
+mod console;
 mod fetch;
 mod floor;
 mod heaps;
@@ -61,6 +63,8 @@ const TENANTS: &str = "tenants";
 const K6: &str = "k6";
 /// Measures what executions cost where much is stored, and nothing else.
 const SCALE: &str = "scale";
+/// Measures console output on its way through, and nothing else.
+const CONSOLE: &str = "console";
 /// Measures what the classes of fetch cost a worker, and nothing else.
 const WEB: &str = "web";
 /// Measures three nodes of a cluster, and nothing else.
@@ -95,6 +99,7 @@ enum Subject {
     K6(PathBuf),
     Heaps,
     Fetch,
+    Console,
     Web,
     /// Three nodes, each load for so long.
     Cluster(Duration),
@@ -113,6 +118,7 @@ impl Arguments {
             K6,
             HEAPS,
             FETCH,
+            CONSOLE,
             WEB,
             SCALE,
             CLUSTER,
@@ -124,6 +130,7 @@ impl Arguments {
             Some(TENANTS) => Subject::Tenants,
             Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
+            Some(CONSOLE) => Subject::Console,
             Some(WEB) => Subject::Web,
             Some(CLUSTER) => Subject::Cluster(Duration::from_secs(CLUSTER_SECONDS_DEFAULT)),
             Some(SCALE) => Subject::Scale,
@@ -148,7 +155,7 @@ impl Arguments {
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {HTTP_CLUSTER} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {HTTP_CLUSTER} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {CONSOLE} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -176,6 +183,7 @@ fn main() -> std::io::Result<ExitCode> {
         Subject::K6(program) => on_the_api("beside_k6", http::k6::measure(&program), cores),
         Subject::Heaps => heaps_alone(cores),
         Subject::Fetch => fetch_alone(cores),
+        Subject::Console => console_alone(cores),
         Subject::Web => web_alone(cores),
         Subject::Cluster(time) => cluster_alone(time, cores),
         Subject::Scale => on_the_api("scale", scale::measure(), cores),
@@ -239,6 +247,17 @@ fn fetch_alone(cores: usize) -> (Value, Vec<Target>) {
         "fetch": fetch::measure(),
     });
     (report, Vec::new())
+}
+
+/// Console output on its way through.
+fn console_alone(cores: usize) -> (Value, Vec<Target>) {
+    let (report, targets) = console::measure();
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        "console": report,
+    });
+    (report, targets)
 }
 
 /// What the classes of fetch cost a worker.
