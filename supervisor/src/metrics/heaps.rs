@@ -124,12 +124,12 @@ impl HeapFigures {
         );
         registry.register(
             "heaps_short",
-            "Heaps of this node of which no other is known to have a copy",
+            "Heaps of this node of which no other is known to have a copy, when it last looked",
             self.short.clone(),
         );
         registry.register(
             "heaps_counting",
-            "1 while this node looks for copies of its heaps, or is about to because a member came or went",
+            "1 while the node looks for copies of its heaps, or is about to because it has started or a member came or went",
             self.counting.clone(),
         );
         registry.register(
