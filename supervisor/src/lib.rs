@@ -64,6 +64,10 @@ pub mod limits;
 pub mod mcp;
 pub mod metrics;
 mod outbound;
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "it is public where it stands")]
+#[path = "../../tests/src/cluster/place.rs"]
+mod place;
 pub mod policy;
 #[cfg(test)]
 mod power;

@@ -18,6 +18,7 @@ use super::*;
 use crate::cluster::{Answers, Begin, ClusterConfig, NodeConfig, Opened, Times, Trust};
 use crate::execution::driver;
 use crate::heaps::{AwsVariables, BuildId, HeapPlace, Heaps, HeapsConfig, TenantFolder};
+use crate::place;
 use crate::store::{ExecutionId, HeapRetention, Limits, Retention, View};
 
 const BUCKET: &str = "heaps";
@@ -87,18 +88,17 @@ struct Site {
     me: crate::raft::ids::RaftId,
 }
 
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket.local_addr().unwrap().port()
-}
-
 impl Site {
-    async fn open(home: &Path, server: &Server, (name, port, begin): (&str, u16, Begin)) -> Self {
+    async fn open(
+        home: &Path,
+        server: &Server,
+        (name, listen, begin): (&str, SocketAddr, Begin),
+    ) -> Self {
         let node = NodeConfig {
             cluster: ClusterConfig {
-                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                listen,
                 name: name.parse().unwrap(),
-                advertise: format!("127.0.0.1:{port}").parse().unwrap(),
+                advertise: listen.to_string().parse().unwrap(),
                 begin,
                 forces_new: false,
                 times: Times {
@@ -196,10 +196,10 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (home, server) = (tempfile::tempdir().unwrap(), Server::start().await);
-        let (one, two) = (free_port(), free_port());
+        let (one, two) = (place::reserve(), place::reserve());
         let leader = Site::open(home.path(), &server, ("a", one, Begin::Alone)).await;
         let join = Begin::Join {
-            seed: format!("127.0.0.1:{one}").parse().unwrap(),
+            seed: one.to_string().parse().unwrap(),
             as_learner: true,
         };
         let other = Site::open(home.path(), &server, ("b", two, join)).await;

@@ -1,10 +1,9 @@
 //! Nodes on this machine, for tests: everything between them is real, the node itself is an inbox.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::heaps::Keeper;
 use crate::http::TlsFiles;
+use crate::place;
 use crate::raft::core::{Event, Failure};
 use crate::raft::ids::{ClusterId, Incarnation};
 use crate::raft::packet::Packet;
@@ -28,18 +28,9 @@ pub(super) const SECRET: [u8; 32] = [0x5a; 32];
 /// Longer than anything takes that is to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An address that nobody else takes before it is listened on: this process has a loopback address of its own
-/// (its id is in it, which has 22 bits at most), and its ports lie below those that systems give.
-fn reserve() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(20_001);
-    let [_, high, middle, low] = ((1 << 23) | (std::process::id() << 1) | 1).to_be_bytes();
-    let ip = Ipv4Addr::new(127, high, middle, low);
-    SocketAddr::from((ip, NEXT.fetch_add(1, Ordering::Relaxed)))
-}
-
 /// What nodes are told by their operators.
 pub(super) fn config(name: &str, trust: Trust) -> ClusterConfig {
-    let listen = reserve();
+    let listen = place::reserve();
     ClusterConfig {
         listen,
         name: name.parse().unwrap(),
