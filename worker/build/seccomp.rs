@@ -28,9 +28,9 @@ pub(crate) const GO_ON: u32 = 0x7ffc_0000;
 const GO_ON_ACTION: &str = "log";
 
 /// Codes of steps (linux/bpf_common.h).
-const RETURN: u16 = 0x06;
+pub(crate) const RETURN: u16 = 0x06;
 const JUMP: u16 = 0x05;
-const IS_EQUAL: u16 = 0x15;
+pub(crate) const IS_EQUAL: u16 = 0x15;
 /// `BPF_MAXINSNS`.
 const STEPS_MAX: usize = 4096;
 

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use seccompiler::{BpfProgram, sock_filter};
 
-use crate::seccomp::GO_ON;
+use crate::seccomp::{GO_ON, IS_EQUAL, RETURN};
 
-/// Steps (linux/bpf_common.h): load a word of `struct seccomp_data`, compare, return.
+/// More codes of steps (linux/bpf_common.h): load a word of `struct seccomp_data`, compare.
 const LOAD: u16 = 0x20;
-const IS_EQUAL: u16 = 0x15;
 const IS_AT_LEAST: u16 = 0x35;
-const RETURN: u16 = 0x06;
 /// Offsets in `struct seccomp_data` (linux/seccomp.h).
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
@@ -55,27 +53,21 @@ type Range = (u32, Answer);
 
 /// All numbers, from 0.
 fn ranges(answers: &BTreeMap<u32, Answer>) -> Vec<Range> {
-    let mut ranges = vec![(0, Answer::Kill)];
+    let mut begins = BTreeMap::from([(0, Answer::Kill)]);
+    // The next number comes after: its own answer takes the place of the end of the one before.
     for (&number, &answer) in answers {
-        ranges.push((number, answer));
-        ranges.push((number + 1, Answer::Kill));
+        begins.extend([(number, answer), (number + 1, Answer::Kill)]);
     }
-    // Of two that begin at one number the later counts; and one that goes on is no new one.
-    ranges.reverse();
-    ranges.dedup_by_key(|range| range.0);
-    ranges.reverse();
+    let mut ranges: Vec<Range> = begins.into_iter().collect();
     ranges.dedup_by_key(|range| range.1);
     ranges
 }
 
 fn search(ranges: &[Range]) -> BpfProgram {
-    let (lower, upper) = ranges.split_at(ranges.len() / 2);
-    if lower.is_empty() {
-        return upper
-            .iter()
-            .map(|range| step(RETURN, range.1.action()))
-            .collect();
+    if let [(_, answer)] = ranges {
+        return vec![step(RETURN, answer.action())];
     }
+    let (lower, upper) = ranges.split_at(ranges.len() / 2);
     let (mut below, mut above) = (search(lower), search(upper));
     let past = u8::try_from(below.len()).expect("a jump is at most 255 steps long");
     let mut program = vec![jump(IS_AT_LEAST, upper[0].0, past, 0)];

@@ -1,4 +1,4 @@
-//! What holds when the filter is gone: the jail without them, and in turn without Landlock and
+//! What holds when the filter is gone: the jail without it, and in turn without Landlock and
 //! without namespaces. The last column has neither, and shows that the others can fail. A table
 //! (`tests/abuse.toml`) says what must come of each act.
 

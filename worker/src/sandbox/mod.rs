@@ -171,7 +171,7 @@ pub fn enter_worker(plan: &Plan, descriptors: &Descriptors, report: &mut Report)
 }
 
 /// Everything but the filter, which [`enter_worker`] goes on with. By itself it is for tests of what
-/// holds without them.
+/// holds without it.
 ///
 /// # Errors
 /// [`SandboxError`]: the process must not go on.
