@@ -50,10 +50,9 @@ impl Copies {
     pub(super) async fn tend(self) {
         let mut status = self.nodes.handle.watch();
         let mut delay = limits::HEAP_RECOUNT_DELAY;
-        self.heaps.figures().counting.set(1);
         loop {
-            sleep(delay).await;
             self.heaps.figures().counting.set(1);
+            sleep(delay).await;
             let seen = members(&status.borrow_and_update());
             match self.walk().await {
                 Ok(walked) => {
@@ -68,10 +67,7 @@ impl Copies {
             }
             let others_come_or_go = status.wait_for(|now| members(now) != seen);
             delay = match timeout(limits::HEAP_RECOUNT_INTERVAL, others_come_or_go).await {
-                Ok(Ok(_)) => {
-                    self.heaps.figures().counting.set(1);
-                    limits::HEAP_RECOUNT_CHANGE_DELAY
-                }
+                Ok(Ok(_)) => limits::HEAP_RECOUNT_CHANGE_DELAY,
                 Ok(Err(_)) => return,
                 Err(_) => Duration::ZERO,
             };
