@@ -232,8 +232,7 @@ impl Trial {
         let misfortune = self.chance.misfortune();
         *self.happened.entry(misfortune.name()).or_default() += 1;
         let leader = self.cluster.leader();
-        let followers = self.cluster.others(&leader);
-        let follower = self.chance.take(&mut followers.clone());
+        let follower = self.chance.take(&mut self.cluster.others(&leader));
         match misfortune {
             Misfortune::FollowerKilled => self.kill_some(&[follower]),
             Misfortune::LeaderKilled => {
