@@ -2,7 +2,6 @@
 
 use deno_core::v8;
 
-use crate::runtime::inspector_ops::InspectorOp;
 use crate::runtime::scripts;
 use crate::web::ops;
 
@@ -23,19 +22,18 @@ pub(crate) struct Hooks {
 /// Runs the bootstrap script in a fresh context.
 pub(crate) fn run_bootstrap<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    inspector: &[InspectorOp],
     is_for_heap: bool,
 ) -> v8::Local<'s, v8::Object> {
     v8::tc_scope!(let scope, scope);
     let made = (|| {
-        let ops = ops::bind(scope, inspector)?;
+        let make_op = ops::maker(scope)?;
         let names: Vec<v8::Local<'_, v8::Value>> = scripts::primordial_names()
             .into_iter()
             .filter_map(|name| v8::String::new(scope, name).map(Into::into))
             .collect();
         let names = v8::Array::new_with_elements(scope, &names);
         let parameters = [
-            v8::String::new(scope, "ops")?,
+            v8::String::new(scope, "makeOp")?,
             v8::String::new(scope, "primordialNames")?,
             v8::String::new(scope, "isForHeap")?,
         ];
@@ -43,7 +41,7 @@ pub(crate) fn run_bootstrap<'s>(
         let function = ops::compile_function(scope, "ext:mcp_v8/bootstrap.js", text, &parameters)?;
         let undefined = v8::undefined(scope).into();
         let is_for_heap = v8::Boolean::new(scope, is_for_heap);
-        let arguments = [ops.into(), names.into(), is_for_heap.into()];
+        let arguments = [make_op.into(), names.into(), is_for_heap.into()];
         let hooks = function.call(scope, undefined, &arguments)?;
         v8::Local::<v8::Object>::try_from(hooks).ok()
     })();

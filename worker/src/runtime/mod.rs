@@ -15,11 +15,10 @@
 //! * V8's REPL mode for redeclaration, top-level await and the completion value together (`repl`);
 //! * Deno's inspector for what values look like (`inspector_ops`).
 //!
-//! What that gives (a shared 2-core machine, a build with little optimisation; ratios tell more than
-//! the numbers): a heap that only counts is 568 KB, restored in 1.1 ms, stored in 8 ms, and grows by
-//! 27 bytes a generation; one whose script uses URL, timers, console and TextEncoder each time is
-//! 790 KB, restored in 1.2 ms, stored in 10.5 ms, and grows by 27 bytes a generation, 110 with a
-//! `const` declared again in each. The thousandth generation takes as long as the first.
+//! What that gives: a heap that only counts is 519 KB and grows by 27 bytes a generation; one whose script
+//! uses URL, timers, console and TextEncoder each time is 772 KB and grows by 27 bytes a generation, 110 with a
+//! `const` declared again in each. The thousandth generation takes as long as the first (`scripts/bench heaps`
+//! says how long).
 //! `tests/snapshots.rs` holds that, and `tests/fork.rs` that a warm runtime forks.
 //!
 //! # What isolates that make snapshots lack
@@ -46,6 +45,7 @@ mod event_loop;
 mod exchanges;
 mod heap;
 mod heap_build;
+mod heap_walk;
 mod hooks;
 mod inspector_ops;
 mod language;
@@ -62,7 +62,8 @@ pub(crate) use engine::has_web_assembly;
 pub use engine::{choose_tier, v8_version};
 pub(crate) use errors::error_listener;
 pub use heap_build::heap_build;
-pub(crate) use inspector_ops::InspectorOp;
+pub use heap_walk::plain_walks;
+pub(crate) use inspector_ops::{InspectorOp, ops as lent_ops};
 pub use outcome::Outcome;
 pub(crate) use position::Position;
 pub use realm::{Realm, Snapshot, UnsavableHeap};

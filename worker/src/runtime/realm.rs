@@ -12,7 +12,7 @@ use crate::runtime::hooks::{HOOKS_INDEX, Hooks, restored_hooks, run_bootstrap};
 use crate::runtime::outcome::Outcome;
 use crate::runtime::repl::Repl;
 use crate::runtime::state::{Host, State};
-use crate::runtime::{engine, errors, event_loop, inspector_ops, language};
+use crate::runtime::{engine, errors, event_loop, heap_walk, inspector_ops, language};
 use crate::typescript;
 use crate::web::ops;
 use crate::web::wasm_preloaded::Preloaded;
@@ -189,9 +189,9 @@ impl Realm {
                 Origin::Heap => restored_hooks(scope),
                 Origin::NewHeap => {
                     language::complete(scope);
-                    run_bootstrap(scope, &inspector, true)
+                    run_bootstrap(scope, true)
                 }
-                Origin::Run => run_bootstrap(scope, &inspector, false),
+                Origin::Run => run_bootstrap(scope, false),
             };
             let functions = Hooks::of(scope, hooks);
             (
@@ -345,8 +345,7 @@ impl Realm {
             std::mem::forget(isolate);
             return Err(UnsavableHeap::Host);
         }
-        isolate
-            .create_blob(v8::FunctionCodeHandling::Keep)
+        heap_walk::while_saving(|| isolate.create_blob(v8::FunctionCodeHandling::Keep))
             .ok_or(UnsavableHeap::Engine)
     }
 

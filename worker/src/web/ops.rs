@@ -2,7 +2,7 @@
 
 use deno_core::v8;
 
-use crate::runtime::{InspectorOp, State, error_listener, source};
+use crate::runtime::{InspectorOp, State, error_listener, lent_ops, source};
 use crate::web::op::{Op, throw_type_error};
 use crate::web::{
     clone, crypto_ops, encoding, fetch, time, url, values, wasm, wasm_preloaded, weak,
@@ -16,6 +16,7 @@ fn own() -> Vec<Op> {
         ("op_queue_microtask", queue_microtask.map_fn_to()),
         ("op_report_exception", report_exception.map_fn_to()),
         ("sink", sink.map_fn_to()),
+        ("make", make.map_fn_to()),
     ];
     all.extend(values::ops());
     all.extend(time::ops());
@@ -53,47 +54,46 @@ pub(crate) fn names(inspector: &[InspectorOp]) -> Vec<&'static str> {
     own.chain(inspector.iter().map(|op| op.name)).collect()
 }
 
-/// Makes the `ops` object of the bootstrap script.
-pub(crate) fn bind<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    inspector: &[InspectorOp],
-) -> Option<v8::Local<'s, v8::Object>> {
-    let object = v8::Object::new(scope);
-    let null = v8::null(scope).into();
-    object.set_prototype(scope, null)?;
-    for (name, function) in own() {
-        let builder = v8::Function::builder_raw(function);
-        put(scope, object, name, throwing(builder))?;
+/// The function that makes host functions for the bootstrap script, by name. They are made when a script
+/// first takes them: what is made is in each heap.
+pub(crate) fn maker<'s>(scope: &mut v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Function>> {
+    use v8::MapFnTo;
+    throwing(v8::Function::builder_raw(make.map_fn_to())).build(scope)
+}
+
+/// The host function of that name; nothing where there is none.
+fn make(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut returned: v8::ReturnValue<'_>,
+) {
+    let name = args.get(0).to_rust_string_lossy(scope);
+    if let Some(builder) = builder(scope, &name)
+        && let Some(function) = builder.build(scope)
+    {
+        returned.set(function.into());
     }
-    // Some of these are constructors.
-    for (name, function) in wasm::v8_functions() {
-        put(scope, object, name, v8::Function::builder_raw(function))?;
-    }
-    for op in inspector {
-        let builder = v8::Function::builder_raw(op.function);
-        let record = v8::External::new(scope, op.record).into();
-        put(scope, object, op.name, throwing(builder).data(record))?;
-    }
-    Some(object)
 }
 
 type Builder<'s> = v8::FunctionBuilder<'s, v8::Function>;
 
+fn builder<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str) -> Option<Builder<'s>> {
+    if let Some((_, function)) = own().into_iter().find(|(known, _)| *known == name) {
+        return Some(throwing(v8::Function::builder_raw(function)));
+    }
+    let theirs = wasm::v8_functions();
+    if let Some((_, function)) = theirs.into_iter().find(|(known, _)| *known == name) {
+        // Some of these are constructors.
+        return Some(v8::Function::builder_raw(function));
+    }
+    let op = lent_ops().into_iter().find(|op| op.name == name)?;
+    let record = v8::External::new(scope, op.record).into();
+    Some(throwing(v8::Function::builder_raw(op.function)).data(record))
+}
+
 /// Of a function that throws when it is called with `new`.
 fn throwing(builder: Builder<'_>) -> Builder<'_> {
     builder.constructor_behavior(v8::ConstructorBehavior::Throw)
-}
-
-fn put<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    object: v8::Local<'_, v8::Object>,
-    name: &str,
-    builder: Builder<'s>,
-) -> Option<()> {
-    let function = builder.build(scope)?;
-    let key = v8::String::new(scope, name)?;
-    object.set(scope, key.into(), function.into())?;
-    Some(())
 }
 
 /// The function that takes a value from the inspector session (`crate::runtime::repl`).

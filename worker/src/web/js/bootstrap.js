@@ -2,13 +2,22 @@
 // global scope that a user's script sees.
 //
 // Runs once, when a context is made, before any script of a user. It is the body of a function whose
-// parameters are `ops` (the host functions), `primordialNames` (the names that the scripts take from
-// `primordials`) and `isForHeap`. It returns the functions that the host calls, by name.
+// parameters are `makeOp` (which makes a host function, by its name), `primordialNames` (the names that the
+// scripts take from `primordials`) and `isForHeap`. It returns the functions that the host calls, by name.
 //
 // Nothing made here is reachable from a user's script except what is defined on the global object at
 // the end. Whatever is in here is also in every stored heap, so it is small: each web global is loaded
 // at its first use.
 "use strict";
+
+// Host functions, each made when it is first taken.
+const ops = new Proxy({ __proto__: null }, {
+  __proto__: null,
+  get(made, name) {
+    if (!(name in made)) made[name] = makeOp(name);
+    return made[name];
+  },
+});
 
 // The same for runs and for heaps, whose isolates V8 makes without one.
 function queueMicrotask(callback) {
@@ -31,12 +40,6 @@ const {
 } = Reflect;
 const { freeze } = Object;
 
-class Method {
-  constructor(fn) {
-    this.fn = fn;
-  }
-}
-
 function suffix(key) {
   const text = typeof key === "symbol" ? `Symbol.${key.description.slice(7)}` : key;
   return text.startsWith("Symbol.")
@@ -44,28 +47,31 @@ function suffix(key) {
     : `${text[0].toUpperCase()}${text.slice(1)}`;
 }
 
+// Methods, which are bound so that their receiver comes first, apart from what is taken as it is.
 function collectPrimordials(wanted) {
-  const raw = { __proto__: null };
-  const put = (name, value) => {
-    if (wanted.has(name)) raw[name] = value;
+  const plain = { __proto__: null };
+  const methods = { __proto__: null };
+  const asIs = (name, value) => {
+    if (wanted.has(name)) plain[name] = value;
   };
-  const collect = (source, prefix, wrap) => {
+  const asMethod = (name, fn) => {
+    if (wanted.has(name)) methods[name] = fn;
+  };
+  const bound = (name, fn, source) => asIs(name, uncurryThis(bind)(fn, source));
+  const collect = (source, prefix, keep) => {
     for (const key of ownKeys(source)) {
       if (typeof key === "symbol" && !key.description?.startsWith("Symbol.")) continue;
       const name = suffix(key);
       const { get, set, value } = getOwnPropertyDescriptor(source, key);
       if (get !== undefined) {
-        put(`${prefix}Get${name}`, new Method(get));
-        if (set !== undefined) put(`${prefix}Set${name}`, new Method(set));
+        asMethod(`${prefix}Get${name}`, get);
+        if (set !== undefined) asMethod(`${prefix}Set${name}`, set);
       } else {
-        put(`${prefix}${name}`, typeof value === "function" ? wrap(value, source) : value);
-        put(`${prefix}${name}Apply`, value);
+        (typeof value === "function" ? keep : asIs)(`${prefix}${name}`, value, source);
+        asIs(`${prefix}${name}Apply`, value);
       }
     }
   };
-  const asIs = (value) => value;
-  const asMethod = (value) => new Method(value);
-  const bound = (value, source) => uncurryThis(bind)(value, source);
 
   for (const name of ["JSON", "Math", "Proxy", "Reflect", "Atomics"]) {
     collect(globalThis[name], name, asIs);
@@ -73,7 +79,7 @@ function collectPrimordials(wanted) {
   for (const name of ownKeys(globalThis)) {
     const { value } = getOwnPropertyDescriptor(globalThis, name);
     if (typeof value !== "function" || typeof name !== "string") continue;
-    put(name, value);
+    asIs(name, value);
     if (value.prototype === undefined || !/^[A-Z]/.test(name)) continue;
     collect(value, name, name === "Promise" ? bound : asIs);
     collect(value.prototype, `${name}Prototype`, asMethod);
@@ -88,16 +94,16 @@ function collectPrimordials(wanted) {
     TypedArray: getPrototypeOf(Uint8Array),
   };
   for (const name of ownKeys(hidden)) {
-    put(name, hidden[name]);
+    asIs(name, hidden[name]);
     collect(hidden[name], name, asMethod);
     collect(hidden[name].prototype, `${name}Prototype`, asMethod);
   }
-  put("globalThis", globalThis);
-  put("indirectEval", eval);
-  put("queueMicrotask", queueMicrotask);
-  put("ArrayPrototypeToString", new Method(Array.prototype.join));
-  put("TypedArrayPrototypeToString", new Method(hidden.TypedArray.prototype.join));
-  return raw;
+  asIs("globalThis", globalThis);
+  asIs("indirectEval", eval);
+  asIs("queueMicrotask", queueMicrotask);
+  asMethod("ArrayPrototypeToString", Array.prototype.join);
+  asMethod("TypedArrayPrototypeToString", hidden.TypedArray.prototype.join);
+  return { plain, methods };
 }
 
 // Iterators and collections whose methods are their own, so that a script that replaced
@@ -258,16 +264,15 @@ function safe(name) {
   return (safeMade[name] ??= safeMakers[name]());
 }
 
-const rawPrimordials = collectPrimordials(new Set(primordialNames));
-const MethodPrototype = Method.prototype;
+const { plain, methods } = collectPrimordials(new Set(primordialNames));
 
 const primordials = new Proxy({ __proto__: null }, {
   __proto__: null,
   get(_target, name) {
     if (name in safeMakers) return safe(name);
-    const raw = rawPrimordials[name];
-    const method = typeof raw === "object" && raw !== null && getPrototypeOf(raw) === MethodPrototype;
-    const fn = method ? raw.fn : raw;
+    const method = name in methods;
+    const raw = plain[name];
+    const fn = method ? methods[name] : raw;
     if (typeof name === "string" && name.endsWith("Apply") && !(name in { ReflectApply: 0, FunctionPrototypeApply: 0 })) {
       return applyBind(fn);
     }
@@ -484,27 +489,34 @@ const lazyGlobals = {
   "ext:deno_web/15_performance.js": [
     "Performance", "PerformanceEntry", "PerformanceMark", "PerformanceMeasure", "performance",
   ],
+  "ext:mcp_v8/console.js": ["console"],
   "ext:mcp_v8/crypto.js": ["Crypto", "CryptoKey", "SubtleCrypto", "crypto"],
   "ext:mcp_v8/structured_clone.js": ["structuredClone"],
 };
 
-const isClassName = (name) => name[0] < "a";
+// As in Web IDL: operations and attributes are listed, classes and namespaces are not.
+const isListed = (name) => name[0] >= "a" && name !== "console";
 
 function defineValue(name, value) {
   defineProperty(globalThis, name, {
     __proto__: null,
     value,
     configurable: true,
-    enumerable: !isClassName(name),
+    enumerable: isListed(name),
     writable: true,
   });
 }
 
 const getters = { __proto__: null };
 
+// Between runs the inspector looks for a console, to add to it what no heap can hold. It finds none that
+// nobody has used.
+let isAtRest = true;
+
 function defineLazy(name, script) {
   // Bound, so that they do not show their source.
   getters[name] ??= function () {
+    if (name === "console" && isAtRest) return undefined;
     const value = core.loadExtScript(script)[name];
     defineValue(name, value);
     if (name === "URL") {
@@ -516,7 +528,7 @@ function defineLazy(name, script) {
   defineProperty(globalThis, name, {
     __proto__: null,
     configurable: true,
-    enumerable: !isClassName(name),
+    enumerable: isListed(name),
     get: getters[name],
     set: function (value) {
       defineValue(name, value);
@@ -555,8 +567,6 @@ defineValue("reportError", function reportError(error) {
   }
   ops.op_report_exception(error);
 });
-defineValue("console", core.loadExtScript("ext:mcp_v8/console.js").console);
-defineProperty(globalThis, "console", { __proto__: null, enumerable: false });
 defineProperty(Math, "random", { __proto__: null, value: mathRandom, configurable: true, enumerable: false, writable: true });
 defineProperty(globalThis, Symbol.toStringTag, { __proto__: null, value: "global", configurable: true, enumerable: false, writable: false });
 
@@ -592,6 +602,7 @@ function showFetch(isGranted) {
 
 // A run has its own time origin, also when the runtime was made long before it.
 function beginRun(isFetchGranted) {
+  isAtRest = false;
   forgetRandomNumbers();
   showFetch(isFetchGranted);
   loaded["ext:deno_web/15_performance.js"]?.setTimeOrigin();
@@ -602,6 +613,7 @@ function beginRun(isFetchGranted) {
 
 // Before a heap is stored.
 function endRun() {
+  isAtRest = true;
   forgetRandomNumbers();
   loaded["ext:mcp_v8/wasm_preloaded.js"]?.endRun();
   delete loaded["ext:mcp_v8/wasm_preloaded.js"];
@@ -610,6 +622,7 @@ function endRun() {
 }
 
 function loadEverything() {
+  isAtRest = false;
   for (const script in lazyGlobals) {
     for (const name of lazyGlobals[script]) globalThis[name];
   }
