@@ -56,6 +56,17 @@ fn the_globals_follow_the_grant_of_each_run() {
 }
 
 #[test]
+fn a_script_that_replaced_bind_sees_no_function_of_the_runtime() {
+    let (_, heap) = closed(
+        None,
+        "var seen = []; const bind = Function.prototype.bind;
+         Function.prototype.bind = function () { seen.push(`${this}`); return bind.apply(this, arguments) }; 0",
+    );
+    let (value, _) = granted(Some(heap), "URL = 1; seen.join() + typeof fetch");
+    assert_eq!(value, "function");
+}
+
+#[test]
 fn a_function_that_a_heap_keeps_asks_for_nothing_without_the_grant() {
     let (_, heap) = granted(
         None,

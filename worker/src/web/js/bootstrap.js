@@ -57,7 +57,7 @@ function collectPrimordials(wanted) {
   const asMethod = (name, fn) => {
     if (wanted.has(name)) methods[name] = fn;
   };
-  const bound = (name, fn, source) => asIs(name, uncurryThis(bind)(fn, source));
+  const asBound = (name, fn, source) => asIs(name, uncurryThis(bind)(fn, source));
   const collect = (source, prefix, keep) => {
     for (const key of ownKeys(source)) {
       if (typeof key === "symbol" && !key.description?.startsWith("Symbol.")) continue;
@@ -81,7 +81,7 @@ function collectPrimordials(wanted) {
     if (typeof value !== "function" || typeof name !== "string") continue;
     asIs(name, value);
     if (value.prototype === undefined || !/^[A-Z]/.test(name)) continue;
-    collect(value, name, name === "Promise" ? bound : asIs);
+    collect(value, name, name === "Promise" ? asBound : asIs);
     collect(value.prototype, `${name}Prototype`, asMethod);
   }
   const hidden = {
@@ -507,32 +507,32 @@ function defineValue(name, value) {
   });
 }
 
-const getters = { __proto__: null };
-
 // Between runs the inspector looks for a console, to add to it what no heap can hold. It finds none that
 // nobody has used.
 let isAtRest = true;
 
-function defineLazy(name, script) {
-  // Bound, so that they do not show their source.
-  getters[name] ??= function () {
-    if (name === "console" && isAtRest) return undefined;
-    const value = core.loadExtScript(script)[name];
-    defineValue(name, value);
-    if (name === "URL") {
-      addObjectUrl(value, "createObjectURL");
-      addObjectUrl(value, "revokeObjectURL");
-    }
-    return value;
-  }.bind(undefined);
+function loadGlobal(name, script) {
+  if (name === "console" && isAtRest) return undefined;
+  const value = core.loadExtScript(script)[name];
+  defineValue(name, value);
+  if (name === "URL") {
+    addObjectUrl(value, "createObjectURL");
+    addObjectUrl(value, "revokeObjectURL");
+  }
+  return value;
+}
+
+// Bound functions do not show their source, and are smaller than closures.
+const bound = uncurryThis(bind);
+const lazyGetter = (name, script) => bound(loadGlobal, undefined, name, script);
+
+function defineLazy(name, getter) {
   defineProperty(globalThis, name, {
     __proto__: null,
     configurable: true,
     enumerable: isListed(name),
-    get: getters[name],
-    set: function (value) {
-      defineValue(name, value);
-    }.bind(undefined),
+    get: getter,
+    set: bound(defineValue, undefined, name),
   });
 }
 
@@ -550,15 +550,15 @@ function addObjectUrl(URL, name) {
 }
 
 for (const script in lazyGlobals) {
-  for (const name of lazyGlobals[script]) defineLazy(name, script);
+  for (const name of lazyGlobals[script]) defineLazy(name, lazyGetter(name, script));
 }
 if (isForHeap) {
   // V8 does these two things by itself, but not in isolates that make snapshots. (Errors have no stack
   // without a limit.)
-  if (ops.op_wasm_is_there()) defineLazy("WebAssembly", "ext:mcp_v8/wasm.js");
+  if (ops.op_wasm_is_there()) defineLazy("WebAssembly", lazyGetter("WebAssembly", "ext:mcp_v8/wasm.js"));
   Error.stackTraceLimit = 10;
-  defineLazy("FinalizationRegistry", "ext:mcp_v8/finalization.js");
-  defineLazy("SharedArrayBuffer", "ext:mcp_v8/shared_buffer.js");
+  defineLazy("FinalizationRegistry", lazyGetter("FinalizationRegistry", "ext:mcp_v8/finalization.js"));
+  defineLazy("SharedArrayBuffer", lazyGetter("SharedArrayBuffer", "ext:mcp_v8/shared_buffer.js"));
 }
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
@@ -580,6 +580,8 @@ const fetchGlobals = {
   "ext:mcp_v8/request.js": ["Request"],
   "ext:mcp_v8/response.js": ["Response"],
 };
+// The same each time, so that it is known again.
+const fetchGetters = { __proto__: null };
 let isFetchShown = false;
 
 function showFetch(isGranted) {
@@ -590,10 +592,10 @@ function showFetch(isGranted) {
     const there = getOwnPropertyDescriptor(globalThis, name);
     if (isGranted) {
       // What a script has put in its place stays.
-      if (there === undefined) defineLazy(name, script);
+      if (there === undefined) defineLazy(name, fetchGetters[name] ??= lazyGetter(name, script));
     } else if (there !== undefined) {
       const isOurs = "get" in there
-        ? there.get === getters[name]
+        ? there.get === fetchGetters[name]
         : script in loaded && there.value === loaded[script][name];
       if (isOurs) deleteProperty(globalThis, name);
     }
