@@ -1,145 +1,196 @@
 //! What has become of the figures of an earlier run: whether a change has made something slower.
 //!
-//! A machine that others share is now faster, now slower, and another machine is another: times are compared
-//! in units of the floor of their own run.
+//! A machine that others share is now faster, now slower, and another machine is another: what depends on it is
+//! compared by how many times its floor it is, each with the floor of its own run.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
+use thiserror::Error;
 
 use crate::statistics::rounded;
-use crate::target::{Better, Scale};
+use crate::target::{Better, Target};
 
-/// How many times worse than before a figure may be: rounds of one run differ by a fifth.
-const WORSE_MAX: f64 = 1.25;
+/// Why two runs cannot be compared.
+#[derive(Debug, Error)]
+pub(crate) enum Incomparable {
+    #[error("{}: {source}", path.display())]
+    Unread {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} is no report of scripts/bench: {source}", path.display())]
+    NoReport {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("the earlier report has no figure with a target")]
+    Empty,
+    #[error("only the earlier run has this figure: {0}. Is it a report of the same subject?")]
+    Gone(String),
+    #[error("this is no number in one of the runs: {0}")]
+    NoNumber(String),
+    #[error("this has a floor in one of the runs only: {0}. Record the report again")]
+    OneFloor(String),
+}
 
 /// A figure of both runs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Change {
-    what: String,
+    pub(crate) what: String,
     before: f64,
     now: f64,
-    /// How many times worse it is, in units of the floor where it is a time; less than 1 is better.
-    times_worse: f64,
+    /// How many times worse it is, by ratios to the floors where it has one; less than 1 is better.
+    pub(crate) times_worse: f64,
     pub(crate) is_regression: bool,
 }
 
-/// A figure that has a target, as a report has it.
-struct Figure<'a> {
-    what: &'a str,
-    measured: f64,
-    better: Better,
-    scale: Scale,
-}
-
-/// The report of an earlier run.
-pub(crate) fn read(path: &Path) -> io::Result<Value> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    serde_json::from_str(&text)
-        .map_err(|error| io::Error::other(format!("{} is no report: {error}", path.display())))
-}
-
-/// Each figure that both reports hold against a target.
-pub(crate) fn compare(before: &Value, now: &Value) -> Vec<Change> {
-    let floors = (floor(before), floor(now));
-    let earlier = figures(before);
-    figures(now)
-        .iter()
-        .filter_map(|figure| {
-            let old = earlier.iter().find(|old| old.what == figure.what)?;
-            Some(change(old, figure, floors))
-        })
-        .collect()
-}
-
-fn change(old: &Figure<'_>, new: &Figure<'_>, floors: (Option<f64>, Option<f64>)) -> Change {
-    let units = match (new.scale, floors) {
-        (Scale::Floor, (Some(before), Some(now))) => now / before,
-        (Scale::Floor | Scale::None, _) => 1.0,
-    };
-    let times_worse = match new.better {
-        // Where there was nothing, anything is worse.
-        Better::Less if old.measured == 0.0 && new.measured == 0.0 => 1.0,
-        Better::Less => new.measured / old.measured / units,
-        Better::More => old.measured / new.measured,
-    };
-    Change {
-        what: new.what.to_owned(),
-        before: old.measured,
-        now: new.measured,
-        times_worse: rounded(times_worse),
-        // What is no number is no better.
-        is_regression: times_worse.is_nan() || times_worse > WORSE_MAX,
-    }
-}
-
-fn figures(report: &Value) -> Vec<Figure<'_>> {
-    let targets = report["targets"].as_array();
-    targets.into_iter().flatten().filter_map(figure).collect()
-}
-
-fn figure(target: &Value) -> Option<Figure<'_>> {
-    Some(Figure {
-        what: target["what"].as_str()?,
-        measured: target["measured"].as_f64()?,
-        better: serde_json::from_value(target["better"].clone()).ok()?,
-        scale: serde_json::from_value(target["in_units_of"].clone()).ok()?,
+/// The figures of an earlier run.
+///
+/// # Errors
+/// [`Incomparable`]: the file cannot be read, or is no report.
+pub(crate) fn read(path: &Path) -> Result<Vec<Target>, Incomparable> {
+    let text = fs::read_to_string(path).map_err(|source| Incomparable::Unread {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|source| Incomparable::NoReport {
+        path: path.to_owned(),
+        source,
     })
 }
 
-/// How long the floor takes, in milliseconds.
-fn floor(report: &Value) -> Option<f64> {
-    report["floor"]["life_ms"]["p50"].as_f64()
+fn parse(text: &str) -> serde_json::Result<Vec<Target>> {
+    let mut report: Value = serde_json::from_str(text)?;
+    let targets = report.get_mut("targets").map(Value::take);
+    serde_json::from_value(targets.unwrap_or_default())
+}
+
+/// What became of each figure of the earlier run. What only this run has is new, and has nothing to be held
+/// against.
+///
+/// # Errors
+/// [`Incomparable`]: a figure of the earlier run is not here, so nothing is known of it.
+pub(crate) fn compare(before: &[Target], now: &[Target]) -> Result<Vec<Change>, Incomparable> {
+    if before.is_empty() {
+        return Err(Incomparable::Empty);
+    }
+    let changes = before.iter().map(|old| {
+        let new = now
+            .iter()
+            .find(|new| (&new.what, new.better) == (&old.what, old.better));
+        let new = new.ok_or_else(|| Incomparable::Gone(old.what.to_string()))?;
+        change(old, new)
+    });
+    changes.collect()
+}
+
+fn change(old: &Target, new: &Target) -> Result<Change, Incomparable> {
+    let what = new.what.to_string();
+    let (before, now) = match (old.floor, new.floor) {
+        (Some(old_floor), Some(new_floor)) => (old.measured / old_floor, new.measured / new_floor),
+        (None, None) => (old.measured, new.measured),
+        (Some(_), None) | (None, Some(_)) => return Err(Incomparable::OneFloor(what)),
+    };
+    let times_worse = match new.better {
+        _ if before == now => 1.0,
+        // Where there was nothing, anything is infinitely worse.
+        Better::Less => now / before,
+        Better::More => before / now,
+    };
+    if times_worse.is_nan() {
+        return Err(Incomparable::NoNumber(what));
+    }
+    Ok(Change {
+        what,
+        before: rounded(before),
+        now: rounded(now),
+        times_worse: rounded(times_worse),
+        is_regression: times_worse > new.worse_max,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn report(floor: f64, time: f64, goodput: f64, errors: f64) -> Value {
-        json!({
-            "floor": {"life_ms": {"p50": floor}},
-            "targets": [
-                {"what": "time", "measured": time, "better": "less", "in_units_of": "floor"},
-                {"what": "goodput", "measured": goodput, "better": "more", "in_units_of": "none"},
-                {"what": "errors", "measured": errors, "better": "less", "in_units_of": "none"},
-            ],
-        })
+    fn run(floor: f64, time: f64, goodput: f64, errors: f64) -> Vec<Target> {
+        vec![
+            Target::at_most("time", time, 5.0).beside(floor),
+            Target::at_least("goodput", goodput, 0.9),
+            Target::at_most("errors", errors, 0.0),
+        ]
     }
 
-    fn regressions(before: &Value, now: &Value) -> Vec<String> {
-        let changes = compare(before, now).into_iter();
-        changes
-            .filter(|change| change.is_regression)
-            .map(|change| change.what)
-            .collect()
+    fn regressions(before: &[Target], now: &[Target]) -> Vec<String> {
+        let changes = compare(before, now).expect("they can be compared");
+        let worse = changes.into_iter().filter(|change| change.is_regression);
+        worse.map(|change| change.what).collect()
     }
 
     #[test]
     fn a_slower_machine_is_no_regression_and_a_slower_program_is_one() {
-        let before = report(1.5, 3.0, 1.0, 0.0);
-        assert!(regressions(&before, &report(3.0, 6.0, 1.0, 0.0)).is_empty());
-        assert_eq!(regressions(&before, &report(1.5, 6.0, 1.0, 0.0)), ["time"]);
-        assert_eq!(
-            regressions(&before, &report(1.5, 3.0, 0.7, 0.0)),
-            ["goodput"]
-        );
-        assert_eq!(
-            regressions(&before, &report(1.5, 3.0, 1.0, 2.0)),
-            ["errors"]
-        );
-        assert!(regressions(&before, &report(1.5, 3.5, 0.9, 0.0)).is_empty());
+        let before = run(1.5, 3.0, 1.0, 0.0);
+        assert!(regressions(&before, &run(3.0, 6.0, 1.0, 0.0)).is_empty());
+        assert_eq!(regressions(&before, &run(1.5, 6.0, 1.0, 0.0)), ["time"]);
+        // On a machine twice as fast, too.
+        assert_eq!(regressions(&before, &run(0.75, 3.0, 1.0, 0.0)), ["time"]);
+        assert_eq!(regressions(&before, &run(1.5, 3.0, 0.7, 0.0)), ["goodput"]);
+        assert_eq!(regressions(&before, &run(1.5, 3.0, 1.0, 2.0)), ["errors"]);
+        assert!(regressions(&before, &run(1.5, 3.5, 0.9, 0.0)).is_empty());
     }
 
     #[test]
-    fn what_only_one_of_them_has_is_left_out() {
-        let before = json!({"targets": []});
-        assert!(compare(&before, &report(1.0, 1.0, 1.0, 0.0)).is_empty());
+    fn a_rate_is_held_against_the_rate_of_its_floor() {
+        let rate = |measured, floor| vec![Target::at_least("rate", measured, 1.0).beside(floor)];
+        assert!(regressions(&rate(100.0, 1000.0), &rate(50.0, 500.0)).is_empty());
+        assert_eq!(
+            regressions(&rate(100.0, 1000.0), &rate(50.0, 1000.0)),
+            ["rate"]
+        );
+    }
+
+    #[test]
+    fn what_varies_may_be_worse_by_that_much() {
+        let time = |measured| vec![Target::at_most("time", measured, 9.0).varying(2.0)];
+        assert!(regressions(&time(1.0), &time(1.9)).is_empty());
+        assert_eq!(regressions(&time(1.0), &time(2.1)), ["time"]);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_never_taken_for_as_good() {
+        let now = run(1.0, 1.0, 1.0, 0.0);
+        let other = [Target::at_most("something else", 1.0, 1.0)];
+        let as_it_is = [Target::at_most("time", 1.0, 5.0)];
+        let unmeasured = [Target::at_most("errors", f64::NAN, 0.0)];
+        assert!(matches!(compare(&[], &now), Err(Incomparable::Empty)));
+        assert!(
+            matches!(compare(&other, &now), Err(Incomparable::Gone(what)) if what == "something else")
+        );
+        assert!(
+            matches!(compare(&as_it_is, &now), Err(Incomparable::OneFloor(what)) if what == "time")
+        );
+        assert!(matches!(
+            compare(&unmeasured, &now),
+            Err(Incomparable::NoNumber(_))
+        ));
+        assert!(matches!(
+            compare(&now, &unmeasured),
+            Err(Incomparable::Gone(_))
+        ));
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_is_written_and_another_file_is_none() {
+        let targets = run(1.5, f64::NAN, 1.0, 0.0);
+        let text = serde_json::json!({"targets": targets, "machine": {}}).to_string();
+        let read = parse(&text).expect("a report");
+        assert!(read[0].measured.is_nan());
+        assert_eq!(read[0].floor, Some(1.5));
+        assert!(parse("{}").is_err());
+        assert!(parse("[]").is_err());
+        assert!(parse("no").is_err());
     }
 }

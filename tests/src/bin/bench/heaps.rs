@@ -13,8 +13,11 @@ use crate::target::Target;
 
 /// The example of the worker's crate.
 const FLOOR: &str = "examples/bare_heap";
-/// Steps of one chain.
-const STEPS: usize = 300;
+/// How often V8 alone and a chain on the server take turns. A machine that others share is now faster, now slower:
+/// only what is measured one after the other can be compared.
+const ROUNDS: usize = 5;
+/// Steps of one turn, and executions on new heaps.
+const STEPS: usize = 100;
 /// How long one chain is measured at most.
 const BUDGET: Duration = Duration::from_secs(20);
 /// Objects that a heap holds beside the counter.
@@ -64,21 +67,44 @@ fn floor(steps: usize, objects: usize) -> Floor {
 
 /// What the server takes.
 pub(crate) struct Stateful {
-    /// V8's own restore and snapshot of a small heap.
-    pub(crate) floor: Floor,
+    /// By how many times V8's own CPU time a step takes, the least first.
+    rounds: Vec<Round>,
     /// `1 + 1` on a new heap, from request to answer.
     pub(crate) fresh: Distribution,
-    /// `++n` on the heap of the step before.
-    pub(crate) chained: Chain,
     /// As many independent `1 + 1` under way as keep one slot, and each, busy.
     pub(crate) on_one: Throughput,
     pub(crate) on_all: Throughput,
     sizes: Vec<Value>,
 }
 
+/// V8 alone and, just after it, the server, on a small heap.
+struct Round {
+    /// V8's own restore and snapshot.
+    floor: Floor,
+    /// `++n` on the heap of the step before.
+    chained: Chain,
+}
+
+impl Round {
+    fn measure(server: &mut Server) -> Self {
+        Self {
+            floor: floor(STEPS, 0),
+            chained: chain(server, STEPS, 0),
+        }
+    }
+
+    /// How many times V8's own CPU time a step takes.
+    fn times(&self) -> f64 {
+        self.beside(self.chained.worker_cpu_ms_each)
+    }
+
+    fn beside(&self, cpu_ms: f64) -> f64 {
+        ratio(cpu_ms, self.floor.cpu.mean_ms()).unwrap_or(f64::NAN)
+    }
+}
+
 /// Measures a server that keeps heaps.
 pub(crate) fn measure(cores: usize) -> Stateful {
-    let floor_of_small = floor(STEPS, 0);
     let home = Home::new();
     let mut server = start(&home, &[]);
     let mut fresh = Vec::new();
@@ -87,7 +113,8 @@ pub(crate) fn measure(cores: usize) -> Stateful {
         run(&mut server, "1 + 1", None);
         fresh.push(begin.elapsed());
     });
-    let chained = chain(&mut server, STEPS, 0);
+    let mut rounds: Vec<Round> = (0..ROUNDS).map(|_| Round::measure(&mut server)).collect();
+    rounds.sort_by(|one, other| one.times().total_cmp(&other.times()));
     let on_all = throughput_of(&mut server, 2 * cores);
     let sizes = SIZES.map(|objects| {
         let floor = floor(SIZED_STEPS, objects);
@@ -106,9 +133,8 @@ pub(crate) fn measure(cores: usize) -> Stateful {
     let on_one = throughput_of(&mut server, 2);
     server.finish();
     Stateful {
-        floor: floor_of_small,
+        rounds,
         fresh: Distribution::new(fresh),
-        chained,
         on_one,
         on_all,
         sizes: sizes.to_vec(),
@@ -116,18 +142,24 @@ pub(crate) fn measure(cores: usize) -> Stateful {
 }
 
 impl Stateful {
+    fn median(&self) -> &Round {
+        &self.rounds[self.rounds.len() / 2]
+    }
+
     /// Everything, for the report.
     pub(crate) fn json(&self) -> Value {
+        let Round { floor, chained } = self.median();
         json!({
             "floor": {
                 "what": "V8's own restore, ++n and snapshot in one process, without web globals and jail",
-                "restore_ms": self.floor.restore.json(),
-                "snapshot_ms": self.floor.snapshot.json(),
-                "cpu_ms": self.floor.cpu.json(),
-                "heap_bytes": self.floor.bytes,
+                "restore_ms": floor.restore.json(),
+                "snapshot_ms": floor.snapshot.json(),
+                "cpu_ms": floor.cpu.json(),
+                "heap_bytes": floor.bytes,
             },
             "fresh_ms": self.fresh.json(),
-            "chained": self.chained.json(),
+            "chained": chained.json(),
+            "cpu_of_the_floor_by_round": self.rounds.iter().map(Round::times).collect::<Vec<_>>(),
             "on_one_slot": self.on_one,
             "on_all_slots": self.on_all,
             "scaling": rounded(self.on_all.per_sec / self.on_one.per_sec),
@@ -137,21 +169,24 @@ impl Stateful {
 
     /// What is promised.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        let beside_v8 = |cpu_ms| ratio(cpu_ms, self.floor.cpu.mean_ms()).unwrap_or(f64::NAN);
+        let median = self.median();
         vec![
             Target::at_most(
                 "a step on a small stored heap, from request to answer, p50, in ms",
-                self.chained.latency.p50_ms(),
+                median.chained.latency.p50_ms(),
                 20.0,
-            ),
+            )
+            .beside(rounded(
+                median.floor.restore.p50_ms() + median.floor.snapshot.p50_ms(),
+            )),
             Target::at_most(
                 "CPU time of fork server and worker for a step on a small stored heap, times V8's own",
-                beside_v8(self.chained.worker_cpu_ms_each),
+                median.times(),
                 1.3,
             ),
             Target::at_most(
                 "the same for an execution that begins a heap",
-                beside_v8(self.on_all.worker_cpu_ms_each),
+                median.beside(self.on_all.worker_cpu_ms_each),
                 1.3,
             ),
         ]

@@ -407,6 +407,7 @@ impl Started {
 }
 
 fn starts(full: &Stored) -> (Value, Vec<Target>) {
+    let isolate = floor::isolate().start;
     let home = Home::new();
     let bare = Started::measure(|| stateless(&home));
     let full = Started::measure(|| command(&full.home));
@@ -416,23 +417,21 @@ fn starts(full: &Stored) -> (Value, Vec<Target>) {
         ("a server with a million stored executions", &full),
     ] {
         let [answer, result] = started.p50s();
-        targets.push(Target::below(
-            format!("start of {what} until its first answer, p50, in ms"),
-            answer,
-            100.0,
-        ));
-        targets.push(Target::below(
-            format!("start of {what} until the first result of a script, p50, in ms"),
-            result,
-            100.0,
-        ));
+        let until = [
+            ("its first answer", answer),
+            ("the first result of a script", result),
+        ];
+        targets.extend(until.map(|(until, p50_ms)| {
+            let what = format!("start of {what} until {until}, p50, in ms");
+            Target::below(what, p50_ms, 100.0).beside(isolate.p50_ms())
+        }));
     }
     let report = json!({
         "stateless": bare.json(),
         "with_a_million_executions": full.json(),
         "floors": {
             "process_exec_exit_ms": floor::process().json(),
-            "bare_isolate_exec_until_ready_ms": floor::isolate().start.json(),
+            "bare_isolate_exec_until_ready_ms": isolate.json(),
         },
     });
     (report, targets)

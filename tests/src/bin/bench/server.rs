@@ -48,6 +48,13 @@ pub(crate) struct Throughput {
     pub(crate) worker_cpu_ms_each: f64,
 }
 
+impl Throughput {
+    /// CPU time of all of them for each execution, in milliseconds.
+    pub(crate) fn cpu_ms_each(&self) -> f64 {
+        rounded(self.server_cpu_ms_each + self.worker_cpu_ms_each)
+    }
+}
+
 /// A server that keeps heaps in a directory of its own, with a quiet log and these arguments.
 pub(crate) fn start(home: &Home, arguments: &[&str]) -> Server {
     let mut command = home.command();

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+/// How many times worse than in an earlier run a figure may be: rounds of one run differ by a fifth.
+const WORSE_MAX: f64 = 1.25;
+
 /// Whether a smaller figure is a better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,26 +15,26 @@ pub(crate) enum Better {
     More,
 }
 
-/// What a figure has to be divided by before it is compared with that of another machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scale {
-    /// How long the floor takes.
-    Floor,
-    /// Nothing: it is a ratio or a count.
-    None,
-}
-
 /// A figure, and whether it is what it has to be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Target {
-    what: Cow<'static, str>,
-    measured: f64,
+    pub(crate) what: Cow<'static, str>,
+    /// What could not be measured is no number, which JSON has as `null`.
+    #[serde(deserialize_with = "number")]
+    pub(crate) measured: f64,
     target: f64,
-    better: Better,
-    in_units_of: Scale,
+    pub(crate) better: Better,
+    /// What cannot be undercut, in the same units and of the same run. Runs are compared by how many times that a
+    /// figure is. A ratio or a count has none, and is compared as it is.
+    pub(crate) floor: Option<f64>,
+    /// How many times worse than in an earlier run it may be.
+    pub(crate) worse_max: f64,
     #[serde(rename = "met")]
     pub(crate) is_met: bool,
+}
+
+fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 impl Target {
@@ -50,7 +53,8 @@ impl Target {
             measured,
             target,
             better: Better::Less,
-            in_units_of: Scale::None,
+            floor: None,
+            worse_max: WORSE_MAX,
             is_met: measured <= target,
         }
     }
@@ -64,11 +68,16 @@ impl Target {
         }
     }
 
-    /// The same figure, which is a time of this machine.
-    pub(crate) fn of_this_machine(self) -> Self {
+    /// The same figure, which depends on the machine as this one does.
+    pub(crate) fn beside(self, floor: f64) -> Self {
         Self {
-            in_units_of: Scale::Floor,
+            floor: Some(floor),
             ..self
         }
+    }
+
+    /// The same figure, which differs by so much from run to run.
+    pub(crate) fn varying(self, worse_max: f64) -> Self {
+        Self { worse_max, ..self }
     }
 }

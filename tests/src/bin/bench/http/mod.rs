@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use self::chain::Chains;
 use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, Place, Way};
 use self::wire::Connection;
+use crate::floor::Fork;
 use crate::processors::Apart;
 use crate::statistics::{Distribution, millis, ratio};
 use crate::target::Target;
@@ -65,8 +66,8 @@ pub(crate) struct Measured {
     pub(crate) targets: Vec<Target>,
 }
 
-/// Measures servers of both kinds, each load for so long.
-pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
+/// Measures servers of both kinds, each load for so long, beside this floor.
+pub(crate) fn measure(time: Duration, cores: usize, fork: &Fork) -> Measured {
     let stateless = Served::measure(Mode::Stateless, time, cores);
     let stateful = Served::measure(Mode::Stateful, time, cores);
     let saturated = stateless.saturated(Way::Wait);
@@ -76,14 +77,14 @@ pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
             stateless.calm_p50_ms,
             3.0,
         )
-        .of_this_machine(),
+        .beside(fork.life.p50_ms()),
         Target::at_most(
             "stateless: CPU time of server, fork servers and workers for an execution at saturation, \
              with wait_ms, in ms",
             saturated.cpu_ms_each(),
             2.5,
         )
-        .of_this_machine(),
+        .beside(fork.cpu.mean_ms()),
     ];
     let overloads = [
         ("stateless, wait_ms", saturated),
