@@ -67,6 +67,27 @@ fn a_script_that_replaced_bind_sees_no_function_of_the_runtime() {
 }
 
 #[test]
+fn what_a_script_put_on_object_prototype_is_not_asked_while_globals_load() {
+    let (_, heap) = closed(
+        None,
+        "var seen = [];
+         for (const name of ['saveGlobalThisReference', 'setTimeOrigin'])
+           Object.prototype[name] = function () { seen.push(name) };
+         Object.prototype.get = Object.prototype.set = () => 1; 0",
+    );
+    let names = "seen.length = 0; console.log('x'); console.count(); new URL('http://a.test/');";
+    let (value, heap) = closed(Some(heap), &format!("{names} seen.join() + typeof fetch"));
+    assert_eq!(value, "undefined");
+    let (value, heap) = granted(
+        Some(heap),
+        &format!("{names} new Request('http://a.test/'); seen.join() + typeof fetch"),
+    );
+    assert_eq!(value, "function");
+    let (value, _) = closed(Some(heap), "seen.join() + typeof Request");
+    assert_eq!(value, "undefined");
+}
+
+#[test]
 fn a_function_that_a_heap_keeps_asks_for_nothing_without_the_grant() {
     let (_, heap) = granted(
         None,

@@ -3,11 +3,11 @@
 //!
 //! It looks among what is reachable, and to know that it marks the heap again and puts each object into a
 //! hash table: a fifth of the CPU time of an execution that keeps a small heap. But it has just collected
-//! all garbage, twice, and nothing has run since, so what is there is reachable. Here it looks among all
-//! that is there. A function that it found among garbage would end the process, as one that is reachable does.
+//! all garbage, twice, and no script has run since: no function is among what it has let go of. Here it looks
+//! among all that is there. A function that it found among garbage would end the process, as one that is reachable does.
 //!
 //! The linker gives V8's calls of the constructor to this one (`--wrap` in `build/main.rs`), in programs and in
-//! what is in `tests/`. The floor of `scripts/bench`, an example, has V8's own.
+//! integration tests. The floor of `scripts/bench`, an example, has V8's own.
 
 use std::cell::Cell;
 use std::ffi::c_void;

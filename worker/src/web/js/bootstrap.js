@@ -152,6 +152,13 @@ function safeIterator(method, next) {
     }, Symbol.iterator);
 }
 
+// One that takes nothing from `Object.prototype`.
+function ownDescriptor(object, key) {
+  const descriptor = getOwnPropertyDescriptor(object, key);
+  if (descriptor !== undefined) setPrototypeOf(descriptor, null);
+  return descriptor;
+}
+
 function safeClass(Base, iterators) {
   const Safe = {
     [Base.name]: class extends Base {
@@ -165,7 +172,7 @@ function safeClass(Base, iterators) {
   for (let i = 0; i < methods.length; i++) {
     const key = methods[i];
     if (key === "constructor") continue;
-    const descriptor = getOwnPropertyDescriptor(Base.prototype, key);
+    const descriptor = ownDescriptor(Base.prototype, key);
     const Iterator = iterators[key];
     if (Iterator !== undefined) {
       descriptor.value = function () {
@@ -178,7 +185,7 @@ function safeClass(Base, iterators) {
   for (let i = 0; i < functions.length; i++) {
     const key = functions[i];
     if (getOwnPropertyDescriptor(Safe, key) === undefined) {
-      defineProperty(Safe, key, getOwnPropertyDescriptor(Base, key));
+      defineProperty(Safe, key, ownDescriptor(Base, key));
     }
   }
   setPrototypeOf(Safe.prototype, null);
@@ -315,7 +322,10 @@ const core = {
   BadResourcePrototype: { __proto__: null },
   loadExtScript(name) {
     if (!(name in loaded)) {
-      loaded[name] = ops.op_load_script(name)(bootstrap);
+      const exported = ops.op_load_script(name)(bootstrap);
+      // What a script put on `Object.prototype` is none of its own.
+      setPrototypeOf(exported, null);
+      loaded[name] = exported;
       // The event script asks the global scope about errors in listeners; ours has no listeners.
       loaded[name].saveGlobalThisReference?.({ __proto__: null, dispatchEvent: () => true });
       loaded[name].setTimeOrigin?.();
@@ -589,7 +599,7 @@ function showFetch(isGranted) {
   isFetchShown = isGranted;
   for (const script in fetchGlobals) {
     const name = fetchGlobals[script][0];
-    const there = getOwnPropertyDescriptor(globalThis, name);
+    const there = ownDescriptor(globalThis, name);
     if (isGranted) {
       // What a script has put in its place stays.
       if (there === undefined) defineLazy(name, fetchGetters[name] ??= lazyGetter(name, script));
