@@ -30,7 +30,7 @@ pub(crate) enum Incomparable {
     Empty,
     #[error("only the earlier run has this figure: {0}. Is it a report of the same subject?")]
     Gone(String),
-    #[error("this is no number in one of the runs: {0}")]
+    #[error("this, or its floor, was not measured in one of the runs: {0}")]
     NoNumber(String),
     #[error("this has a floor in one of the runs only: {0}. Record the report again")]
     OneFloor(String),
@@ -89,6 +89,11 @@ pub(crate) fn compare(before: &[Target], now: &[Target]) -> Result<Vec<Change>, 
 
 fn change(old: &Target, new: &Target) -> Result<Change, Incomparable> {
     let what = new.what.to_string();
+    let mut floors = [old.floor, new.floor].into_iter().flatten();
+    let is_measured = |run: &Target| run.measured >= 0.0;
+    if !is_measured(old) || !is_measured(new) || !floors.all(|floor| floor > 0.0) {
+        return Err(Incomparable::NoNumber(what));
+    }
     let (before, now) = match (old.floor, new.floor) {
         (Some(old_floor), Some(new_floor)) => (old.measured / old_floor, new.measured / new_floor),
         (None, None) => (old.measured, new.measured),
@@ -100,9 +105,6 @@ fn change(old: &Target, new: &Target) -> Result<Change, Incomparable> {
         Better::Less => now / before,
         Better::More => before / now,
     };
-    if times_worse.is_nan() {
-        return Err(Incomparable::NoNumber(what));
-    }
     Ok(Change {
         what,
         before: rounded(before),
@@ -180,6 +182,11 @@ mod tests {
             compare(&now, &unmeasured),
             Err(Incomparable::Gone(_))
         ));
+        let no_floor = run(0.0, 1.0, 1.0, 0.0);
+        assert!(matches!(
+            compare(&no_floor, &no_floor),
+            Err(Incomparable::NoNumber(_))
+        ));
     }
 
     #[test]
@@ -189,6 +196,12 @@ mod tests {
         let read = parse(&text).expect("a report");
         assert!(read[0].measured.is_nan());
         assert_eq!(read[0].floor, Some(1.5));
+        let before_floors = r#"{"targets": [{"what": "time", "measured": 1, "target": 5, "better": "less", "met": true}]}"#;
+        let read = parse(before_floors).expect("a report");
+        assert!(matches!(
+            compare(&read, &targets),
+            Err(Incomparable::OneFloor(_))
+        ));
         assert!(parse("{}").is_err());
         assert!(parse("[]").is_err());
         assert!(parse("no").is_err());

@@ -71,7 +71,8 @@ impl Output {
 
     /// What there is room for is kept; more than that is dropped, line by line, and said to be.
     fn assert_kept(&self, seen: &Value) {
-        let kept = seen["output_bytes"].as_u64().map(|bytes| bytes as usize);
+        let kept = seen["output_bytes"].as_u64();
+        let kept = kept.and_then(|bytes| usize::try_from(bytes).ok());
         let is_truncated = self.bytes() > KEPT_BYTES_MAX;
         let most = self.bytes().min(KEPT_BYTES_MAX);
         let least = if is_truncated {

@@ -354,7 +354,7 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
         )
         .beside(fork.cpu.mean_ms()),
         Target::at_least(
-            "executions completed a second with 16 at once, of those with 4",
+            "executions completed a second with four times as many at once as keep all slots busy, of those with that many",
             ratio(zygote.at_overload.per_sec, zygote.at_saturation.per_sec).unwrap_or(f64::NAN),
             0.9,
         ),

@@ -24,10 +24,11 @@ pub(crate) struct Target {
     pub(crate) measured: f64,
     target: f64,
     pub(crate) better: Better,
-    /// What cannot be undercut, in the same units and of the same run. Runs are compared by how many times that a
-    /// figure is. A ratio or a count has none, and is compared as it is.
+    /// What depends on the machine in the same way, in the same units and of the same run. Runs are compared by how
+    /// many times that a figure is; without one, as it is.
     pub(crate) floor: Option<f64>,
-    /// How many times worse than in an earlier run it may be.
+    /// How many times worse than in an earlier run it may be. What an earlier run says of that does not matter.
+    #[serde(default)]
     pub(crate) worse_max: f64,
     #[serde(rename = "met")]
     pub(crate) is_met: bool,
