@@ -199,7 +199,7 @@ mod tests {
         let before_floors = r#"{"targets": [{"what": "time", "measured": 1, "target": 5, "better": "less", "met": true}]}"#;
         let read = parse(before_floors).expect("a report");
         assert!(matches!(
-            compare(&read, &targets),
+            compare(&read, &run(1.5, 1.0, 1.0, 0.0)),
             Err(Incomparable::OneFloor(_))
         ));
         assert!(parse("{}").is_err());
