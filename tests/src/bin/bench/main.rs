@@ -214,9 +214,9 @@ fn main() -> ExitCode {
         }
         None => {}
     }
-    let missed: Vec<&Target> = targets.iter().filter(|target| !target.is_met).collect();
+    let missed = targets.iter().filter(|target| !target.is_met);
+    let missed: Vec<&str> = missed.map(|target| &*target.what).collect();
     if arguments.is_check && !missed.is_empty() {
-        let missed: Vec<&str> = missed.iter().map(|target| &*target.what).collect();
         return fail(MISSED, &format!("missed: {}", missed.join("\nmissed: ")));
     }
     ExitCode::SUCCESS
