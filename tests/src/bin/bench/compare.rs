@@ -87,6 +87,20 @@ pub(crate) fn compare(before: &[Target], now: &[Target]) -> Result<Vec<Change>, 
     changes.collect()
 }
 
+/// Of each figure what is less worse in two runs, which were compared with the same one.
+pub(crate) fn better_of(one: Vec<Change>, other: Vec<Change>) -> Vec<Change> {
+    let both = one.into_iter().zip(other);
+    both.map(|(one, other)| {
+        debug_assert_eq!(one.what, other.what);
+        if other.times_worse < one.times_worse {
+            other
+        } else {
+            one
+        }
+    })
+    .collect()
+}
+
 fn change(old: &Target, new: &Target) -> Result<Change, Incomparable> {
     let what = new.what.to_string();
     let mut floors = [old.floor, new.floor].into_iter().flatten();
@@ -142,6 +156,22 @@ mod tests {
         assert_eq!(regressions(&before, &run(1.5, 3.0, 0.7, 0.0)), ["goodput"]);
         assert_eq!(regressions(&before, &run(1.5, 3.0, 1.0, 2.0)), ["errors"]);
         assert!(regressions(&before, &run(1.5, 3.5, 0.9, 0.0)).is_empty());
+    }
+
+    #[test]
+    fn what_is_worse_once_and_not_again_is_no_regression() {
+        let before = run(1.0, 1.0, 1.0, 0.0);
+        let against = |now: &[Target]| compare(&before, now).expect("they can be compared");
+        let slow = against(&run(1.0, 2.0, 1.0, 0.0));
+        let slower = against(&run(1.0, 3.0, 1.0, 0.0));
+        let wrong = against(&run(1.0, 1.0, 1.0, 1.0));
+        let worse = |changes: Vec<Change>| {
+            let worse = changes.into_iter().filter(|change| change.is_regression);
+            worse.map(|change| change.now).collect::<Vec<_>>()
+        };
+        assert!(worse(better_of(slow, wrong)).is_empty());
+        let slow = against(&run(1.0, 2.0, 1.0, 0.0));
+        assert_eq!(worse(better_of(slower, slow)), [2.0]);
     }
 
     #[test]

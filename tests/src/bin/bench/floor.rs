@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use e2e::home::program;
 use e2e::processes;
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 use crate::statistics::{Distribution, repeat, rounded};
 
@@ -67,6 +68,18 @@ pub(crate) struct Fork {
     pub(crate) cpu: Distribution,
     /// The same of a fork that exits at once.
     pub(crate) bare_cpu: Distribution,
+}
+
+impl Fork {
+    /// Everything, for the report.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "what": "fork of a warm runtime, 1 + 1, exit, reap; no jail",
+            "life_ms": self.life.json(),
+            "cpu_ms": self.cpu.json(),
+            "cpu_of_the_fork_alone_ms": self.bare_cpu.json(),
+        })
+    }
 }
 
 /// Measures the floor of one execution: fork of a warm runtime, `1 + 1`, exit.

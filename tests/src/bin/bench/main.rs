@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::compare::{Change, Incomparable};
 use crate::floor::{Fork, Isolate};
 use crate::server::Measured;
 use crate::statistics::{ratio, rounded};
@@ -189,9 +190,14 @@ fn main() -> ExitCode {
         Err(why) => return fail(INCOMPARABLE, &why.to_string()),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut report, targets) = arguments.subject.measure(cores);
-    let changes = baseline.map(|before| compare::compare(&before, &targets));
-    if let Some(Ok(changes)) = &changes {
+    let (mut report, targets, changes) = match baseline {
+        None => {
+            let (report, targets) = arguments.subject.measure(cores);
+            (report, targets, Ok(Vec::new()))
+        }
+        Some(before) => measure_beside(&before, || arguments.subject.measure(cores)),
+    };
+    if let Ok(changes) = &changes {
         report["compared"] = json!(changes);
     }
     if let Err(error) = writeln!(std::io::stdout(), "{report:#}") {
@@ -201,25 +207,52 @@ fn main() -> ExitCode {
         );
     }
     match changes {
-        Some(Err(why)) => return fail(INCOMPARABLE, &why.to_string()),
-        Some(Ok(changes)) => {
-            let worse: Vec<String> = changes
-                .into_iter()
-                .filter(|change| change.is_regression)
-                .map(|change| format!("{} times worse: {}", change.times_worse, change.what))
-                .collect();
-            if !worse.is_empty() {
-                return fail(WORSE, &worse.join("\n"));
-            }
-        }
-        None => {}
+        Err(why) => fail(INCOMPARABLE, &why.to_string()),
+        Ok(changes) => judge(arguments.is_check, &targets, &changes),
     }
-    let missed = targets.iter().filter(|target| !target.is_met);
-    let missed: Vec<&str> = missed.map(|target| &*target.what).collect();
-    if arguments.is_check && !missed.is_empty() {
-        return fail(MISSED, &format!("missed: {}", missed.join("\nmissed: ")));
-    }
-    ExitCode::SUCCESS
+}
+
+/// Measures, and once more where a figure is worse than before: a machine that others share is slow now and then. The
+/// report is the last; of each figure the better of both counts.
+fn measure_beside(
+    before: &[Target],
+    measure: impl Fn() -> (Value, Vec<Target>),
+) -> (Value, Vec<Target>, Result<Vec<Change>, Incomparable>) {
+    let (report, targets) = measure();
+    let first = match compare::compare(before, &targets) {
+        Ok(first) if first.iter().any(|change| change.is_regression) => first,
+        changes => return (report, targets, changes),
+    };
+    let worse = worse(&first).join("; ");
+    let _told = writeln!(std::io::stderr(), "{worse}. Measuring once more");
+    let (report, targets) = measure();
+    let again = compare::compare(before, &targets);
+    let better = again.map(|again| compare::better_of(first, again));
+    (report, targets, better)
+}
+
+/// What is worse, for people.
+fn worse(changes: &[Change]) -> Vec<String> {
+    let worse = changes.iter().filter(|change| change.is_regression);
+    worse
+        .map(|change| format!("{} times worse: {}", change.times_worse, change.what))
+        .collect()
+}
+
+/// How it ends.
+fn judge(is_check: bool, targets: &[Target], changes: &[Change]) -> ExitCode {
+    let worse = worse(changes);
+    let missed = targets
+        .iter()
+        .filter(|target| is_check && !target.is_met)
+        .map(|target| format!("missed: {}", target.what));
+    let missed: Vec<String> = missed.collect();
+    let how = match (&*worse, &*missed) {
+        ([], []) => return ExitCode::SUCCESS,
+        ([], _) => MISSED,
+        _ => WORSE,
+    };
+    fail(how, &[worse, missed].concat().join("\n"))
 }
 
 fn fail(how: u8, why: &str) -> ExitCode {
@@ -229,39 +262,26 @@ fn fail(how: u8, why: &str) -> ExitCode {
 
 impl Subject {
     /// Measures it: the report, and its figures with a target, which are in it too.
-    fn measure(self, cores: usize) -> (Value, Vec<Target>) {
+    fn measure(&self, cores: usize) -> (Value, Vec<Target>) {
         match self {
-            Self::Http(time) => under_load(time, cores),
+            Self::Http(time) => on_the_api("http", http::measure(*time, cores), cores),
             Self::HttpCluster(time) => {
-                on_the_api("http_cluster", http::cluster::measure(time, cores), cores)
+                on_the_api("http_cluster", http::cluster::measure(*time, cores), cores)
             }
             Self::Tenants => on_the_api("tenants", http::tenants::measure(), cores),
-            Self::K6(program) => on_the_api("beside_k6", http::k6::measure(&program), cores),
+            Self::K6(program) => on_the_api("beside_k6", http::k6::measure(program), cores),
             Self::Heaps => heaps_alone(cores),
             Self::Fetch => fetch_alone(cores),
             Self::Console => console_alone(cores),
             Self::Web => web_alone(cores),
-            Self::Cluster(time) => cluster_alone(time, cores),
+            Self::Cluster(time) => cluster_alone(*time, cores),
             Self::Scale => on_the_api("scale", scale::measure(), cores),
             Self::Everything => all(cores),
         }
     }
 }
 
-/// The API under load, beside the floor.
-fn under_load(time: Duration, cores: usize) -> (Value, Vec<Target>) {
-    let fork = floor::warm_fork();
-    let http::Measured { report, targets } = http::measure(time, cores, &fork);
-    let report = json!({
-        "targets": targets,
-        "machine": machine(cores),
-        "floor": floor_json(&fork),
-        "http": report,
-    });
-    (report, targets)
-}
-
-/// Clients of the API, without a floor beside them.
+/// Clients of the API.
 fn on_the_api(what: &str, measured: http::Measured, cores: usize) -> (Value, Vec<Target>) {
     let http::Measured { report, targets } = measured;
     let report = json!({
@@ -385,7 +405,7 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
     let report = json!({
         "targets": targets,
         "machine": machine(cores),
-        "floor": floor_json(&fork),
+        "floor": fork.json(),
         "zygote_path": path(&forked, &fork, &isolate),
         "exec_path": path(&executed, &fork, &isolate),
         "parked_worker_bytes": beside(
@@ -417,15 +437,6 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
 
 fn machine(cores: usize) -> Value {
     json!({"cores": cores, "cpu": cpu(), "kernel": kernel()})
-}
-
-fn floor_json(fork: &Fork) -> Value {
-    json!({
-        "what": "fork of a warm runtime, 1 + 1, exit, reap; no jail",
-        "life_ms": fork.life.json(),
-        "cpu_ms": fork.cpu.json(),
-        "cpu_of_the_fork_alone_ms": fork.bare_cpu.json(),
-    })
 }
 
 /// What the server adds to a request: p50 from request to answer, without the p50 of a ready worker

@@ -536,7 +536,7 @@ function loadGlobal(name, script) {
 const bound = uncurryThis(bind);
 const lazyGetter = (name, script) => bound(loadGlobal, undefined, name, script);
 
-function defineLazy(name, getter) {
+function defineLazy(name, script, getter = lazyGetter(name, script)) {
   defineProperty(globalThis, name, {
     __proto__: null,
     configurable: true,
@@ -560,15 +560,15 @@ function addObjectUrl(URL, name) {
 }
 
 for (const script in lazyGlobals) {
-  for (const name of lazyGlobals[script]) defineLazy(name, lazyGetter(name, script));
+  for (const name of lazyGlobals[script]) defineLazy(name, script);
 }
 if (isForHeap) {
   // V8 does these two things by itself, but not in isolates that make snapshots. (Errors have no stack
   // without a limit.)
-  if (ops.op_wasm_is_there()) defineLazy("WebAssembly", lazyGetter("WebAssembly", "ext:mcp_v8/wasm.js"));
+  if (ops.op_wasm_is_there()) defineLazy("WebAssembly", "ext:mcp_v8/wasm.js");
   Error.stackTraceLimit = 10;
-  defineLazy("FinalizationRegistry", lazyGetter("FinalizationRegistry", "ext:mcp_v8/finalization.js"));
-  defineLazy("SharedArrayBuffer", lazyGetter("SharedArrayBuffer", "ext:mcp_v8/shared_buffer.js"));
+  defineLazy("FinalizationRegistry", "ext:mcp_v8/finalization.js");
+  defineLazy("SharedArrayBuffer", "ext:mcp_v8/shared_buffer.js");
 }
 defineValue("queueMicrotask", queueMicrotask);
 defineValue("reportError", function reportError(error) {
@@ -602,7 +602,7 @@ function showFetch(isGranted) {
     const there = ownDescriptor(globalThis, name);
     if (isGranted) {
       // What a script has put in its place stays.
-      if (there === undefined) defineLazy(name, fetchGetters[name] ??= lazyGetter(name, script));
+      if (there === undefined) defineLazy(name, script, fetchGetters[name] ??= lazyGetter(name, script));
     } else if (there !== undefined) {
       const isOurs = "get" in there
         ? there.get === fetchGetters[name]

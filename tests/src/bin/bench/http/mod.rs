@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::chain::Chains;
 use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, Place, Way};
 use self::wire::Connection;
-use crate::floor::Fork;
+use crate::floor::{self, Fork};
 use crate::processors::Apart;
 use crate::statistics::{Distribution, millis, ratio};
 use crate::target::Target;
@@ -66,25 +66,26 @@ pub(crate) struct Measured {
     pub(crate) targets: Vec<Target>,
 }
 
-/// Measures servers of both kinds, each load for so long, beside this floor.
-pub(crate) fn measure(time: Duration, cores: usize, fork: &Fork) -> Measured {
+/// Measures servers of both kinds, each load for so long, beside the floor.
+pub(crate) fn measure(time: Duration, cores: usize) -> Measured {
     let stateless = Served::measure(Mode::Stateless, time, cores);
     let stateful = Served::measure(Mode::Stateful, time, cores);
+    let calm = stateless.calm();
     let saturated = stateless.saturated(Way::Wait);
     let mut targets = vec![
         Target::at_most(
             "stateless: from submit to result at 100 a second, with wait_ms, p50, in ms",
-            stateless.calm_p50_ms,
+            calm.outcome.latency.p50_ms(),
             3.0,
         )
-        .beside(fork.life.p50_ms()),
+        .beside(calm.floor.life.p50_ms()),
         Target::at_most(
             "stateless: CPU time of server, fork servers and workers for an execution at saturation, \
              with wait_ms, in ms",
-            saturated.cpu_ms_each(),
+            saturated.median_of(|round| round.saturated.cpu_ms_each()),
             2.5,
         )
-        .beside(fork.cpu.mean_ms()),
+        .beside(saturated.median_of(|round| round.floor.cpu.mean_ms())),
     ];
     let overloads = [
         ("stateless, wait_ms", saturated),
@@ -120,10 +121,18 @@ pub(crate) fn measure(time: Duration, cores: usize, fork: &Fork) -> Measured {
 
 /// What one kind of server gives.
 struct Served {
-    calm_p50_ms: f64,
+    rates: Vec<Rate>,
     failed: usize,
     saturations: [(Way, Saturation); 2],
     json: Value,
+}
+
+/// A load at a constant rate, just after the floor.
+struct Rate {
+    way: Way,
+    per_sec: u32,
+    floor: Fork,
+    outcome: Outcome,
 }
 
 /// A server that has as much to do as it can do, and one that has far more.
@@ -135,8 +144,9 @@ struct Saturation {
     rounds: Vec<Round>,
 }
 
-/// Saturation and, just after it, overload.
+/// The floor and, just after it, saturation and overload.
 struct Round {
+    floor: Fork,
     saturated: Outcome,
     asked_per_sec: f64,
     overloaded: Outcome,
@@ -149,20 +159,11 @@ impl Served {
         let warm_up = Load::new(Way::Wait, Arrivals::Closed { clients: cores });
         load::put(&[Place::of(&server)], warm_up, WARM_UP);
         let round_trip = round_trip(&server);
-        let mut calm_p50_ms = f64::NAN;
-        let mut failed = 0;
-        let mut rates = Vec::new();
-        for way in [Way::Poll, Way::Wait] {
-            for rate in RATES {
-                let per_sec = f64::from(rate);
-                let outcome = put(&server, way, Arrivals::Constant { per_sec }, time);
-                if way == Way::Wait && rate == CALM_RATE {
-                    calm_p50_ms = outcome.latency.p50_ms();
-                }
-                failed += outcome.wrong();
-                rates.push(json!({"way": way, "per_sec": rate, "outcome": outcome.json()}));
-            }
-        }
+        let ways = [Way::Poll, Way::Wait].into_iter();
+        let loads = ways.flat_map(|way| RATES.map(|rate| (way, rate)));
+        let rates: Vec<Rate> = loads
+            .map(|(way, rate)| Rate::measure(&server, way, rate, time))
+            .collect();
         let chains = match mode {
             Mode::Stateless => None,
             Mode::Stateful => Some(Chains::measure(&[Place::of(&server)], time)),
@@ -174,35 +175,66 @@ impl Served {
         let saturations =
             [Way::Poll, Way::Wait].map(|way| (way, Saturation::find(&server, way, time, servers)));
         stop(server);
-        failed += saturations
-            .iter()
-            .flat_map(|(_, found)| &found.rounds)
-            .map(|round| round.saturated.wrong() + round.overloaded.wrong())
-            .sum::<usize>();
-        failed += chains.as_ref().map_or(0, |chains| chains.wrong);
+        let rounds = saturations.iter().flat_map(|(_, found)| &found.rounds);
+        let wrong_in_rounds =
+            rounds.map(|round| round.saturated.wrong() + round.overloaded.wrong());
+        let wrong_at_rates = rates.iter().map(|rate| rate.outcome.wrong());
+        let failed = wrong_at_rates.chain(wrong_in_rounds).sum::<usize>()
+            + chains.as_ref().map_or(0, |chains| chains.wrong);
         let found = saturations.iter().map(|(way, found)| found.json(*way));
         let json = json!({
             "floor_round_trip_ms": {
                 "what": "GET /healthz, one after another: a request for nothing",
                 "value": round_trip.json(),
             },
-            "rates": rates,
+            "rates": rates.iter().map(Rate::json).collect::<Vec<_>>(),
             "chains": chains.as_ref().map(Chains::json),
             "saturation": found.collect::<Vec<_>>(),
             "processors_of_the_server_at_saturation": servers,
             "client_has_one_to_itself_at_saturation": apart.is_some(),
         });
         Self {
-            calm_p50_ms,
+            rates,
             failed,
             saturations,
             json,
         }
     }
 
+    /// Workers are ready, whoever comes.
+    fn calm(&self) -> &Rate {
+        let mut rates = self.rates.iter();
+        let found = rates.find(|rate| (rate.way, rate.per_sec) == (Way::Wait, CALM_RATE));
+        found.expect("it is one of the rates")
+    }
+
     fn saturated(&self, way: Way) -> &Saturation {
         let [(first, polled), (_, waited)] = &self.saturations;
         if way == *first { polled } else { waited }
+    }
+}
+
+impl Rate {
+    fn measure(server: &HttpServer, way: Way, per_sec: u32, time: Duration) -> Self {
+        let floor = floor::warm_fork();
+        let arrivals = Arrivals::Constant {
+            per_sec: f64::from(per_sec),
+        };
+        Self {
+            way,
+            per_sec,
+            floor,
+            outcome: put(server, way, arrivals, time),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "way": self.way,
+            "per_sec": self.per_sec,
+            "floor": self.floor.json(),
+            "outcome": self.outcome.json(),
+        })
     }
 }
 
@@ -242,19 +274,16 @@ impl Saturation {
         self.median().kept()
     }
 
-    /// CPU time of an execution at saturation: the median.
-    fn cpu_ms_each(&self) -> f64 {
-        let each = self
-            .rounds
-            .iter()
-            .map(|round| round.saturated.cpu_ms_each());
-        let mut each: Vec<f64> = each.collect();
+    /// The median of a figure of each round.
+    fn median_of(&self, figure: impl Fn(&Round) -> f64) -> f64 {
+        let mut each: Vec<f64> = self.rounds.iter().map(figure).collect();
         each.sort_by(f64::total_cmp);
         each[each.len() / 2]
     }
 
     fn json(&self, way: Way) -> Value {
         let Round {
+            floor,
             saturated,
             asked_per_sec,
             overloaded,
@@ -264,6 +293,9 @@ impl Saturation {
             "goodput_by_clients": self.others,
             "goodput_of_saturation_by_round":
                 self.rounds.iter().map(Round::kept).collect::<Vec<_>>(),
+            "cpu_of_the_floor_by_round":
+                self.rounds.iter().map(Round::times_the_floor).collect::<Vec<_>>(),
+            "floor": floor.json(),
             "most": {"clients": self.clients, "outcome": saturated.json()},
             "at_4x": {
                 "per_sec": asked_per_sec,
@@ -276,13 +308,20 @@ impl Saturation {
 
 impl Round {
     fn measure(server: &HttpServer, way: Way, clients: usize, time: Duration) -> Self {
+        let floor = floor::warm_fork();
         let saturated = put(server, way, Arrivals::Closed { clients }, time);
         let per_sec = OVERLOAD * saturated.goodput;
         Self {
+            floor,
             overloaded: put(server, way, Arrivals::Constant { per_sec }, time),
             asked_per_sec: per_sec,
             saturated,
         }
+    }
+
+    /// CPU time of an execution at saturation, times the floor.
+    fn times_the_floor(&self) -> f64 {
+        ratio(self.saturated.cpu_ms_each(), self.floor.cpu.mean_ms()).unwrap_or(f64::NAN)
     }
 
     /// What is left of the goodput.
