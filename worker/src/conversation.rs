@@ -34,6 +34,9 @@ use crate::window::{TooLarge, Window};
 /// How much is read from the supervisor at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
 
+/// The same at first. Most scripts are short, and each page that a worker of a fork server touches is copied for it.
+const FIRST_READ_BYTES: usize = 2 << 10;
+
 /// How much is read at once of what nobody wants any more, in bytes.
 const LINGER_READ_BYTES: usize = 4 << 10;
 
@@ -105,6 +108,7 @@ pub fn converse<O: Write + 'static>(
         output,
         input,
         frames: FrameReader::default(),
+        room: FIRST_READ_BYTES,
         phase: Phase::Booting,
         grants: Grants::default(),
         heap_bytes: 0,
@@ -209,6 +213,8 @@ struct Speaker<I, O> {
     output: O,
     input: I,
     frames: FrameReader<ToWorker>,
+    /// How much is read next.
+    room: usize,
     phase: Phase,
     grants: Grants,
     /// The heap limit, for the last word.
@@ -265,10 +271,13 @@ impl<I: Input, O: Write> Speaker<I, O> {
 
     /// Reads what is there; 0 at the end of the stream.
     fn read(&mut self) -> io::Result<usize> {
-        let mut bytes = vec![0; READ_BYTES];
+        let mut bytes = vec![0; self.room];
         loop {
             match self.input.read(&mut bytes) {
                 Ok(read) => {
+                    if read == self.room {
+                        self.room = READ_BYTES;
+                    }
                     self.frames.push(&bytes[..read]);
                     return Ok(read);
                 }

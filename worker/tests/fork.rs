@@ -90,7 +90,7 @@ fn a_warm_runtime_runs_in_forked_children() {
 }
 
 /// V8's engine seed is fixed, and V8 would draw its addresses from it. Only what nobody can write to or
-/// run lies at the same places: V8's constants, so that heaps have equal bytes.
+/// run lies at the same places: V8's constants, so that heaps have equal bytes. And what lies together is one mapping.
 #[test]
 fn memory_lies_elsewhere_in_each_process() {
     const SHOW: &str = "MCP_V8_TEST_SHOW_MAPS";
@@ -131,10 +131,6 @@ fn memory_lies_elsewhere_in_each_process() {
     };
     let (one, other) = (of_another(), of_another());
     let shared = one.iter().filter(|start| other.contains(start)).count();
-    assert!(one.len() > 25, "{} mappings", one.len());
-    assert!(
-        shared <= 5,
-        "{shared} of {} mappings are at the same place",
-        one.len()
-    );
+    assert!((10..25).contains(&one.len()), "{} mappings", one.len());
+    assert_eq!(shared, 0, "of {one:?}, {other:?}");
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use deno_core::{JsRuntime, v8};
 
+use super::side_by_side::at_known_places;
 use crate::tier::EngineTier;
 
 /// Flags beside the ones that `deno_core` sets.
@@ -11,8 +12,7 @@ use crate::tier::EngineTier;
 /// * `--single-threaded`: no compiler or collector threads, so that a warm process can fork, the jail
 ///   can deny `clone`, and CPU time means what it says.
 /// * `--random-seed`, `--hash-seed`: fixed, so that equal heaps have equal bytes; scripts see another
-///   `Math.random` (`web/js/bootstrap.js`), and memory lies elsewhere in each process
-///   ([`scatter_memory`]).
+///   `Math.random` (`web/js/bootstrap.js`), and memory lies elsewhere in each process (`side_by_side.rs`).
 /// * `--no-memory-pool-share-memory-on-teardown`: a new isolate gets no pages that another one has
 ///   written to. V8 leaves some bytes of its objects as they were, and a heap would hold them.
 /// * `--stack-size`: in KiB; leaves most of the stack (`crate::sandbox`) to native recursion.
@@ -20,9 +20,6 @@ const FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=42 --stack-s
 
 /// V8's code range, in bytes: its smallest, since the whole range counts as data of the process.
 pub(crate) const CODE_RANGE_BYTES: usize = 64 << 20;
-
-/// Where the addresses of constants begin to be drawn.
-const CONSTANTS_SEED: i64 = 42;
 
 static TIER: OnceLock<EngineTier> = OnceLock::new();
 
@@ -47,7 +44,6 @@ pub(crate) fn initialize() -> &'static v8::SharedRef<v8::Platform> {
         v8::V8::set_flags_from_string(&flags());
         let platform = v8::new_single_threaded_default_platform(false).make_shared();
         JsRuntime::init_platform(Some(platform.clone()));
-        scatter_memory();
         platform
     })
 }
@@ -59,12 +55,10 @@ pub(crate) struct Constants(v8::OwnedIsolate);
 
 impl Constants {
     pub(crate) fn place() -> Self {
-        seed_addresses(CONSTANTS_SEED);
         let params = v8::CreateParams::default().set_code_range_size_in_bytes(CODE_RANGE_BYTES);
-        let isolate = v8::Isolate::new(params);
+        let isolate = at_known_places(|| v8::Isolate::new(params));
         // SAFETY: it was entered when it was made, last of all, and is entered again before it goes.
         unsafe { isolate.exit() };
-        scatter_memory();
         Self(isolate)
     }
 }
@@ -74,29 +68,6 @@ impl Drop for Constants {
         // SAFETY: the isolate belongs to this thread, and is exited by going.
         unsafe { self.0.enter() }
     }
-}
-
-/// Lets V8 place its memory by chance again. It asks the kernel for addresses that it draws from a
-/// generator of its own, which `--random-seed` has seeded: every process on every machine would have
-/// its heap and its code at the same places. (What V8 reserves while it is initialised, the cage of the
-/// host's own objects, still is.)
-fn scatter_memory() {
-    let mut seed = [0; 8];
-    match getrandom::fill(&mut seed) {
-        Ok(()) => seed_addresses(i64::from_ne_bytes(seed)),
-        Err(error) => unreachable!("the kernel has random numbers: {error}"),
-    }
-}
-
-/// Sets where the addresses that V8 asks for begin.
-fn seed_addresses(seed: i64) {
-    unsafe extern "C" {
-        /// `v8::base::OS::SetRandomMmapSeed(int64_t)`, which V8's library has, and its headers have not.
-        #[link_name = "_ZN2v84base2OS17SetRandomMmapSeedEl"]
-        fn set_random_mmap_seed(seed: i64);
-    }
-    // Not 0: V8 takes that for none. SAFETY: it takes a number, and a lock of its own.
-    unsafe { set_random_mmap_seed(seed | 1) }
 }
 
 /// Whether scripts have WebAssembly, which needs executable memory.

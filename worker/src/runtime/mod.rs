@@ -54,6 +54,7 @@ mod position;
 mod realm;
 mod repl;
 mod scripts;
+mod side_by_side;
 mod state;
 mod timers;
 

@@ -19,9 +19,11 @@
 //! child: `Math.random`'s buffer is filled at its first use, `crypto` keeps nothing. The runtime is
 //! never run before the fork, so nothing of that is drawn in the parent.
 
-pub mod code;
 mod control;
+mod data;
+pub mod huge_pages;
 pub mod inherit;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -39,8 +41,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
 
-use self::code::Code;
 use self::control::{Control, Received};
+use self::huge_pages::HugePages;
 use crate::runtime::{heap_build, v8_version};
 use crate::sandbox::{self, INPUT_FD, OUTPUT_FD, Report};
 use crate::window::Window;
@@ -120,7 +122,7 @@ pub struct Zygote {
     ledger: Ledger,
     /// The workers, by process id.
     workers: BTreeMap<i32, u64>,
-    code: Code,
+    huge_pages: HugePages,
 }
 
 impl Zygote {
@@ -152,7 +154,7 @@ impl Zygote {
             maps: File::open("/proc/self/smaps")?,
             ledger: Ledger::default(),
             workers: BTreeMap::new(),
-            code: Code::default(),
+            huge_pages: HugePages::default(),
         })
     }
 
@@ -227,7 +229,7 @@ impl Zygote {
                 drop(ends);
                 self.introduce(worker, child)?;
                 // SAFETY: as above. Whoever was forked is on its way.
-                unsafe { self.code.forked(&self.maps) };
+                unsafe { self.huge_pages.forked(&self.maps) };
                 Ok(None)
             }
             Err(errno) => {

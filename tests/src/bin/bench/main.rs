@@ -197,7 +197,9 @@ fn main() -> ExitCode {
         }
         Some(before) => measure_beside(&before, || arguments.subject.measure(cores)),
     };
-    if let Ok(changes) = &changes {
+    if let Ok(changes) = &changes
+        && !changes.is_empty()
+    {
         report["compared"] = json!(changes);
     }
     if let Err(error) = writeln!(std::io::stdout(), "{report:#}") {
