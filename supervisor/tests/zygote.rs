@@ -491,13 +491,11 @@ async fn a_new_generation_comes_by_count() {
     assert_eq!(children(), Vec::<String>::new());
 }
 
-/// What `/proc/PID/smaps` says of a process's code that was moved: its first line, and how much of it is in
+/// What `/proc/PID/smaps` says of a part of a program that was moved: its first line, and how much of it is in
 /// huge pages, in KiB.
-fn moved_code(pid: i32) -> Option<(String, u64)> {
+fn moved(pid: i32, part: &str) -> Option<(String, u64)> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
-    let mut lines = maps
-        .lines()
-        .skip_while(|line| !line.contains("/memfd:mcp-v8-code"));
+    let mut lines = maps.lines().skip_while(|line| !line.contains(part));
     let first = lines.next()?.to_owned();
     let huge = lines.find_map(|line| line.strip_prefix("ShmemPmdMapped:"))?;
     let huge = huge.split_whitespace().next()?.parse().ok()?;
@@ -524,6 +522,9 @@ fn has_huge_pages() -> bool {
     }
 }
 
+const CODE: &str = "/memfd:mcp-v8-code";
+const CONSTANTS: &str = "/memfd:mcp-v8-constants";
+
 /// How much of a process's data is in huge pages, in KiB.
 fn huge_data(pid: i32) -> u64 {
     let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
@@ -534,39 +535,39 @@ fn huge_data(pid: i32) -> u64 {
     huge.parse().unwrap()
 }
 
-/// By then a busy fork server has moved its data and code: some 64 before it begins, and one for each huge page.
-const FORKS_UNTIL_MOVED: usize = 64 + 40;
+/// By then a busy fork server has moved what it moves: some 64 before it begins, and one for each huge page.
+const FORKS_UNTIL_MOVED: usize = 64 + 60;
 
-/// Whether data and code of a new fork server are in huge pages once it has forked enough.
+/// Whether heap, code and constants of a new fork server are in huge pages once it has forked enough.
 async fn is_moved() -> bool {
     let executions = start(config()).await;
     assert_eq!(result(&run(&executions, "6 * 7").await), "42");
-    assert_eq!(
-        moved_code(zygote()),
-        None,
-        "one that forks little stays as it is"
-    );
-    assert_eq!(huge_data(zygote()), 0);
+    for part in [CODE, CONSTANTS] {
+        let found = moved(zygote(), part);
+        assert_eq!(found, None, "one that forks little stays as it is");
+    }
+    let heap_before = huge_data(zygote());
     for _ in 0..FORKS_UNTIL_MOVED {
         assert_eq!(result(&run(&executions, "6 * 7").await), "42");
     }
-    let moved = moved_code(zygote());
-    let is_data_moved = huge_data(zygote()) > 0;
+    let heap = huge_data(zygote());
+    let parts = [(CODE, " r-xp "), (CONSTANTS, " r--p ")];
+    let parts = parts.map(|(part, rights)| (moved(zygote(), part), rights));
     // The workers after it run all that there is to run.
     let script = "await Promise.resolve([1, 2].map(n => n * 2).join())";
     assert_eq!(result(&run(&executions, script).await), "2,4");
     executions.shut_down().await;
-    moved.is_some_and(|(first, huge_kib)| {
-        assert!(
-            first.contains(" r-xp "),
-            "private, and not writable: {first}"
-        );
-        is_data_moved && huge_kib > 0
-    })
+    heap > heap_before
+        && parts.into_iter().all(|(found, rights)| {
+            found.is_some_and(|(first, huge_kib)| {
+                assert!(first.contains(rights), "private, and not writable: {first}");
+                huge_kib > 0
+            })
+        })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_fork_server_has_its_data_and_code_in_huge_pages() {
+async fn a_busy_fork_server_has_heap_code_and_constants_in_huge_pages() {
     // Now and then the kernel has no room: another test has its memory in small pieces.
     for _ in 0..5 {
         if !has_huge_pages() {

@@ -1,5 +1,6 @@
 //! The worker's command line.
 
+use std::ffi::c_void;
 use std::fs::File;
 use std::io::Write;
 use std::mem::ManuallyDrop;
@@ -22,6 +23,17 @@ use mcp_v8_worker::window::Window;
 use mcp_v8_worker::zygote::{Turn, Zygote, ZygoteError};
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal};
+
+unsafe extern "C" {
+    /// V8's own choice of addresses, by the name that it has only where the linker was told to replace it
+    /// (`build/main.rs`).
+    #[link_name = "__real__ZN2v84base2OS17GetRandomMmapAddrEv"]
+    fn replaced() -> *mut c_void;
+}
+
+/// So that a program whose memory V8 would place where everybody knows it does not link.
+#[used]
+static LINKS_ONLY_WITH_REPLACED: unsafe extern "C" fn() -> *mut c_void = replaced;
 
 /// Runs one JavaScript or TypeScript program in V8.
 ///

@@ -90,7 +90,7 @@ fn a_warm_runtime_runs_in_forked_children() {
 }
 
 /// V8's engine seed is fixed, and V8 would draw its addresses from it. Only what nobody can write to or
-/// run lies at the same places: V8's constants, so that heaps have equal bytes. And what lies together is one mapping.
+/// run lies at the same places: V8's constants, so that heaps have equal bytes. (The rest lies together: a few mappings, where there were some forty.)
 #[test]
 fn memory_lies_elsewhere_in_each_process() {
     const SHOW: &str = "MCP_V8_TEST_SHOW_MAPS";

@@ -6,12 +6,14 @@
 //! the kernel puts them next to each other, where it puts all that a process maps: at an address that is random for
 //! each fork server. (Workers of one fork server have the same addresses in any case.)
 //!
-//! The linker gives V8's calls to this function (`--wrap` in `build/main.rs`), in programs and in integration tests.
+//! The linker gives V8's calls to this function (`--wrap` in `build/main.rs`), in programs and in integration tests; a worker
+//! does not link where it was not told (`main.rs`). Elsewhere V8 draws its addresses.
 
 use std::cell::Cell;
 use std::ffi::c_void;
 
-/// The first known place: far from all that the kernel places by itself.
+/// The first known place: far from all that the kernel places by itself, where addresses have 47 bits, as on x86-64. (Where
+/// they have fewer the kernel chooses, and equal heaps need not have equal bytes.)
 const KNOWN_PLACE: usize = 0x1000_0000_0000;
 /// From one to the next, in bytes: more than V8 reserves at once.
 const KNOWN_PLACES_APART: usize = 64 << 30;

@@ -1,4 +1,4 @@
-//! Huge pages (2 MiB) for the workers of a busy fork server: first for its data, then for its code and its constants.
+//! Huge pages (2 MiB) for the workers of a busy fork server: first for V8's heap, then for its code and its constants.
 //!
 //! They take time and memory, therefore a fork server has them made once it is busy ([`FORKS_BEFORE`]), one after
 //! each further fork: where memory lies in small pieces, the kernel tidies it for some ten milliseconds to make one.
@@ -13,8 +13,8 @@ use std::ops::Range;
 
 use nix::errno::Errno;
 
-use super::data;
-use super::program::{Part, Progress, Relocation};
+use super::heap;
+use super::program::{Part, Relocation};
 
 /// What a fork server has forked before it has any made. One that forks little, and is replaced when it is old, would
 /// spend more on them than its workers save.
@@ -30,9 +30,9 @@ pub struct HugePages(Stage);
 enum Stage {
     /// Nothing; so many were forked.
     Waiting(u64),
-    /// Some data; these are left.
-    Data(Vec<usize>),
-    /// The data, and some of the program.
+    /// Some of the heap; these are left.
+    Heap(Vec<usize>),
+    /// The heap, and some of the program.
     Program(Relocation),
     /// All that can be.
     Settled,
@@ -53,22 +53,22 @@ impl HugePages {
     pub unsafe fn forked(&mut self, maps: &File) {
         self.0 = match std::mem::replace(&mut self.0, Stage::Settled) {
             Stage::Waiting(forks) if forks + 1 < FORKS_BEFORE => Stage::Waiting(forks + 1),
-            Stage::Waiting(_) => Stage::Data(data::huge_pages(maps).unwrap_or_default()),
-            Stage::Data(mut left) => match left.pop() {
+            Stage::Waiting(_) => Stage::Heap(heap::huge_pages(maps).unwrap_or_default()),
+            Stage::Heap(mut left) => match left.pop() {
                 Some(page) => {
                     // One that is missing costs no more than before.
                     let _made = collapse(std::ptr::with_exposed_provenance_mut(page));
-                    Stage::Data(left)
+                    Stage::Heap(left)
                 }
-                None => Stage::moving(Part::Code, maps),
+                None => Stage::moving(Some(Part::Code), maps),
             },
-            // SAFETY: as the caller says.
             Stage::Program(copy) => {
-                unsafe { copy.go_on() }.map_or(Stage::Settled, |next| match next {
-                    Progress::Moving(copy) => Stage::Program(copy),
-                    Progress::Moved(Part::Code) => Stage::moving(Part::Constants, maps),
-                    Progress::Moved(Part::Constants) => Stage::Settled,
-                })
+                let part = copy.part;
+                // SAFETY: as the caller says.
+                match unsafe { copy.go_on() } {
+                    Ok(Some(copy)) => Stage::Program(copy),
+                    Ok(None) | Err(_) => Stage::moving(part.next(), maps),
+                }
             }
             Stage::Settled => Stage::Settled,
         };
@@ -77,8 +77,10 @@ impl HugePages {
 
 impl Stage {
     /// What cannot be moved stays where it is.
-    fn moving(part: Part, maps: &File) -> Self {
-        Relocation::new(part, maps).map_or(Self::Settled, Self::Program)
+    fn moving(first: Option<Part>, maps: &File) -> Self {
+        let parts = std::iter::successors(first, |part| part.next());
+        let mut copies = parts.filter_map(|part| Relocation::new(part, maps).ok());
+        copies.next().map_or(Self::Settled, Self::Program)
     }
 }
 

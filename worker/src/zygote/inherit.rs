@@ -1,7 +1,6 @@
 //! V8 asks the kernel to leave its mappings out of children. Here that is undone.
 //!
-//! `/proc/self/smaps` shows such mappings by the flag `dc`; three exist once V8 is initialised, and
-//! about twenty more per runtime. Without this a child dies at its first use of the heap.
+//! `/proc/self/smaps` shows such mappings by the flag `dc`: V8's heap, and what it reserves. Without this a child dies at its first use of the heap.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};

@@ -20,7 +20,7 @@
 //! never run before the fork, so nothing of that is drawn in the parent.
 
 mod control;
-mod data;
+mod heap;
 pub mod huge_pages;
 pub mod inherit;
 mod program;

@@ -51,6 +51,14 @@ impl Part {
         }
     }
 
+    /// What is copied after it.
+    pub(super) const fn next(self) -> Option<Self> {
+        match self {
+            Self::Code => Some(Self::Constants),
+            Self::Constants => None,
+        }
+    }
+
     /// An address in it.
     fn address(self) -> usize {
         match self {
@@ -60,19 +68,10 @@ impl Part {
     }
 }
 
-/// What has become of a copy.
-#[derive(Debug)]
-pub(super) enum Progress {
-    /// There are more huge pages to make.
-    Moving(Relocation),
-    /// It is where the part was.
-    Moved(Part),
-}
-
 /// A copy of a part, on its way.
 #[derive(Debug)]
 pub(super) struct Relocation {
-    part: Part,
+    pub(super) part: Part,
     /// What it is a copy of.
     range: Range<usize>,
     view: View,
@@ -100,11 +99,12 @@ impl Relocation {
         })
     }
 
-    /// Has the kernel make the next huge page, or puts the copy in its place when all are made.
+    /// Has the kernel make the next huge page, or puts the copy in its place when all are made; `None`
+    /// afterwards.
     ///
     /// # Safety
     /// This process has one thread.
-    pub(super) unsafe fn go_on(mut self) -> io::Result<Progress> {
+    pub(super) unsafe fn go_on(mut self) -> io::Result<Option<Self>> {
         if self.done < self.range.len() {
             let made = huge_pages::collapse(self.view.start.wrapping_add(self.done));
             // One that is missing costs no more than before. Without the first there will be none.
@@ -112,13 +112,13 @@ impl Relocation {
                 made?;
             }
             self.done += huge_pages::BYTES;
-            return Ok(Progress::Moving(self));
+            return Ok(Some(self));
         }
         let place = Place::At(std::ptr::with_exposed_provenance_mut(self.range.start));
         // SAFETY: equal bytes take the place of those that are there, in one step; this code waits for it
         // in the C library, which is elsewhere, and no other thread runs.
         unsafe { map(place, self.range.len(), self.part, &self.view.file) }?;
-        Ok(Progress::Moved(self.part))
+        Ok(None)
     }
 }
 

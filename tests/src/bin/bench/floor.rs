@@ -1,4 +1,5 @@
-//! What no server could undercut: bare processes, and a bare V8 isolate.
+//! What servers are held against: bare processes, a bare V8 isolate, and a warm runtime that forks. None of them has its memory
+//! arranged, as a busy fork server has (`worker/src/zygote/huge_pages.rs`, `worker/src/runtime/side_by_side.rs`).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

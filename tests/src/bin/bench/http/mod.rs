@@ -216,7 +216,7 @@ impl Served {
 
 impl Rate {
     fn measure(server: &HttpServer, way: Way, per_sec: u32, time: Duration) -> Self {
-        let floor = floor::warm_fork();
+        let floor = floor_at_rest();
         let arrivals = Arrivals::Constant {
             per_sec: f64::from(per_sec),
         };
@@ -308,7 +308,7 @@ impl Saturation {
 
 impl Round {
     fn measure(server: &HttpServer, way: Way, clients: usize, time: Duration) -> Self {
-        let floor = floor::warm_fork();
+        let floor = floor_at_rest();
         let saturated = put(server, way, Arrivals::Closed { clients }, time);
         let per_sec = OVERLOAD * saturated.goodput;
         Self {
@@ -357,6 +357,12 @@ pub(crate) fn stop(mut server: HttpServer) {
         "{status}; its log:\n{}",
         server.process.log()
     );
+}
+
+/// The floor, on the processors of the client.
+fn floor_at_rest() -> Fork {
+    std::thread::sleep(REST);
+    floor::warm_fork()
 }
 
 /// Puts a load on a server that has come to rest.

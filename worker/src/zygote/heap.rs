@@ -1,8 +1,9 @@
-//! The program's data, most of it V8's heap, in huge pages.
+//! V8's heap in huge pages.
 //!
 //! A child of fork(2) gets an entry of its page table for each page that its parent has ever written to, and each is
 //! counted, then and when the child ends. A huge page is one entry, until the child writes to it: then it gets
-//! entries for its small ones, which are still counted together.
+//! entries for its small ones, which are still counted together. (The C library's heap stays as it is: each worker writes
+//! all over it.)
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek};
@@ -14,22 +15,23 @@ use super::inherit::head;
 /// How much of a mapping must be there already, in hundredths: a huge page fills what is not.
 const THERE_PERCENT_MIN: u64 = 75;
 
-/// Where huge pages of data could begin. `maps` is this process's `/proc/self/smaps`.
+/// Where huge pages of it could begin. `maps` is this process's `/proc/self/smaps`.
 pub(super) fn huge_pages(mut maps: &File) -> io::Result<Vec<usize>> {
     maps.rewind()?;
-    let data = data(BufReader::new(maps))?;
-    let pages = data.into_iter().filter_map(huge_pages::whole);
+    let pieces = pieces(BufReader::new(maps))?;
+    let pages = pieces.into_iter().filter_map(huge_pages::whole);
     Ok(pages.flat_map(|range| range.step_by(BYTES)).collect())
 }
 
-/// The mappings of data that are in memory, all of it or nearly.
-fn data(maps: impl BufRead) -> io::Result<Vec<Range<usize>>> {
+/// The mappings without a name that can be written to and are in memory, all of it or nearly.
+fn pieces(maps: impl BufRead) -> io::Result<Vec<Range<usize>>> {
     let mut found = Vec::new();
     let mut mapping = None;
     for line in maps.lines() {
         let line = line?;
         if let Some(range) = head(&line) {
-            mapping = Some(range).filter(|_| line.split_whitespace().nth(1) == Some("rw-p"));
+            let words: Vec<&str> = line.split_whitespace().collect();
+            mapping = Some(range).filter(|_| matches!(words[..], [_, "rw-p", _, _, _]));
         } else if let Some(there) = line.strip_prefix("Anonymous:") {
             let there = there.split_whitespace().next();
             let there_kib: u64 = there.and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -66,10 +68,12 @@ Anonymous:            84 kB
 ";
 
     #[test]
-    fn data_is_what_can_be_written_to_and_is_there() {
-        let found = data(MAPS.as_bytes()).unwrap();
-        let heap = 0x55d0_c2a0_0000..0x55d0_c2a2_1000;
-        let v8s = 0x7f15_66c0_0000..0x7f15_671c_0000;
-        assert_eq!(found, [heap, v8s]);
+    fn the_heap_is_what_has_no_name_can_be_written_to_and_is_there() {
+        let found = pieces(MAPS.as_bytes()).unwrap();
+        let v8s = Range {
+            start: 0x7f15_66c0_0000,
+            end: 0x7f15_671c_0000,
+        };
+        assert_eq!(found, [v8s]);
     }
 }
