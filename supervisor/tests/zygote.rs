@@ -491,15 +491,19 @@ async fn a_new_generation_comes_by_count() {
     assert_eq!(children(), Vec::<String>::new());
 }
 
+/// A size in `/proc/PID/smaps`, in KiB: the first of that name.
+fn kib<'a>(mut lines: impl Iterator<Item = &'a str>, name: &str) -> Option<u64> {
+    let size = lines.find_map(|line| line.strip_prefix(name))?;
+    size.split_whitespace().next()?.parse().ok()
+}
+
 /// What `/proc/PID/smaps` says of a part of a program that was moved: its first line, and how much of it is in
 /// huge pages, in KiB.
 fn moved(pid: i32, part: &str) -> Option<(String, u64)> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
     let mut lines = maps.lines().skip_while(|line| !line.contains(part));
     let first = lines.next()?.to_owned();
-    let huge = lines.find_map(|line| line.strip_prefix("ShmemPmdMapped:"))?;
-    let huge = huge.split_whitespace().next()?.parse().ok()?;
-    Some((first, huge))
+    Some((first, kib(lines, "ShmemPmdMapped:")?))
 }
 
 /// Whether the kernel puts pages together when it is asked to.
@@ -528,11 +532,7 @@ const CONSTANTS: &str = "/memfd:mcp-v8-constants";
 /// How much of a process's data is in huge pages, in KiB.
 fn huge_data(pid: i32) -> u64 {
     let all = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let huge = all
-        .lines()
-        .find_map(|line| line.strip_prefix("AnonHugePages:"));
-    let huge = huge.unwrap().split_whitespace().next().unwrap();
-    huge.parse().unwrap()
+    kib(all.lines(), "AnonHugePages:").unwrap()
 }
 
 /// By then a busy fork server has moved what it moves: some 64 before it begins, and one for each huge page.

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Seek};
 use std::ops::Range;
 
 use super::huge_pages::{self, BYTES};
-use super::inherit::head;
+use super::smaps::Head;
 
 /// How much of a mapping must be there already, in hundredths: a huge page fills what is not.
 const THERE_PERCENT_MIN: u64 = 75;
@@ -29,9 +29,9 @@ fn pieces(maps: impl BufRead) -> io::Result<Vec<Range<usize>>> {
     let mut mapping = None;
     for line in maps.lines() {
         let line = line?;
-        if let Some(range) = head(&line) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            mapping = Some(range).filter(|_| matches!(words[..], [_, "rw-p", _, _, _]));
+        if let Some(head) = Head::read(&line) {
+            let is_data = head.rights == "rw-p" && !head.is_named;
+            mapping = is_data.then_some(head.range);
         } else if let Some(there) = line.strip_prefix("Anonymous:") {
             let there = there.split_whitespace().next();
             let there_kib: u64 = there.and_then(|number| number.parse().ok()).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! V8 asks the kernel to leave its mappings out of children. Here that is undone.
 //!
-//! `/proc/self/smaps` shows such mappings by the flag `dc`: V8's heap, and what it reserves. Without this a child dies at its first use of the heap.
+//! `/proc/self/smaps` shows such mappings by the flag `dc`: V8's heap, and what it reserves. Without this a
+//! child dies at its first use of the heap.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
@@ -8,6 +9,7 @@ use std::ops::Range;
 
 use nix::errno::Errno;
 
+use super::smaps::Head;
 use super::{Result, Step};
 
 /// Lets children inherit every mapping of this process. `maps` is its `/proc/self/smaps`.
@@ -35,20 +37,11 @@ fn left_out(maps: impl BufRead) -> std::io::Result<Vec<Range<usize>>> {
         if let Some(flags) = line.strip_prefix("VmFlags:") {
             let is_left_out = flags.split_whitespace().any(|flag| flag == "dc");
             found.extend(range.take().filter(|_| is_left_out));
-        } else if let Some(head) = head(&line) {
-            range = Some(head);
+        } else if let Some(head) = Head::read(&line) {
+            range = Some(head.range);
         }
     }
     Ok(found)
-}
-
-/// The range of a mapping's first line, `start-end perms offset device inode path`.
-pub(super) fn head(line: &str) -> Option<Range<usize>> {
-    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-    Some(Range {
-        start: usize::from_str_radix(start, 16).ok()?,
-        end: usize::from_str_radix(end, 16).ok()?,
-    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod heap;
 pub mod huge_pages;
 pub mod inherit;
 mod program;
+mod smaps;
 
 use std::collections::BTreeMap;
 use std::fs::File;

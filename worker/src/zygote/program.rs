@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use nix::errno::Errno;
 
 use super::huge_pages;
-use super::inherit::head;
+use super::smaps::Head;
 
 /// What is copied: the mapping of the program that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,9 +126,9 @@ impl Relocation {
 fn mapping_of(part: Part, address: usize, maps: impl BufRead) -> io::Result<Option<Range<usize>>> {
     for line in maps.lines() {
         let line = line?;
-        if let Some(range) = head(&line).filter(|range| range.contains(&address)) {
-            let is_part = line.split_whitespace().nth(1) == Some(part.shown_rights());
-            return Ok(is_part.then_some(range));
+        if let Some(head) = Head::read(&line).filter(|head| head.range.contains(&address)) {
+            let is_part = head.rights == part.shown_rights();
+            return Ok(is_part.then_some(head.range));
         }
     }
     Ok(None)

@@ -20,7 +20,7 @@ use crate::floor;
 use crate::http::Measured;
 use crate::http::wire::{self, Connection};
 use crate::server::cpu;
-use crate::statistics::{Distribution, ratio, rounded};
+use crate::statistics::{Distribution, median, ratio, rounded};
 use crate::target::Target;
 
 /// The example of the supervisor's crate.
@@ -186,9 +186,7 @@ impl Stored {
 
     /// The median of all turns.
     fn median(&self, of: impl Fn(&Turn) -> f64) -> f64 {
-        let mut each: Vec<f64> = self.turns.iter().map(of).collect();
-        each.sort_by(f64::total_cmp);
-        each[each.len() / 2]
+        median(self.turns.iter().map(of))
     }
 
     /// Latency and CPU time of an execution, times those of another database: the medians of the turns,
@@ -196,9 +194,7 @@ impl Stored {
     fn beside(&self, floor: &Self) -> [f64; 2] {
         let of = |of: fn(&Turn) -> f64| {
             let rounds = self.turns.iter().zip(&floor.turns);
-            let mut each: Vec<f64> = rounds.map(|(own, floor)| of(own) / of(floor)).collect();
-            each.sort_by(f64::total_cmp);
-            rounded(each[each.len() / 2])
+            rounded(median(rounds.map(|(own, floor)| of(own) / of(floor))))
         };
         [of(|turn| turn.execution_ms), of(|turn| turn.server_cpu_ms)]
     }

@@ -59,6 +59,13 @@ impl Distribution {
     }
 }
 
+/// The one in the middle; of an even number the larger of two. There has to be one.
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = figures.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
 /// Does something again and again: `count` times, or until `budget` is used up.
 pub(crate) fn repeat(count: usize, budget: Duration, mut once: impl FnMut()) {
     let until = Instant::now() + budget;

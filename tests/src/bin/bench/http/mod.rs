@@ -26,7 +26,7 @@ use self::load::{Arrivals, Load, Outcome, POLL_PAUSE, Place, Way};
 use self::wire::Connection;
 use crate::floor::{self, Fork};
 use crate::processors::Apart;
-use crate::statistics::{Distribution, millis, ratio};
+use crate::statistics::{Distribution, median, millis, ratio};
 use crate::target::Target;
 
 /// Requests a second, one load after another.
@@ -276,9 +276,7 @@ impl Saturation {
 
     /// The median of a figure of each round.
     fn median_of(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        let mut each: Vec<f64> = self.rounds.iter().map(figure).collect();
-        each.sort_by(f64::total_cmp);
-        each[each.len() / 2]
+        median(self.rounds.iter().map(figure))
     }
 
     fn json(&self, way: Way) -> Value {
