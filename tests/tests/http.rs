@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::home::Home;
@@ -17,6 +18,8 @@ use serde_json::{Value, json};
 const SECOND: &str = "await new Promise(r => setTimeout(r, 1000)); 'done'";
 /// A script that never ends by itself.
 const ENDLESS: &str = "for (;;) {}";
+/// Clients that ask all the time.
+const ASKING: usize = 8;
 
 #[test]
 fn health_is_told_to_everybody_and_figures_to_those_who_are_let_in() {
@@ -101,6 +104,39 @@ fn what_runs_longer_than_the_grace_is_cancelled_and_told_with_its_id() {
     let ended = server.process.wait_exit(PATIENCE);
     assert!(ended.success(), "{}", server.process.log());
     home.assert_empty();
+}
+
+#[test]
+fn who_asks_while_it_ends_is_answered_or_finds_nobody() {
+    for _ in 0..3 {
+        let home = Home::new();
+        let mut server = HttpServer::start(&home, &[]);
+        let (address, asked) = (server.address(), AtomicUsize::new(0));
+        let unanswered: Vec<_> = std::thread::scope(|scope| {
+            // Each has a connection of its own, and keeps it.
+            let ask = || {
+                let client = Client::of(address, PATIENCE);
+                loop {
+                    let looked = client.try_get("/api/executions/none");
+                    let body = json!({"code": "1"});
+                    match looked.and_then(|_| client.try_send("POST", "/api/exec", &body)) {
+                        Ok(_) => asked.fetch_add(1, Ordering::Relaxed),
+                        Err(error) => return (!error.is_nobody()).then(|| error.to_string()),
+                    };
+                }
+            };
+            let clients: Vec<_> = (0..ASKING).map(|_| scope.spawn(ask)).collect();
+            let have_asked = || asked.load(Ordering::Relaxed) > 5 * ASKING;
+            assert!(processes::within(PATIENCE, have_asked));
+            server.process.signal(Signal::SIGTERM);
+            let ended = clients.into_iter().map(|client| client.join());
+            ended.filter_map(|told| told.expect("it ends")).collect()
+        });
+        assert!(unanswered.is_empty(), "{unanswered:?}");
+        let ended = server.process.wait_exit(PATIENCE);
+        assert!(ended.success(), "{}", server.process.log());
+        home.assert_empty();
+    }
 }
 
 #[test]

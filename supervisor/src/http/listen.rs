@@ -28,6 +28,7 @@ use tower::ServiceExt as _;
 
 use super::connections::{Connections, Seat};
 use super::peer::Peer;
+use super::refusal::last;
 use crate::inbound::{self, Held};
 use crate::limits;
 
@@ -61,19 +62,29 @@ impl Listener {
     }
 
     /// Answers everybody with `router`. When `close` is cancelled nobody is accepted any more, and
-    /// connections are closed as soon as they have been answered; it returns when all are.
+    /// connections are closed with their next answer; it returns when all are.
     pub(super) async fn serve(
         self,
         router: Router,
         connections: Connections,
         close: CancellationToken,
     ) {
-        let tasks = TaskTracker::new();
+        let (tasks, hang_up) = (TaskTracker::new(), CancellationToken::new());
+        let office = Office {
+            router,
+            connections,
+            tls: self.tls.clone(),
+            tasks: tasks.clone(),
+            hang_up: hang_up.clone(),
+        };
         tokio::select! {
-            never = self.accept(&router, &connections, (&tasks, &close)) => match never {},
+            never = office.accept(&self.socket) => match never {},
             () = close.cancelled() => {}
         }
-        drop(self.socket);
+        office.accept_last(self.socket);
+        // Whoever is told only now that his connection ends comes to a closed door, and not into the queue of a
+        // socket that is about to go.
+        hang_up.cancel();
         tasks.close();
         tasks.wait().await;
     }
@@ -87,41 +98,75 @@ impl Listener {
         connections: Connections,
         work: impl Future<Output = T>,
     ) -> T {
-        let (tasks, never_closed) = (TaskTracker::new(), CancellationToken::new());
+        let office = Office {
+            router,
+            connections,
+            tls: self.tls.clone(),
+            tasks: TaskTracker::new(),
+            hang_up: CancellationToken::new(),
+        };
         tokio::select! {
-            never = self.accept(&router, &connections, (&tasks, &never_closed)) => match never {},
+            never = office.accept(&self.socket) => match never {},
             done = work => done,
         }
     }
+}
 
-    async fn accept(
-        &self,
-        router: &Router,
-        connections: &Connections,
-        (tasks, close): (&TaskTracker, &CancellationToken),
-    ) -> Infallible {
+/// What those who come are given.
+struct Office {
+    router: Router,
+    connections: Connections,
+    tls: Option<Arc<ServerConfig>>,
+    tasks: TaskTracker,
+    /// No connection is kept any more.
+    hang_up: CancellationToken,
+}
+
+impl Office {
+    async fn accept(&self, socket: &TcpListener) -> Infallible {
         loop {
-            let (stream, peer) = match self.socket.accept().await {
-                Ok((stream, address)) => (stream, Peer::from(address.ip())),
+            match socket.accept().await {
+                Ok((stream, address)) => self.admit(stream, address),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    connections.make_room();
+                    self.connections.make_room();
                     sleep(limits::HTTP_ACCEPT_PAUSE).await;
-                    continue;
                 }
-            };
-            let Some(seat) = connections.enter() else {
-                tracing::warn!("a connection was turned away: as many as are allowed are answered");
-                continue;
-            };
-            let connection = Connection {
-                router: router.clone(),
-                tls: self.tls.clone(),
-                close: close.clone(),
-                peer,
-            };
-            tasks.spawn(connection.run(stream, seat));
+            }
         }
+    }
+
+    /// Accepts those who wait at the socket, and closes it. They may have asked already: to close it under
+    /// them would leave them without an answer.
+    fn accept_last(&self, socket: TcpListener) {
+        let accepted = socket.into_std().and_then(|socket| {
+            // The kernel has no more of them at once; those who come later are not what this is for.
+            for _ in 0..BACKLOG {
+                let (stream, address) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                self.admit(TcpStream::from_std(stream)?, address);
+            }
+            Ok(())
+        });
+        if let Err(error) = accepted
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            tracing::debug!(%error, "the last connections could not be accepted");
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let Some(seat) = self.connections.enter() else {
+            tracing::warn!("a connection was turned away: as many as are allowed are answered");
+            return;
+        };
+        let connection = Connection {
+            router: self.router.clone(),
+            tls: self.tls.clone(),
+            hang_up: self.hang_up.clone(),
+            peer: Peer::from(address.ip()),
+        };
+        self.tasks.spawn(connection.run(stream, seat));
     }
 }
 
@@ -129,7 +174,7 @@ impl Listener {
 struct Connection {
     router: Router,
     tls: Option<Arc<ServerConfig>>,
-    close: CancellationToken,
+    hang_up: CancellationToken,
     peer: Peer,
 }
 
@@ -151,7 +196,7 @@ impl Connection {
         let acceptor = TlsAcceptor::from(Arc::clone(tls));
         let agreed = tokio::select! {
             agreed = timeout(limits::TLS_HANDSHAKE_WAIT_MAX, acceptor.accept(stream)) => agreed,
-            () = self.close.cancelled() => return,
+            () = self.last_request() => return,
         };
         match agreed {
             Ok(Ok(stream)) => self.converse(stream, seat).await,
@@ -166,8 +211,11 @@ impl Connection {
             request.extensions_mut().insert(self.peer);
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
-                let response = answer.await?;
-                Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
+                let response = answer.await?.map(|body| Held::new(body, busy));
+                Ok::<_, Infallible>(match self.hang_up.is_cancelled() {
+                    true => last(response),
+                    false => response,
+                })
             }
         });
         let conversation = http1::Builder::new()
@@ -178,7 +226,7 @@ impl Connection {
         let mut conversation = std::pin::pin!(conversation);
         let ended = tokio::select! {
             ended = &mut conversation => ended,
-            () = self.close.cancelled() => {
+            () = self.last_request() => {
                 conversation.as_mut().graceful_shutdown();
                 conversation.await
             }
@@ -186,6 +234,13 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
+    }
+
+    /// Waits until connections are not kept any more, and for a request that may be on its way even then: whoever
+    /// asks while his connection is closed cannot know whether he was heard. That one's answer closes it.
+    async fn last_request(&self) {
+        self.hang_up.cancelled().await;
+        sleep(limits::HTTP_LAST_REQUEST_WAIT).await;
     }
 }
 

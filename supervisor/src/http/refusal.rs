@@ -8,8 +8,8 @@ use super::error::failure;
 use super::error_code::ErrorCode;
 use crate::api::Failed;
 
-/// The same answer, to a request whose body is not read to its end: the connection closes after it.
-pub(super) fn last(mut response: Response) -> Response {
+/// The same answer, as the last one of its connection, which closes after it.
+pub(super) fn last<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
