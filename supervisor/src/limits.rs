@@ -137,7 +137,8 @@ pub const HTTP_HEAD_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a client may take to agree on TLS.
 pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a server that ends listens to connections on which nobody asks, before it closes them: longer than
-/// the pauses of those, such as proxies, that ask many times a second.
+/// the pauses of those, such as proxies, that ask many times a second. Where TLS is being agreed on, once for that
+/// and once for the request.
 pub const HTTP_LAST_REQUEST_WAIT: Duration = Duration::from_millis(500);
 /// How long what was sent may wait for a client to take it; then its connection is closed.
 pub const HTTP_UNREAD_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -475,7 +476,7 @@ const _: () = {
     // A fork server is known by its successor for a while: both have room for all workers.
     assert!(2 * (CONCURRENT_EXECUTIONS_MAX + PARKED_WORKERS_MAX) <= WORKERS_LIVING_MAX);
     assert!(HTTP_REQUESTS_MAX < HTTP_CONNECTIONS_MAX);
-    assert!(HTTP_LAST_REQUEST_WAIT.as_millis() < LAST_ANSWERS_WAIT_MAX.as_millis());
+    assert!(2 * HTTP_LAST_REQUEST_WAIT.as_millis() < LAST_ANSWERS_WAIT_MAX.as_millis());
     assert!(SOURCE_BYTES_MAX < HTTP_BODY_BYTES_MAX);
     assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
     assert!(STDERR_TAIL_BYTES_MAX <= wire::ERROR_BYTES_MAX / 2);

@@ -112,7 +112,7 @@ fn who_asks_while_it_ends_is_answered_or_finds_nobody() {
         let home = Home::new();
         let mut server = HttpServer::start(&home, &[]);
         let (address, asked) = (server.address(), AtomicUsize::new(0));
-        let unanswered: Vec<_> = std::thread::scope(|scope| {
+        let unanswered: Vec<String> = std::thread::scope(|scope| {
             // Each has a connection of its own, and keeps it.
             let ask = || {
                 let client = Client::of(address, PATIENCE);
@@ -127,10 +127,13 @@ fn who_asks_while_it_ends_is_answered_or_finds_nobody() {
             };
             let clients: Vec<_> = (0..ASKING).map(|_| scope.spawn(ask)).collect();
             let have_asked = || asked.load(Ordering::Relaxed) > 5 * ASKING;
-            assert!(processes::within(PATIENCE, have_asked));
+            let has_begun = processes::within(PATIENCE, have_asked);
+            // They end with it, whatever has come of them.
             server.process.signal(Signal::SIGTERM);
             let ended = clients.into_iter().map(|client| client.join());
-            ended.filter_map(|told| told.expect("it ends")).collect()
+            let unanswered: Vec<_> = ended.filter_map(|told| told.expect("it ends")).collect();
+            assert!(has_begun, "they are not answered: {unanswered:?}");
+            unanswered
         });
         assert!(unanswered.is_empty(), "{unanswered:?}");
         let ended = server.process.wait_exit(PATIENCE);

@@ -20,6 +20,7 @@ use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,8 @@ use crate::limits;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
+/// How many are accepted at the end before those that are there already get a turn.
+const ACCEPTED_AT_ONCE: u32 = 64;
 
 /// A socket that is listened on; nobody is answered yet.
 #[derive(Debug)]
@@ -61,32 +64,28 @@ impl Listener {
         self.tls.is_some()
     }
 
-    /// Answers everybody with `router`. When `close` is cancelled nobody is accepted any more, and
-    /// connections are closed with their next answer; it returns when all are.
+    /// Answers everybody with `router`. When `close` is cancelled the last ones are accepted who wait at the socket,
+    /// and connections are closed with their next answer; it returns when all are.
     pub(super) async fn serve(
         self,
         router: Router,
         connections: Connections,
         close: CancellationToken,
     ) {
-        let (tasks, hang_up) = (TaskTracker::new(), CancellationToken::new());
-        let office = Office {
-            router,
-            connections,
-            tls: self.tls.clone(),
-            tasks: tasks.clone(),
-            hang_up: hang_up.clone(),
-        };
+        let office = Office::new(router, connections, self.tls);
         tokio::select! {
-            never = office.accept(&self.socket) => match never {},
+            biased;
             () = close.cancelled() => {}
+            never = office.accept(&self.socket) => match never {},
         }
-        office.accept_last(self.socket);
+        if let Err(error) = office.accept_last(self.socket).await {
+            tracing::warn!(%error, "the last connections could not be accepted");
+        }
         // Whoever is told only now that his connection ends comes to a closed door, and not into the queue of a
         // socket that is about to go.
-        hang_up.cancel();
-        tasks.close();
-        tasks.wait().await;
+        office.hang_up.cancel();
+        office.tasks.close();
+        office.tasks.wait().await;
     }
 
     /// Answers everybody with `router`, whose answers close their connections, for as long as something takes.
@@ -98,13 +97,7 @@ impl Listener {
         connections: Connections,
         work: impl Future<Output = T>,
     ) -> T {
-        let office = Office {
-            router,
-            connections,
-            tls: self.tls.clone(),
-            tasks: TaskTracker::new(),
-            hang_up: CancellationToken::new(),
-        };
+        let office = Office::new(router, connections, self.tls.clone());
         tokio::select! {
             never = office.accept(&self.socket) => match never {},
             done = work => done,
@@ -123,6 +116,16 @@ struct Office {
 }
 
 impl Office {
+    fn new(router: Router, connections: Connections, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self {
+            router,
+            connections,
+            tls,
+            tasks: TaskTracker::new(),
+            hang_up: CancellationToken::new(),
+        }
+    }
+
     async fn accept(&self, socket: &TcpListener) -> Infallible {
         loop {
             match socket.accept().await {
@@ -136,23 +139,27 @@ impl Office {
         }
     }
 
-    /// Accepts those who wait at the socket, and closes it. They may have asked already: to close it under
-    /// them would leave them without an answer.
-    fn accept_last(&self, socket: TcpListener) {
-        let accepted = socket.into_std().and_then(|socket| {
-            // The kernel has no more of them at once; those who come later are not what this is for.
-            for _ in 0..BACKLOG {
-                let (stream, address) = socket.accept()?;
-                stream.set_nonblocking(true)?;
-                self.admit(TcpStream::from_std(stream)?, address);
+    /// Accepts those who wait at the socket, as many as may, and closes it. They may have asked already: to close it
+    /// under them would leave them without an answer, which is left to those who come between the last look and
+    /// the close.
+    async fn accept_last(&self, socket: TcpListener) -> io::Result<()> {
+        let socket = socket.into_std()?;
+        for count in 1..=BACKLOG {
+            match socket.accept() {
+                Ok((stream, address)) => {
+                    stream.set_nonblocking(true)?;
+                    self.admit(TcpStream::from_std(stream)?, address);
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
-            Ok(())
-        });
-        if let Err(error) = accepted
-            && error.kind() != io::ErrorKind::WouldBlock
-        {
-            tracing::debug!(%error, "the last connections could not be accepted");
+            // Where connections make room for others, they have to come to it.
+            if count.is_multiple_of(ACCEPTED_AT_ONCE) {
+                yield_now().await;
+            }
         }
+        Ok(())
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
@@ -195,6 +202,7 @@ impl Connection {
         };
         let acceptor = TlsAcceptor::from(Arc::clone(tls));
         let agreed = tokio::select! {
+            biased;
             agreed = timeout(limits::TLS_HANDSHAKE_WAIT_MAX, acceptor.accept(stream)) => agreed,
             () = self.last_request() => return,
         };
@@ -224,7 +232,9 @@ impl Connection {
             .max_buf_size(limits::HTTP_HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         let mut conversation = std::pin::pin!(conversation);
+        // What has come is looked at before the connection is closed.
         let ended = tokio::select! {
+            biased;
             ended = &mut conversation => ended,
             () = self.last_request() => {
                 conversation.as_mut().graceful_shutdown();
@@ -236,8 +246,8 @@ impl Connection {
         }
     }
 
-    /// Waits until connections are not kept any more, and for a request that may be on its way even then: whoever
-    /// asks while his connection is closed cannot know whether he was heard. That one's answer closes it.
+    /// Waits until connections are not kept any more, and for a request that may come soon after: whoever asks while
+    /// his connection is closed cannot know whether he was heard, and that one's answer says that it closes.
     async fn last_request(&self) {
         self.hang_up.cancelled().await;
         sleep(limits::HTTP_LAST_REQUEST_WAIT).await;
@@ -277,4 +287,103 @@ pub fn raise_descriptors() -> nix::Result<usize> {
         setrlimit(Resource::RLIMIT_NOFILE, raised, hard)?;
     }
     Ok(usize::try_from(raised).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Instant;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    /// A server, who comes to it, and what ends it.
+    struct Sample {
+        listener: Listener,
+        close: CancellationToken,
+    }
+
+    impl Sample {
+        fn new() -> Self {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            Self {
+                listener: Listener::bind(address, None).unwrap(),
+                close: CancellationToken::new(),
+            }
+        }
+
+        async fn client(&self) -> TcpStream {
+            TcpStream::connect(self.listener.address()).await.unwrap()
+        }
+
+        async fn serve(self) {
+            let router = Router::new().route("/", get(async || "here"));
+            let connections = Connections::new(64);
+            self.listener.serve(router, connections, self.close).await;
+        }
+    }
+
+    async fn ask(client: &mut TcpStream) -> String {
+        client.write_all(REQUEST).await.unwrap();
+        answer(client).await
+    }
+
+    async fn answer(client: &mut TcpStream) -> String {
+        let mut answer = String::new();
+        while !answer.ends_with("here") {
+            let mut bytes = [0; 1024];
+            let read = client.read(&mut bytes).await.unwrap();
+            assert_ne!(read, 0, "closed after {answer}");
+            answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn who_waits_at_the_socket_when_it_closes_is_answered() {
+        let sample = Sample::new();
+        let mut clients = Vec::new();
+        for _ in 0..ACCEPTED_AT_ONCE / 2 {
+            let mut client = sample.client().await;
+            client.write_all(REQUEST).await.unwrap();
+            clients.push(client);
+        }
+        sample.close.cancel();
+        let serving = tokio::spawn(sample.serve());
+        for client in &mut clients {
+            assert!(answer(client).await.contains("connection: close"));
+        }
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_closes_with_its_next_answer() {
+        let sample = Sample::new();
+        let (mut client, close) = (sample.client().await, sample.close.clone());
+        let serving = tokio::spawn(sample.serve());
+        assert!(!ask(&mut client).await.contains("connection: close"));
+        close.cancel();
+        // The server hears of it first.
+        sleep(limits::HTTP_LAST_REQUEST_WAIT / 5).await;
+        assert!(ask(&mut client).await.contains("connection: close"));
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_closes_after_a_while() {
+        let sample = Sample::new();
+        let (mut client, close) = (sample.client().await, sample.close.clone());
+        let serving = tokio::spawn(sample.serve());
+        ask(&mut client).await;
+        close.cancel();
+        let begin = Instant::now();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        assert!(begin.elapsed() >= limits::HTTP_LAST_REQUEST_WAIT);
+        serving.await.unwrap();
+    }
 }

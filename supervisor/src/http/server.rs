@@ -179,7 +179,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Accepts nobody any more, and waits until those who are being answered are, though not longer
+    /// Accepts nobody any more but those who wait already, and waits until all are answered, though not longer
     /// than [`limits::LAST_ANSWERS_WAIT_MAX`].
     pub async fn close(mut self) {
         self.close.cancel();
