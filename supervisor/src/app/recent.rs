@@ -5,7 +5,7 @@ use lru::LruCache;
 use tokio::time::Instant;
 
 use crate::limits;
-use crate::store::{End, ExecutionId, FailureKind, View};
+use crate::store::{ExecutionId, View};
 use crate::tenant::Tenant;
 
 /// The ends of a short while.
@@ -27,15 +27,7 @@ impl Default for Recent {
 impl Recent {
     /// Notes an end as it was written. One that is long, or may not be written, is left to the store.
     pub(super) fn note(&mut self, view: &View) {
-        let is_written = match &view.end {
-            None
-            | Some(End::Failed {
-                kind: FailureKind::Server,
-                ..
-            }) => false,
-            Some(_) => true,
-        };
-        if is_written && view.text_bytes() <= limits::RECENT_END_BYTES_MAX as u64 {
+        if view.is_recorded() && view.text_bytes() <= limits::RECENT_END_BYTES_MAX as u64 {
             let at = Instant::now();
             let view = view.clone();
             self.0.put(view.id, Noted { at, view });
@@ -55,7 +47,7 @@ impl Recent {
 mod tests {
     use super::*;
     use crate::execution::driver;
-    use crate::store::{HeapEnd, Limits};
+    use crate::store::{End, FailureKind, HeapEnd, Limits};
 
     fn ended(end: Option<End>) -> View {
         let limits = Limits {

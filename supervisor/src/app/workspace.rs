@@ -186,10 +186,16 @@ impl Workspace {
     /// [`Workspace::get`].
     pub async fn output(&self, id: ExecutionId, request: PageRequest) -> Result<OutputPage, Error> {
         validate::page(request)?;
-        let live = self.live_view(id).map(|view| view.borrow().status);
+        let live = self.live_view(id).map(|view| {
+            let view = view.borrow();
+            (view.status, view.is_recorded())
+        });
         let store = &self.shared.services.store;
-        if live.is_some() {
-            self.settle().await?;
+        if let Some((_, is_recorded)) = live {
+            // Behind a recorded end there is nothing to wait for.
+            if !is_recorded {
+                self.settle().await?;
+            }
         } else if let Some(node) = self.keeper(id).await? {
             return self.output_there(node, id, request).await;
         }
@@ -200,7 +206,7 @@ impl Workspace {
         let mut page = page.ok_or(Error::NotFound { id })?;
         if !page.status.is_end() {
             page.status = match live {
-                Some(status) => status,
+                Some((status, _)) => status,
                 None => self.get(id).await?.status,
             };
         }
@@ -211,9 +217,14 @@ impl Workspace {
     /// read now; the log says that.
     pub async fn output_if_readable(
         &self,
-        id: ExecutionId,
+        view: &View,
         request: PageRequest,
     ) -> Option<OutputPage> {
+        let id = view.id;
+        // Of one that has ended without a word the store has nothing to add.
+        if view.is_recorded() && view.output_bytes == 0 {
+            return Some(OutputPage::nothing(view.status));
+        }
         let page = self.output(id, request).await;
         page.inspect_err(|error| tracing::warn!(%id, %error, "the output could not be read"))
             .ok()

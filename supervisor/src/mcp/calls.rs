@@ -254,7 +254,7 @@ impl Call<'_> {
 
 /// An execution with its first output.
 pub(super) async fn seen(workspace: &Workspace, view: View) -> Seen {
-    let output = workspace.output_if_readable(view.id, FIRST_PAGE).await;
+    let output = workspace.output_if_readable(&view, FIRST_PAGE).await;
     Seen::new(view, output)
 }
 

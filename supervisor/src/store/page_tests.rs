@@ -126,6 +126,17 @@ fn a_page_of_lines() {
 }
 
 #[test]
+fn every_page_of_nothing_is_the_same() {
+    for (is_running, status) in [(true, Status::Running), (false, Status::TimedOut)] {
+        let sample = Sample::new(&[], is_running);
+        for offset in [1, 2, 100] {
+            assert_eq!(sample.lines(offset, 100), OutputPage::nothing(status));
+            assert_eq!(sample.bytes(offset - 1, 4), OutputPage::nothing(status));
+        }
+    }
+}
+
+#[test]
 fn a_page_of_bytes_never_splits_a_character() {
     let sample = Sample::new(&["a\u{e9}\n", "\u{1f600}b"], false);
     let page = sample.bytes(0, 2);

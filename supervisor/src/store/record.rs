@@ -184,6 +184,19 @@ pub struct View {
 }
 
 impl View {
+    /// Whether its end is certainly written. Its output went to the writer before, and so is written too, or was
+    /// given up. Of an end that is the server's fault nobody knows.
+    pub(crate) fn is_recorded(&self) -> bool {
+        match &self.end {
+            None
+            | Some(End::Failed {
+                kind: FailureKind::Server,
+                ..
+            }) => false,
+            Some(_) => true,
+        }
+    }
+
     /// What its end has to say, in bytes.
     pub(crate) fn text_bytes(&self) -> u64 {
         let bytes = match &self.end {
@@ -451,4 +464,23 @@ pub struct OutputPage {
     pub has_more: bool,
     /// Where the execution stands: while it is not at an end, more output may come.
     pub status: Status,
+}
+
+impl OutputPage {
+    /// Any page of an output of which there is nothing.
+    pub(crate) const fn nothing(status: Status) -> Self {
+        Self {
+            data: String::new(),
+            start_line: 1,
+            end_line: 0,
+            next_line_offset: 1,
+            total_lines: 0,
+            start_byte: 0,
+            end_byte: 0,
+            next_byte_offset: 0,
+            total_bytes: 0,
+            has_more: false,
+            status,
+        }
+    }
 }

@@ -102,7 +102,7 @@ impl Call<'_> {
             Some(_) => StatusCode::OK,
             None => StatusCode::ACCEPTED,
         };
-        let output = self.workspace.output_if_readable(id, FIRST_PAGE).await;
+        let output = self.workspace.output_if_readable(&view, FIRST_PAGE).await;
         let poll_after = self.unless_ended(&view);
         json(status, &Polled::new(Seen::new(view, output), poll_after))
     }
