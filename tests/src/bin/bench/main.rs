@@ -25,6 +25,7 @@ mod console;
 mod fetch;
 mod floor;
 mod heaps;
+mod hot;
 mod http;
 mod processors;
 mod scale;
@@ -46,7 +47,7 @@ use serde_json::{Value, json};
 use crate::compare::{Change, Incomparable};
 use crate::floor::{Fork, Isolate};
 use crate::server::Measured;
-use crate::statistics::{ratio, rounded};
+use crate::statistics::ratio;
 use crate::target::Target;
 use crate::worker::Worker;
 
@@ -58,6 +59,8 @@ const HTTP_CLUSTER: &str = "http-cluster";
 const HEAPS: &str = "heaps";
 /// Measures requests of scripts over HTTP, and nothing else.
 const FETCH: &str = "fetch";
+/// Measures what the server adds to a request for which a worker is ready, and nothing else.
+const HOT: &str = "hot";
 /// Measures a tenant beside another that floods, and nothing else.
 const TENANTS: &str = "tenants";
 /// Measures our client beside k6, whose program follows, and nothing else.
@@ -99,6 +102,7 @@ enum Subject {
     /// By this program.
     K6(PathBuf),
     Heaps,
+    Hot,
     Fetch,
     Console,
     Web,
@@ -118,6 +122,7 @@ impl Arguments {
             TENANTS,
             K6,
             HEAPS,
+            HOT,
             FETCH,
             CONSOLE,
             WEB,
@@ -131,6 +136,7 @@ impl Arguments {
             Some(TENANTS) => Subject::Tenants,
             Some(K6) => Subject::K6(words.next().unwrap_or_default().into()),
             Some(HEAPS) => Subject::Heaps,
+            Some(HOT) => Subject::Hot,
             Some(CONSOLE) => Subject::Console,
             Some(WEB) => Subject::Web,
             Some(CLUSTER) => Subject::Cluster(Duration::from_secs(CLUSTER_SECONDS_DEFAULT)),
@@ -156,7 +162,7 @@ impl Arguments {
                 }
                 _ => {
                     let usage = format!(
-                        "[{HTTP} [{SECONDS} N] | {HTTP_CLUSTER} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {FETCH} | {CONSOLE} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
+                        "[{HTTP} [{SECONDS} N] | {HTTP_CLUSTER} [{SECONDS} N] | {TENANTS} | {K6} PROGRAM | {HEAPS} | {HOT} | {FETCH} | {CONSOLE} | {WEB} | {SCALE} | {CLUSTER} [{SECONDS} N]] [{CHECK}] [{COMPARE} FILE]"
                     );
                     return Err(format!("{usage}; found: {word}"));
                 }
@@ -273,6 +279,7 @@ impl Subject {
             Self::Tenants => on_the_api("tenants", http::tenants::measure(), cores),
             Self::K6(program) => on_the_api("beside_k6", http::k6::measure(program), cores),
             Self::Heaps => heaps_alone(cores),
+            Self::Hot => hot_alone(cores),
             Self::Fetch => fetch_alone(cores),
             Self::Console => console_alone(cores),
             Self::Web => web_alone(cores),
@@ -302,6 +309,18 @@ fn heaps_alone(cores: usize) -> (Value, Vec<Target>) {
         "targets": targets,
         "machine": machine(cores),
         "stateful": stateful.json(),
+    });
+    (report, targets)
+}
+
+/// Requests for which a worker is ready.
+fn hot_alone(cores: usize) -> (Value, Vec<Target>) {
+    let hot = hot::measure();
+    let targets = vec![hot.target()];
+    let report = json!({
+        "targets": targets,
+        "machine": machine(cores),
+        "hot_request": hot.json(),
     });
     (report, targets)
 }
@@ -352,18 +371,14 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
     let isolate = floor::isolate();
     let forked = worker::forked();
     let executed = worker::executed();
+    let hot = hot::measure();
     let zygote = server::measure("zygote", cores);
     let exec = server::measure("exec", cores);
     let burst = stress::burst();
     let overshoot = stress::overshoot();
     let stateful = heaps::measure(cores);
     let mut targets = vec![
-        Target::below(
-            "overhead of a request with a worker parked, p50, in ms",
-            overhead_ms(&zygote, &forked),
-            1.0,
-        )
-        .beside(fork.life.p50_ms()),
+        hot.target(),
         Target::at_most(
             "CPU time of fork server and worker for an execution, times the floor",
             ratio(forked.cpu.mean_ms(), fork.cpu.mean_ms()).unwrap_or(f64::NAN),
@@ -419,8 +434,9 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
             }),
             bytes(isolate.parked_bytes),
         ),
-        "server_with_fork_server": served(&zygote, &forked, &fork, &isolate),
-        "server_with_exec": served(&exec, &executed, &fork, &isolate),
+        "hot_request": hot.json(),
+        "server_with_fork_server": served(&zygote, &fork, &isolate),
+        "server_with_exec": served(&exec, &fork, &isolate),
         "stateful": stateful.json(),
         "burst_with_nothing_ready": burst,
         "deadline_overshoot_ms": overshoot.json(),
@@ -439,12 +455,6 @@ fn all(cores: usize) -> (Value, Vec<Target>) {
 
 fn machine(cores: usize) -> Value {
     json!({"cores": cores, "cpu": cpu(), "kernel": kernel()})
-}
-
-/// What the server adds to a request: p50 from request to answer, without the p50 of a ready worker
-/// from Start to Finished.
-fn overhead_ms(server: &Measured, worker: &Worker) -> f64 {
-    rounded(server.latency.p50_ms() - worker.request.p50_ms())
 }
 
 /// One worker after another, from its start to its reaped end.
@@ -467,7 +477,7 @@ fn path(worker: &Worker, fork: &Fork, isolate: &Isolate) -> Value {
 }
 
 /// Executions through the whole server.
-fn served(server: &Measured, worker: &Worker, fork: &Fork, isolate: &Isolate) -> Value {
+fn served(server: &Measured, fork: &Fork, isolate: &Isolate) -> Value {
     json!({
         "end_to_end_ms": beside(
             server.latency.json(),
@@ -475,10 +485,6 @@ fn served(server: &Measured, worker: &Worker, fork: &Fork, isolate: &Isolate) ->
             bare_request(isolate),
             isolate.request.p50_ms(),
         ),
-        "overhead_ms": {
-            "what": "p50 from request to answer, without the p50 of a ready worker from Start to Finished",
-            "value": overhead_ms(server, worker),
-        },
         "at_saturation": beside(
             json!(server.at_saturation),
             server.at_saturation.cpu_ms_each(),

@@ -169,6 +169,18 @@ impl Forking {
         Self { zygote, pid }
     }
 
+    /// From Start to Finished, in a worker that has said Hello.
+    pub(crate) fn request(&mut self) -> Duration {
+        let forked = self.zygote.fork().expect("it forks");
+        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
+        let asked = Instant::now();
+        talk.run();
+        let request = asked.elapsed();
+        drop(talk);
+        spent(self.zygote.exited().expect("it tells"));
+        request
+    }
+
     /// The CPU time of a worker that runs this, and of the fork server for it.
     pub(crate) fn run(&mut self, source: &str, grants: Grants) -> Duration {
         let before = processes::cpu(self.pid);
