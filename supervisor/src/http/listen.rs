@@ -296,6 +296,7 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -360,12 +361,18 @@ mod tests {
         serving.await.unwrap();
     }
 
-    #[tokio::test]
-    async fn a_connection_closes_with_its_next_answer() {
+    /// A client that has been answered and keeps its connection, what ends the server, and its end.
+    async fn answered() -> (TcpStream, CancellationToken, JoinHandle<()>) {
         let sample = Sample::new();
         let (mut client, close) = (sample.client().await, sample.close.clone());
         let serving = tokio::spawn(sample.serve());
         assert!(!ask(&mut client).await.contains("connection: close"));
+        (client, close, serving)
+    }
+
+    #[tokio::test]
+    async fn a_connection_closes_with_its_next_answer() {
+        let (mut client, close, serving) = answered().await;
         close.cancel();
         // The server hears of it first.
         sleep(limits::HTTP_LAST_REQUEST_WAIT / 5).await;
@@ -376,10 +383,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_without_a_request_closes_after_a_while() {
-        let sample = Sample::new();
-        let (mut client, close) = (sample.client().await, sample.close.clone());
-        let serving = tokio::spawn(sample.serve());
-        ask(&mut client).await;
+        let (mut client, close, serving) = answered().await;
         close.cancel();
         let begin = Instant::now();
         assert_eq!(client.read(&mut [0]).await.unwrap(), 0);

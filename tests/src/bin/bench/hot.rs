@@ -45,7 +45,11 @@ pub(crate) fn measure() -> Hot {
     let mut client = Client::start(&home);
     let mut forking = Forking::new();
     let mut served = |count| (0..count).map(|_| client.run()).collect::<Vec<_>>();
-    let mut alone = |count| (0..count).map(|_| forking.request()).collect::<Vec<_>>();
+    let mut alone = |count| {
+        (0..count)
+            .map(|_| forking.life().request)
+            .collect::<Vec<_>>()
+    };
     served(WARM_UP);
     alone(WARM_UP);
     let round = |_| Round {

@@ -281,48 +281,44 @@ impl Subject {
             Self::Heaps => heaps_alone(cores),
             Self::Hot => hot_alone(cores),
             Self::Fetch => fetch_alone(cores),
-            Self::Console => console_alone(cores),
+            Self::Console => alone("console", console::measure(), cores),
             Self::Web => web_alone(cores),
-            Self::Cluster(time) => cluster_alone(*time, cores),
+            Self::Cluster(time) => alone("cluster", cluster::measure(*time), cores),
             Self::Scale => on_the_api("scale", scale::measure(), cores),
             Self::Everything => all(cores),
         }
     }
 }
 
-/// Clients of the API.
-fn on_the_api(what: &str, measured: http::Measured, cores: usize) -> (Value, Vec<Target>) {
-    let http::Measured { report, targets } = measured;
+/// A part alone: what was measured of it, and its figures with a target.
+fn alone(
+    what: &str,
+    (measured, targets): (Value, Vec<Target>),
+    cores: usize,
+) -> (Value, Vec<Target>) {
     let report = json!({
         "targets": targets,
         "machine": machine(cores),
-        what: report,
+        what: measured,
     });
     (report, targets)
+}
+
+/// Clients of the API.
+fn on_the_api(what: &str, measured: http::Measured, cores: usize) -> (Value, Vec<Target>) {
+    alone(what, (measured.report, measured.targets), cores)
 }
 
 /// Executions that keep their heaps.
 fn heaps_alone(cores: usize) -> (Value, Vec<Target>) {
     let stateful = heaps::measure(cores);
-    let targets = stateful.targets();
-    let report = json!({
-        "targets": targets,
-        "machine": machine(cores),
-        "stateful": stateful.json(),
-    });
-    (report, targets)
+    alone("stateful", (stateful.json(), stateful.targets()), cores)
 }
 
 /// Requests for which a worker is ready.
 fn hot_alone(cores: usize) -> (Value, Vec<Target>) {
     let hot = hot::measure();
-    let targets = vec![hot.target()];
-    let report = json!({
-        "targets": targets,
-        "machine": machine(cores),
-        "hot_request": hot.json(),
-    });
-    (report, targets)
+    alone("hot_request", (hot.json(), vec![hot.target()]), cores)
 }
 
 /// Requests of scripts over HTTP.
@@ -334,17 +330,6 @@ fn fetch_alone(cores: usize) -> (Value, Vec<Target>) {
     (report, Vec::new())
 }
 
-/// Console output on its way through.
-fn console_alone(cores: usize) -> (Value, Vec<Target>) {
-    let (report, targets) = console::measure();
-    let report = json!({
-        "targets": targets,
-        "machine": machine(cores),
-        "console": report,
-    });
-    (report, targets)
-}
-
 /// What the classes of fetch cost a worker.
 fn web_alone(cores: usize) -> (Value, Vec<Target>) {
     let report = json!({
@@ -352,17 +337,6 @@ fn web_alone(cores: usize) -> (Value, Vec<Target>) {
         "web": web::measure(),
     });
     (report, Vec::new())
-}
-
-/// Three nodes of a cluster.
-fn cluster_alone(time: Duration, cores: usize) -> (Value, Vec<Target>) {
-    let (report, targets) = cluster::measure(time);
-    let report = json!({
-        "targets": targets,
-        "machine": machine(cores),
-        "cluster": report,
-    });
-    (report, targets)
 }
 
 /// Everything but the API and requests of scripts.

@@ -90,48 +90,25 @@ fn children_cpu() -> Duration {
 
 /// Measures workers that a fork server forks.
 pub(crate) fn forked() -> Worker {
-    let path = program("mcp-v8-worker");
-    let mut zygote = Zygote::start(&path, &[]).expect("the fork server serves");
-    let pid = Pid::from_raw(zygote.child.id().cast_signed());
+    let mut forking = Forking::new();
     let (mut start, mut request, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     repeat(FORKED_SAMPLES, BUDGET, || {
-        let before = processes::cpu(pid);
-        let begin = Instant::now();
-        let forked = zygote.fork().expect("it forks");
-        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
-        start.push(begin.elapsed());
-        let asked = Instant::now();
-        talk.run();
-        request.push(asked.elapsed());
-        // It waits until nobody needs it.
-        drop(talk);
-        let worker = spent(zygote.exited().expect("it tells"));
-        cpu.push(worker + processes::cpu(pid).saturating_sub(before));
+        let life = forking.life();
+        start.push(life.start);
+        request.push(life.request);
+        cpu.push(life.cpu);
     });
     Worker {
         start: Distribution::new(start),
         request: Distribution::new(request),
         cpu: Distribution::new(cpu),
-        parked_bytes: parked_bytes(&mut zygote, pid),
+        parked_bytes: forking.parked_bytes(),
     }
 }
 
 fn spent(exited: Exited) -> Duration {
     assert_eq!(exited.ending, Ending::Code(0));
     Duration::from_micros(exited.usage.user_us + exited.usage.system_us)
-}
-
-fn parked_bytes(zygote: &mut Zygote, pid: Pid) -> Option<u64> {
-    let parked: Vec<_> = (0..PARKED)
-        .map(|_| {
-            let forked = zygote.fork().expect("it forks");
-            Talk::open(forked.to_worker, forked.from_worker)
-        })
-        .collect();
-    let workers = processes::children(pid);
-    let bytes = mean_bytes(workers.iter().map(|entry| entry.pid.unsigned_abs()));
-    drop(parked);
-    bytes
 }
 
 /// Executes workers, one for each script.
@@ -169,26 +146,58 @@ impl Forking {
         Self { zygote, pid }
     }
 
-    /// From Start to Finished, in a worker that has said Hello.
-    pub(crate) fn request(&mut self) -> Duration {
-        let forked = self.zygote.fork().expect("it forks");
-        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
+    /// A worker that runs `1 + 1`.
+    pub(crate) fn life(&mut self) -> Life {
+        let before = processes::cpu(self.pid);
+        let begin = Instant::now();
+        let mut talk = self.fork();
+        let start = begin.elapsed();
         let asked = Instant::now();
         talk.run();
         let request = asked.elapsed();
-        drop(talk);
-        spent(self.zygote.exited().expect("it tells"));
-        request
+        Life {
+            start,
+            request,
+            cpu: self.end(talk, before),
+        }
     }
 
     /// The CPU time of a worker that runs this, and of the fork server for it.
     pub(crate) fn run(&mut self, source: &str, grants: Grants) -> Duration {
         let before = processes::cpu(self.pid);
-        let forked = self.zygote.fork().expect("it forks");
-        let mut talk = Talk::open(forked.to_worker, forked.from_worker);
+        let mut talk = self.fork();
         talk.run_that(source, grants);
+        self.end(talk, before)
+    }
+
+    /// A worker that has said Hello.
+    fn fork(&mut self) -> Talk {
+        let forked = self.zygote.fork().expect("it forks");
+        Talk::open(forked.to_worker, forked.from_worker)
+    }
+
+    /// Lets a worker go, which waits until nobody needs it: its CPU time, and that of the fork server since then.
+    fn end(&mut self, talk: Talk, before: Duration) -> Duration {
         drop(talk);
         let worker = spent(self.zygote.exited().expect("it tells"));
         worker + processes::cpu(self.pid).saturating_sub(before)
     }
+
+    fn parked_bytes(&mut self) -> Option<u64> {
+        let parked: Vec<_> = (0..PARKED).map(|_| self.fork()).collect();
+        let workers = processes::children(self.pid);
+        let bytes = mean_bytes(workers.iter().map(|entry| entry.pid.unsigned_abs()));
+        drop(parked);
+        bytes
+    }
+}
+
+/// What a worker took that ran `1 + 1`.
+pub(crate) struct Life {
+    /// From fork to Hello.
+    start: Duration,
+    /// From Start to Finished.
+    pub(crate) request: Duration,
+    /// CPU time from fork to the reaped end, of the fork server too.
+    cpu: Duration,
 }
